@@ -1,0 +1,28 @@
+using System.Composition;
+
+namespace PasidFramework.Allocation;
+
+/// <summary>Makes allocators of one policy; export it with <see cref="PasidAllocatorAttribute"/>.</summary>
+public interface IPasidAllocatorFactory
+{
+    /// <summary>Makes an allocator with every number of a range free.</summary>
+    /// <param name="range">The numbers it may hand out.</param>
+    /// <param name="seed">Seed for policies that draw numbers; the same seed gives the same numbers.</param>
+    IPasidAllocator Create(PasidRange range, ulong seed);
+}
+
+/// <summary>
+/// Exports an allocation policy; it takes part in a comparison as <c>core/NAME</c> when its file lies among the plug-ins.
+/// </summary>
+[MetadataAttribute]
+[AttributeUsage(AttributeTargets.Class, Inherited = false)]
+public sealed class PasidAllocatorAttribute : ExportAttribute
+{
+    /// <summary>Describes the export.</summary>
+    /// <param name="name">The policy's name, lower case with dashes.</param>
+    public PasidAllocatorAttribute(string name)
+        : base(typeof(IPasidAllocatorFactory)) => Name = name;
+
+    /// <summary>The policy's name.</summary>
+    public string Name { get; }
+}

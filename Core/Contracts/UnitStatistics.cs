@@ -1,0 +1,10 @@
+namespace PasidFramework.Drivers;
+
+/// <summary>What a unit holds and has done.</summary>
+/// <param name="PasidTableBytes">
+/// Bytes of page memory in PASID tables (directories, first-level tables and leaves); root, context and stream tables
+/// are not in it, they do not depend on which numbers are handed out.
+/// </param>
+/// <param name="PasidTableLeaves">Leaf tables among them.</param>
+/// <param name="Commands">Commands, descriptors or requests written to the unit's queues so far, waits included.</param>
+public readonly record struct UnitStatistics(long PasidTableBytes, int PasidTableLeaves, long Commands);

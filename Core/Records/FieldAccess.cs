@@ -1,0 +1,50 @@
+using System.Runtime.CompilerServices;
+
+namespace PasidFramework.Records;
+
+/// <summary>Reads and writes fields in the 64-bit words of a structure, low word first.</summary>
+public static class FieldAccess
+{
+    /// <summary>Reads a field's bits.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Get(this ReadOnlySpan<ulong> words, Field field) =>
+        (words[field.Lsb >> 6] >> (field.Lsb & 63)) & (ulong.MaxValue >> (63 - (field.Msb - field.Lsb)));
+
+    /// <summary>Reads a field's bits.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Get(this Span<ulong> words, Field field) => Get((ReadOnlySpan<ulong>)words, field);
+
+    /// <summary>Replaces a field's bits; a value that is too wide is cut off by its mask and is a caller's error.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Set(this Span<ulong> words, Field field, ulong value)
+    {
+        ulong mask = ulong.MaxValue >> (63 - (field.Msb - field.Lsb));
+        System.Diagnostics.Debug.Assert((value & ~mask) == 0, "the value does not fit its field");
+        ref ulong word = ref words[field.Lsb >> 6];
+        word = (word & ~(mask << (field.Lsb & 63))) | ((value & mask) << (field.Lsb & 63));
+    }
+
+    /// <summary>Reads a field that holds the upper bits of a byte address: the bits below the field are 0.</summary>
+    /// <remarks>The field's position in its word is the address's alignment, as in every table of these formats.</remarks>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong GetAddress(this ReadOnlySpan<ulong> words, Field field) =>
+        words[field.Lsb >> 6] & ((ulong.MaxValue >> (63 - (field.Msb - field.Lsb))) << (field.Lsb & 63));
+
+    /// <inheritdoc cref="GetAddress(ReadOnlySpan{ulong}, Field)"/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong GetAddress(this Span<ulong> words, Field field) =>
+        GetAddress((ReadOnlySpan<ulong>)words, field);
+
+    /// <summary>Replaces the upper bits of a byte address in place.</summary>
+    /// <param name="words">The structure.</param>
+    /// <param name="field">A field whose position in its word is the address's alignment.</param>
+    /// <param name="address">The byte address; it must be aligned and fit.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void SetAddress(this Span<ulong> words, Field field, ulong address)
+    {
+        ulong mask = (ulong.MaxValue >> (63 - (field.Msb - field.Lsb))) << (field.Lsb & 63);
+        System.Diagnostics.Debug.Assert((address & ~mask) == 0, "the address is misaligned or does not fit");
+        ref ulong word = ref words[field.Lsb >> 6];
+        word = (word & ~mask) | (address & mask);
+    }
+}

@@ -1,0 +1,155 @@
+namespace PasidFramework.Records;
+
+/// <summary>What the bits of a field are.</summary>
+public enum FieldKind
+{
+    /// <summary>A number.</summary>
+    Value,
+
+    /// <summary>The upper bits of a byte address; given and shown as the byte address.</summary>
+    Address,
+
+    /// <summary>Must be 0; anything else is a violation.</summary>
+    Reserved,
+
+    /// <summary>Not looked at by the hardware; any value is accepted, encoders write 0.</summary>
+    Ignored,
+
+    /// <summary>A fixed value that makes the structure what it is (type, opcode): implied when encoding.</summary>
+    Constant,
+}
+
+/// <summary>One field of a <see cref="Layout"/>: its bits, kind and meaning.</summary>
+public sealed class LayoutField
+{
+    private LayoutField(Field[] parts, FieldKind kind, string meaning, ulong constant)
+    {
+        Parts = parts;
+        Kind = kind;
+        Meaning = meaning;
+        Constant = constant;
+    }
+
+    /// <summary>The bits, the part with the value's low bits first; one part unless hardware splits the value.</summary>
+    public IReadOnlyList<Field> Parts { get; }
+
+    /// <summary>What the bits are.</summary>
+    public FieldKind Kind { get; }
+
+    /// <summary>What the field says, in words, with the specification's section where it differs from the layout's.</summary>
+    public string Meaning { get; }
+
+    /// <summary>The fixed value of a <see cref="FieldKind.Constant"/>.</summary>
+    public ulong Constant { get; }
+
+    /// <summary>Names of single values, such as PGTT 1 = first-stage; may be empty.</summary>
+    public IReadOnlyDictionary<ulong, string> Values { get; private init; } = new Dictionary<ulong, string>();
+
+    /// <summary>The specification's name.</summary>
+    public string Mnemonic => Parts[0].Mnemonic;
+
+    /// <summary>Width of the whole value in bits.</summary>
+    public int Width
+    {
+        get
+        {
+            int width = 0;
+            foreach (Field part in Parts)
+            {
+                width += part.Width;
+            }
+
+            return width;
+        }
+    }
+
+    /// <summary>Whether the field is named to the user: neither reserved nor ignored nor implied.</summary>
+    public bool IsNamed => Kind is FieldKind.Value or FieldKind.Address;
+
+    /// <summary>The largest value: for an address the largest byte address.</summary>
+    public ulong Maximum => Kind == FieldKind.Address ? Parts[0].WordMask : ulong.MaxValue >> (64 - Width);
+
+    /// <summary>A number.</summary>
+    /// <param name="field">Bits and mnemonic.</param>
+    /// <param name="meaning">What it says.</param>
+    /// <param name="values">Names of single values.</param>
+    public static LayoutField Value(Field field, string meaning, params (ulong Value, string Name)[] values) =>
+        new([field], FieldKind.Value, meaning, 0) { Values = values.ToDictionary(v => v.Value, v => v.Name) };
+
+    /// <summary>A number whose bits lie in several places, the low bits first.</summary>
+    public static LayoutField Split(string meaning, params Field[] parts) =>
+        new(parts, FieldKind.Value, meaning, 0);
+
+    /// <summary>A byte address whose low bits are not stored.</summary>
+    public static LayoutField Address(Field field, string meaning) => new([field], FieldKind.Address, meaning, 0);
+
+    /// <summary>Bits that must be 0.</summary>
+    public static LayoutField Reserved(int msb, int lsb, string meaning = "reserved, must be 0") =>
+        new(Words(msb, lsb, "RSVD"), FieldKind.Reserved, meaning, 0);
+
+    /// <summary>Bits that the hardware does not look at.</summary>
+    public static LayoutField Ignored(int msb, int lsb, string meaning = "ignored") =>
+        new(Words(msb, lsb, "IGN"), FieldKind.Ignored, meaning, 0);
+
+    /// <summary>A fixed value that is implied by the structure's id.</summary>
+    public static LayoutField Fixed(Field field, ulong value, string meaning) =>
+        new([field], FieldKind.Constant, meaning, value);
+
+    /// <summary>Reads the value: of an address its byte address.</summary>
+    public ulong Get(ReadOnlySpan<ulong> words)
+    {
+        if (Kind == FieldKind.Address)
+        {
+            return words.GetAddress(Parts[0]);
+        }
+
+        ulong value = 0;
+        int shift = 0;
+        foreach (Field part in Parts)
+        {
+            if (shift < 64)
+            {
+                value |= words.Get(part) << shift;
+            }
+
+            shift += part.Width;
+        }
+
+        return value;
+    }
+
+    /// <summary>Writes a value that fits (see <see cref="Fits"/>).</summary>
+    public void Set(Span<ulong> words, ulong value)
+    {
+        if (Kind == FieldKind.Address)
+        {
+            words.SetAddress(Parts[0], value);
+            return;
+        }
+
+        foreach (Field part in Parts)
+        {
+            words.Set(part, value & part.ValueMask);
+            value = part.Width == 64 ? 0 : value >> part.Width;
+        }
+    }
+
+    /// <summary>Whether a value can be stored: wide enough and, for an address, aligned.</summary>
+    public bool Fits(ulong value) => Kind == FieldKind.Address
+        ? (value & ~Parts[0].WordMask) == 0
+        : (value & ~(ulong.MaxValue >> (64 - Math.Min(64, Width)))) == 0;
+
+    // Reserved ranges are declared as the specification prints them and may span words.
+    private static Field[] Words(int msb, int lsb, string mnemonic)
+    {
+        var parts = new List<Field>();
+        for (int at = lsb; at <= msb;)
+        {
+            int end = Math.Min(msb, at | 63);
+            parts.Add(new Field(end, at, mnemonic));
+            at = end + 1;
+        }
+
+        return [.. parts];
+    }
+}
