@@ -135,22 +135,25 @@ public sealed class QuotaPasidAllocator : IPasidAllocator, ISelfChecking
         try
         {
             Invariant.HoldsFor(_inner);
-            int[] counted = new int[_held.Length];
+            Dictionary<int, int> counted = [];
             for (int i = 0; i < _owners.Length; i++)
             {
                 if (_owners[i] != 0)
                 {
-                    counted[_owners[i]]++;
+                    counted[_owners[i]] = counted.GetValueOrDefault(_owners[i]) + 1;
                     Invariant.Holds(
                         _inner.IsLive(new Pasid(_first + (uint)i)), "an owner is charged for a number that is not live");
                 }
             }
 
-            for (int owner = 0; owner < counted.Length; owner++)
+            foreach ((int owner, int count) in counted)
             {
-                Invariant.Holds(counted[owner] == _held[owner], "an owner's count differs from the numbers it holds");
-                Invariant.Holds(counted[owner] <= LimitPerOwner, "an owner holds more than its quota");
+                Invariant.Holds(count == _held[owner], "an owner's count differs from the numbers it holds");
+                Invariant.Holds(count <= LimitPerOwner, "an owner holds more than its quota");
             }
+
+            Invariant.Holds(
+                counted.Values.Sum() == _held.Sum(), "an owner is charged for numbers that nobody holds");
         }
         finally
         {
