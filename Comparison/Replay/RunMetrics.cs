@@ -3,7 +3,13 @@ namespace PasidFramework.Comparison.Replay;
 /// <summary>Turns the events of one run into its figures; it sees exactly what the event file holds.</summary>
 internal sealed class RunMetrics(string policy, IReadOnlyList<string> drivers)
 {
-    private readonly SortedDictionary<string, int> _failures = new(StringComparer.Ordinal);
+    // The two that every report names, so that a script finds their zeros.
+    private readonly SortedDictionary<string, int> _failures = new(StringComparer.Ordinal)
+    {
+        [nameof(Errno.ENOSPC)] = 0,
+        [nameof(Errno.EOVERFLOW)] = 0,
+    };
+
     private readonly SortedDictionary<string, SpaceCounts> _spaces = new(StringComparer.Ordinal);
     private readonly Dictionary<ulong, Dictionary<string, uint>> _numbers = [];
     private readonly HashSet<ulong> _bound = [];
