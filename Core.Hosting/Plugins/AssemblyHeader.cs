@@ -45,7 +45,8 @@ internal sealed class AssemblyHeader
         try
         {
             using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-            using PEReader reader = new(file, PEStreamOptions.PrefetchMetadata);
+            long length = file.Length;
+            using PEReader reader = new(file);
             if (!reader.HasMetadata)
             {
                 refusal = NotAnAssembly(path, "it is a native library");
@@ -55,10 +56,10 @@ internal sealed class AssemblyHeader
             // The runtime maps sections lazily, so a file whose end is missing can pass until the missing part is used.
             long end = reader.PEHeaders.SectionHeaders
                 .Max(section => (long)section.PointerToRawData + section.SizeOfRawData);
-            if (end > file.Length)
+            if (end > length)
             {
                 refusal = NotAnAssembly(path, string.Create(
-                    CultureInfo.InvariantCulture, $"it is cut off: {file.Length} bytes of {end}"));
+                    CultureInfo.InvariantCulture, $"it is cut off: {length} bytes of {end}"));
                 return null;
             }
 

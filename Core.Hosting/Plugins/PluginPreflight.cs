@@ -204,9 +204,9 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
                 RefusalReason.MissingDependency,
                 $"its types need an assembly that is not there: {AssemblyHeader.OneLine(exception.Message)}");
         }
-        catch (Exception exception) when (
-            exception is TypeLoadException or MissingMemberException or BadImageFormatException or FileLoadException
-                or InvalidOperationException or CustomAttributeFormatException)
+#pragma warning disable CA1031 // Tables that contradict each other make the reader throw anything; nothing of ours runs in there.
+        catch (Exception exception)
+#pragma warning restore CA1031
         {
             refusal = Refuse(
                 header,
@@ -219,6 +219,9 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
 
     private sealed class ManifestBuilder(AssemblyHeader header)
     {
+        private static readonly string?[] s_contracts =
+            [typeof(IPasidDriver).FullName, typeof(IPasidTableFormat).FullName, typeof(IPasidAllocatorFactory).FullName];
+
         private readonly SortedSet<string> _formats = new(StringComparer.Ordinal);
         private readonly SortedSet<string> _allocators = new(StringComparer.Ordinal);
         private DriverMetadata? _driver;
@@ -226,16 +229,12 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
 
         public RefusedPlugin? Add(Assembly assembly, ExportMark mark)
         {
-            if (mark.Attribute == AssemblyHeader.PlainExportAttribute)
-            {
-                return null;
-            }
-
             Type type = assembly.GetType(mark.Type, throwOnError: true)!;
             CustomAttributeData data = type.GetCustomAttributesData()
                 .First(candidate => candidate.AttributeType.FullName == mark.Attribute);
             return mark.Attribute switch
             {
+                AssemblyHeader.PlainExportAttribute => CheckPlain(type, data),
                 AssemblyHeader.DriverAttribute => AddDriver(type, data),
                 AssemblyHeader.TableFormatAttribute =>
                     AddNamed(type, data, _formats, "table format", typeof(IPasidTableFormat).FullName!),
@@ -248,8 +247,32 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
         public PluginManifest Build(AssemblyDependencyResolver? resolver) =>
             new(header.Path, header.Name, _driver, _driverType, [.. _formats], [.. _allocators], resolver);
 
+        // Composition would find such a part beside the named ones, and fail on the metadata that it lacks.
+        private RefusedPlugin? CheckPlain(Type type, CustomAttributeData data) => data.ConstructorArguments
+            .Select(argument => (argument.Value as Type)?.FullName)
+            .FirstOrDefault(contract => s_contracts.Contains(contract)) is { } contract
+                ? Refuse(
+                    header,
+                    RefusalReason.InvalidExport,
+                    $"{type.FullName} has [Export(typeof({contract}))], which carries no name: [PasidDriver], "
+                        + "[PasidTableFormat] or [PasidAllocator] is expected")
+                : null;
+
         private RefusedPlugin? AddDriver(Type type, CustomAttributeData data)
         {
+            try
+            {
+                _ = data.NamedArguments;
+            }
+            catch (ArgumentException)
+            {
+                // The reader looks every name up in the host's attribute and trips over one that is not there.
+                return Refuse(
+                    header,
+                    RefusalReason.ContractTooNew,
+                    $"{type.FullName} states a value that this host's [PasidDriver] does not have: it needs a newer framework");
+            }
+
             DriverMetadata driver = new()
             {
                 Name = Argument(data, 0) as string ?? string.Empty,
