@@ -105,8 +105,8 @@ public static class TextReport
     private static void AddPolicies(List<string> lines, IReadOnlyList<RunResult> runs)
     {
         int name = NameWidth(runs, 24);
-        lines.Add($"{Pad("", name)}   binds   unbinds  failures            peak   reuse distance");
-        lines.Add($"{Pad("policy", name)}                                       live     min     1 %  differ");
+        lines.Add($"{Pad("", name)}                              peak  reuse distance");
+        lines.Add($"{Pad("policy", name)}   binds  failures          live     min     1 %  differ");
         foreach (RunResult run in runs)
         {
             string[] failures =
@@ -115,15 +115,15 @@ public static class TextReport
             ];
             lines.Add(string.Concat(
                 Pad(run.Policy, name),
-                Text($"{run.Binds,8}{run.Unbinds,10}  "),
-                Pad(failures.Length == 0 ? "0" : failures[0], 17),
-                Text($"{run.PeakLive,7}"),
+                Text($"{run.Binds,8}  "),
+                Pad(failures.Length == 0 ? "0" : failures[0], 16),
+                Text($"{run.PeakLive,6}"),
                 Number(run.ReuseDistance.Minimum),
                 Number(run.ReuseDistance.Percentile01),
                 Text($"{run.ProcessesWithDifferingPasids,8}")));
             foreach (string failure in failures.Skip(1))
             {
-                lines.Add($"{Pad("", name + 20)}{failure}");
+                lines.Add($"{Pad("", name + 10)}{failure}");
             }
         }
     }
@@ -136,8 +136,7 @@ public static class TextReport
         for (int i = first; i < end; i++)
         {
             head.Append(' ').Append(Right(runs[0].Drivers[i].Name, 20));
-            units.Append("    peak  final    cmd");
-            units.Remove(units.Length - 22, 1);
+            units.Append("   peak  final    cmd");
         }
 
         lines.Add(head.ToString());
@@ -148,8 +147,8 @@ public static class TextReport
             for (int i = first; i < end; i++)
             {
                 DriverResult driver = run.Drivers[i];
-                line.Append(Text(
-                    $"{driver.TableBytesPeak / 1024,7}{driver.TableBytesFinal / 1024,7}{driver.CommandsPerUnbind,7:F2}"));
+                line.Append(Kibibytes(driver.TableBytesPeak)).Append(Kibibytes(driver.TableBytesFinal));
+                line.Append(Text($"{driver.CommandsPerUnbind,7:F2}"));
             }
 
             lines.Add(line.ToString());
@@ -161,6 +160,11 @@ public static class TextReport
 
     private static string Number(long? value) =>
         value is { } number ? Text($"{number,8}") : Right("-", 8);
+
+    // Six digits fit the column; beyond, mebibytes do.
+    private static string Kibibytes(long bytes) => bytes < 1_000_000L * 1024
+        ? Text($"{bytes / 1024,7}")
+        : Right(Text($"{bytes / (1024 * 1024)}M"), 7);
 
     private static string Pad(string text, int width) =>
         text.Length <= width ? text.PadRight(width) : text[..(width - 1)] + "~";
