@@ -62,5 +62,21 @@ public sealed class CyclicPasidAllocatorTests
         }
     }
 
+    [Fact]
+    public void The_number_just_before_the_cursor_is_the_last_that_a_wrap_finds()
+    {
+        PasidRequest request = new(new PasidRange(1, 9));
+        CyclicPasidAllocator allocator = new(request.Range);
+        for (uint n = 1; n <= 9; n++)
+        {
+            Assert.Equal(PasidAllocation.Of(n), allocator.Allocate(in request));
+        }
+
+        allocator.Free(new Pasid(5));
+        Assert.Equal(PasidAllocation.Of(5), allocator.Allocate(in request));
+        allocator.Free(new Pasid(5));
+        Assert.Equal(PasidAllocation.Of(5), allocator.Allocate(in request));
+    }
+
     private static uint Number(string text) => uint.Parse(text, CultureInfo.InvariantCulture);
 }

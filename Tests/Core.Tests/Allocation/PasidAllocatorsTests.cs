@@ -11,7 +11,8 @@ public sealed class PasidAllocatorsTests
     [Fact]
     public void The_built_in_policies_are_known_by_their_names()
     {
-        Assert.Equal(["cyclic", "lowest", "random", "top-down"], PasidAllocators.BuiltIn.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(
+            ["cyclic", "lowest", "random", "top-down"], PasidAllocators.BuiltIn.Keys.Order(StringComparer.Ordinal));
         foreach ((string name, IPasidAllocatorFactory factory) in PasidAllocators.BuiltIn)
         {
             IPasidAllocator allocator = factory.Create(new PasidRange(3, 9), 1);
@@ -62,7 +63,14 @@ public sealed class PasidAllocatorsTests
     [Fact]
     public void A3_reserved_numbers_of_the_options_are_never_handed_out()
     {
-        PasidOptions options = new() { First = 1, Last = 4, QuarantineFrees = 1, QuotaPerTenant = 9, Reserved = { 2, 2, 3, 99 } };
+        PasidOptions options = new()
+        {
+            First = 1,
+            Last = 4,
+            QuarantineFrees = 1,
+            QuotaPerTenant = 9,
+            Reserved = { 2, 2, 3, 99 },
+        };
 
         IPasidAllocator allocator = Compose(options);
 
@@ -138,7 +146,7 @@ public sealed class PasidAllocatorsTests
 
         Assert.Equal(Errno.EINVAL, result.Errno);
         Assert.Equal(
-            "allocator 'mine' hands out [0x0, 0xfffff], must be the [0x1, 0x64] that it was asked for", result.Reason);
+            "allocator 'mine' hands out [0x0, 0xfffff], must be [0x1, 0x64] as asked", result.Reason);
     }
 
     [Fact]
@@ -147,10 +155,12 @@ public sealed class PasidAllocatorsTests
         Mock<IPasidAllocatorFactory> factory = new(MockBehavior.Strict);
 
         OpResult<IPasidAllocator> result = PasidAllocators.TryCompose(
-            new PasidOptions { Allocator = "Cyclic" }, Plugins("mine", factory.Object), PasidRange.Full, TimeProvider.System);
+            new PasidOptions { Allocator = "Cyclic" },
+            Plugins("mine", factory.Object), PasidRange.Full, TimeProvider.System);
 
         Assert.Equal(Errno.EINVAL, result.Errno);
-        Assert.Equal("Pasid:Allocator is 'Cyclic', must be one of cyclic, lowest, mine, random, top-down", result.Reason);
+        Assert.Equal(
+            "Pasid:Allocator is 'Cyclic', must be one of cyclic, lowest, mine, random, top-down", result.Reason);
     }
 
     [Fact]

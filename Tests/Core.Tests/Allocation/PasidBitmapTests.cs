@@ -93,6 +93,6 @@ public sealed class PasidBitmapTests
 
     // Where the words of the four levels end and begin.
     private static IEnumerable<uint> Edges(uint count) =>
-        new uint[] { 0, 1, 62, 63, 64, 65, 4095, 4096, 4097, 8191, 262143, 262144, 262145, 524288, 786431, 1048574, 1048575 }
+        new uint[] { 0, 1, 62, 63, 64, 65, 4095, 4096, 4097, 8191, 262143, 262144, 262145, 786431, 1048574, 1048575 }
             .Append(count - 1).Append(count / 2).Where(o => o < count).Distinct();
 }

@@ -41,8 +41,8 @@ public sealed class PolicyTests
         Assert.NotEqual(numbers, Take(new RandomPasidAllocator(PasidRange.Full, 0), 50));
     }
 
-    // SplitMix64 from seed 0 draws e220a8397b1dcdaf, 6e789e6aa1b965f4, 06c45d188009454f (published reference values); the
-    // top 20 bits of each are the starting points in the full range.
+    // SplitMix64 from seed 0 draws e220a8397b1dcdaf, 6e789e6aa1b965f4, 06c45d188009454f (published reference values);
+    // the top 20 bits of each are the starting points in the full range.
     [Fact]
     public void Random_draws_are_those_of_SplitMix64()
     {
