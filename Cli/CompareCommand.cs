@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using PasidFramework.Comparison;
 using PasidFramework.Comparison.Replay;
 using PasidFramework.Comparison.Reports;
@@ -35,7 +36,7 @@ internal sealed class CompareCommand
         Arity = ArgumentArity.OneOrMore,
     };
 
-    private readonly Option<ulong?> _seed = new("--seed")
+    private readonly Option<string?> _seed = new("--seed")
     {
         Description = "Seed of everything that is drawn [default: Pasid:Seed, or 1]",
         HelpName = "N",
@@ -121,8 +122,9 @@ internal sealed class CompareCommand
 
         using PluginCatalog catalog = Plugins.Load(parsed.GetValue(_directories) ?? []);
         IReadOnlyList<Policy> policies = Choose(parsed.GetValue(_policies) ?? [], catalog.Allocators.Keys);
+        ulong? seed = ParseSeed(parsed.GetValue(_seed));
         PasidOptions options = Settings.Load(
-            parsed.GetValue(_config), parsed.GetValue(_settings) ?? [], catalog.Allocators.Keys);
+            parsed.GetValue(_config), parsed.GetValue(_settings) ?? [], policies, seed, catalog.Allocators.Keys);
         var request = new ComparisonRequest
         {
             Timeline = ProcessTimeline.Build(trace),
@@ -131,7 +133,7 @@ internal sealed class CompareCommand
             Drivers = catalog.Drivers.ToDictionary(d => d.Name, d => d.Instance),
             Allocators = catalog.Allocators,
             Options = options,
-            Seed = parsed.GetValue(_seed) ?? options.Seed,
+            Seed = seed ?? options.Seed,
         };
         bool refused = Plugins.Report(catalog, _terminal, quiet);
         CheckDrivers(request, catalog);
@@ -150,6 +152,19 @@ internal sealed class CompareCommand
 
         Publish(result.Value, jsonPath, json, events, quiet);
         return refused ? ExitCode.Plugin : ExitCode.Ok;
+    }
+
+    // Here and not in the parser, which speaks of the types of its own language.
+    private static ulong? ParseSeed(string? text)
+    {
+        if (text is null)
+        {
+            return null;
+        }
+
+        return ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out ulong seed)
+            ? seed
+            : throw new UsageException($"--seed: '{text}' is not a whole number; expected 0 to {ulong.MaxValue}");
     }
 
     private static void CheckOutputs(string? json, string? events)

@@ -5,7 +5,10 @@ namespace PasidFramework.Comparison.Replay;
 /// <summary>One way of handing out numbers that takes part in a comparison: an ownership and an allocator.</summary>
 public sealed record Policy
 {
-    /// <summary>Frees that a number waits for under <c>core/quarantine</c> where the options say nothing.</summary>
+    /// <summary>
+    /// Frees that a number waits for under <c>core/quarantine</c> where the options say nothing; half of the numbers where
+    /// there are fewer than twice as many.
+    /// </summary>
     public const int DefaultQuarantineFrees = 64;
 
     private static readonly string[] s_builtIn = ["cyclic", "lowest", "top-down", "random"];
@@ -68,9 +71,7 @@ public sealed record Policy
             Allocator = Allocator ?? "lowest",
             First = configured.First,
             Last = configured.Last,
-            QuarantineFrees = HasQuarantine
-                ? (configured.QuarantineFrees > 0 ? configured.QuarantineFrees : DefaultQuarantineFrees)
-                : 0,
+            QuarantineFrees = HasQuarantine ? QuarantineFrees(configured) : 0,
             QuarantineMilliseconds = configured.QuarantineMilliseconds,
             QuotaPerTenant = configured.QuotaPerTenant,
             Lifetime = configured.Lifetime,
@@ -83,6 +84,11 @@ public sealed record Policy
 
         return options;
     }
+
+    /// <summary>Frees that a number waits for under <c>core/quarantine</c>.</summary>
+    internal static int QuarantineFrees(PasidOptions configured) => configured.QuarantineFrees > 0
+        ? configured.QuarantineFrees
+        : (int)Math.Clamp((configured.Last - configured.First + 1) / 2, 0, DefaultQuarantineFrees);
 
     /// <summary>The policy's name.</summary>
     public override string ToString() => Name;

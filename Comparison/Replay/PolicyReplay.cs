@@ -27,6 +27,7 @@ internal sealed class PolicyReplay : ICoreObserver, IDisposable
     private readonly SimulatedAddressSpace?[] _processes;
     private readonly Pasid?[] _bound;
     private readonly List<int>?[] _bindsOf;
+    private readonly Dictionary<int, int> _deviceOf = [];
     private readonly List<ReplayEvent> _happened = [];
     private readonly long[] _commandsBefore;
     private ReplayOperation _operation;
@@ -65,22 +66,7 @@ internal sealed class PolicyReplay : ICoreObserver, IDisposable
         var instances = new Dictionary<string, IommuInstance>(StringComparer.Ordinal);
         foreach (ScenarioInstance instance in _scenario.Instances)
         {
-            IPasidDriver driver = drivers[instance.Driver];
-            IIommuHardware hardware = driver.CreateHardware(_memory, new HardwareSetup
-            {
-                PasidBits = instance.PasidBits,
-                Coherent = instance.IsCoherent,
-                Options = instance.HardwareOptions,
-            });
-            _hardware.Add(hardware);
-            OpResult<IIommuUnit> unit = driver.CreateUnit(new UnitSetup
-            {
-                Name = instance.Name,
-                Hardware = hardware,
-                PasidBits = instance.PasidBits,
-                Options = instance.Options,
-                Time = _clock,
-            });
+            OpResult<IIommuUnit> unit = Start(instance, drivers[instance.Driver]);
             if (!unit.IsOk)
             {
                 return Refused(instance.Line, $"instance {instance.Name}, driver {instance.Driver}", unit.Outcome);
@@ -240,6 +226,35 @@ internal sealed class PolicyReplay : ICoreObserver, IDisposable
     private InputError Refused(int line, string what, OpResult refusal) => new(
         _scenario.File, line, $"{what} was refused: {refusal}; expected settings that the driver accepts");
 
+    private OpResult<IIommuUnit> Start(ScenarioInstance instance, IPasidDriver driver)
+    {
+        IIommuHardware hardware;
+        try
+        {
+            hardware = driver.CreateHardware(_memory, new HardwareSetup
+            {
+                PasidBits = instance.PasidBits,
+                Coherent = instance.IsCoherent,
+                Options = instance.HardwareOptions,
+            });
+        }
+        catch (ArgumentException e)
+        {
+            // Hardware has no result to refuse a setting with; the setting is the user's all the same.
+            return OpResult<IIommuUnit>.Refuse(Errno.EINVAL, e.Message);
+        }
+
+        _hardware.Add(hardware);
+        return driver.CreateUnit(new UnitSetup
+        {
+            Name = instance.Name,
+            Hardware = hardware,
+            PasidBits = instance.PasidBits,
+            Options = instance.Options,
+            Time = _clock,
+        });
+    }
+
     private InputError? AddDevices(Dictionary<string, IommuInstance> instances)
     {
         var domains = new Dictionary<(string Instance, string Domain), Domain>();
@@ -289,8 +304,6 @@ internal sealed class PolicyReplay : ICoreObserver, IDisposable
             _deviceOf[step.Bind] = step.Device;
         }
     }
-
-    private readonly Dictionary<int, int> _deviceOf = [];
 
     private void Unbind(int life, int bind, string cause)
     {

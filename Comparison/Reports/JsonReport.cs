@@ -139,8 +139,7 @@ public static class JsonReport
         }
 
         json.WriteEndArray();
-        json.WriteNumber(
-            "quarantineFrees", options.QuarantineFrees > 0 ? options.QuarantineFrees : Policy.DefaultQuarantineFrees);
+        json.WriteNumber("quarantineFrees", Policy.QuarantineFrees(options));
         json.WriteNumber("quarantineMilliseconds", options.QuarantineMilliseconds);
         json.WriteNumber("quotaPerTenant", options.QuotaPerTenant);
         json.WriteString("lifetime", options.Lifetime);

@@ -50,7 +50,8 @@ public static class ScenarioReader
 
     private static Scenario Map(JsonTree root, string file, ReadOnlySpan<byte> utf8)
     {
-        Members members = Members.Of(root);
+        Members members = Members.Of(
+            root, "schemaVersion", "name", "tenants", "exitBehaviour", "instances", "devices", "rules");
         if (root.Members.Count == 0 || root.Members[0].Name != "schemaVersion")
         {
             throw new ScenarioException(root.Line, "$: expected \"schemaVersion\": 1 as the first key");
@@ -72,7 +73,6 @@ public static class ScenarioReader
         int number = 0;
         List<ScenarioRule> rules = members.List("rules", 1, r => Rule(r, ++number, devices, tenants));
         members.Unique("rules", rules.Select(r => r.Name), "name");
-        members.RefuseRest();
         return new Scenario
         {
             File = Path.GetFileName(file),
@@ -88,7 +88,8 @@ public static class ScenarioReader
 
     private static ScenarioInstance Instance(JsonTree value)
     {
-        Members members = Members.Of(value);
+        Members members = Members.Of(
+            value, "name", "driver", "pasidBits", "coherent", "hardwareOptions", "options");
         var instance = new ScenarioInstance
         {
             Name = members.Text("name"),
@@ -99,13 +100,14 @@ public static class ScenarioReader
             Options = members.Settings("options"),
             Line = value.Line,
         };
-        members.RefuseRest();
         return instance;
     }
 
     private static ScenarioDevice Device(JsonTree value, List<ScenarioInstance> instances)
     {
-        Members members = Members.Of(value);
+        Members members = Members.Of(
+            value,
+            "name", "instance", "requesterId", "pasidBits", "firstPasid", "lastPasid", "ats", "pri", "domain");
         string name = members.Text("name");
         string instance = members.OneOf("instance", instances.Select(i => i.Name), "an instance");
         JsonTree requester = members.Take("requesterId")
@@ -128,7 +130,6 @@ public static class ScenarioReader
             Domain = members.Text("domain", name),
             Line = value.Line,
         };
-        members.RefuseRest();
         return device;
     }
 
@@ -152,7 +153,8 @@ public static class ScenarioReader
 
     private static ScenarioRule Rule(JsonTree value, int number, List<ScenarioDevice> devices, int tenants)
     {
-        Members members = Members.Of(value);
+        Members members = Members.Of(
+            value, "name", "match", "devices", "delayMicroseconds", "stepMicroseconds", "holdMicroseconds");
         string name = members.Text("name", string.Create(CultureInfo.InvariantCulture, $"rule{number}"));
         List<string> used = members.Names("devices", devices.Select(d => d.Name), "a device");
         var rule = new ScenarioRule
@@ -167,7 +169,7 @@ public static class ScenarioReader
         };
         if (members.Take("match") is { } match)
         {
-            Members keys = Members.Of(match);
+            Members keys = Members.Of(match, "name", "began", "fraction", "tenant");
             rule = rule with
             {
                 NameGlobs = keys.Has("name") ? keys.Names("name", null, "a name") : rule.NameGlobs,
@@ -178,52 +180,43 @@ public static class ScenarioReader
                 Fraction = keys.Fraction("fraction", 1),
                 Tenant = keys.Has("tenant") ? (int)keys.Integer("tenant", null, 0, tenants - 1) : null,
             };
-            keys.RefuseRest();
         }
 
-        members.RefuseRest();
         return rule;
     }
 
-    /// <summary>The members of one object, taken out one by one; what is left over is unknown.</summary>
+    /// <summary>The members of one object, all of them known.</summary>
     private sealed class Members
     {
         private readonly JsonTree _object;
-        private readonly HashSet<string> _asked = new(StringComparer.Ordinal);
 
         private Members(JsonTree value) => _object = value;
 
-        public static Members Of(JsonTree value) => value.Type == JsonTokenType.StartObject
-            ? new Members(value)
-            : throw new ScenarioException(value.Line, $"{value.Path} is {value.Shown}; expected an object");
-
-        public bool Has(string name)
+        public static Members Of(JsonTree value, params ReadOnlySpan<string> known)
         {
-            _asked.Add(name);
-            return _object.Members.Exists(m => m.Name == name);
+            if (value.Type != JsonTokenType.StartObject)
+            {
+                throw new ScenarioException(value.Line, $"{value.Path} is {value.Shown}; expected an object");
+            }
+
+            foreach ((string name, int line, _) in value.Members)
+            {
+                if (!known.Contains(name))
+                {
+                    throw new ScenarioException(
+                        line, $"{value.Path}.{name} is unknown; expected one of {string.Join(", ", known!)}");
+                }
+            }
+
+            return new Members(value);
         }
 
-        public JsonTree? Take(string name)
-        {
-            _asked.Add(name);
-            return _object.Members.Find(m => m.Name == name).Value;
-        }
+        public bool Has(string name) => _object.Members.Exists(m => m.Name == name);
+
+        public JsonTree? Take(string name) => _object.Members.Find(m => m.Name == name).Value;
 
         public ScenarioException Missing(string name, string expected) =>
             new(_object.Line, $"{_object.Path}.{name} is missing; expected {expected}");
-
-        public void RefuseRest()
-        {
-            foreach ((string name, int line, _) in _object.Members)
-            {
-                if (!_asked.Contains(name))
-                {
-                    throw new ScenarioException(
-                        line,
-                        $"{_object.Path}.{name} is unknown; expected one of {string.Join(", ", _asked.Order())}");
-                }
-            }
-        }
 
         public string Text(string name, string? otherwise = null)
         {

@@ -83,6 +83,9 @@ public sealed class ProcessTimeline
 
         public bool ExitsLast { get; set; }
 
+        /// <summary>Whether it began within the recording without an event that says so.</summary>
+        public bool IsForkMissing { get; init; }
+
         /// <summary>Index at which its id was seen as another task's, -1 where it was not.</summary>
         public int LostAt { get; set; } = -1;
 
@@ -182,16 +185,17 @@ public sealed class ProcessTimeline
                 }
 
                 processes++;
-                bool isBefore = task.Parent is null;
+                bool isBefore = task.Parent is null && !task.IsForkMissing;
                 before += isBefore ? 1 : 0;
                 after += task.ProcessEnd < 0 ? 1 : 0;
                 int start = isBefore ? -1 : task.Index;
                 LifeBegin began = isBefore ? LifeBegin.Before : LifeBegin.Fork;
-                string name = task.Name;
+                string name = task.Name.Length == 0 ? "<...>" : task.Name;
                 foreach ((int index, string path) in task.Execs)
                 {
-                    // What a kernel thread was before it executed a program had no address space.
-                    bool hadNone = began != LifeBegin.Exec && IsKernelThread(task);
+                    // What a kernel thread was before it executed a program had no address space; of a task whose fork
+                    // is missing nothing is known before its first event.
+                    bool hadNone = began != LifeBegin.Exec && (IsKernelThread(task) || index == start);
                     if (!hadNone)
                     {
                         lives.Add(Life(task, name, start, index, began, LifeEnd.Exec));
@@ -300,7 +304,7 @@ public sealed class ProcessTimeline
                 _missingForks++;
             }
 
-            task = new Task(pid, name, null, index);
+            task = new Task(pid, name, null, index) { IsForkMissing = task is not null };
             _tasks.Add(task);
             _byId[pid] = task;
             return task;

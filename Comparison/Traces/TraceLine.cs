@@ -131,19 +131,19 @@ internal static class TraceLine
             return false;
         }
 
-        ReadOnlySpan<char> before = header;
-        ReadOnlySpan<char> group = LastToken(ref before);
-        if (group.Length > 2 && group[0] == '(' && group[^1] == ')'
-            && (group[1..^1].Trim('-').IsEmpty || TryNumber(group[1..^1].Trim(), out _)))
+        // With the option record-tgid the process's id stands between, padded with blanks, or dashes where it is unknown.
+        header = header.Trim();
+        int open = header.EndsWith(")", StringComparison.Ordinal) ? header.LastIndexOf('(') : -1;
+        if (open >= 0)
         {
-            header = before;
+            ReadOnlySpan<char> group = header[(open + 1)..^1].Trim();
+            header = group.Trim('-').IsEmpty || TryNumber(group, out _) ? header[..open].TrimEnd() : header;
         }
 
         // A comm may hold dashes; the process id is what follows the last one.
-        expected = $"'TASK-PID' before the column '[CPU]', found '{header.Trim()}'";
-        header = header.Trim();
+        expected = $"'TASK-PID' before the column '[CPU]', found '{header}'";
         int dash = header.LastIndexOf('-');
-        return header.IsEmpty || (dash > 0 && TryNumber(header[(dash + 1)..], out _));
+        return header.IsEmpty || (dash >= 0 && TryNumber(header[(dash + 1)..], out _));
     }
 
     private static bool ParseFields(
@@ -236,8 +236,16 @@ internal static class TraceLine
         }
 
         fields = fields[..fields.LastIndexOf(' ')];
-        if (!TakeLastNumber(ref fields, " prio=", out _)
-            || !TakeLastNumber(ref fields, " pid=", out int pid)
+        int prio = fields.LastIndexOf(" prio=", StringComparison.Ordinal);
+        if (prio < 0
+            || !int.TryParse(
+                fields[(prio + 6)..], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out _))
+        {
+            return false;
+        }
+
+        fields = fields[..prio];
+        if (!TakeLastNumber(ref fields, " pid=", out int pid)
             || !TakePrefix(ref fields, "comm="))
         {
             return false;
