@@ -31,8 +31,8 @@ internal static partial class Commands
     /// <summary>Every layout of a command.</summary>
     public static IReadOnlyList<Layout> All { get; } = Build();
 
-    /// <summary>Bits of each opcode that must be 0, as (word 0, word 1); all ones for an opcode that does not exist.</summary>
-    private static readonly (ulong Word0, ulong Word1)[] s_reserved = BuildReserved();
+    // By opcode: whether there is such a command, and which of its bits must be 0.
+    private static readonly (bool Exists, ulong Word0, ulong Word1)[] s_reserved = BuildReserved();
 
     /// <summary>
     /// Whether the hardware accepts a command: a known opcode, reserved bits 0, no forbidden combination (4.1.3:
@@ -42,8 +42,8 @@ internal static partial class Commands
     /// <param name="hasRange">IDR3.RIL: without it the range fields are reserved.</param>
     public static bool IsLegal(SmmuCommand command, bool hasRange)
     {
-        (ulong word0, ulong word1) = s_reserved[(byte)command.Word0];
-        if (((command.Word0 & word0) | (command.Word1 & word1)) != 0)
+        (bool exists, ulong word0, ulong word1) = s_reserved[(byte)command.Word0];
+        if (!exists || ((command.Word0 & word0) | (command.Word1 & word1)) != 0)
         {
             return false;
         }
@@ -80,14 +80,13 @@ internal static partial class Commands
 
     private static Layout[] Build() => [.. ConfigurationLayouts(), .. TlbLayouts(), .. DeviceLayouts(), .. QueueLayouts()];
 
-    private static (ulong Word0, ulong Word1)[] BuildReserved()
+    private static (bool Exists, ulong Word0, ulong Word1)[] BuildReserved()
     {
-        var reserved = new (ulong Word0, ulong Word1)[256];
-        Array.Fill(reserved, (ulong.MaxValue, ulong.MaxValue));
+        var reserved = new (bool Exists, ulong Word0, ulong Word1)[256];
         foreach (Layout layout in All)
         {
             ulong[] words = new ulong[2];
-            int opcode = -1;
+            int opcode = 0;
             foreach (LayoutField field in layout.Fields)
             {
                 if (field.Kind == FieldKind.Reserved)
@@ -104,9 +103,10 @@ internal static partial class Commands
             }
 
             // CFGI_ALL is the Range = 31 case of CFGI_STE_RANGE: an opcode with two layouts reserves what both reserve.
-            reserved[opcode] = reserved[opcode] == (ulong.MaxValue, ulong.MaxValue)
-                ? (words[0], words[1])
-                : (reserved[opcode].Word0 & words[0], reserved[opcode].Word1 & words[1]);
+            ref (bool Exists, ulong Word0, ulong Word1) entry = ref reserved[opcode];
+            entry = entry.Exists
+                ? (true, entry.Word0 & words[0], entry.Word1 & words[1])
+                : (true, words[0], words[1]);
         }
 
         return reserved;
