@@ -14,9 +14,6 @@ namespace PasidFramework.Drivers.VirtioIommu;
 /// </summary>
 internal sealed class StartedDevice : IDisposable
 {
-    /// <summary>Polls before hardware counts as stuck: some seconds, since a waiting thread yields at every poll.</summary>
-    public const int DefaultPollLimit = 4_000_000;
-
     private const int MaxQueueSize = 2 * RequestQueue.MaxSlots;
     private const int EventQueueSize = 16;
 
@@ -85,12 +82,12 @@ internal sealed class StartedDevice : IDisposable
     /// <param name="hardware">The hardware.</param>
     /// <param name="dialect">The proposal that is spoken if the device offers its feature; null for none.</param>
     /// <param name="logger">Where faults are told.</param>
-    /// <param name="pollLimit">Polls before the device counts as stuck.</param>
+    /// <param name="patience">When the device counts as stuck.</param>
     /// <returns>The device; ENODEV, ENOMEM, ETIMEDOUT: then nothing is left behind.</returns>
     public static OpResult<StartedDevice> Start(
-        string name, IIommuHardware hardware, TableDialect? dialect, ILogger logger, int pollLimit = DefaultPollLimit)
+        string name, IIommuHardware hardware, TableDialect? dialect, ILogger logger, Patience patience)
     {
-        var transport = new MmioTransport(hardware.Registers, pollLimit);
+        var transport = new MmioTransport(hardware.Registers, patience);
         OpResult identified = transport.Identify();
         if (!identified.IsOk)
         {
@@ -105,7 +102,7 @@ internal sealed class StartedDevice : IDisposable
         }
 
         var pages = new List<(ulong Address, int Bytes)>(2);
-        OpResult<StartedDevice> started = Start(name, hardware, transport, dialect, logger, pollLimit, pages);
+        OpResult<StartedDevice> started = Start(name, hardware, transport, dialect, logger, patience, pages);
         if (!started.IsOk)
         {
             transport.Fail();
@@ -231,7 +228,7 @@ internal sealed class StartedDevice : IDisposable
         MmioTransport transport,
         TableDialect? dialect,
         ILogger logger,
-        int pollLimit,
+        Patience patience,
         List<(ulong Address, int Bytes)> pages)
     {
         const ulong Standard = FeatureBits.DomainRange | FeatureBits.MapUnmap | FeatureBits.Probe | FeatureBits.Mmio
@@ -269,7 +266,7 @@ internal sealed class StartedDevice : IDisposable
             request.Value.Size,
             flush,
             () => transport.Notify(QueueIndex.Request),
-            pollLimit);
+            patience);
         var eventQueue = new EventQueue(
             hardware.Memory,
             events.Value.Address,

@@ -1,5 +1,6 @@
 using System.Globalization;
 using PasidFramework.Drivers.VirtioIommu.Requests;
+using PasidFramework.Drivers.VirtioIommu.Transport;
 using PasidFramework.Threading;
 
 namespace PasidFramework.Drivers.VirtioIommu;
@@ -67,10 +68,10 @@ internal sealed class VirtioIommuUnit : IIommuUnit
     /// <summary>Starts a unit.</summary>
     /// <param name="setup">Hardware and limits.</param>
     /// <param name="format">The SMMUv3 table writer; null where no plug-in exports it.</param>
-    /// <param name="pollLimit">Polls before the device counts as stuck.</param>
+    /// <param name="patience">When the device counts as stuck; null for the default.</param>
     /// <returns>The unit; ENODEV, ENOMEM, EINVAL, ETIMEDOUT.</returns>
     public static OpResult<IIommuUnit> Start(
-        UnitSetup setup, IPasidTableFormat? format, int pollLimit = StartedDevice.DefaultPollLimit)
+        UnitSetup setup, IPasidTableFormat? format, Patience? patience = null)
     {
         OpResult<UnitOptions> options = UnitOptions.Parse(setup.Options);
         if (!options.IsOk)
@@ -95,8 +96,8 @@ internal sealed class VirtioIommuUnit : IIommuUnit
                 + "does: put it beside this one, or set the option dialect = none");
         }
 
-        OpResult<StartedDevice> started =
-            StartedDevice.Start(setup.Name, setup.Hardware, dialect, setup.Logger, pollLimit);
+        OpResult<StartedDevice> started = StartedDevice.Start(
+            setup.Name, setup.Hardware, dialect, setup.Logger, patience ?? Patience.Default(setup.Time));
         if (!started.IsOk)
         {
             return OpResult<IIommuUnit>.Refuse(started.Outcome);

@@ -68,7 +68,19 @@ internal sealed class DeviceQueue
         && _memory.IsBacked(Used, 6 + (8 * Size));
 
     /// <summary>Bytes that the device may write into the taken chain.</summary>
-    public long WritableBytes => Writable.Sum(p => (long)p.Bytes);
+    public long WritableBytes
+    {
+        get
+        {
+            long bytes = 0;
+            foreach (ChainPart part in Writable)
+            {
+                bytes += part.Bytes;
+            }
+
+            return bytes;
+        }
+    }
 
     /// <summary>Forgets everything, as a reset of the device does.</summary>
     public void Reset()

@@ -15,6 +15,14 @@ internal sealed partial class VirtioIommuHardware
 {
     private const int Unusable = -1;
 
+    private static readonly ulong[] s_attachReserved = ReservedBits(AttachRequest.Layout);
+    private static readonly ulong[] s_unmapReserved = ReservedBits(UnmapRequest.Layout);
+    private static readonly ulong[] s_probeReserved = ReservedBits(ProbeRequest.Layout);
+    private static readonly ulong[] s_attachBReserved = ReservedBits(ProposalBAttachPstArm.Layout);
+    private static readonly ulong[] s_attachEReserved = ReservedBits(ProposalEAttachArmSmmu3.Layout);
+    private static readonly ulong[] s_invalidateBReserved = ReservedBits(ProposalBInvalidate.Layout);
+    private static readonly ulong[] s_invalidateEReserved = ReservedBits(ProposalEInvalidate.Layout);
+
     /// <summary>Carries one request out and fills <c>_answer</c>.</summary>
     /// <returns>Bytes to write; 0 for a request that is not recognised; negative where the chain cannot hold it.</returns>
     private int Handle(ReadOnlySpan<byte> request, long writableBytes)
@@ -54,7 +62,7 @@ internal sealed partial class VirtioIommuHardware
 
     private RequestStatus Attach(ReadOnlySpan<byte> request, ReadOnlySpan<ulong> words)
     {
-        if (request.Length < AttachRequest.DriverBytes || HasReserved(AttachRequest.Layout, words))
+        if (request.Length < AttachRequest.DriverBytes || HasReserved(s_attachReserved, words))
         {
             return RequestStatus.Inval;
         }
@@ -78,8 +86,8 @@ internal sealed partial class VirtioIommuHardware
             return null;
         }
 
-        Layout layout = dialect is ProposalBDialect ? ProposalBAttachPstArm.Layout : ProposalEAttachArmSmmu3.Layout;
-        if (request.Length < dialect.AttachBytes || HasReserved(layout, words))
+        ulong[] reserved = dialect is ProposalBDialect ? s_attachBReserved : s_attachEReserved;
+        if (request.Length < dialect.AttachBytes || HasReserved(reserved, words))
         {
             return RequestStatus.Inval;
         }
@@ -252,7 +260,7 @@ internal sealed partial class VirtioIommuHardware
 
     private RequestStatus Unmap(ReadOnlySpan<byte> request, ReadOnlySpan<ulong> words)
     {
-        if (request.Length < UnmapRequest.DriverBytes || HasReserved(UnmapRequest.Layout, words))
+        if (request.Length < UnmapRequest.DriverBytes || HasReserved(s_unmapReserved, words))
         {
             return RequestStatus.Inval;
         }
@@ -301,8 +309,8 @@ internal sealed partial class VirtioIommuHardware
         }
 
         bool isB = dialect is ProposalBDialect;
-        Layout layout = isB ? ProposalBInvalidate.Layout : ProposalEInvalidate.Layout;
-        if (request.Length < dialect.InvalidateBytes || HasReserved(layout, words))
+        ulong[] reserved = isB ? s_invalidateBReserved : s_invalidateEReserved;
+        if (request.Length < dialect.InvalidateBytes || HasReserved(reserved, words))
         {
             return RequestStatus.Inval;
         }
@@ -368,7 +376,7 @@ internal sealed partial class VirtioIommuHardware
         }
 
         Array.Clear(_answer);
-        RequestStatus status = request.Length < ProbeRequest.DriverBytes || HasReserved(ProbeRequest.Layout, words)
+        RequestStatus status = request.Length < ProbeRequest.DriverBytes || HasReserved(s_probeReserved, words)
             ? RequestStatus.Inval
             : Exists((uint)words.Get(ProbeRequest.Endpoint)) ? RequestStatus.Ok : RequestStatus.NoEnt;
         if (status == RequestStatus.Ok)
@@ -431,25 +439,28 @@ internal sealed partial class VirtioIommuHardware
         _answer[offset] = (byte)status;
     }
 
-    private static bool HasReserved(Layout layout, ReadOnlySpan<ulong> words)
+    private static bool HasReserved(ulong[] mask, ReadOnlySpan<ulong> words)
     {
-        foreach (LayoutField field in layout.Fields)
+        for (int i = 0; i < mask.Length; i++)
         {
-            if (field.Kind != FieldKind.Reserved)
+            if ((words[i] & mask[i]) != 0)
             {
-                continue;
-            }
-
-            foreach (Field part in field.Parts)
-            {
-                if (words.Get(part) != 0)
-                {
-                    return true;
-                }
+                return true;
             }
         }
 
         return false;
+    }
+
+    private static ulong[] ReservedBits(Layout layout)
+    {
+        var mask = new ulong[layout.Words];
+        foreach (Field part in layout.Fields.Where(f => f.Kind == FieldKind.Reserved).SelectMany(f => f.Parts))
+        {
+            mask[part.Word] |= part.WordMask;
+        }
+
+        return mask;
     }
 
     // Bytes that the driver did not send read as 0; the tail is not sent.

@@ -23,15 +23,15 @@ internal sealed class MmioTransport
     public const int MaxProbeBytes = 65536;
 
     private readonly IRegisterFile _registers;
-    private readonly int _pollLimit;
+    private readonly Patience _patience;
 
     /// <summary>Wraps the registers; touches nothing.</summary>
     /// <param name="registers">The registers.</param>
-    /// <param name="pollLimit">Polls before a register counts as stuck.</param>
-    public MmioTransport(IRegisterFile registers, int pollLimit)
+    /// <param name="patience">When a register counts as stuck.</param>
+    public MmioTransport(IRegisterFile registers, Patience patience)
     {
         _registers = registers;
-        _pollLimit = pollLimit;
+        _patience = patience;
     }
 
     /// <summary>Whether the device asked to be reset (it met something that it cannot carry on from).</summary>
@@ -65,7 +65,8 @@ internal sealed class MmioTransport
     {
         _registers.Write32(MmioRegister.Status, 0);
         SpinWait spin = default;
-        for (int poll = 0; poll <= _pollLimit; poll++)
+        long since = 0;
+        for (int poll = 0; !_patience.IsExhausted(poll, ref since); poll++)
         {
             if (_registers.Read32(MmioRegister.Status) == 0)
             {
@@ -121,7 +122,8 @@ internal sealed class MmioTransport
     /// <returns>The configuration; ENODEV; ETIMEDOUT.</returns>
     public OpResult<DeviceConfig> ReadConfig(ulong features)
     {
-        for (int attempt = 0; attempt <= _pollLimit; attempt++)
+        long since = 0;
+        for (int attempt = 0; !_patience.IsExhausted(attempt, ref since); attempt++)
         {
             uint before = _registers.Read32(MmioRegister.ConfigGeneration);
             ulong pageSizes = ReadConfig64(ConfigOffset.PageSizeMask);

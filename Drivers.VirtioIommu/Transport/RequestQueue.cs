@@ -25,7 +25,7 @@ internal sealed class RequestQueue
     private readonly Virtqueue _queue;
     private readonly Action _notify;
     private readonly bool _flush;
-    private readonly int _pollLimit;
+    private readonly Patience _patience;
     private readonly ulong _buffers;
     private readonly SlotState[] _states;
     private readonly uint[] _lengths;
@@ -41,15 +41,15 @@ internal sealed class RequestQueue
     /// <param name="size">Descriptors, a power of two, at least 2.</param>
     /// <param name="flush">Whether the device sees only what was flushed.</param>
     /// <param name="notify">Tells the device that there is work.</param>
-    /// <param name="pollLimit">Polls before a request counts as lost.</param>
+    /// <param name="patience">When a request counts as lost.</param>
     public RequestQueue(
-        IPhysicalMemory memory, ulong address, int size, bool flush, Action notify, int pollLimit)
+        IPhysicalMemory memory, ulong address, int size, bool flush, Action notify, Patience patience)
     {
         _memory = memory;
         _queue = new Virtqueue(memory, address, size, flush);
         _notify = notify;
         _flush = flush;
-        _pollLimit = pollLimit;
+        _patience = patience;
         _buffers = address + (ulong)BufferOffset(size);
         int slots = Slots(size);
         _states = new SlotState[slots];
@@ -150,7 +150,8 @@ internal sealed class RequestQueue
     private bool TryTakeSlot(out int slot, out RequestStatus refusal)
     {
         SpinWait spin = default;
-        for (int poll = 0; poll <= _pollLimit; poll++)
+        long since = 0;
+        for (int poll = 0; ; poll++)
         {
             _gate.Enter();
             if (_freeCount == 0)
@@ -167,25 +168,23 @@ internal sealed class RequestQueue
                 return true;
             }
 
-            if (broken)
+            if (broken || _patience.IsExhausted(poll, ref since))
             {
-                refusal = RequestStatus.Broken;
+                refusal = broken ? RequestStatus.Broken : RequestStatus.QueueFull;
                 return false;
             }
 
             spin.SpinOnce(sleep1Threshold: -1);
         }
-
-        slot = -1;
-        refusal = RequestStatus.QueueFull;
-        return false;
     }
 
     private RequestStatus Wait(int slot, ulong writable, int writableBytes)
     {
         SpinWait spin = default;
+        long since = 0;
         for (int poll = 0; ; poll++)
         {
+            bool exhausted = _patience.IsExhausted(poll, ref since);
             _gate.Enter();
             Reap();
             if (_states[slot] == SlotState.Answered)
@@ -196,7 +195,7 @@ internal sealed class RequestQueue
                 return status;
             }
 
-            if (_broken || poll >= _pollLimit)
+            if (_broken || exhausted)
             {
                 _states[slot] = SlotState.Abandoned;
                 RequestStatus status = _broken ? RequestStatus.Broken : RequestStatus.TimedOut;

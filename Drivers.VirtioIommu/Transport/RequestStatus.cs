@@ -11,10 +11,10 @@ internal enum RequestStatus
     /// <summary>The device returned the request without writing a status: it does not know the type.</summary>
     Unrecognised = -1,
 
-    /// <summary>The device did not answer within the poll limit.</summary>
+    /// <summary>The device did not answer in time.</summary>
     TimedOut = -2,
 
-    /// <summary>All slots stayed with the device for the whole poll limit.</summary>
+    /// <summary>All slots stayed with the device for the whole wait.</summary>
     QueueFull = -3,
 
     /// <summary>The device wrote fewer bytes than the answer has.</summary>
