@@ -194,8 +194,8 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
                 }
             }
 
-            refusal = manifest.Check();
-            return refusal is null ? manifest.Build(resolver) : null;
+            refusal = null;
+            return manifest.Build(resolver);
         }
         catch (FileNotFoundException exception)
         {
@@ -241,8 +241,6 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
                 _ => AddNamed(type, data, _allocators, "allocator", typeof(IPasidAllocatorFactory).FullName!),
             };
         }
-
-        public RefusedPlugin? Check() => _driver is null ? null : CheckContractVersion(header, _driver);
 
         public PluginManifest Build(AssemblyDependencyResolver? resolver) =>
             new(header.Path, header.Name, _driver, _driverType, [.. _formats], [.. _allocators], resolver);

@@ -315,9 +315,12 @@ public sealed class PluginCatalogTests
         LoadedDriver driver = catalog.Find("good").Value!;
         using IIommuUnit unit = MakeUnit(driver);
         Assert.Equal("good-unit0", unit.Name);
-        WeakReference context = new(ContextOf(driver.Instance), trackResurrection: true);
+        AssemblyLoadContext loaded = ContextOf(driver.Instance);
+        bool told = false;
+        loaded.Unloading += _ => told = true;
         Assert.True(catalog.Unload("good").IsOk);
-        return (context, driver);
+        Assert.True(told, "the context was not told to unload");
+        return (new WeakReference(loaded, trackResurrection: true), driver);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]

@@ -487,17 +487,25 @@ public sealed class PluginRefusalTests
     public void A_name_is_free_again_when_the_first_driver_of_that_name_cannot_be_made()
     {
         using PluginFolder folder = new();
-        EmittedAssembly failing = new("Failing");
-        failing.AddDriver("Failing.Driver", "good", body: code =>
-        {
-            code.Emit(OpCodes.Newobj, typeof(InvalidOperationException).GetConstructor([])!);
-            code.Emit(OpCodes.Throw);
-        });
-        string first = failing.Save(Path.Combine(folder.Root, "a", "Failing.dll"));
+        string first = SaveFailingDriver(folder, "a", "good");
         string second = folder.Add("Good", "b");
         using PluginCatalog catalog = folder.Load();
 
         Assert.Equal(second, Assert.Single(catalog.Drivers).Path);
+        RefusedPlugin refusal = Assert.Single(catalog.Refusals);
+        Assert.Equal((first, RefusalReason.ConstructorThrew), (refusal.Path, refusal.Reason));
+    }
+
+    [Fact]
+    public void An_earlier_driver_of_the_name_is_tried_first_even_when_the_later_one_is_wanted_by_an_importer()
+    {
+        using PluginFolder folder = new();
+        string importer = folder.Add("ImportsFormats", "a");
+        string first = SaveFailingDriver(folder, "b", "good");
+        string second = folder.Add("Good", "c");
+        using PluginCatalog catalog = folder.Load();
+
+        Assert.Equal([importer, second], catalog.Drivers.Select(driver => driver.Path));
         RefusedPlugin refusal = Assert.Single(catalog.Refusals);
         Assert.Equal((first, RefusalReason.ConstructorThrew), (refusal.Path, refusal.Reason));
     }
@@ -658,6 +666,17 @@ public sealed class PluginRefusalTests
     {
         Assert.All(catalog.Refusals, refusal => Assert.DoesNotContain('\n', refusal.ToString()));
         Assert.All(catalog.Warnings, warning => Assert.DoesNotContain('\n', warning));
+    }
+
+    private static string SaveFailingDriver(PluginFolder folder, string subFolder, string name)
+    {
+        EmittedAssembly failing = new("Failing");
+        failing.AddDriver("Failing.Driver", name, body: code =>
+        {
+            code.Emit(OpCodes.Newobj, typeof(InvalidOperationException).GetConstructor([])!);
+            code.Emit(OpCodes.Throw);
+        });
+        return failing.Save(Path.Combine(folder.Root, subFolder, "Failing.dll"));
     }
 
     private static byte[] WithReferenceBuild(byte[] file, string reference, ushort build)
