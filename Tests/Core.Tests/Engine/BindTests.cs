@@ -501,16 +501,16 @@ public sealed class BindTests
         using var system = new TestSystem();
         (_, _, Device[] devices) = system.AddSimple(3);
         var told = new List<string>();
-        devices[0].ProcessExited = (d, p, n) => told.Add(d.Name);
-        devices[1].ProcessExited = (d, p, n) => told.Add(d.Name);
-        devices[2].ProcessExited = (d, p, n) => told.Add(d.Name);
+        devices[0].ProcessExited = (d, p, n) => told.Add("first for " + d.Name);
+        devices[1].ProcessExited = (d, p, n) => told.Add("second for " + d.Name);
+        devices[2].ProcessExited = (d, p, n) => told.Add("third for " + d.Name);
         IAddressSpace process = system.Start(10);
         system.Bind(devices[0], process);
         system.Bind(devices[1], process);
 
         system.Processes.Exit(10);
 
-        Assert.Equal(["dev1", "dev2"], told.Order());
+        Assert.Equal(["first for dev1", "second for dev2"], told.Order());
     }
 
     [Fact]
