@@ -1,0 +1,19 @@
+using PasidFramework.Records;
+
+namespace PasidFramework.Drivers.ArmSmmu.Formats;
+
+/// <summary>Every SMMUv3 structure that this assembly declares (Arm IHI 0070, issue H.a era).</summary>
+public static class ArmSmmuLayouts
+{
+    /// <summary>All layouts, by kind.</summary>
+    public static IReadOnlyList<Layout> All { get; } =
+    [
+        StreamTableEntry.Layout,
+        ContextDescriptor.Layout,
+        L1ContextDescriptor.Layout,
+        L1StreamDescriptor.Layout,
+        .. Commands.All,
+        .. Events.All,
+        .. IdRegisters.All,
+    ];
+}

@@ -1,0 +1,150 @@
+using System.Globalization;
+using PasidFramework.Records;
+
+namespace PasidFramework.Drivers.ArmSmmu.Formats;
+
+// Arm IHI 0070 4.5 (ATS and PRI), 4.6 (stalls) and 4.7 (synchronisation).
+internal static partial class Commands
+{
+    /// <summary>Size of ATC_INV that means every address.</summary>
+    public const int AtcSizeAll = 52;
+
+    /// <summary>RESUME: end the transaction with a fault.</summary>
+    public const ulong ResumeTerminate = 0;
+
+    /// <summary>RESUME: try the transaction again.</summary>
+    public const ulong ResumeRetry = 1;
+
+    /// <summary>ATC_INV: 2^Size pages.</summary>
+    public static Field AtcSize => new(69, 64, "Size");
+
+    /// <summary>PRI_RESP: index of the page request group.</summary>
+    public static Field PRGI => new(72, 64, "PRGI");
+
+    /// <summary>PRI_RESP: the answer.</summary>
+    public static Field PriResp => new(77, 76, "Resp");
+
+    /// <summary>RESUME: the answer.</summary>
+    public static Field ResumeResp => new(13, 12, "Resp");
+
+    /// <summary>RESUME: tag of the stalled transaction.</summary>
+    public static Field STAG => new(79, 64, "STAG");
+
+    /// <summary>SYNC: how completion is signalled besides the consumer index.</summary>
+    public static Field CS => new(13, 12, "CS");
+
+    /// <summary>SYNC: shareability of the message.</summary>
+    public static Field MSH => new(23, 22, "MSH");
+
+    /// <summary>SYNC: memory type of the message.</summary>
+    public static Field MSIATTR => new(27, 24, "MSIATTR");
+
+    /// <summary>SYNC: data of the message.</summary>
+    public static Field MSIDATA => new(63, 32, "MSIDATA");
+
+    /// <summary>SYNC: address of the message.</summary>
+    public static Field MSIADDR => new(115, 66, "MSIADDR");
+
+    /// <summary>Make a device forget translations of one PASID.</summary>
+    /// <param name="sid">StreamID.</param>
+    /// <param name="ssid">PASID.</param>
+    /// <param name="address">Byte address, a multiple of the size.</param>
+    /// <param name="sizeLog2">2^sizeLog2 pages of 4 KiB; <see cref="AtcSizeAll"/> is every address.</param>
+    public static SmmuCommand AtcInv(uint sid, uint ssid, ulong address, int sizeLog2) => new(
+        (ulong)SmmuOpcode.ATC_INV | Put(SSV, 1) | Put(SSID, ssid) | Put(SID, sid), address | Put(AtcSize, (ulong)sizeLog2));
+
+    /// <summary>Make a device forget every translation of every PASID and of requests without one.</summary>
+    /// <remarks>Without SSV the command reaches translations without PASID; Global widens one with SSV to all PASIDs.</remarks>
+    /// <param name="sid">StreamID.</param>
+    /// <param name="withPasid">The one for translations with a PASID, or the one for those without.</param>
+    public static SmmuCommand AtcInvAll(uint sid, bool withPasid) => new(
+        (ulong)SmmuOpcode.ATC_INV | (withPasid ? Put(SSV, 1) | Put(Global, 1) : 0) | Put(SID, sid), AtcSizeAll);
+
+    /// <summary>Answer a page request group.</summary>
+    /// <param name="sid">StreamID.</param>
+    /// <param name="ssid">PASID, or null where the response carries none.</param>
+    /// <param name="group">Index of the group, 9 bits.</param>
+    /// <param name="response">0 failure, 1 invalid request, 2 success.</param>
+    public static SmmuCommand PriRespond(uint sid, uint? ssid, uint group, ulong response) => new(
+        (ulong)SmmuOpcode.PRI_RESP | Put(SSV, ssid is null ? 0UL : 1) | Put(SSID, ssid ?? 0) | Put(SID, sid),
+        Put(PRGI, group) | Put(PriResp, response));
+
+    /// <summary>Wait for everything before it; completion shows in the consumer index (CS 0).</summary>
+    /// <param name="signal">CS: 0 none, 1 interrupt or message, 2 event.</param>
+    public static SmmuCommand Sync(ulong signal = 0) => new((ulong)SmmuOpcode.SYNC | Put(CS, signal), 0);
+
+    /// <summary>Answer a stalled transaction.</summary>
+    /// <param name="sid">StreamID.</param>
+    /// <param name="tag">STAG of the event.</param>
+    /// <param name="response">0 terminate, 1 retry, 2 abort.</param>
+    public static SmmuCommand Resume(uint sid, uint tag, ulong response) =>
+        new((ulong)SmmuOpcode.RESUME | Put(ResumeResp, response) | Put(SID, sid), Put(STAG, tag));
+
+    private static void CheckAtcSize(ReadOnlySpan<ulong> words, ICollection<Violation> found)
+    {
+        ulong size = words.Get(AtcSize);
+        if (size > AtcSizeAll)
+        {
+            found.Add(new Violation(
+                AtcSize.Mnemonic, string.Create(CultureInfo.InvariantCulture, $"is {size}, the limit is {AtcSizeAll} (4.5)")));
+        }
+    }
+
+    private static void CheckSync(ReadOnlySpan<ulong> words, ICollection<Violation> found)
+    {
+        if (words.Get(CS) == 3)
+        {
+            found.Add(new Violation(nameof(CS), "is 3, a reserved encoding (4.7)"));
+        }
+    }
+
+    private static Layout[] DeviceLayouts() =>
+    [
+        Declare("atc_inv", SmmuOpcode.ATC_INV, "5", [
+            LayoutField.Reserved(8, 8),
+            LayoutField.Value(Global, "every PASID of the StreamID"),
+            LayoutField.Reserved(10, 10),
+            LayoutField.Value(SSV, "SSID counts"),
+            SubstreamId(),
+            StreamId(),
+            LayoutField.Value(AtcSize, "2^Size pages of 4 KiB", (AtcSizeAll, "all")),
+            LayoutField.Reserved(75, 70),
+            LayoutField.Address(ADDR, "first page")], CheckAtcSize),
+        Declare("pri_resp", SmmuOpcode.PRI_RESP, "5", [
+            LayoutField.Reserved(10, 8),
+            LayoutField.Value(SSV, "the response carries the PASID"),
+            SubstreamId(),
+            StreamId(),
+            LayoutField.Value(PRGI, "page request group"),
+            LayoutField.Reserved(75, 73),
+            LayoutField.Value(
+                PriResp, "the answer", (0, "response failure"), (1, "invalid request"), (2, "success"), (3, "illegal")),
+            LayoutField.Reserved(127, 78)]),
+    ];
+
+    private static Layout[] QueueLayouts() =>
+    [
+        Declare("resume", SmmuOpcode.RESUME, "6", [
+            LayoutField.Reserved(11, 8),
+            LayoutField.Value(ResumeResp, "the answer", (ResumeTerminate, "terminate"), (ResumeRetry, "retry"), (2, "abort")),
+            LayoutField.Reserved(31, 14),
+            StreamId(),
+            LayoutField.Value(STAG, "tag of the stalled transaction"),
+            LayoutField.Reserved(127, 80)]),
+        Declare("stall_term", SmmuOpcode.STALL_TERM, "6", [
+            LayoutField.Reserved(31, 8),
+            StreamId(),
+            LayoutField.Reserved(127, 64)]),
+        Declare("sync", SmmuOpcode.SYNC, "7", [
+            LayoutField.Reserved(11, 8),
+            LayoutField.Value(CS, "completion signal", (0, "none"), (1, "interrupt or message"), (2, "event")),
+            LayoutField.Reserved(21, 14),
+            LayoutField.Value(MSH, "shareability of the message"),
+            LayoutField.Value(MSIATTR, "memory type of the message"),
+            LayoutField.Reserved(31, 28),
+            LayoutField.Value(MSIDATA, "data of the message"),
+            LayoutField.Reserved(65, 64),
+            LayoutField.Address(MSIADDR, "address of the message"),
+            LayoutField.Reserved(127, 116)], CheckSync),
+    ];
+}

@@ -1,0 +1,124 @@
+using PasidFramework.Records;
+
+namespace PasidFramework.Drivers.ArmSmmu.Formats;
+
+// Arm IHI 0070 4.4 (translation caches).
+internal static partial class Commands
+{
+    /// <summary>TG: 4 KiB granules.</summary>
+    public const ulong TlbGranule4K = 1;
+
+    /// <summary>Range: NUM + 1 times 2^SCALE granules.</summary>
+    public static Field NUM => new(16, 12, "NUM");
+
+    /// <summary>Range: see <see cref="NUM"/>.</summary>
+    public static Field SCALE => new(24, 20, "SCALE");
+
+    /// <summary>Tag of the virtual machine.</summary>
+    public static Field VMID => new(47, 32, "VMID");
+
+    /// <summary>Tag of the address space.</summary>
+    public static Field ASID => new(63, 48, "ASID");
+
+    /// <summary>Hint: level of the last-level entry; 0 says nothing.</summary>
+    public static Field TTL => new(73, 72, "TTL");
+
+    /// <summary>Granule of a range; 0: the command names one page and has no range.</summary>
+    public static Field TG => new(75, 74, "TG");
+
+    /// <summary>First address.</summary>
+    public static Field ADDR => new(127, 76, "ADDR");
+
+    /// <summary>First intermediate address.</summary>
+    public static Field IPA => new(115, 76, "IPA");
+
+    /// <summary>Forget every stage 1 translation of EL1 and of a VMID.</summary>
+    public static SmmuCommand TlbiNhAll(uint vmid) => new((ulong)SmmuOpcode.TLBI_NH_ALL | Put(VMID, vmid), 0);
+
+    /// <summary>Forget every translation of an ASID.</summary>
+    public static SmmuCommand TlbiNhAsid(uint vmid, uint asid) =>
+        new((ulong)SmmuOpcode.TLBI_NH_ASID | Put(VMID, vmid) | Put(ASID, asid), 0);
+
+    /// <summary>Forget the translations of one page of an ASID, whatever their level.</summary>
+    /// <param name="vmid">VMID.</param>
+    /// <param name="asid">ASID.</param>
+    /// <param name="address">Byte address, a multiple of 4096.</param>
+    public static SmmuCommand TlbiNhVa(uint vmid, uint asid, ulong address) =>
+        new((ulong)SmmuOpcode.TLBI_NH_VA | Put(VMID, vmid) | Put(ASID, asid), address);
+
+    /// <summary>Forget the translations of a range (IDR3.RIL).</summary>
+    /// <param name="vmid">VMID.</param>
+    /// <param name="asid">ASID.</param>
+    /// <param name="address">Byte address, a multiple of 4096.</param>
+    /// <param name="num">Pages are (num + 1) * 2^scale; 0 to 31.</param>
+    /// <param name="scale">0 to 31.</param>
+    /// <param name="leaf">Only last-level translations.</param>
+    /// <param name="ttl">Level of the last-level entry, 0 if unknown.</param>
+    public static SmmuCommand TlbiNhVaRange(
+        uint vmid, uint asid, ulong address, int num, int scale, bool leaf = false, int ttl = 0) => new(
+            (ulong)SmmuOpcode.TLBI_NH_VA | Put(NUM, (ulong)num) | Put(SCALE, (ulong)scale) | Put(VMID, vmid) | Put(ASID, asid),
+            address | Put(TG, TlbGranule4K) | Put(TTL, (ulong)ttl) | Put(Leaf, leaf ? 1UL : 0));
+
+    /// <summary>Forget every translation of the Non-secure EL1 and EL2 regimes that are not EL2's own.</summary>
+    public static SmmuCommand TlbiNsnhAll() => new((ulong)SmmuOpcode.TLBI_NSNH_ALL, 0);
+
+    // "TG != 0 with NUM = SCALE = TTL = 0" is illegal (4.4.1).
+    private static bool IsRangeLegal(ReadOnlySpan<ulong> words) =>
+        words.Get(TG) == 0 || (words.Get(NUM) | words.Get(SCALE) | words.Get(TTL)) != 0;
+
+    private static bool UsesRange(ReadOnlySpan<ulong> words) =>
+        (words.Get(TG) | words.Get(NUM) | words.Get(SCALE) | words.Get(TTL)) != 0;
+
+    private static void CheckRange(ReadOnlySpan<ulong> words, ICollection<Violation> found)
+    {
+        if (!IsRangeLegal(words))
+        {
+            found.Add(new Violation(nameof(TG), "is not 0 while NUM, SCALE and TTL are: CERROR_ILL (4.4.1)"));
+        }
+    }
+
+    private static LayoutField VmidField() => LayoutField.Value(VMID, "virtual machine");
+
+    private static LayoutField AsidField() => LayoutField.Value(ASID, "address space");
+
+    private static LayoutField[] RangeFields() =>
+    [
+        LayoutField.Reserved(11, 8),
+        LayoutField.Value(NUM, "(NUM+1) * 2^SCALE granules"),
+        LayoutField.Reserved(19, 17),
+        LayoutField.Value(SCALE, "(NUM+1) * 2^SCALE granules"),
+        LayoutField.Reserved(31, 25),
+        LayoutField.Value(Leaf, "only last-level translations"),
+        LayoutField.Reserved(71, 65),
+        LayoutField.Value(TTL, "level of the last-level entry, 0 unknown"),
+        LayoutField.Value(TG, "granule of the range", (0, "one page, no range"), (1, "4 KiB"), (2, "16 KiB"), (3, "64 KiB")),
+    ];
+
+    private static Layout[] TlbLayouts() =>
+    [
+        Declare("tlbi_nh_all", SmmuOpcode.TLBI_NH_ALL, "4", [
+            LayoutField.Reserved(31, 8), VmidField(), LayoutField.Reserved(127, 48)]),
+        Declare("tlbi_nh_asid", SmmuOpcode.TLBI_NH_ASID, "4", [
+            LayoutField.Reserved(31, 8), VmidField(), AsidField(), LayoutField.Reserved(127, 64)]),
+        Declare("tlbi_nh_va", SmmuOpcode.TLBI_NH_VA, "4", [
+            .. RangeFields(), VmidField(), AsidField(), LayoutField.Address(ADDR, "first page")], CheckRange),
+        Declare("tlbi_nh_vaa", SmmuOpcode.TLBI_NH_VAA, "4", [
+            .. RangeFields(), VmidField(), LayoutField.Reserved(63, 48), LayoutField.Address(ADDR, "first page")], CheckRange),
+        Declare("tlbi_el2_all", SmmuOpcode.TLBI_EL2_ALL, "4", [LayoutField.Reserved(127, 8)]),
+        Declare("tlbi_el2_asid", SmmuOpcode.TLBI_EL2_ASID, "4", [
+            LayoutField.Reserved(47, 8), AsidField(), LayoutField.Reserved(127, 64)]),
+        Declare("tlbi_el2_va", SmmuOpcode.TLBI_EL2_VA, "4", [
+            .. RangeFields(), LayoutField.Reserved(47, 32), AsidField(), LayoutField.Address(ADDR, "first page")], CheckRange),
+        Declare("tlbi_el2_vaa", SmmuOpcode.TLBI_EL2_VAA, "4", [
+            .. RangeFields(), LayoutField.Reserved(63, 32), LayoutField.Address(ADDR, "first page")], CheckRange),
+        Declare("tlbi_s12_vmall", SmmuOpcode.TLBI_S12_VMALL, "4", [
+            LayoutField.Reserved(31, 8), VmidField(), LayoutField.Reserved(127, 48)]),
+        Declare("tlbi_s2_ipa", SmmuOpcode.TLBI_S2_IPA, "4", [
+            .. RangeFields(),
+            VmidField(),
+            LayoutField.Reserved(63, 48),
+            LayoutField.Address(IPA, "first page"),
+            LayoutField.Reserved(127, 116)], CheckRange),
+        Declare("tlbi_nsnh_all", SmmuOpcode.TLBI_NSNH_ALL, "4", [LayoutField.Reserved(127, 8)]),
+    ];
+}

@@ -1,0 +1,290 @@
+// Arm IHI 0070 (SMMUv3), issue H.a era, section 5.2 "Stream Table Entry": 512 bits, 64-byte aligned.
+// Words 4 to 7 (MPAM, MEC, VMS, Secure stage 2) belong to features that this framework does not use: written as 0.
+using System.Globalization;
+using System.Numerics;
+using PasidFramework.Records;
+
+namespace PasidFramework.Drivers.ArmSmmu.Formats;
+
+/// <summary>Stream table entry (STE): what happens to the traffic of one StreamID.</summary>
+internal static class StreamTableEntry
+{
+    /// <summary>Size in bytes, log2.</summary>
+    public const int BytesLog2 = 6;
+
+    /// <summary>Size in bytes.</summary>
+    public const int Bytes = 1 << BytesLog2;
+
+    /// <summary>Size in 64-bit words.</summary>
+    public const int Words = Bytes / 8;
+
+    /// <summary>Config: bypass both stages. Values 0 to 3 abort without an event.</summary>
+    public const ulong ConfigBypass = 4;
+
+    /// <summary>Config: stage 1 translates, stage 2 bypasses.</summary>
+    public const ulong ConfigStage1 = 5;
+
+    /// <summary>Config: stage 2 translates, stage 1 bypasses.</summary>
+    public const ulong ConfigStage2 = 6;
+
+    /// <summary>Config: both stages translate.</summary>
+    public const ulong ConfigNested = 7;
+
+    /// <summary>S1Fmt: one linear table of context descriptors.</summary>
+    public const ulong S1FmtLinear = 0;
+
+    /// <summary>S1Fmt: two levels, leaves of 4 KiB (64 descriptors).</summary>
+    public const ulong S1Fmt4KLeaf = 1;
+
+    /// <summary>S1Fmt: two levels, leaves of 64 KiB (1024 descriptors).</summary>
+    public const ulong S1Fmt64KLeaf = 2;
+
+    /// <summary>S1DSS: requests without a substream are terminated (F_STREAM_DISABLED).</summary>
+    public const ulong S1DssTerminate = 0;
+
+    /// <summary>S1DSS: requests without a substream bypass stage 1.</summary>
+    public const ulong S1DssBypass = 1;
+
+    /// <summary>S1DSS: requests without a substream use descriptor 0; substream 0 itself is then invalid.</summary>
+    public const ulong S1DssSubstream0 = 2;
+
+    /// <summary>S1CIR, S1COR: normal memory, write-back cacheable, read-allocate.</summary>
+    public const ulong CacheWriteBack = 1;
+
+    /// <summary>S1CSH: inner shareable.</summary>
+    public const ulong ShareInner = 3;
+
+    /// <summary>EATS: no ATS.</summary>
+    public const ulong EatsNone = 0;
+
+    /// <summary>EATS: full ATS.</summary>
+    public const ulong EatsFull = 1;
+
+    /// <summary>EATS: split-stage ATS.</summary>
+    public const ulong EatsSplit = 2;
+
+    public static Field V => new(0, 0, "V");
+
+    public static Field Config => new(3, 1, "Config");
+
+    public static Field S1Fmt => new(5, 4, "S1Fmt");
+
+    public static Field S1ContextPtr => new(55, 6, "S1ContextPtr");
+
+    public static Field S1CDMax => new(63, 59, "S1CDMax");
+
+    public static Field S1DSS => new(65, 64, "S1DSS");
+
+    public static Field S1CIR => new(67, 66, "S1CIR");
+
+    public static Field S1COR => new(69, 68, "S1COR");
+
+    public static Field S1CSH => new(71, 70, "S1CSH");
+
+    public static Field DRE => new(76, 76, "DRE");
+
+    public static Field CONT => new(80, 77, "CONT");
+
+    public static Field DCP => new(81, 81, "DCP");
+
+    public static Field PPAR => new(82, 82, "PPAR");
+
+    public static Field MEV => new(83, 83, "MEV");
+
+    public static Field S2FWB => new(89, 89, "S2FWB");
+
+    public static Field S1STALLD => new(91, 91, "S1STALLD");
+
+    public static Field EATS => new(93, 92, "EATS");
+
+    public static Field STRW => new(95, 94, "STRW");
+
+    public static Field MemAttr => new(99, 96, "MemAttr");
+
+    public static Field MTCFG => new(100, 100, "MTCFG");
+
+    public static Field ALLOCCFG => new(104, 101, "ALLOCCFG");
+
+    public static Field SHCFG => new(109, 108, "SHCFG");
+
+    public static Field NSCFG => new(111, 110, "NSCFG");
+
+    public static Field PRIVCFG => new(113, 112, "PRIVCFG");
+
+    public static Field INSTCFG => new(115, 114, "INSTCFG");
+
+    public static Field S2VMID => new(143, 128, "S2VMID");
+
+    public static Field S2T0SZ => new(165, 160, "S2T0SZ");
+
+    public static Field S2SL0 => new(167, 166, "S2SL0");
+
+    public static Field S2IR0 => new(169, 168, "S2IR0");
+
+    public static Field S2OR0 => new(171, 170, "S2OR0");
+
+    public static Field S2SH0 => new(173, 172, "S2SH0");
+
+    public static Field S2TG => new(175, 174, "S2TG");
+
+    public static Field S2PS => new(178, 176, "S2PS");
+
+    public static Field S2AA64 => new(179, 179, "S2AA64");
+
+    public static Field S2ENDI => new(180, 180, "S2ENDI");
+
+    public static Field S2AFFD => new(181, 181, "S2AFFD");
+
+    public static Field S2PTW => new(182, 182, "S2PTW");
+
+    public static Field S2HD => new(183, 183, "S2HD");
+
+    public static Field S2HA => new(184, 184, "S2HA");
+
+    public static Field S2S => new(185, 185, "S2S");
+
+    public static Field S2R => new(186, 186, "S2R");
+
+    public static Field S2TTB => new(247, 196, "S2TTB");
+
+    public static readonly Layout Layout = new(
+        "arm-smmuv3/ste",
+        512,
+        "Arm IHI 0070 5.2",
+        [
+            LayoutField.Value(V, "the entry is valid"),
+            LayoutField.Value(
+                Config,
+                "which stages translate; 0xx aborts without an event",
+                (0, "abort"),
+                (ConfigBypass, "bypass"),
+                (ConfigStage1, "stage 1"),
+                (ConfigStage2, "stage 2"),
+                (ConfigNested, "stage 1 and 2")),
+            LayoutField.Value(
+                S1Fmt,
+                "shape of the context descriptor table",
+                (S1FmtLinear, "linear"),
+                (S1Fmt4KLeaf, "two levels, 4 KiB leaves"),
+                (S1Fmt64KLeaf, "two levels, 64 KiB leaves")),
+            LayoutField.Address(S1ContextPtr, "context descriptor table"),
+            LayoutField.Reserved(58, 56),
+            LayoutField.Value(S1CDMax, "the table has 2^S1CDMax context descriptors; 0: only descriptor 0"),
+            LayoutField.Value(
+                S1DSS,
+                "requests without a substream",
+                (S1DssTerminate, "terminated"),
+                (S1DssBypass, "bypass stage 1"),
+                (S1DssSubstream0, "use descriptor 0")),
+            LayoutField.Value(S1CIR, "inner cacheability of descriptor fetches", (CacheWriteBack, "write-back, read-allocate")),
+            LayoutField.Value(S1COR, "outer cacheability of descriptor fetches", (CacheWriteBack, "write-back, read-allocate")),
+            LayoutField.Value(S1CSH, "shareability of descriptor fetches", (0, "non"), (2, "outer"), (ShareInner, "inner")),
+            LayoutField.Reserved(75, 72),
+            LayoutField.Value(DRE, "destructive reads are allowed"),
+            LayoutField.Value(CONT, "contiguity hint, log2 of StreamIDs with the same entry"),
+            LayoutField.Value(DCP, "directed cache prefetch is allowed"),
+            LayoutField.Value(PPAR, "page request auto-responses carry a PASID"),
+            LayoutField.Value(MEV, "similar events may be merged"),
+            LayoutField.Reserved(88, 84),
+            LayoutField.Value(S2FWB, "stage 2 forces write-back"),
+            LayoutField.Reserved(90, 90),
+            LayoutField.Value(S1STALLD, "stage 1 may not stall"),
+            LayoutField.Value(EATS, "ATS", (EatsNone, "none"), (EatsFull, "full"), (EatsSplit, "split-stage"), (3, "DPT")),
+            LayoutField.Value(STRW, "translation regime", (0, "NS-EL1"), (2, "NS-EL2")),
+            LayoutField.Value(MemAttr, "memory type override"),
+            LayoutField.Value(MTCFG, "whether MemAttr overrides the incoming type"),
+            LayoutField.Value(ALLOCCFG, "allocation hints override"),
+            LayoutField.Reserved(107, 105),
+            LayoutField.Value(SHCFG, "shareability override", (1, "use incoming")),
+            LayoutField.Value(NSCFG, "non-secure attribute override"),
+            LayoutField.Value(PRIVCFG, "privileged attribute override"),
+            LayoutField.Value(INSTCFG, "instruction attribute override"),
+            LayoutField.Reserved(127, 116),
+            LayoutField.Value(S2VMID, "tag of stage 2 translations"),
+            LayoutField.Reserved(159, 144),
+            LayoutField.Value(S2T0SZ, "stage 2 input size is 64 - S2T0SZ bits"),
+            LayoutField.Value(S2SL0, "stage 2 start level"),
+            LayoutField.Value(S2IR0, "inner cacheability of stage 2 walks"),
+            LayoutField.Value(S2OR0, "outer cacheability of stage 2 walks"),
+            LayoutField.Value(S2SH0, "shareability of stage 2 walks"),
+            LayoutField.Value(S2TG, "stage 2 granule", (0, "4 KiB"), (1, "64 KiB"), (2, "16 KiB")),
+            LayoutField.Value(S2PS, "stage 2 output size"),
+            LayoutField.Value(S2AA64, "stage 2 tables are AArch64"),
+            LayoutField.Value(S2ENDI, "stage 2 tables are big-endian"),
+            LayoutField.Value(S2AFFD, "stage 2 access flag faults are off"),
+            LayoutField.Value(S2PTW, "protected stage 1 walks"),
+            LayoutField.Value(S2HD, "hardware updates the dirty state"),
+            LayoutField.Value(S2HA, "hardware updates the access flag"),
+            LayoutField.Value(S2S, "stage 2 faults stall"),
+            LayoutField.Value(S2R, "stage 2 faults are recorded"),
+            LayoutField.Reserved(191, 187),
+            LayoutField.Reserved(195, 192),
+            LayoutField.Address(S2TTB, "stage 2 page table"),
+            LayoutField.Reserved(255, 248),
+            LayoutField.Reserved(511, 256, "features of later revisions and of the Secure state, written as 0"),
+        ],
+        CheckStage1,
+        CheckAts);
+
+    // Combinations that are illegal on every implementation; what depends on the ID registers is the walker's business.
+    private static void CheckStage1(ReadOnlySpan<ulong> words, ICollection<Violation> found)
+    {
+        ulong config = words.Get(Config);
+        if (words.Get(V) == 0 || config is not (ConfigStage1 or ConfigNested))
+        {
+            return;
+        }
+
+        int cdMax = (int)words.Get(S1CDMax);
+        ulong format = words.Get(S1Fmt);
+        if (cdMax > Pasid.MaxBits)
+        {
+            found.Add(new Violation(nameof(S1CDMax), Text($"is {cdMax}, IDR1.SSIDSIZE is never above {Pasid.MaxBits} (5.2)")));
+        }
+
+        if (format == 3 && cdMax != 0)
+        {
+            found.Add(new Violation(nameof(S1Fmt), "is 3, a reserved encoding (5.2)"));
+        }
+
+        if (words.Get(S1DSS) == 3 && cdMax != 0)
+        {
+            found.Add(new Violation(nameof(S1DSS), "is 3, a reserved encoding (5.2)"));
+        }
+
+        ulong pointer = words.GetAddress(S1ContextPtr);
+        ulong alignment = ContextTableAlignment(format, cdMax);
+        if ((pointer & (alignment - 1)) != 0)
+        {
+            found.Add(new Violation(
+                nameof(S1ContextPtr),
+                Text($"0x{pointer:x} is not a multiple of 0x{alignment:x}, the table's size (5.2, S1Fmt {format}, S1CDMax {cdMax})")));
+        }
+    }
+
+    private static void CheckAts(ReadOnlySpan<ulong> words, ICollection<Violation> found)
+    {
+        if (words.Get(V) != 0 && words.Get(EATS) == EatsSplit && words.Get(Config) != ConfigNested)
+        {
+            found.Add(new Violation(nameof(EATS), "is 2 (split-stage ATS), which needs Config 111 (5.2)"));
+        }
+    }
+
+    /// <summary>Alignment of a context descriptor table in bytes (5.2, S1ContextPtr).</summary>
+    /// <param name="format">S1Fmt.</param>
+    /// <param name="cdMax">S1CDMax.</param>
+    public static ulong ContextTableAlignment(ulong format, int cdMax)
+    {
+        int leafBits = format switch
+        {
+            S1Fmt4KLeaf => 6,
+            S1Fmt64KLeaf => 10,
+            _ => -1,
+        };
+        return cdMax == 0 || leafBits < 0
+            ? 1UL << (BytesLog2 + cdMax)
+            : Math.Max((ulong)Bytes, BitOperations.RoundUpToPowerOf2(8UL << Math.Max(0, cdMax - leafBits)));
+    }
+
+    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,284 @@
+using System.Globalization;
+using PasidFramework.Drivers.ArmSmmu.Formats;
+using PasidFramework.Hardware;
+using PasidFramework.Records;
+using PasidFramework.Threading;
+
+namespace PasidFramework.Drivers.ArmSmmu.Queues;
+
+/// <summary>
+/// The command queue of one unit (Arm IHI 0070 3.5, 4.1): any number of threads write, each waits for its own SYNC.
+/// </summary>
+/// <remarks>
+/// <para>Positions are counted in 64 bits; the registers hold the low bits of them, index plus wrap bit. The gate covers
+/// writing entries and moving the producer, and looking at the consumer; nobody waits for hardware inside it.</para>
+/// <para>An illegal command stops the queue for everybody. Whoever sees it notes whose command it was, puts a SYNC in its
+/// place and acknowledges the error, so that the owner gets EIO and the others go on.</para>
+/// </remarks>
+internal sealed class CommandQueue : IDisposable
+{
+    private const int FailuresKept = 8;
+
+    private readonly IPhysicalMemory _memory;
+    private readonly IRegisterFile _registers;
+    private readonly ulong _address;
+    private readonly int _log2;
+    private readonly int _size;
+    private readonly uint _positionMask;
+    private readonly int _pollLimit;
+    private readonly long[] _tickets;
+    private readonly Failure[] _failures = new Failure[FailuresKept];
+    private SpinGate _gate;
+    private long _produced;
+    private long _consumed;
+    private long _lastTicket;
+    private long _failureCount;
+    private long _droppedTicket;
+    private bool _disposed;
+
+    private CommandQueue(IPhysicalMemory memory, IRegisterFile registers, int log2, int pollLimit, ulong address)
+    {
+        _memory = memory;
+        _registers = registers;
+        _log2 = log2;
+        _size = 1 << log2;
+        _positionMask = (2u << log2) - 1;
+        _pollLimit = pollLimit;
+        _address = address;
+        _tickets = new long[_size];
+    }
+
+    /// <summary>Commands written so far, SYNCs included.</summary>
+    public long Commands => Volatile.Read(ref _produced);
+
+    /// <summary>Commands that fit.</summary>
+    public int Capacity => _size;
+
+    /// <summary>The value of CMDQ_BASE.</summary>
+    public ulong Base
+    {
+        get
+        {
+            Span<ulong> words = [0];
+            words.SetAddress(Registers.QUEUE_ADDR, _address);
+            words.Set(Registers.QUEUE_LOG2SIZE, (ulong)_log2);
+            words.Set(Registers.BASE_RA, 1);
+            return words[0];
+        }
+    }
+
+    /// <summary>Makes an empty queue; the unit tells the hardware of it while the queue is disabled.</summary>
+    /// <param name="memory">Where.</param>
+    /// <param name="registers">Producer and consumer.</param>
+    /// <param name="log2">log2 of the number of commands, 0 to 19.</param>
+    /// <param name="pollLimit">How often the consumer is looked at without progress before ETIMEDOUT.</param>
+    /// <returns>The queue, or ENOMEM.</returns>
+    public static OpResult<CommandQueue> Create(IPhysicalMemory memory, IRegisterFile registers, int log2, int pollLimit)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(log2);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(log2, 19);
+        int bytes = SmmuCommand.Bytes << log2;
+        OpResult<ulong> address = memory.AllocatePages(bytes, Math.Max(4096, bytes));
+        return address.IsOk
+            ? OpResult<CommandQueue>.Ok(new CommandQueue(memory, registers, log2, pollLimit, address.Value))
+            : OpResult<CommandQueue>.Refuse(address.Outcome);
+    }
+
+    /// <summary>Writes commands in order, waiting for room where the queue is full.</summary>
+    /// <param name="commands">The commands; other threads' commands may come between them.</param>
+    /// <param name="ticket">Whose commands they are: 0 to get a new ticket.</param>
+    /// <param name="last">Position of the last command.</param>
+    /// <returns>Success, or ETIMEDOUT where no room came; what was written stays written.</returns>
+    public OpResult Write(ReadOnlySpan<SmmuCommand> commands, ref long ticket, out long last)
+    {
+        SpinWait wait = default;
+        int polls = 0;
+        last = -1;
+        while (true)
+        {
+            _gate.Enter();
+            try
+            {
+                if (ticket == 0)
+                {
+                    ticket = ++_lastTicket;
+                }
+
+                if (_produced - _consumed >= _size)
+                {
+                    Refresh();
+                }
+
+                int count = (int)Math.Min(commands.Length, _size - (_produced - _consumed));
+                if (count > 0)
+                {
+                    Put(commands[..count], ticket);
+                    last = _produced - 1;
+                    commands = commands[count..];
+                    polls = 0;
+                }
+
+                if (commands.IsEmpty)
+                {
+                    return OpResult.Ok;
+                }
+            }
+            finally
+            {
+                _gate.Exit();
+            }
+
+            if (++polls > _pollLimit)
+            {
+                return OpResult.Refuse(Errno.ETIMEDOUT, Text(
+                    $"the command queue stayed full for {_pollLimit} looks at CMDQ_CONS (0x{_registers.Read32(Registers.CMDQ_CONS):x})"));
+            }
+
+            wait.SpinOnce(sleep1Threshold: -1);
+        }
+    }
+
+    /// <summary>Waits until the hardware has consumed a SYNC.</summary>
+    /// <param name="ticket">The ticket that the commands were written under.</param>
+    /// <param name="last">Position of the SYNC.</param>
+    /// <returns>Success; EIO where one of the ticket's commands failed; ETIMEDOUT.</returns>
+    public OpResult Wait(long ticket, long last)
+    {
+        SpinWait wait = default;
+        for (int polls = 0; ; polls++)
+        {
+            _gate.Enter();
+            try
+            {
+                if (_consumed <= last)
+                {
+                    Refresh();
+                }
+
+                if (_consumed > last || polls >= _pollLimit)
+                {
+                    OpResult failure = FailureOf(ticket);
+                    if (!failure.IsOk || _consumed > last)
+                    {
+                        return failure;
+                    }
+
+                    return OpResult.Refuse(Errno.ETIMEDOUT, Text(
+                        $"CMD_SYNC did not complete within {_pollLimit} looks at CMDQ_CONS (0x{_registers.Read32(Registers.CMDQ_CONS):x})"));
+                }
+            }
+            finally
+            {
+                _gate.Exit();
+            }
+
+            wait.SpinOnce(sleep1Threshold: -1);
+        }
+    }
+
+    /// <summary>Frees the queue; it is disabled.</summary>
+    public void Dispose()
+    {
+        if (!_disposed)
+        {
+            _disposed = true;
+            _memory.FreePages(_address, SmmuCommand.Bytes << _log2);
+        }
+    }
+
+    // Called inside the gate.
+    private void Put(ReadOnlySpan<SmmuCommand> commands, long ticket)
+    {
+        foreach (SmmuCommand command in commands)
+        {
+            int slot = (int)(_produced & (_size - 1));
+            Store(slot, command);
+            _tickets[slot] = ticket;
+            Volatile.Write(ref _produced, _produced + 1);
+        }
+
+        // The commands must be in memory before the producer says so.
+        _memory.StoreBarrier();
+        _registers.Write32(Registers.CMDQ_PROD, (uint)_produced & _positionMask);
+    }
+
+    private void Store(int slot, SmmuCommand command)
+    {
+        ulong address = _address + ((ulong)slot << SmmuCommand.BytesLog2);
+        _memory.WriteQword(address, command.Word0);
+        _memory.WriteQword(address + 8, command.Word1);
+        _memory.Flush(address, SmmuCommand.Bytes);
+    }
+
+    // Called inside the gate: how far the hardware came, and what stopped it.
+    private void Refresh()
+    {
+        uint consumer = _registers.Read32(Registers.CMDQ_CONS);
+        long step = (consumer - (uint)_consumed) & _positionMask;
+        if (step <= _produced - _consumed)
+        {
+            _consumed += step;
+        }
+
+        uint error = _registers.Read32(Registers.GERROR);
+        if (((error ^ _registers.Read32(Registers.GERRORN)) & Registers.GERROR_CMDQ_ERR) == 0)
+        {
+            return;
+        }
+
+        // With the error pending the queue stands still, so this look at the consumer is exact: it names the command.
+        consumer = _registers.Read32(Registers.CMDQ_CONS);
+        step = (consumer - (uint)_consumed) & _positionMask;
+        if (step < _produced - _consumed)
+        {
+            _consumed += step;
+            Note((int)((consumer & Registers.CMDQ_CONS_ERR.WordMask) >> Registers.CMDQ_CONS_ERR.Shift));
+        }
+
+        // GERRORN[0] becomes GERROR[0]: the error is acknowledged and the queue goes on.
+        _registers.Write32(Registers.GERRORN, error);
+    }
+
+    // The command at the consumer failed.
+    private void Note(int code)
+    {
+        int slot = (int)(_consumed & (_size - 1));
+        ulong address = _address + ((ulong)slot << SmmuCommand.BytesLog2);
+        if (_failureCount == 0 || _failures[(_failureCount - 1) % FailuresKept].Position != _consumed)
+        {
+            var command = new SmmuCommand(_memory.ReadQword(address), _memory.ReadQword(address + 8));
+            ref Failure entry = ref _failures[_failureCount++ % FailuresKept];
+            _droppedTicket = Math.Max(_droppedTicket, entry.Ticket);
+            entry = new Failure(_consumed, _tickets[slot], code, command);
+        }
+
+        // An ill-formed command would stop the queue again; an aborted fetch or a timed-out ATC_INV is tried once more.
+        if (code == Registers.CERROR_ILL)
+        {
+            Store(slot, Formats.Commands.Sync());
+            _memory.StoreBarrier();
+        }
+    }
+
+    private OpResult FailureOf(long ticket)
+    {
+        for (int i = 0; i < Math.Min(_failureCount, FailuresKept); i++)
+        {
+            Failure failure = _failures[i];
+            if (failure.Ticket == ticket)
+            {
+                return OpResult.Refuse(Errno.EIO, Text(
+                    $"the command queue reported {Registers.CommandErrorName(failure.Code)} ({failure.Code}) for {failure.Command}"));
+            }
+        }
+
+        // Older failures than are kept: without knowing, the operation is not called a success.
+        return ticket <= _droppedTicket
+            ? OpResult.Refuse(Errno.EIO, Text($"the command queue failed more than {FailuresKept} times meanwhile"))
+            : OpResult.Ok;
+    }
+
+    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+
+    private readonly record struct Failure(long Position, long Ticket, int Code, SmmuCommand Command);
+}

@@ -1,0 +1,95 @@
+using System.Numerics;
+using PasidFramework.Drivers.ArmSmmu.Formats;
+
+namespace PasidFramework.Drivers.ArmSmmu.Queues;
+
+/// <summary>
+/// Which commands make every cache forget a range of addresses (D6): never less than the range, more where one command
+/// is cheaper than many.
+/// </summary>
+/// <remarks>Ranges are [start, end); an end of 0 is the top of memory, and [0, 0) is all of it: the two readings of that
+/// pair differ, and forgetting too much is the harmless one. A range that runs over the top is treated as all.</remarks>
+internal static class InvalidationPlan
+{
+    /// <summary>Pages beyond which single-page commands give way to one that names the ASID: one table's worth.</summary>
+    public const int MaxSinglePages = 512;
+
+    private const int PageShift = 12;
+    private const ulong PageMask = (1UL << PageShift) - 1;
+    private const int MaxPagesPerStep = 32;
+    private const int MaxScale = 31;
+
+    // Beyond this a range does not fit the address space that TTB0 covers (48 bits).
+    private const ulong AllPages = 1UL << (48 - PageShift);
+
+    /// <summary>Whether there is nothing to forget.</summary>
+    public static bool IsEmpty(ulong start, ulong end) => start == end && start != 0;
+
+    /// <summary>Adds the TLB invalidations.</summary>
+    /// <param name="sink">Where they go.</param>
+    /// <param name="hasRange">IDR3.RIL.</param>
+    /// <param name="asid">The ASID.</param>
+    /// <param name="start">First byte.</param>
+    /// <param name="end">Byte after the range.</param>
+    public static void AddTlb<TSink>(ref TSink sink, bool hasRange, uint asid, ulong start, ulong end)
+        where TSink : ICommandSink, allows ref struct
+    {
+        if (IsEmpty(start, end))
+        {
+            return;
+        }
+
+        ulong last = end - 1;
+        ulong address = start & ~PageMask;
+        ulong pages = (last >> PageShift) - (start >> PageShift) + 1;
+        if (last < start || pages >= AllPages || (!hasRange && pages > MaxSinglePages))
+        {
+            sink.Add(Commands.TlbiNhAsid(0, asid));
+            return;
+        }
+
+        while (pages > 0)
+        {
+            ulong step = 1;
+            if (hasRange && pages > 1)
+            {
+                // (NUM + 1) << SCALE pages, low bits of the count first, so that a few commands cover it exactly.
+                int scale = Math.Min(BitOperations.TrailingZeroCount(pages), MaxScale);
+                ulong count = Math.Min(pages >> scale, MaxPagesPerStep);
+                if (count < pages >> scale)
+                {
+                    count = (pages >> scale) & (MaxPagesPerStep - 1);
+                }
+
+                step = count << scale;
+                sink.Add(step == 1
+                    ? Commands.TlbiNhVa(0, asid, address)
+                    : Commands.TlbiNhVaRange(0, asid, address, (int)count - 1, scale));
+            }
+            else
+            {
+                // One page: a range of NUM = SCALE = TTL = 0 would be illegal, the plain form says the same.
+                sink.Add(Commands.TlbiNhVa(0, asid, address));
+            }
+
+            address += step << PageShift;
+            pages -= step;
+        }
+    }
+
+    /// <summary>The device TLB invalidation that covers a range: 2^SizeLog2 pages, aligned to their size.</summary>
+    /// <param name="start">First byte.</param>
+    /// <param name="end">Byte after the range; the range is not empty.</param>
+    public static (ulong Address, int SizeLog2) AtcSpan(ulong start, ulong end)
+    {
+        ulong last = end - 1;
+        if (last < start)
+        {
+            return (0, Commands.AtcSizeAll);
+        }
+
+        ulong first = start >> PageShift;
+        int log2 = 64 - BitOperations.LeadingZeroCount(first ^ (last >> PageShift));
+        return (first >> log2 << (log2 + PageShift), log2);
+    }
+}

@@ -1,0 +1,28 @@
+using PasidFramework.Drivers.ArmSmmu.Hardware;
+using PasidFramework.Drivers.ArmSmmu.Tables;
+using PasidFramework.Drivers.ArmSmmu.Unit;
+using PasidFramework.Hardware;
+
+namespace PasidFramework.Drivers.ArmSmmu;
+
+/// <summary>The driver for Arm SMMUv3 (IHI 0070, issue H.a era): stage 1 with substreams.</summary>
+[PasidDriver("arm-smmu", SmmuTableFormat.FormatName, Pasid.MaxBits, Vendor = "Arm")]
+public sealed class SmmuDriver : IPasidDriver
+{
+    /// <inheritdoc/>
+    /// <exception cref="ArgumentException">An option is unknown or out of its range.</exception>
+    public IIommuHardware CreateHardware(IPhysicalMemory memory, HardwareSetup setup)
+    {
+        ArgumentNullException.ThrowIfNull(memory);
+        ArgumentNullException.ThrowIfNull(setup);
+        return new SmmuHardware(memory, SmmuHardwareOptions.Parse(setup));
+    }
+
+    /// <inheritdoc/>
+    public OpResult<IIommuUnit> CreateUnit(UnitSetup setup)
+    {
+        ArgumentNullException.ThrowIfNull(setup);
+        OpResult<SmmuUnit> unit = SmmuUnit.Start(setup);
+        return unit.IsOk ? OpResult<IIommuUnit>.Ok(unit.Value) : OpResult<IIommuUnit>.Refuse(unit.Outcome);
+    }
+}

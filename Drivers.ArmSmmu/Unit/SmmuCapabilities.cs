@@ -1,0 +1,114 @@
+using System.Globalization;
+using PasidFramework.Drivers.ArmSmmu.Formats;
+using PasidFramework.Drivers.ArmSmmu.Tables;
+using PasidFramework.Hardware;
+using PasidFramework.Records;
+
+namespace PasidFramework.Drivers.ArmSmmu.Unit;
+
+/// <summary>What a unit's ID registers say, as far as the driver asks (Arm IHI 0070 6.3).</summary>
+internal sealed record SmmuCapabilities
+{
+    /// <summary>PASID width in bits, 1 to 20: the smaller one of IDR1.SSIDSIZE and the limit.</summary>
+    public required int PasidBits { get; init; }
+
+    /// <summary>IDR1.SIDSIZE.</summary>
+    public required int SidBits { get; init; }
+
+    /// <summary>8 or 16.</summary>
+    public required int AsidBits { get; init; }
+
+    /// <summary>IDR5.OAS.</summary>
+    public required int OutputSize { get; init; }
+
+    /// <summary>IDR1.CMDQS.</summary>
+    public required int CommandQueueLog2 { get; init; }
+
+    /// <summary>IDR1.EVTQS.</summary>
+    public required int EventQueueLog2 { get; init; }
+
+    /// <summary>IDR0.ST_LEVEL.</summary>
+    public required bool HasTwoLevelStreams { get; init; }
+
+    /// <summary>IDR0.ATS.</summary>
+    public required bool HasAts { get; init; }
+
+    /// <summary>IDR3.RIL.</summary>
+    public required bool HasRange { get; init; }
+
+    /// <summary>What context descriptors say: IPS is limited to the 48 bits that 4 KiB pages reach without DS.</summary>
+    public CdSettings Descriptors => new(AsidBits, Math.Min(OutputSize, 5));
+
+    /// <summary>Reads the registers.</summary>
+    /// <param name="registers">The unit's registers.</param>
+    /// <param name="pasidBits">Upper limit for the PASID width in bits, 1 to 20.</param>
+    /// <returns>The capabilities; or ENODEV, naming the field that lacks something this driver needs.</returns>
+    public static OpResult<SmmuCapabilities> Read(IRegisterFile registers, int pasidBits)
+    {
+        ReadOnlySpan<ulong> idr0 = [registers.Read32(Registers.IDR0)];
+        ReadOnlySpan<ulong> idr1 = [registers.Read32(Registers.IDR1)];
+        ReadOnlySpan<ulong> idr3 = [registers.Read32(Registers.IDR3)];
+        ReadOnlySpan<ulong> idr5 = [registers.Read32(Registers.IDR5)];
+
+        if (idr0.Get(IdRegisters.S1P) == 0)
+        {
+            return Lacks("IDR0.S1P", 0, "there is no stage 1");
+        }
+
+        if (idr0.Get(IdRegisters.TTF) is not (2 or 3) and ulong formats)
+        {
+            return Lacks("IDR0.TTF", formats, "AArch64 page tables are needed (2)");
+        }
+
+        if (idr0.Get(IdRegisters.STALL_MODEL) == 2)
+        {
+            return Lacks("IDR0.STALL_MODEL", 2, "forced stalls are not handled");
+        }
+
+        if (idr5.Get(IdRegisters.GRAN4K) == 0)
+        {
+            return Lacks("IDR5.GRAN4K", 0, "4 KiB pages are needed");
+        }
+
+        if (idr1.Get(IdRegisters.TABLES_PRESET) != 0)
+        {
+            return Lacks("IDR1.TABLES_PRESET", 1, "fixed table bases are not supported");
+        }
+
+        if (idr1.Get(IdRegisters.QUEUES_PRESET) != 0)
+        {
+            return Lacks("IDR1.QUEUES_PRESET", 1, "fixed queue bases are not supported");
+        }
+
+        int substreamBits = (int)idr1.Get(IdRegisters.SSIDSIZE);
+        if (substreamBits == 0)
+        {
+            return Lacks("IDR1.SSIDSIZE", 0, "there are no substreams, so no PASIDs");
+        }
+
+        int width = Math.Min(Math.Min(substreamBits, pasidBits), Pasid.MaxBits);
+        if (width > CdTable.LinearBits && idr0.Get(IdRegisters.CD2L) == 0)
+        {
+            return Lacks("IDR0.CD2L", 0, string.Create(
+                CultureInfo.InvariantCulture,
+                $"PASIDs of {width} bits need two-level tables; limit the unit to {CdTable.LinearBits} bits"));
+        }
+
+        return OpResult<SmmuCapabilities>.Ok(new SmmuCapabilities
+        {
+            PasidBits = width,
+            SidBits = (int)Math.Min(32, idr1.Get(IdRegisters.SIDSIZE)),
+            AsidBits = idr0.Get(IdRegisters.ASID16) != 0 ? 16 : 8,
+            OutputSize = (int)idr5.Get(IdRegisters.OAS),
+            CommandQueueLog2 = (int)Math.Min(19, idr1.Get(IdRegisters.CMDQS)),
+            EventQueueLog2 = (int)Math.Min(19, idr1.Get(IdRegisters.EVTQS)),
+            HasTwoLevelStreams = idr0.Get(IdRegisters.ST_LEVEL) == 1,
+            HasAts = idr0.Get(IdRegisters.ATS) != 0,
+            HasRange = idr3.Get(IdRegisters.RIL) != 0,
+        });
+    }
+
+    private static OpResult<SmmuCapabilities> Lacks(string field, ulong value, string why) =>
+        OpResult<SmmuCapabilities>.Refuse(
+            Errno.ENODEV, string.Create(CultureInfo.InvariantCulture, $"{field} is {value}: {why}"));
+}

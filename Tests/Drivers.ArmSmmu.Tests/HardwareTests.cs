@@ -1,0 +1,335 @@
+using PasidFramework.Drivers.ArmSmmu.Tests.Support;
+using PasidFramework.Drivers.ArmSmmu.Unit;
+using PasidFramework.Hardware;
+
+namespace PasidFramework.Drivers.ArmSmmu.Tests;
+
+/// <summary>The stand-in hardware's walk: what each defect of a table leads to, and the record in the event queue.</summary>
+public sealed class HardwareTests : IDisposable
+{
+    private const uint Sid = 0x118;
+    private const uint Ssid = 0x12345;
+    private const ulong Root = 0x8_9000_0000;
+
+    private readonly Rig _rig = new();
+    private readonly SmmuUnit _unit;
+    private readonly SmmuDomain _domain;
+
+    public HardwareTests()
+    {
+        _unit = _rig.Start();
+        _domain = _unit.CreateDomain(20).Value!;
+        SmmuStream stream = _unit.AddStream(_domain, new RequesterId(Sid), ats: true).Value!;
+        var link = new SmmuLink(_unit.CreateProcess().Value!);
+        Assert.True(_domain.Attach(link, stream, new Pasid(Ssid), Root, first: true).IsOk);
+    }
+
+    // Where the entries are: a walk by hand.
+    private ulong Ste
+    {
+        get
+        {
+            ulong l1 = _rig.Memory.ReadQword((_rig.Registers.Read64(0x80) & 0x000F_FFFF_FFFF_FFC0) + ((Sid >> 8) * 8));
+            return (l1 & 0x000F_FFFF_FFFF_FFC0) + ((Sid & 0xFF) * 64);
+        }
+    }
+
+    private ulong L1Cd => (_rig.Memory.ReadQword(Ste) & 0x00FF_FFFF_FFFF_FFC0) + ((Ssid >> 10) * 8);
+
+    private ulong Cd => (_rig.Memory.ReadQword(L1Cd) & 0x00FF_FFFF_FFFF_F000) + ((Ssid & 0x3FF) * 64);
+
+    public void Dispose()
+    {
+        _unit.Dispose();
+        Assert.Equal(0, _rig.AllocatedBytes);
+        _rig.Dispose();
+    }
+
+    [Fact]
+    public void D1_an_installed_number_reaches_its_page_table_and_others_do_not()
+    {
+        Assert.Equal(
+            new TranslationResult(TranslationStatus.ReachedPageTable, 0, Root, 0, null), _rig.Read(Sid, Ssid));
+        Assert.Empty(_rig.Events());
+
+        Assert.Equal(0x0A, _rig.Read(Sid, Ssid + 1).FaultCode);
+        Assert.Equal(0x08, _rig.Read(Sid, 1).FaultCode);
+        Assert.Equal(0x04, _rig.Read(Sid + 1, Ssid).FaultCode);
+        Assert.Equal(0x02, _rig.Read(0x7F00, Ssid).FaultCode);
+        Assert.Equal(4, _rig.Events().Length);
+    }
+
+    [Fact]
+    public void Stream_ids_out_of_range_are_recorded_only_where_that_is_asked_for()
+    {
+        TranslationResult result = _rig.Read(0x10000, Ssid);
+        Assert.Equal((TranslationStatus.Faulted, 0x02), (result.Status, result.FaultCode));
+        Assert.Equal([0x0001_0000_1234_5802, 0, 0, 0], Assert.Single(_rig.Events()));
+
+        _rig.Registers.Write32(0x2C, 0);
+        Assert.Equal(TranslationStatus.AbortedQuietly, _rig.Read(0x10000, Ssid).Status);
+        Assert.Single(_rig.Events());
+    }
+
+    [Theory]
+    [InlineData(0, 1UL << 0, 0UL, 0x04)] // V = 0
+    [InlineData(0, 0xEUL, 6UL << 1, 0x04)] // stage 2
+    [InlineData(0, 0xEUL, 7UL << 1, 0x04)] // both stages
+    [InlineData(0, 3UL << 4, 3UL << 4, 0x04)] // S1Fmt 3
+    [InlineData(0, 31UL << 59, 21UL << 59, 0x04)] // S1CDMax above SSIDSIZE
+    [InlineData(0, 1UL << 12, 1UL << 12, 0x04)] // S1ContextPtr not aligned to 8 KiB
+    [InlineData(1, 3UL, 3UL, 0x04)] // S1DSS 3
+    [InlineData(1, 1UL << 27, 1UL << 27, 0x04)] // S1STALLD without stalls
+    [InlineData(1, 3UL << 28, 2UL << 28, 0x04)] // EATS 2 with stage 1 only
+    [InlineData(0, 31UL << 59, 16UL << 59, 0x08)] // S1CDMax below the number
+    [InlineData(0, 31UL << 59, 0UL, 0x08)] // no substreams
+    public void A_bad_stream_table_entry_is_recorded(int word, ulong mask, ulong value, int expected)
+    {
+        Bend(Ste, word, mask, value);
+
+        TranslationResult result = _rig.Read(Sid, Ssid);
+
+        Assert.Equal((TranslationStatus.Faulted, expected), (result.Status, result.FaultCode));
+
+        // C_BAD_SUBSTREAMID has no SSV: its SSID is always valid.
+        ulong ssv = expected == 0x08 ? 0UL : 0x800;
+        ulong word0 = ((ulong)Sid << 32) | (Ssid << 12) | ssv | (uint)expected;
+        Assert.Equal([word0, 0, 0, 0], Assert.Single(_rig.Events()));
+    }
+
+    [Theory]
+    [InlineData(0, 1UL << 31, 0UL)] // V
+    [InlineData(0, 1UL << 41, 0UL)] // AA64
+    [InlineData(0, 1UL << 15, 1UL << 15)] // ENDI
+    [InlineData(0, 1UL << 42, 1UL << 42)] // HD
+    [InlineData(0, 1UL << 43, 1UL << 43)] // HA
+    [InlineData(0, 1UL << 44, 1UL << 44)] // S
+    [InlineData(0, 63UL, 15UL)] // T0SZ
+    [InlineData(0, 63UL, 40UL)] // T0SZ
+    [InlineData(0, 3UL << 6, 1UL << 6)] // TG0 64K
+    [InlineData(1, 1UL << 48, 1UL << 48)] // TTB0 beyond IPS
+    public void A_bad_context_descriptor_is_recorded(int word, ulong mask, ulong value)
+    {
+        Bend(Cd, word, mask, value);
+
+        TranslationResult result = _rig.Read(Sid, Ssid);
+
+        Assert.Equal((TranslationStatus.Faulted, 0x0A), (result.Status, result.FaultCode));
+        Assert.Equal([((ulong)Sid << 32) | (Ssid << 12) | 0x80A, 0, 0, 0], Assert.Single(_rig.Events()));
+    }
+
+    [Fact]
+    public void Wide_asids_are_illegal_where_the_hardware_has_8_bits()
+    {
+        using var rig = new Rig(("asid16", "0"));
+        SmmuUnit unit = rig.Start();
+        SmmuDomain domain = unit.CreateDomain(8).Value!;
+        SmmuStream stream = unit.AddStream(domain, new RequesterId(1), ats: false).Value!;
+        domain.Attach(new SmmuLink(unit.CreateProcess().Value!), stream, new Pasid(2), Root, first: true);
+        Assert.Equal(TranslationStatus.ReachedPageTable, rig.Read(1, 2).Status);
+        ulong cd = domain.Table.Root + (2 * 64);
+        rig.Memory.WriteQword(cd, rig.Memory.ReadQword(cd) | (1UL << 56));
+        Assert.Equal(0x0A, rig.Read(1, 2).FaultCode);
+        unit.Dispose();
+    }
+
+    [Fact]
+    public void A_pointer_out_of_memory_is_a_fetch_fault_with_the_address()
+    {
+        Bend(L1Cd, 0, 0x00FF_FFFF_FFFF_F000, 0x7_0000_0000);
+        Assert.Equal(0x09, _rig.Read(Sid, Ssid).FaultCode);
+        ulong cd = 0x7_0000_0000UL + ((Ssid & 0x3FF) * 64);
+        Assert.Equal([((ulong)Sid << 32) | (Ssid << 12) | 0x809, 0, 0, cd], _rig.Events()[^1]);
+
+        Bend(Ste, 0, 0x00FF_FFFF_FFFF_FFC0, 0x7_0000_0000);
+        Assert.Equal(0x09, _rig.Read(Sid, Ssid).FaultCode);
+        Assert.Equal(0x7_0000_0000UL + ((Ssid >> 10) * 8), _rig.Events()[^1][3]);
+
+        ulong l1 = (_rig.Registers.Read64(0x80) & 0x000F_FFFF_FFFF_FFC0) + ((Sid >> 8) * 8);
+        _rig.Memory.WriteQword(l1, 0x7_0000_0000 | 9);
+        Assert.Equal(0x03, _rig.Read(Sid, Ssid).FaultCode);
+        Assert.Equal([((ulong)Sid << 32) | (Ssid << 12) | 0x803, 0, 0, 0x7_0000_0000UL + ((Sid & 0xFF) * 64)], _rig.Events()[^1]);
+    }
+
+    [Theory]
+    [InlineData(0UL, 0x02)] // invalid
+    [InlineData(10UL, 0x02)] // above SPLIT + 1
+    [InlineData(3UL, 0x02)] // 4 entries, index 0x18
+    [InlineData(6UL, 0)] // 32 entries
+    public void The_span_of_a_first_level_descriptor_bounds_the_index(ulong span, int expected)
+    {
+        ulong l1 = (_rig.Registers.Read64(0x80) & 0x000F_FFFF_FFFF_FFC0) + ((Sid >> 8) * 8);
+        Bend(l1, 0, 0x1F, span);
+        Assert.Equal(expected, _rig.Read(Sid, Ssid).FaultCode);
+    }
+
+    [Fact]
+    public void Requests_without_a_pasid_go_where_S1DSS_says()
+    {
+        // As the driver writes it: descriptor 0, which holds no process.
+        Assert.Equal(0x08, _rig.Read(Sid, null).FaultCode);
+
+        Bend(Ste, 1, 3, 0);
+        Assert.Equal(0x06, _rig.Read(Sid, null).FaultCode);
+        Assert.Equal([((ulong)Sid << 32) | 6, 0, 0, 0], _rig.Events()[^1]);
+
+        Bend(Ste, 1, 3, 1);
+        Assert.Equal(TranslationStatus.Bypassed, _rig.Read(Sid, null, 0x1234).Status);
+        Assert.Equal(0x1234UL, _rig.Read(Sid, null, 0x1234).Address);
+    }
+
+    [Fact]
+    public void Substream_0_is_invalid_while_descriptor_0_serves_requests_without_a_pasid()
+    {
+        _domain.Table.Set(new Pasid(0), new PasidTableEntry(Root + 4096, 9));
+        Assert.Equal(Root + 4096, _rig.Read(Sid, null).PageTableRoot);
+        Assert.Equal(0x08, _rig.Read(Sid, 0).FaultCode);
+
+        Bend(Ste, 1, 3, 0);
+        Assert.Equal(Root + 4096, _rig.Read(Sid, 0).PageTableRoot);
+    }
+
+    [Fact]
+    public void Abort_is_quiet_and_bypass_passes()
+    {
+        Bend(Ste, 0, 0xE, 0);
+        Assert.Equal(TranslationStatus.AbortedQuietly, _rig.Read(Sid, Ssid).Status);
+        Assert.Empty(_rig.Events());
+
+        Bend(Ste, 0, 0xE, 4 << 1);
+        Assert.Equal(TranslationStatus.Bypassed, _rig.Read(Sid, null).Status);
+        Assert.Equal(0x08, _rig.Read(Sid, Ssid).FaultCode);
+    }
+
+    [Fact]
+    public void An_address_beyond_the_page_table_is_a_translation_fault_of_the_input()
+    {
+        TranslationResult result = _rig.Translate(
+            new DmaAccess(new RequesterId(Sid), new Pasid(Ssid), 0x1_0000_0000_0000, IsWrite: true));
+        Assert.Equal((TranslationStatus.Faulted, 0x10), (result.Status, result.FaultCode));
+        Assert.Equal([((ulong)Sid << 32) | (Ssid << 12) | 0x810, 2UL << 40, 0x1_0000_0000_0000, 0], Assert.Single(_rig.Events()));
+    }
+
+    [Fact]
+    public void A_recorded_translation_fault_of_a_read_is_the_record_of_the_vector()
+    {
+        using var rig = new Rig();
+        SmmuUnit unit = rig.Start();
+        SmmuDomain domain = unit.CreateDomain(20).Value!;
+        SmmuStream stream = unit.AddStream(domain, new RequesterId(0x18), ats: false).Value!;
+        domain.Attach(new SmmuLink(unit.CreateProcess().Value!), stream, new Pasid(Ssid), Root, first: true);
+
+        // EPD0 alone, with R left at 1: the fault is recorded. That is why Exit clears R as well.
+        ulong leaf = rig.Memory.ReadQword(domain.Table.Root + ((Ssid >> 10) * 8)) & ~0xFFFUL;
+        ulong cd = leaf + ((Ssid & 0x3FF) * 64);
+        rig.Memory.WriteQword(cd, rig.Memory.ReadQword(cd) | (1 << 14));
+
+        TranslationResult result = rig.Read(0x18, Ssid, 0x7f0012345678);
+
+        Assert.Equal((TranslationStatus.Faulted, 0x10), (result.Status, result.FaultCode));
+        Assert.Equal(Vector.Of("evt/translation-read").Padded(4), Assert.Single(rig.Events()));
+        unit.Dispose();
+    }
+
+    [Fact]
+    public void A_full_event_queue_loses_records_and_toggles_the_overflow_flag_once()
+    {
+        using var rig = new Rig();
+        SmmuUnit unit = rig.Start(20, ("evtq-bits", "2"));
+        for (int i = 0; i < 4; i++)
+        {
+            rig.Read(1, (uint)i);
+        }
+
+        Assert.Equal(4u, rig.Registers.Read32(0x100A8));
+        rig.Read(1, 5);
+        rig.Read(1, 6);
+        Assert.Equal(0x8000_0004u, rig.Registers.Read32(0x100A8));
+
+        // Two consumed and the overflow acknowledged: there is room again, behind a wrap.
+        rig.Registers.Write32(0x100AC, 0x8000_0002);
+        rig.Read(1, 7);
+        Assert.Equal(0x8000_0005u, rig.Registers.Read32(0x100A8));
+        unit.Dispose();
+    }
+
+    [Fact]
+    public void While_the_unit_is_off_GBPA_decides()
+    {
+        using var rig = new Rig();
+        Assert.Equal(TranslationStatus.Bypassed, rig.Read(1, 1).Status);
+        SmmuUnit unit = rig.Start();
+        unit.Dispose();
+        Assert.Equal(TranslationStatus.AbortedQuietly, rig.Read(1, 1).Status);
+    }
+
+    [Theory]
+    [InlineData("4K", 6)]
+    [InlineData("64K", 10)]
+    public void Both_leaf_sizes_of_a_two_level_table_are_walked(string leaf, int leafBits)
+    {
+        // A table by hand: the driver itself writes 64 KiB leaves only.
+        ulong l1 = _rig.Memory.AllocatePages(65536, 65536).Value;
+        ulong l2 = _rig.Memory.AllocatePages(65536, 65536).Value;
+        _rig.Memory.WriteQword(l1 + ((Ssid >> leafBits) * 8UL), l2 | 1);
+        ulong cd = l2 + ((Ssid & ((1u << leafBits) - 1)) * 64UL);
+        ulong[] words = Vector.Of("cd/process").Padded(8);
+        for (int i = 0; i < 8; i++)
+        {
+            _rig.Memory.WriteQword(cd + ((ulong)i * 8), words[i]);
+        }
+
+        ulong format = leaf == "4K" ? 1UL : 2;
+        _rig.Memory.WriteQword(Ste, (17UL << 59) | l1 | (format << 4) | 0xB);
+
+        Assert.Equal(Root, _rig.Read(Sid, Ssid).PageTableRoot);
+        Assert.Equal(0x08, _rig.Read(Sid, Ssid - (1u << leafBits)).FaultCode);
+        _rig.Memory.FreePages(l1, 65536);
+        _rig.Memory.FreePages(l2, 65536);
+    }
+
+    [Theory]
+    [InlineData("ril", "2")]
+    [InlineData("sid-bits", "33")]
+    [InlineData("sid-bits", "0")]
+    [InlineData("oas", "39")]
+    [InlineData("asid16", "yes")]
+    public void A_value_out_of_range_is_refused_by_name(string name, string value)
+    {
+        ArgumentException refused = Assert.Throws<ArgumentException>(() => new Rig((name, value)));
+        Assert.Contains(name, refused.Message, StringComparison.Ordinal);
+        Assert.Contains(value, refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void An_unknown_option_is_refused_with_the_known_ones()
+    {
+        ArgumentException refused = Assert.Throws<ArgumentException>(() => new Rig(("warp", "9")));
+        Assert.Contains("'warp'", refused.Message, StringComparison.Ordinal);
+        Assert.Contains("sid-bits", refused.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Id_registers_say_what_was_asked_for_and_cannot_be_written()
+    {
+        using var rig = new Rig(
+            new HardwareSetup { PasidBits = 9, Coherent = false }, null, ("sid-bits", "11"), ("ats", "0"), ("oas", "44"));
+        Assert.False(rig.IsCoherent);
+        uint idr0 = rig.Registers.Read32(0);
+        Assert.Equal(0u, idr0 & (1u << 4));
+        Assert.Equal(0u, idr0 & (1u << 10));
+        Assert.Equal(2u, idr0 >> 2 & 3);
+        Assert.Equal(11u | (9u << 6), rig.Registers.Read32(4) & 0x7FF);
+        Assert.Equal(4u, rig.Registers.Read32(0x14) & 7);
+        rig.Registers.Write32(0, 0);
+        rig.Registers.Write64(0, 0);
+        Assert.Equal(idr0, rig.Registers.Read32(0));
+        Assert.Equal(0u, rig.Registers.Read32(0x4000));
+    }
+
+    private void Bend(ulong entry, int word, ulong mask, ulong value)
+    {
+        ulong address = entry + ((ulong)word * 8);
+        _rig.Memory.WriteQword(address, (_rig.Memory.ReadQword(address) & ~mask) | value);
+    }
+}

@@ -1,0 +1,178 @@
+using PasidFramework.Drivers.ArmSmmu.Tables;
+using PasidFramework.Drivers.ArmSmmu.Tests.Support;
+
+namespace PasidFramework.Drivers.ArmSmmu.Tests;
+
+public sealed class StreamTableTests : IStreamTableSync
+{
+    private readonly RecordingMemory _memory = new();
+    private readonly ulong[] _entry = Vector.Of("ste/stage1-64k-leaf").Padded(8);
+    private int _failCall;
+    private int _calls;
+
+    OpResult IStreamTableSync.StreamChanged(uint sid, bool leafOnly)
+    {
+        _memory.Note(leafOnly ? StepKind.Configuration : StepKind.Path, sid);
+        return ++_calls == _failCall ? OpResult.Refuse(Errno.ETIMEDOUT, "refused") : OpResult.Ok;
+    }
+
+    [Theory]
+    [InlineData(1, 0x00000001u, 128)]
+    [InlineData(8, 0x00000008u, 16384)]
+    [InlineData(9, 0x00010209u, 64)]
+    [InlineData(16, 0x00010210u, 2048)]
+    [InlineData(25, 0x00010219u, 1048576)]
+    [InlineData(32, 0x00010219u, 1048576)]
+    public void Shape_size_and_configuration_follow_the_width_of_stream_ids(int bits, uint configuration, int bytes)
+    {
+        using StreamTable table = Create(bits);
+
+        Assert.Equal(configuration, table.BaseConfiguration);
+        Assert.Equal(0UL, table.Root % (ulong)bytes);
+        Assert.Equal(table.Root | (1UL << 62), table.Base);
+        Assert.Equal((bytes + 4095) & ~4095, _memory.AllocatedBytes);
+    }
+
+    [Fact]
+    public void Without_two_levels_the_table_is_linear_up_to_a_limit()
+    {
+        using StreamTable table = StreamTable.Create(_memory, 12, hasTwoLevels: false, this).Value!;
+        Assert.Equal(12u, table.BaseConfiguration);
+        OpResult<StreamTable> refused = StreamTable.Create(_memory, 17, hasTwoLevels: false, this);
+        Assert.Equal(Errno.ENODEV, refused.Errno);
+        Assert.Contains("ST_LEVEL", refused.Reason, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(8)]
+    [InlineData(16)]
+    public void D2_whatever_step_a_walker_looks_at_it_sees_no_entry_or_a_whole_one(int bits)
+    {
+        using StreamTable table = Create(bits);
+        uint sid = (1u << bits) - 2;
+        int whole = 0;
+        _memory.OnStep = _ =>
+        {
+            ulong entry = table.Root + (sid * 64UL);
+            if (bits > 8)
+            {
+                ulong l1 = _memory.Visible(table.Root + ((sid >> 8) * 8UL));
+                if (l1 == 0)
+                {
+                    return;
+                }
+
+                Assert.Equal(9UL, l1 & 0x1F);
+                entry = (l1 & 0x000F_FFFF_FFFF_FFC0) + ((sid & 0xFF) * 64UL);
+            }
+
+            ulong[] words = _memory.VisibleWords(entry, 8);
+            if (DecodedSte.From(words).Valid)
+            {
+                Assert.Equal(_entry, words);
+                whole++;
+            }
+        };
+
+        Assert.True(table.Set(sid, _entry).IsOk);
+        Assert.True(table.Clear(sid).IsOk);
+
+        _memory.OnStep = null;
+        Assert.True(whole > 0);
+        Assert.Equal(Errno.ENOENT, table.Clear(sid).Errno);
+    }
+
+    [Fact]
+    public void D2_removal_clears_the_valid_bit_first_and_synchronises_before_the_rest()
+    {
+        using StreamTable table = Create(8);
+        table.Set(3, _entry);
+        _memory.Steps.Clear();
+
+        Assert.True(table.Clear(3).IsOk);
+
+        Assert.Equal(new Step(StepKind.Store, table.Root + (3 * 64), 0), _memory.Steps[0]);
+        Assert.Equal(
+            [StepKind.Store, StepKind.Flush, StepKind.Barrier, StepKind.Configuration, StepKind.Store],
+            _memory.Steps.Take(5).Select(s => s.Kind));
+        Assert.All(_memory.VisibleWords(table.Root + (3 * 64), 8), w => Assert.Equal(0UL, w));
+    }
+
+    [Fact]
+    public void D3_a_new_leaf_is_zero_and_visible_before_the_descriptor_that_points_to_it()
+    {
+        using StreamTable table = Create(16);
+        bool seen = false;
+        _memory.OnStep = _ =>
+        {
+            ulong l1 = _memory.Visible(table.Root + (2 * 8));
+            if (!seen && l1 != 0)
+            {
+                seen = true;
+                Assert.All(_memory.VisibleWords(l1 & ~0x3FUL, 2048), w => Assert.Equal(0UL, w));
+            }
+        };
+
+        table.Set(0x2FF, _entry);
+
+        _memory.OnStep = null;
+        Assert.True(seen);
+        Assert.Equal(1, _memory.Steps.Count(s => s.Kind == StepKind.Path));
+        table.Set(0x201, _entry);
+        Assert.Equal(1, _memory.Steps.Count(s => s.Kind == StepKind.Path));
+    }
+
+    [Fact]
+    public void D4_a_valid_entry_is_not_overwritten()
+    {
+        using StreamTable table = Create(16);
+        table.Set(5, _entry);
+        _memory.Steps.Clear();
+        Assert.Equal(Errno.EEXIST, table.Set(5, _entry).Errno);
+        Assert.Empty(_memory.Steps);
+    }
+
+    [Fact]
+    public void The_last_stream_id_is_accepted_and_the_next_refused()
+    {
+        using StreamTable table = Create(12);
+        Assert.True(table.Set(0xFFF, _entry).IsOk);
+        OpResult refused = table.Set(0x1000, _entry);
+        Assert.Equal(Errno.EINVAL, refused.Errno);
+        Assert.Contains("0x1000", refused.Reason, StringComparison.Ordinal);
+        Assert.Equal(Errno.ENOENT, table.Clear(0x1000).Errno);
+    }
+
+    [Fact]
+    public void Memory_that_runs_out_leaves_the_first_level_alone_and_nothing_leaks()
+    {
+        StreamTable table = Create(16);
+        long before = _memory.AllocatedBytes;
+        _memory.Steps.Clear();
+        _memory.FailAllocation = 1;
+        Assert.Equal(Errno.ENOMEM, table.Set(0x300, _entry).Errno);
+        Assert.Empty(_memory.Steps);
+        Assert.Equal(before, _memory.AllocatedBytes);
+        Assert.True(table.Set(0x300, _entry).IsOk);
+        table.Dispose();
+        table.Dispose();
+        Assert.Equal(0, _memory.AllocatedBytes);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void A_synchronisation_that_fails_leaves_no_valid_entry(int failing)
+    {
+        using StreamTable table = Create(16);
+        _failCall = failing;
+        Assert.Equal(Errno.ETIMEDOUT, table.Set(0x300, _entry).Errno);
+        Assert.Equal(Errno.ENOENT, table.Clear(0x300).Errno);
+        _memory.Steps.Clear();
+        Assert.True(table.Set(0x300, _entry).IsOk);
+        Assert.Equal(failing == 1, _memory.Steps.Any(s => s.Kind == StepKind.Path));
+    }
+
+    private StreamTable Create(int bits) => StreamTable.Create(_memory, bits, hasTwoLevels: true, this).Value!;
+}
