@@ -1,9 +1,11 @@
+using System.Collections.Concurrent;
 using Microsoft.Extensions.Options;
 using PasidFramework.Allocation;
 using PasidFramework.Drivers;
 using PasidFramework.Options;
 using PasidFramework.Processes;
 using PasidFramework.Spaces;
+using PasidFramework.Threading;
 
 namespace PasidFramework;
 
@@ -15,115 +17,336 @@ public enum BindFlags
     None = 0,
 }
 
-/// <summary>Why a binding ended.</summary>
-public enum UnbindCause
-{
-    /// <summary>The device's driver asked for it.</summary>
-    Unbind,
-
-    /// <summary>The process died or executed another program.</summary>
-    Exit,
-
-    /// <summary>The device was removed.</summary>
-    DeviceRemoved,
-}
-
-/// <summary>
-/// Told of everything that happens to numbers and bindings, in the order in which it happens. Called outside of the
-/// domain's gate; keep it short. Every member has an empty default.
-/// </summary>
-public interface ICoreObserver
-{
-    /// <summary>A number was taken for a process.</summary>
-    void Allocated(PasidSpace space, Pasid pasid, IAddressSpace process)
-    {
-    }
-
-    /// <summary>A number went back to its space's allocator.</summary>
-    void Freed(PasidSpace space, Pasid pasid, IAddressSpace process)
-    {
-    }
-
-    /// <summary>A process was bound to a device.</summary>
-    void Bound(Device device, Pasid pasid, IAddressSpace process)
-    {
-    }
-
-    /// <summary>A binding ended.</summary>
-    void Unbound(Device device, Pasid pasid, IAddressSpace process, UnbindCause cause)
-    {
-    }
-
-    /// <summary>A bound process died; its bindings are torn down next.</summary>
-    void Exited(IAddressSpace process)
-    {
-    }
-
-    /// <summary>A bind or unbind was refused.</summary>
-    /// <param name="device">The device.</param>
-    /// <param name="process">The process of a bind; null for an unbind of an unknown number.</param>
-    /// <param name="refusal">Error and reason.</param>
-    void Refused(Device device, IAddressSpace? process, OpResult refusal)
-    {
-    }
-}
-
 /// <summary>
 /// The binding façade: processes, devices and numbers of one system. A bind walks from here to the space (number), the
 /// context (link), the driver (entry and commands), and straight back.
 /// </summary>
-public sealed class IommuCore : IDisposable
+/// <remarks>
+/// <para><b>Locks, outermost first:</b> the topology lock (adding and removing units, domains, devices), a process's gate
+/// (its bindings), a domain's gate (the driver's calls for that domain). Allocators and lookups take none of them. No lock
+/// is system-wide on the way of a bind.</para>
+/// <para>Semantics: RFCv2 "iommu: Keep track of processes and PASIDs" (2017) without its defects; refusals as in C16.</para>
+/// </remarks>
+public sealed partial class IommuCore : IDisposable
 {
+    private readonly Lock _topology = new();
+    private readonly List<IommuInstance> _instances = [];
+    private readonly ConcurrentDictionary<AddressSpaceId, IommuProcess> _processes = new();
+    private readonly ConcurrentDictionary<string, int> _owners = new(StringComparer.Ordinal);
+    private readonly IPasidOwnership _ownership;
+    private readonly ICoreObserver? _observer;
+    private readonly bool _heldUntilDeath;
+
     /// <summary>Starts an empty system.</summary>
     /// <param name="options">Validated options.</param>
     /// <param name="allocators">Additional allocation policies by name (plug-ins); the built-in ones are always there.</param>
     /// <param name="observer">Told of everything; may be null.</param>
     /// <param name="time">The clock; the system's by default.</param>
+    /// <exception cref="OptionsValidationException">The options are not valid.</exception>
     public IommuCore(
         IOptions<PasidOptions> options,
         IReadOnlyDictionary<string, IPasidAllocatorFactory>? allocators = null,
         ICoreObserver? observer = null,
-        TimeProvider? time = null) => throw new NotImplementedException();
+        TimeProvider? time = null)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        PasidOptions value = options.Value;
+        ValidateOptionsResult valid = new PasidOptionsValidator(allocators?.Keys ?? []).Validate(null, value);
+        if (valid.Failed)
+        {
+            throw new OptionsValidationException(PasidOptions.SectionName, typeof(PasidOptions), valid.Failures);
+        }
 
-    /// <summary>Adds a unit that a driver started.</summary>
-    public IommuInstance AddInstance(string driverName, IIommuUnit unit) => throw new NotImplementedException();
+        _observer = observer;
+        _heldUntilDeath = value.Lifetime == PasidOptions.LifetimeProcessDeath;
+        var factory = new SpaceFactory(value, allocators, observer, time ?? TimeProvider.System);
+        _ownership = value.Ownership == PasidOptions.OwnershipVendor
+            ? new VendorOwnership(factory)
+            : new CoreOwnership(factory);
+    }
+
+    /// <summary>The units, in the order in which they were added.</summary>
+    public IReadOnlyList<IommuInstance> Instances
+    {
+        get
+        {
+            lock (_topology)
+            {
+                return [.. _instances];
+            }
+        }
+    }
+
+    /// <summary>Processes that the core tracks now.</summary>
+    public int ProcessCount => _processes.Count;
+
+    /// <summary>Processes whose last reference is gone and whose drivers' records wait for a grace period.</summary>
+    public int PendingReclaims => Grace.Pending;
+
+    internal GracePeriod Grace { get; } = new();
+
+    /// <summary>
+    /// Opens a section during which no driver record of a process that <see cref="PasidSpace.Peek"/> returned is freed.
+    /// It never blocks; leave it soon.
+    /// </summary>
+    public ReadSection EnterReadSection() => new(Grace.Enter());
+
+    /// <summary>Adds a unit that a driver started; the core disposes it.</summary>
+    /// <param name="driverName">Name of the driver, such as <c>intel-vtd</c>.</param>
+    /// <param name="unit">The unit.</param>
+    public IommuInstance AddInstance(string driverName, IIommuUnit unit)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(driverName);
+        ArgumentNullException.ThrowIfNull(unit);
+        var instance = new IommuInstance(driverName, unit);
+        lock (_topology)
+        {
+            _instances.Add(instance);
+        }
+
+        return instance;
+    }
 
     /// <summary>Makes a domain: devices that share one PASID table.</summary>
     /// <param name="instance">The unit.</param>
     /// <param name="name">Name for messages.</param>
     /// <param name="pasidBits">Width of the table in bits, 1 to 20; cut to what the unit supports.</param>
     /// <param name="nesting">Whether a guest owns its tables; then it refuses bindings.</param>
-    public OpResult<Domain> CreateDomain(IommuInstance instance, string name, int pasidBits, bool nesting = false) => throw new NotImplementedException();
+    /// <returns>The domain; EBUSY where a reserved number is live in the space already; EINVAL where the options do not
+    /// fit the domain's numbers; or the driver's refusal.</returns>
+    public OpResult<Domain> CreateDomain(IommuInstance instance, string name, int pasidBits, bool nesting = false)
+    {
+        ArgumentNullException.ThrowIfNull(instance);
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        ArgumentOutOfRangeException.ThrowIfLessThan(pasidBits, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(pasidBits, Pasid.MaxBits);
+        AtomicContext.Forbid(nameof(CreateDomain));
+        IIommuUnit unit = instance.Unit;
+        int bits = Math.Min(pasidBits, unit.PasidBits);
+        lock (_topology)
+        {
+            // A unit without PASIDs answers AddDomain itself: it knows why.
+            OpResult<PasidSpace> found = _ownership.SpaceFor(instance, name, Math.Max(1, bits));
+            if (!found.IsOk)
+            {
+                return OpResult<Domain>.Refuse(found.Outcome);
+            }
+
+            PasidSpace space = found.Value;
+            foreach (Pasid reserved in unit.ReservedPasids)
+            {
+                OpResult kept = space.Reserve(reserved);
+                if (!kept.IsOk)
+                {
+                    return OpResult<Domain>.Refuse(kept);
+                }
+            }
+
+            var domain = new Domain(instance, ++instance.LastDomainId, name, Math.Max(1, bits), nesting, space);
+            OpResult added = unit.AddDomain(domain);
+            if (!added.IsOk)
+            {
+                return OpResult<Domain>.Refuse(added);
+            }
+
+            instance.DomainList.Add(domain);
+            return OpResult<Domain>.Ok(domain);
+        }
+    }
 
     /// <summary>Puts a device into a domain.</summary>
+    /// <param name="domain">The domain.</param>
+    /// <param name="name">Name for messages.</param>
+    /// <param name="requester">The number by which the IOMMU knows it.</param>
+    /// <param name="range">The PASIDs it can carry, both ends included; empty for a device without PASIDs.</param>
+    /// <param name="features">What else it can do.</param>
+    /// <returns>The device; EEXIST where the unit has the requester already; or the driver's refusal.</returns>
     public OpResult<Device> AddDevice(
-        Domain domain, string name, RequesterId requester, PasidRange range, DeviceFeatures features = DeviceFeatures.None) => throw new NotImplementedException();
+        Domain domain,
+        string name,
+        RequesterId requester,
+        PasidRange range,
+        DeviceFeatures features = DeviceFeatures.None)
+    {
+        ArgumentNullException.ThrowIfNull(domain);
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        AtomicContext.Forbid(nameof(AddDevice));
+        lock (_topology)
+        {
+            foreach (Domain other in domain.Instance.DomainList)
+            {
+                if (other.DeviceList.Find(d => d.Requester == requester) is { } taken)
+                {
+                    return OpResult<Device>.Refuse(
+                        Errno.EEXIST, $"{domain.Instance.Name}: requester {requester} is device {taken.Name} already");
+                }
+            }
+
+            var device = new Device(name, requester, range, features, domain);
+            OpResult added;
+            domain.Gate.Enter();
+            try
+            {
+                added = domain.Instance.Unit.AddDevice(device);
+            }
+            finally
+            {
+                domain.Gate.Exit();
+            }
+
+            if (!added.IsOk)
+            {
+                return OpResult<Device>.Refuse(added);
+            }
+
+            domain.DeviceList.Add(device);
+            return OpResult<Device>.Ok(device);
+        }
+    }
 
     /// <summary>Ends all bindings of a device and takes it away.</summary>
-    public OpResult RemoveDevice(Device device) => throw new NotImplementedException();
+    /// <returns>Success; ENODEV where it was removed before; or the first failed invalidation, with the device gone.</returns>
+    public OpResult RemoveDevice(Device device)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        AtomicContext.Forbid(nameof(RemoveDevice));
+        lock (_topology)
+        {
+            if (device.Removing)
+            {
+                return OpResult.Refuse(Errno.ENODEV, $"{device.Name} was removed before");
+            }
 
-    /// <summary>Takes an empty domain away; EBUSY while devices are in it.</summary>
-    public OpResult RemoveDomain(Domain domain) => throw new NotImplementedException();
+            // A bind looks at this inside the domain's gate: later ones are refused, earlier ones are found below.
+            device.Removing = true;
+        }
 
-    /// <summary>Binds a process to a device.</summary>
-    /// <returns>The process's number on that device, or a refusal (C16).</returns>
-    public OpResult<Pasid> Bind(Device device, IAddressSpace process, BindFlags flags = BindFlags.None) => throw new NotImplementedException();
+        OpResult result = UnbindAll(device);
+        lock (_topology)
+        {
+            Domain domain = device.Domain;
+            domain.Gate.Enter();
+            try
+            {
+                domain.Instance.Unit.RemoveDevice(device);
+            }
+            finally
+            {
+                domain.Gate.Exit();
+            }
 
-    /// <summary>Ends one binding. The caller has stopped the device's work with this number.</summary>
-    /// <returns>Success; ESRCH where this device has no such binding.</returns>
-    public OpResult Unbind(Device device, Pasid pasid) => throw new NotImplementedException();
+            domain.DeviceList.Remove(device);
+        }
 
-    /// <summary>Ends all bindings of a device.</summary>
-    public OpResult UnbindAll(Device device) => throw new NotImplementedException();
+        return result;
+    }
 
-    /// <summary>An address space ended: ends all its bindings.</summary>
-    public void ProcessEnded(IAddressSpace process) => throw new NotImplementedException();
+    /// <summary>Takes an empty domain away.</summary>
+    /// <returns>Success; EBUSY while devices are in it.</returns>
+    public OpResult RemoveDomain(Domain domain)
+    {
+        ArgumentNullException.ThrowIfNull(domain);
+        AtomicContext.Forbid(nameof(RemoveDomain));
+        lock (_topology)
+        {
+            if (domain.DeviceList.Count != 0)
+            {
+                return OpResult.Refuse(
+                    Errno.EBUSY, $"domain {domain.Name} has {domain.DeviceList.Count} devices, must have none");
+            }
 
-    /// <summary>Mappings of [start, end) of a process changed: tells every unit.</summary>
-    public OpResult Invalidate(IAddressSpace process, ulong start, ulong end) => throw new NotImplementedException();
+            if (domain.Instance.DomainList.Remove(domain))
+            {
+                domain.Instance.Unit.RemoveDomain(domain);
+            }
 
-    /// <inheritdoc/>
+            return OpResult.Ok;
+        }
+    }
+
+    /// <summary>Ends every binding, removes every device and domain, and disposes the units.</summary>
     public void Dispose()
     {
+        IommuInstance[] instances;
+        lock (_topology)
+        {
+            instances = [.. _instances];
+            _instances.Clear();
+        }
+
+        foreach (IommuInstance instance in instances)
+        {
+            foreach (Domain domain in instance.DomainList.ToArray())
+            {
+                foreach (Device device in domain.DeviceList.ToArray())
+                {
+                    RemoveDevice(device);
+                }
+
+                RemoveDomain(domain);
+            }
+        }
+
+        // What keeps its number until its process dies has no process to wait for any more.
+        foreach (IommuProcess process in _processes.Values)
+        {
+            Teardown(process);
+        }
+
+        foreach (IommuInstance instance in instances)
+        {
+            instance.Unit.Dispose();
+        }
+    }
+
+    internal void FreeDriverRecords(IommuProcess process)
+    {
+        foreach ((IommuInstance instance, object? record) in process.DriverRecords)
+        {
+            string? outer = AtomicContext.Enter(nameof(IIommuUnit.FreeProcess));
+            try
+            {
+                instance.Unit.FreeProcess(process, record);
+            }
+            finally
+            {
+                AtomicContext.Leave(outer);
+            }
+        }
+
+        process.DriverRecords.Clear();
+    }
+
+    private int OwnerIndex(IAddressSpace process) =>
+        process.Tenant.Length == 0 ? 0 : _owners.GetOrAdd(process.Tenant, static (_, owners) => owners.Count + 1, _owners);
+
+    /// <summary>An open read section; dispose it once to leave.</summary>
+    public readonly struct ReadSection : IDisposable
+    {
+        private readonly GracePeriod.ReadSection _section;
+
+        internal ReadSection(GracePeriod.ReadSection section) => _section = section;
+
+        /// <summary>Leaves the section.</summary>
+        public void Dispose() => _section.Leave();
+    }
+
+    private sealed class SpaceFactory(
+        PasidOptions options,
+        IReadOnlyDictionary<string, IPasidAllocatorFactory>? plugins,
+        ICoreObserver? observer,
+        TimeProvider time) : IPasidSpaceFactory
+    {
+        public PasidRange Range { get; } = new((uint)options.First, (uint)options.Last);
+
+        public OpResult<PasidSpace> CreateConfigured(string name) =>
+            Named(name, PasidAllocators.TryCompose(options, plugins, Range, time));
+
+        public OpResult<PasidSpace> CreateWith(string name, IPasidAllocator allocator) =>
+            Named(name, PasidAllocators.TryDecorate(allocator, options, time));
+
+        private OpResult<PasidSpace> Named(string name, OpResult<IPasidAllocator> allocator) => allocator.IsOk
+            ? OpResult<PasidSpace>.Ok(new PasidSpace(name, allocator.Value, observer))
+            : OpResult<PasidSpace>.Refuse(allocator.Errno, $"space {name}: {allocator.Reason}");
     }
 }

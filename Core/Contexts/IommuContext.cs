@@ -8,6 +8,8 @@ namespace PasidFramework.Drivers;
 /// </summary>
 public sealed class IommuContext
 {
+    private Device[] _devices = [];
+
     internal IommuContext(IommuProcess process, Domain domain, PasidLease lease, object? driverProcess)
     {
         Process = process;
@@ -33,9 +35,12 @@ public sealed class IommuContext
 
     internal PasidLease Lease { get; }
 
-    /// <summary>Devices that are attached; guarded by the domain's gate.</summary>
-    internal List<Device> Devices { get; } = new(1);
-
-    /// <summary>Set when an invalidation failed: the number must never be handed out again.</summary>
-    internal bool Tainted { get; set; }
+    /// <summary>
+    /// Devices that are attached; exchanged whole, under the domain's gate, so that the fault path reads it without one.
+    /// </summary>
+    internal Device[] Devices
+    {
+        get => Volatile.Read(ref _devices);
+        set => Volatile.Write(ref _devices, value);
+    }
 }

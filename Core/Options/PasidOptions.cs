@@ -8,9 +8,21 @@ public sealed class PasidOptions
     /// <summary>Name of the configuration section.</summary>
     public const string SectionName = "Pasid";
 
+    /// <summary>Value of <see cref="Ownership"/>: one space for the whole system.</summary>
+    public const string OwnershipCore = "core";
+
+    /// <summary>Value of <see cref="Ownership"/>: the drivers decide.</summary>
+    public const string OwnershipVendor = "vendor";
+
+    /// <summary>Value of <see cref="Lifetime"/>: a number returns when its last binding ends.</summary>
+    public const string LifetimeLastUnbind = "last-unbind";
+
+    /// <summary>Value of <see cref="Lifetime"/>: a number returns when its process dies.</summary>
+    public const string LifetimeProcessDeath = "process-death";
+
     /// <summary>Who decides: <c>core</c> (one space for the whole system) or <c>vendor</c> (each driver says how far a
     /// number reaches and may bring its own allocator).</summary>
-    public string Ownership { get; set; } = "core";
+    public string Ownership { get; set; } = OwnershipCore;
 
     /// <summary>The policy: <c>cyclic</c>, <c>lowest</c>, <c>top-down</c>, <c>random</c>, or one that a plug-in
     /// exports.</summary>
@@ -35,7 +47,7 @@ public sealed class PasidOptions
     public int QuotaPerTenant { get; set; }
 
     /// <summary>When a number returns: <c>last-unbind</c> (2017) or <c>process-death</c> (Linux since 2022).</summary>
-    public string Lifetime { get; set; } = "last-unbind";
+    public string Lifetime { get; set; } = LifetimeLastUnbind;
 
     /// <summary>Seed of policies that draw numbers.</summary>
     public ulong Seed { get; set; } = 1;

@@ -1,0 +1,19 @@
+namespace PasidFramework.Allocation;
+
+/// <summary>
+/// The smallest free number, as the kernel's IDA: Linux's policy today. Densest tables and the best chance to fit narrow
+/// devices, but a freed number is reused at once.
+/// </summary>
+public sealed class LowestPasidAllocator : BitmapPasidAllocator
+{
+    /// <summary>Makes an allocator with every number of a range free.</summary>
+    /// <param name="range">The numbers it may hand out; may be empty.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The range holds numbers of more than 20 bits.</exception>
+    public LowestPasidAllocator(PasidRange range)
+        : base(PasidAllocators.Lowest, range)
+    {
+    }
+
+    /// <inheritdoc/>
+    private protected override uint Pick(ref PasidBitmap free, uint first, uint last) => free.FindNext(first, last);
+}

@@ -1,0 +1,144 @@
+using System.Collections.Frozen;
+using System.Globalization;
+using PasidFramework.Options;
+
+namespace PasidFramework.Allocation;
+
+/// <summary>The built-in policies by name, and how an allocator is put together from options.</summary>
+public static class PasidAllocators
+{
+    /// <summary>Next fit with wrap; see <see cref="CyclicPasidAllocator"/>.</summary>
+    public const string Cyclic = "cyclic";
+
+    /// <summary>Smallest free number; see <see cref="LowestPasidAllocator"/>.</summary>
+    public const string Lowest = "lowest";
+
+    /// <summary>Largest free number; see <see cref="TopDownPasidAllocator"/>.</summary>
+    public const string TopDown = "top-down";
+
+    /// <summary>A random number; see <see cref="RandomPasidAllocator"/>.</summary>
+    public const string Random = "random";
+
+    /// <summary>The built-in policies. A plug-in of the same name does not replace one.</summary>
+    public static IReadOnlyDictionary<string, IPasidAllocatorFactory> BuiltIn { get; } =
+        new Dictionary<string, IPasidAllocatorFactory>(StringComparer.Ordinal)
+        {
+            [Cyclic] = new Factory((range, _) => new CyclicPasidAllocator(range)),
+            [Lowest] = new Factory((range, _) => new LowestPasidAllocator(range)),
+            [TopDown] = new Factory((range, _) => new TopDownPasidAllocator(range)),
+            [Random] = new Factory((range, seed) => new RandomPasidAllocator(range, seed)),
+        }.ToFrozenDictionary(StringComparer.Ordinal);
+
+    /// <summary>Makes the allocator of one space; as <see cref="TryCompose"/>, but a refusal throws.</summary>
+    /// <exception cref="ArgumentException">The options do not fit the range; the message names the key.</exception>
+    public static IPasidAllocator Compose(
+        PasidOptions options,
+        IReadOnlyDictionary<string, IPasidAllocatorFactory>? plugins,
+        PasidRange range,
+        TimeProvider time)
+    {
+        OpResult<IPasidAllocator> composed = TryCompose(options, plugins, range, time);
+        return composed.IsOk ? composed.Value : throw new ArgumentException(composed.Reason, nameof(options));
+    }
+
+    /// <summary>Makes the allocator of one space: the policy, then what <see cref="TryDecorate"/> adds.</summary>
+    /// <param name="options">Validated options.</param>
+    /// <param name="plugins">Policies beside the built-in ones, by name; may be null.</param>
+    /// <param name="range">What the space can carry; only the part inside <see cref="PasidOptions.First"/> to
+    /// <see cref="PasidOptions.Last"/> is handed out.</param>
+    /// <param name="time">The clock of the quarantine.</param>
+    /// <returns>The allocator, or EINVAL: unknown policy, no number in both ranges, quarantine not smaller than the
+    /// range, or a plug-in whose allocator has other numbers than it was asked for.</returns>
+    public static OpResult<IPasidAllocator> TryCompose(
+        PasidOptions options,
+        IReadOnlyDictionary<string, IPasidAllocatorFactory>? plugins,
+        PasidRange range,
+        TimeProvider time)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        PasidRange usable = Cut(options, range);
+        if (usable.IsEmpty)
+        {
+            return Refuse($"Pasid:First to Pasid:Last is {options.First} to {options.Last}, must meet the space's {range}");
+        }
+
+        if (!BuiltIn.TryGetValue(options.Allocator, out IPasidAllocatorFactory? factory)
+            && plugins?.TryGetValue(options.Allocator, out factory) != true)
+        {
+            IEnumerable<string> known = BuiltIn.Keys.Concat(plugins?.Keys ?? []).Order(StringComparer.Ordinal).Distinct();
+            return Refuse($"Pasid:Allocator is '{options.Allocator}', must be one of {string.Join(", ", known)}");
+        }
+
+        IPasidAllocator allocator = factory!.Create(usable, options.Seed);
+        if (allocator.Range != usable)
+        {
+            return Refuse(
+                $"allocator '{options.Allocator}' hands out {allocator.Range}, must be the {usable} that it was asked for");
+        }
+
+        return TryDecorate(allocator, options, time);
+    }
+
+    /// <summary>
+    /// Adds to an allocator what the options ask for whoever chose the policy: reserved numbers, quarantine, quota.
+    /// </summary>
+    /// <remarks>
+    /// The quarantine lies inside and the quota outside. So a tenant pays for the numbers that it holds and not for those
+    /// that wait after it let go of them, and a refused tenant does not move the policy's cursor. The price: a tenant that
+    /// binds and unbinds quickly can make more numbers wait than its quota allows it to hold.
+    /// </remarks>
+    /// <param name="inner">An allocator of which nothing is live, a driver's own for instance; from here on it belongs to
+    /// the result.</param>
+    /// <param name="options">Validated options.</param>
+    /// <param name="time">The clock of the quarantine.</param>
+    /// <returns>The allocator, or EINVAL where the quarantine is not smaller than the range.</returns>
+    public static OpResult<IPasidAllocator> TryDecorate(IPasidAllocator inner, PasidOptions options, TimeProvider time)
+    {
+        ArgumentNullException.ThrowIfNull(inner);
+        ArgumentNullException.ThrowIfNull(options);
+        HashSet<long> reserved = [];
+        foreach (long number in options.Reserved)
+        {
+            if (number is >= 0 and <= Pasid.MaxValue && inner.Range.Contains((uint)number) && reserved.Add(number))
+            {
+                _ = inner.TryReserve(new Pasid((uint)number));
+            }
+        }
+
+        long usable = inner.Range.Count - reserved.Count;
+        if (options.QuarantineFrees != 0 && options.QuarantineFrees >= usable)
+        {
+            return Refuse(
+                $"Pasid:QuarantineFrees is {options.QuarantineFrees}, must be less than the {usable} free numbers of {inner.Range}");
+        }
+
+        IPasidAllocator allocator = inner;
+        if (options.QuarantineFrees != 0 || options.QuarantineMilliseconds != 0)
+        {
+            allocator = new QuarantinePasidAllocator(
+                allocator, options.QuarantineFrees, options.QuarantineMilliseconds, time);
+        }
+
+        if (options.QuotaPerTenant != 0)
+        {
+            allocator = new QuotaPasidAllocator(allocator, options.QuotaPerTenant);
+        }
+
+        return OpResult<IPasidAllocator>.Ok(allocator);
+    }
+
+    private static PasidRange Cut(PasidOptions options, PasidRange range)
+    {
+        long first = Math.Max(options.First, range.First);
+        long last = Math.Min(Math.Min(options.Last, range.Last), Pasid.MaxValue);
+        return first > last ? PasidRange.Empty : new PasidRange((uint)first, (uint)last);
+    }
+
+    private static OpResult<IPasidAllocator> Refuse(FormattableString reason) =>
+        OpResult<IPasidAllocator>.Refuse(Errno.EINVAL, reason.ToString(CultureInfo.InvariantCulture));
+
+    private sealed class Factory(Func<PasidRange, ulong, IPasidAllocator> create) : IPasidAllocatorFactory
+    {
+        public IPasidAllocator Create(PasidRange range, ulong seed) => create(range, seed);
+    }
+}

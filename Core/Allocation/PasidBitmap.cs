@@ -1,0 +1,302 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+
+namespace PasidFramework.Allocation;
+
+/// <summary>
+/// Which numbers of a range are free: one bit per number, and three summary levels above it in which a set bit says
+/// "the word below holds a free number". Exact, so that the next free number is found in at most seven words however
+/// full the range is.
+/// </summary>
+/// <remarks>
+/// A mutable struct without a lock of its own: keep it in a field that is not readonly, never copy it, and hold the
+/// owner's gate around every call. Nothing is allocated after construction. Methods take numbers, not offsets, and expect
+/// them inside the range; callers clamp first.
+/// </remarks>
+internal struct PasidBitmap
+{
+    /// <summary>Returned where there is no such number; no PASID has this value.</summary>
+    public const uint None = uint.MaxValue;
+
+    private const int WordBits = 64;
+
+    private readonly uint _first;
+    private readonly int _count;
+
+    // 2^20 numbers are 16384, 256 and 4 words; the one word on top then uses 4 bits.
+    private readonly ulong[] _level0;
+    private readonly ulong[] _level1;
+    private readonly ulong[] _level2;
+    private ulong _level3;
+
+    // A bit that is neither free nor reserved is live. The separate map is read only where something is reserved.
+    private readonly ulong[] _reserved;
+    private int _reservedCount;
+    private int _liveCount;
+
+    /// <summary>Makes a map with every number of a range free.</summary>
+    /// <param name="range">The numbers; may be empty.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The range holds numbers of more than 20 bits.</exception>
+    public PasidBitmap(PasidRange range)
+    {
+        if (!range.IsEmpty && range.Last > Pasid.MaxValue)
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(range), range, "A PASID has at most 20 bits (0 to 0xFFFFF; PCIe PASID capability).");
+        }
+
+        _first = range.First;
+        _count = (int)range.Count;
+        _level0 = AllSet(_count);
+        _level1 = AllSet(_level0.Length);
+        _level2 = AllSet(_level1.Length);
+        _level3 = AllSet(_level2.Length) is [ulong top] ? top : 0;
+        _reserved = new ulong[_level0.Length];
+    }
+
+    /// <summary>How many numbers are taken and not released.</summary>
+    public readonly int LiveCount => Volatile.Read(in _liveCount);
+
+    /// <summary>How many numbers are free.</summary>
+    public readonly int FreeCount => _count - _reservedCount - _liveCount;
+
+    /// <summary>The smallest free number of [from, last], or <see cref="None"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly uint FindNext(uint from, uint last)
+    {
+        uint index = from - _first;
+        uint word = index >> 6;
+        ulong candidates = _level0[word] & (ulong.MaxValue << (int)index);
+        uint found = candidates != 0 ? (word << 6) | Lowest(candidates) : FindNextAbove(word);
+        return found <= last - _first ? found + _first : None;
+    }
+
+    /// <summary>The largest free number of [first, from], or <see cref="None"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly uint FindPrevious(uint from, uint first)
+    {
+        uint index = from - _first;
+        uint word = index >> 6;
+        ulong candidates = _level0[word] & (ulong.MaxValue >> (int)(63 - (index & 63)));
+        uint found = candidates != 0 ? (word << 6) | Highest(candidates) : FindPreviousBelow(word);
+
+        // None is above every offset, so one comparison for each end.
+        return found <= index && found >= first - _first ? found + _first : None;
+    }
+
+    /// <summary>Makes a free number live.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Take(uint pasid)
+    {
+        Clear(pasid - _first);
+        _liveCount++;
+    }
+
+    /// <summary>Makes a live number free; false, and no change, where it is not live.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool TryRelease(uint pasid)
+    {
+        uint index = pasid - _first;
+        uint word = index >> 6;
+        ulong bit = 1UL << (int)index;
+        ulong old = _level0[word];
+        if ((old & bit) != 0 || (_reservedCount != 0 && (_reserved[word] & bit) != 0))
+        {
+            return false;
+        }
+
+        _level0[word] = old | bit;
+        if (old == 0)
+        {
+            SetAbove(word);
+        }
+
+        _liveCount--;
+        return true;
+    }
+
+    /// <summary>Whether a number is live.</summary>
+    public readonly bool IsLive(uint pasid)
+    {
+        uint index = pasid - _first;
+        return ((_level0[index >> 6] | _reserved[index >> 6]) & (1UL << (int)index)) == 0;
+    }
+
+    /// <summary>Takes a number out of the map for good; false, and no change, where it is live.</summary>
+    public bool TryReserve(uint pasid)
+    {
+        uint index = pasid - _first;
+        ulong bit = 1UL << (int)index;
+        if ((_reserved[index >> 6] & bit) != 0)
+        {
+            return true;
+        }
+
+        if ((_level0[index >> 6] & bit) == 0)
+        {
+            return false;
+        }
+
+        Clear(index);
+        _reserved[index >> 6] |= bit;
+        _reservedCount++;
+        return true;
+    }
+
+    /// <summary>Whether a number is reserved.</summary>
+    public readonly bool IsReserved(uint pasid)
+    {
+        uint index = pasid - _first;
+        return (_reserved[index >> 6] & (1UL << (int)index)) != 0;
+    }
+
+    /// <summary>Compares every level with the one below and the counters with the bits.</summary>
+    /// <exception cref="InvalidOperationException">They disagree.</exception>
+    public readonly void AssertInvariants()
+    {
+        long free = 0;
+        long reserved = 0;
+        for (int i = 0; i < _level0.Length; i++)
+        {
+            free += BitOperations.PopCount(_level0[i]);
+            reserved += BitOperations.PopCount(_reserved[i]);
+            Invariant.Holds((_level0[i] & _reserved[i]) == 0, "a number is free and reserved at once");
+        }
+
+        ulong[] all = AllSet(_count);
+        if (all.Length > 0)
+        {
+            Invariant.Holds(((_level0[^1] | _reserved[^1]) & ~all[^1]) == 0, "a number beyond the range is in the map");
+        }
+
+        Invariant.Holds(reserved == _reservedCount, "the count of reserved numbers differs from the map");
+        Invariant.Holds(free == FreeCount, "live + free + reserved differs from the size of the range");
+        Invariant.Holds(_liveCount >= 0, "the live count is negative");
+        AssertSummary(_level0, _level1);
+        AssertSummary(_level1, _level2);
+        AssertSummary(_level2, [_level3]);
+    }
+
+    private static void AssertSummary(ulong[] below, ReadOnlySpan<ulong> above)
+    {
+        for (int i = 0; i < above.Length * WordBits; i++)
+        {
+            bool expected = i < below.Length && below[i] != 0;
+            bool actual = ((above[i / WordBits] >> (i % WordBits)) & 1) != 0;
+            Invariant.Holds(expected == actual, "a summary bit differs from the word below it");
+        }
+    }
+
+    private static ulong[] AllSet(int bits)
+    {
+        ulong[] words = new ulong[(bits + WordBits - 1) / WordBits];
+        Array.Fill(words, ulong.MaxValue);
+        if (bits % WordBits != 0)
+        {
+            words[^1] = (1UL << (bits % WordBits)) - 1;
+        }
+
+        return words;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static uint Lowest(ulong word) => (uint)BitOperations.TrailingZeroCount(word);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static uint Highest(ulong word) => (uint)BitOperations.Log2(word);
+
+    // Two shifts, because a shift by 64 is a shift by 0. The processor masks the amount to 6 bits.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ulong Above(uint bit) => (ulong.MaxValue << 1) << (int)bit;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ulong Below(uint bit) => (1UL << (int)bit) - 1;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void Clear(uint index)
+    {
+        uint word = index >> 6;
+        ulong left = _level0[word] & ~(1UL << (int)index);
+        _level0[word] = left;
+        if (left == 0)
+        {
+            ClearAbove(word);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void ClearAbove(uint word)
+    {
+        if ((_level1[word >> 6] &= ~(1UL << (int)word)) == 0
+            && (_level2[word >> 12] &= ~(1UL << (int)(word >> 6))) == 0)
+        {
+            _level3 &= ~(1UL << (int)(word >> 12));
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private readonly uint FindNextAbove(uint word0)
+    {
+        uint word1 = word0 >> 6;
+        ulong candidates = _level1[word1] & Above(word0);
+        if (candidates == 0)
+        {
+            uint word2 = word1 >> 6;
+            candidates = _level2[word2] & Above(word1);
+            if (candidates == 0)
+            {
+                candidates = _level3 & Above(word2);
+                if (candidates == 0)
+                {
+                    return None;
+                }
+
+                word2 = Lowest(candidates);
+                candidates = _level2[word2];
+            }
+
+            word1 = (word2 << 6) | Lowest(candidates);
+            candidates = _level1[word1];
+        }
+
+        word0 = (word1 << 6) | Lowest(candidates);
+        return (word0 << 6) | Lowest(_level0[word0]);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private readonly uint FindPreviousBelow(uint word0)
+    {
+        uint word1 = word0 >> 6;
+        ulong candidates = _level1[word1] & Below(word0);
+        if (candidates == 0)
+        {
+            uint word2 = word1 >> 6;
+            candidates = _level2[word2] & Below(word1);
+            if (candidates == 0)
+            {
+                candidates = _level3 & Below(word2);
+                if (candidates == 0)
+                {
+                    return None;
+                }
+
+                word2 = Highest(candidates);
+                candidates = _level2[word2];
+            }
+
+            word1 = (word2 << 6) | Highest(candidates);
+            candidates = _level1[word1];
+        }
+
+        word0 = (word1 << 6) | Highest(candidates);
+        return (word0 << 6) | Highest(_level0[word0]);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void SetAbove(uint word)
+    {
+        _level1[word >> 6] |= 1UL << (int)word;
+        _level2[word >> 12] |= 1UL << (int)(word >> 6);
+        _level3 |= 1UL << (int)(word >> 12);
+    }
+}

@@ -1,0 +1,294 @@
+using System.Numerics;
+using PasidFramework.Threading;
+
+namespace PasidFramework.Allocation;
+
+/// <summary>
+/// Keeps a freed number back until so many further numbers have been freed and so much time has passed, then gives it to
+/// the inner allocator. A late fault or interrupt that still carries the number then meets nobody instead of a new owner.
+/// </summary>
+/// <remarks>
+/// <para>A waiting number is not live (<see cref="IsLive"/> is false, freeing it again is NotAllocated) and not free: live +
+/// free + waiting is always the number of numbers. It may be reserved; then it stops waiting and never comes back.</para>
+/// <para><b>Strict:</b> nothing leaves early. Where only waiting numbers are left the answer is NoSpace, because a promise
+/// that gives way under load fails exactly when late requests are likeliest. <b>Price:</b> up to <c>frees</c> numbers
+/// (with a time, up to all of them) lie idle. With a time of zero the wait ends by frees alone, so <c>frees</c> must be
+/// smaller than the count of numbers that can be handed out: a range of which everything waits would never give a number
+/// again.</para>
+/// <para>Numbers leave in the order of their frees, checked at every <see cref="Allocate"/> and <see cref="Free"/>; no
+/// timer runs. The number that the inner allocator refuses to take back (a delegate's error) waits for ever, since
+/// nobody knows who holds it. The inner allocator belongs to this one: nobody else may call it. Memory, taken at
+/// construction: one bit per number, and per waiting number 4 bytes, 12 with a time.</para>
+/// </remarks>
+public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
+{
+    /// <summary>Longest wait in milliseconds: a day.</summary>
+    public const int MaxMilliseconds = 86_400_000;
+
+    // A slot whose number was reserved while it waited. It stays, because it still is a free that others wait for.
+    private const uint Vacated = uint.MaxValue;
+
+    private readonly IPasidAllocator _inner;
+    private readonly TimeProvider _time;
+    private readonly int _frees;
+    private readonly long _waitTicks;
+    private readonly uint _first;
+    private readonly ulong[] _waiting;
+    private readonly uint[] _ring;
+    private readonly long[] _freedAt;
+    private int _head;
+    private int _slots;
+    private int _waitingCount;
+    private SpinGate _gate;
+
+    /// <summary>Wraps an allocator of which nothing is live.</summary>
+    /// <param name="inner">The allocator that decides which number comes next.</param>
+    /// <param name="frees">How many further frees a number waits for, 0 to one less than the inner range holds.</param>
+    /// <param name="milliseconds">How long it waits at least, in milliseconds, 0 to
+    /// <see cref="MaxMilliseconds"/>.</param>
+    /// <param name="time">The clock; only its timestamps are read, and only where there is a time to wait.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A limit is exceeded.</exception>
+    /// <exception cref="ArgumentException">Numbers of the inner allocator are live.</exception>
+    public QuarantinePasidAllocator(IPasidAllocator inner, int frees, int milliseconds, TimeProvider time)
+    {
+        ArgumentNullException.ThrowIfNull(inner);
+        ArgumentNullException.ThrowIfNull(time);
+        long count = inner.Range.Count;
+        if (frees < 0 || frees > Math.Max(count - 1, 0))
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(frees), frees, $"The quarantine of the {count} numbers of {inner.Range} is 0 to {count - 1} frees.");
+        }
+
+        if (milliseconds is < 0 or > MaxMilliseconds)
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(milliseconds), milliseconds, $"A quarantine lasts 0 to {MaxMilliseconds} ms.");
+        }
+
+        if (inner.LiveCount != 0)
+        {
+            throw new ArgumentException($"{inner.LiveCount} numbers are live already, must be 0.", nameof(inner));
+        }
+
+        _inner = inner;
+        _time = time;
+        _frees = frees;
+        _waitTicks = Ticks(milliseconds, time);
+        _first = inner.Range.First;
+        _waiting = new ulong[(count + 63) / 64];
+
+        // Without a time at most "frees" numbers wait, and one more for the moment between its arrival and the departure
+        // of the oldest.
+        _ring = new uint[milliseconds == 0 ? frees + 1 : Math.Max(count, 1)];
+        _freedAt = milliseconds == 0 ? [] : new long[_ring.Length];
+        Name = inner.Name + "+quarantine";
+    }
+
+    /// <inheritdoc/>
+    public string Name { get; }
+
+    /// <inheritdoc/>
+    public PasidRange Range => _inner.Range;
+
+    /// <inheritdoc/>
+    /// <remarks>Waiting numbers do not count.</remarks>
+    public int LiveCount
+    {
+        get
+        {
+            _gate.Enter();
+            try
+            {
+                return _inner.LiveCount - _waitingCount;
+            }
+            finally
+            {
+                _gate.Exit();
+            }
+        }
+    }
+
+    /// <summary>How many numbers wait, as of the last <see cref="Allocate"/> or <see cref="Free"/>.</summary>
+    public int WaitingCount => Volatile.Read(in _waitingCount);
+
+    /// <inheritdoc/>
+    /// <remarks>NoSpace also where numbers of the range wait.</remarks>
+    public PasidAllocation Allocate(in PasidRequest request)
+    {
+        _gate.Enter();
+        try
+        {
+            if (_waitTicks != 0 && _slots != 0)
+            {
+                ReleaseDue(_time.GetTimestamp());
+            }
+
+            return _inner.Allocate(in request);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>Freed means that the number waits now. A waiting number is NotAllocated.</remarks>
+    public PasidFreeStatus Free(Pasid pasid)
+    {
+        _gate.Enter();
+        try
+        {
+            if (!IsLiveUnderGate(pasid))
+            {
+                return PasidFreeStatus.NotAllocated;
+            }
+
+            long now = _waitTicks == 0 ? 0 : _time.GetTimestamp();
+            Enqueue(pasid.Value, now);
+            ReleaseDue(now);
+            return PasidFreeStatus.Freed;
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>True for a waiting number: it is not live, and never comes back.</remarks>
+    public bool TryReserve(Pasid pasid)
+    {
+        _gate.Enter();
+        try
+        {
+            if (!IsWaiting(pasid.Value))
+            {
+                return _inner.TryReserve(pasid);
+            }
+
+            Vacate(pasid.Value);
+            return !TryReturn(pasid.Value) || _inner.TryReserve(pasid);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    /// <inheritdoc/>
+    public bool IsLive(Pasid pasid)
+    {
+        _gate.Enter();
+        try
+        {
+            return IsLiveUnderGate(pasid);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    /// <inheritdoc/>
+    void ISelfChecking.AssertInvariants()
+    {
+        _gate.Enter();
+        try
+        {
+            Invariant.HoldsFor(_inner);
+            int bits = 0;
+            for (int i = 0; i < _waiting.Length; i++)
+            {
+                bits += BitOperations.PopCount(_waiting[i]);
+                for (ulong left = _waiting[i]; left != 0; left &= left - 1)
+                {
+                    uint number = _first + (uint)((i * 64) + BitOperations.TrailingZeroCount(left));
+                    Invariant.Holds(_inner.IsLive(new Pasid(number)), "the inner allocator could hand out a waiting number");
+                }
+            }
+
+            Invariant.Holds(bits == _waitingCount, "the count of waiting numbers differs from the map");
+            Invariant.Holds(_waitTicks != 0 || _slots <= _frees, "a number waits for more frees than it has to");
+            for (int i = 0; i < _slots; i++)
+            {
+                uint number = _ring[Wrap(_head + i)];
+                Invariant.Holds(number == Vacated || IsWaiting(number), "a queued number does not wait");
+            }
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    private static long Ticks(int milliseconds, TimeProvider time) =>
+        milliseconds == 0 ? 0 : (long)Math.Ceiling((decimal)milliseconds * time.TimestampFrequency / 1000);
+
+    private bool IsLiveUnderGate(Pasid pasid) => _inner.IsLive(pasid) && !IsWaiting(pasid.Value);
+
+    private bool IsWaiting(uint pasid)
+    {
+        uint index = pasid - _first;
+        return Range.Contains(pasid) && (_waiting[index >> 6] & (1UL << (int)index)) != 0;
+    }
+
+    private void Enqueue(uint pasid, long now)
+    {
+        int slot = Wrap(_head + _slots);
+        _ring[slot] = pasid;
+        if (_waitTicks != 0)
+        {
+            _freedAt[slot] = now;
+        }
+
+        uint index = pasid - _first;
+        _waiting[index >> 6] |= 1UL << (int)index;
+        _waitingCount++;
+        _slots++;
+    }
+
+    // Every free takes one slot and slots leave in order, so the slots behind the oldest one are its further frees.
+    private void ReleaseDue(long now)
+    {
+        while (_slots > _frees && (_waitTicks == 0 || now - _freedAt[_head] >= _waitTicks))
+        {
+            uint pasid = _ring[_head];
+            _head = Wrap(_head + 1);
+            _slots--;
+            if (pasid != Vacated)
+            {
+                _ = TryReturn(pasid);
+            }
+        }
+    }
+
+    // On failure the number stays marked as waiting, without a slot: for ever.
+    private bool TryReturn(uint pasid)
+    {
+        if (_inner.Free(new Pasid(pasid)) != PasidFreeStatus.Freed)
+        {
+            return false;
+        }
+
+        uint index = pasid - _first;
+        _waiting[index >> 6] &= ~(1UL << (int)index);
+        _waitingCount--;
+        return true;
+    }
+
+    private void Vacate(uint pasid)
+    {
+        for (int i = 0; i < _slots; i++)
+        {
+            int slot = Wrap(_head + i);
+            if (_ring[slot] == pasid)
+            {
+                _ring[slot] = Vacated;
+                return;
+            }
+        }
+    }
+
+    private int Wrap(int slot) => slot < _ring.Length ? slot : slot - _ring.Length;
+}

@@ -1,0 +1,168 @@
+using PasidFramework.Threading;
+
+namespace PasidFramework.Allocation;
+
+/// <summary>
+/// Limits how many live numbers each owner holds: the per-set limit of the ioasid series of 2021, which was not merged.
+/// </summary>
+/// <remarks>
+/// <para>A number counts for the owner that asked for it, until it is freed, whoever frees it. Owner 0 is nobody: neither
+/// counted nor limited. A refusal changes nothing, and the inner allocator is not asked.</para>
+/// <para>The gate is held across the inner call, so that a request that is going to fail never uses up the last place of
+/// one that would succeed. The inner allocator belongs to this one: nobody else may call it. Memory, taken at construction:
+/// 2 bytes per number and 256 KiB for the owners' counts.</para>
+/// </remarks>
+public sealed class QuotaPasidAllocator : IPasidAllocator, ISelfChecking
+{
+    /// <summary>The largest owner index.</summary>
+    public const int MaxOwner = ushort.MaxValue;
+
+    private readonly IPasidAllocator _inner;
+    private readonly uint _first;
+    private readonly ushort[] _owners;
+    private readonly int[] _held = new int[MaxOwner + 1];
+    private SpinGate _gate;
+
+    /// <summary>Wraps an allocator of which nothing is live.</summary>
+    /// <param name="inner">The allocator that decides which number comes next.</param>
+    /// <param name="limitPerOwner">Most live numbers per owner, 0 (nobody but owner 0 gets any) or more.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The limit is negative.</exception>
+    /// <exception cref="ArgumentException">Numbers of the inner allocator are live.</exception>
+    public QuotaPasidAllocator(IPasidAllocator inner, int limitPerOwner)
+    {
+        ArgumentNullException.ThrowIfNull(inner);
+        ArgumentOutOfRangeException.ThrowIfNegative(limitPerOwner);
+        if (inner.LiveCount != 0)
+        {
+            throw new ArgumentException($"{inner.LiveCount} numbers are live already, must be 0.", nameof(inner));
+        }
+
+        _inner = inner;
+        _first = inner.Range.First;
+        _owners = new ushort[inner.Range.Count];
+        LimitPerOwner = limitPerOwner;
+        Name = inner.Name + "+quota";
+    }
+
+    /// <inheritdoc/>
+    public string Name { get; }
+
+    /// <inheritdoc/>
+    public PasidRange Range => _inner.Range;
+
+    /// <inheritdoc/>
+    public int LiveCount => _inner.LiveCount;
+
+    /// <summary>Most live numbers per owner.</summary>
+    public int LimitPerOwner { get; }
+
+    /// <summary>How many live numbers an owner holds; 0 for owner 0, who is not counted.</summary>
+    /// <param name="owner">The owner, 0 to <see cref="MaxOwner"/>.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such owner.</exception>
+    public int HeldBy(int owner)
+    {
+        ThrowIfNoOwner(owner);
+        return Volatile.Read(in _held[owner]);
+    }
+
+    /// <inheritdoc/>
+    /// <exception cref="ArgumentOutOfRangeException">The request's owner is not 0 to <see cref="MaxOwner"/>.</exception>
+    public PasidAllocation Allocate(in PasidRequest request)
+    {
+        int owner = request.Owner;
+        ThrowIfNoOwner(owner);
+        _gate.Enter();
+        try
+        {
+            if (owner != 0 && _held[owner] >= LimitPerOwner)
+            {
+                // An impossible range is the caller's mistake whoever asks; EINVAL before ENOSPC.
+                return PasidAllocation.None(request.Range.Intersect(Range).IsEmpty
+                    ? PasidAllocationStatus.InvalidRange
+                    : PasidAllocationStatus.QuotaExceeded);
+            }
+
+            PasidAllocation allocation = _inner.Allocate(in request);
+            if (allocation.IsAllocated && owner != 0)
+            {
+                _owners[allocation.Pasid.Value - _first] = (ushort)owner;
+                _held[owner]++;
+            }
+
+            return allocation;
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    /// <inheritdoc/>
+    public PasidFreeStatus Free(Pasid pasid)
+    {
+        _gate.Enter();
+        try
+        {
+            PasidFreeStatus status = _inner.Free(pasid);
+            if (status == PasidFreeStatus.Freed)
+            {
+                ref ushort owner = ref _owners[pasid.Value - _first];
+                if (owner != 0)
+                {
+                    _held[owner]--;
+                    owner = 0;
+                }
+            }
+
+            return status;
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    /// <inheritdoc/>
+    public bool TryReserve(Pasid pasid) => _inner.TryReserve(pasid);
+
+    /// <inheritdoc/>
+    public bool IsLive(Pasid pasid) => _inner.IsLive(pasid);
+
+    /// <inheritdoc/>
+    void ISelfChecking.AssertInvariants()
+    {
+        _gate.Enter();
+        try
+        {
+            Invariant.HoldsFor(_inner);
+            int[] counted = new int[_held.Length];
+            for (int i = 0; i < _owners.Length; i++)
+            {
+                if (_owners[i] != 0)
+                {
+                    counted[_owners[i]]++;
+                    Invariant.Holds(
+                        _inner.IsLive(new Pasid(_first + (uint)i)), "an owner is charged for a number that is not live");
+                }
+            }
+
+            for (int owner = 0; owner < counted.Length; owner++)
+            {
+                Invariant.Holds(counted[owner] == _held[owner], "an owner's count differs from the numbers it holds");
+                Invariant.Holds(counted[owner] <= LimitPerOwner, "an owner holds more than its quota");
+            }
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    private static void ThrowIfNoOwner(int owner)
+    {
+        if ((uint)owner > MaxOwner)
+        {
+            throw new ArgumentOutOfRangeException(nameof(owner), owner, $"An owner is 0 (nobody) to {MaxOwner}.");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+using PasidFramework.Drivers;
+using PasidFramework.Processes;
+using PasidFramework.Spaces;
+using PasidFramework.Threading;
+
+namespace PasidFramework;
+
+/// <content>Process death and changed mappings.</content>
+public sealed partial class IommuCore
+{
+    /// <summary>
+    /// An address space ended, by exit or by executing another program: its bindings end. Translation stops first, then
+    /// the drivers of its devices are told, then every device is detached; then the number returns. Safe at any time and
+    /// more than once; returns when its own call has nothing left to do.
+    /// </summary>
+    /// <param name="process">The address space; <see cref="IAddressSpace.IsAlive"/> is false already.</param>
+    /// <exception cref="AggregateException">Device exit handlers threw; everything was torn down all the same.</exception>
+    public void ProcessEnded(IAddressSpace process)
+    {
+        ArgumentNullException.ThrowIfNull(process);
+        AtomicContext.Forbid(nameof(ProcessEnded));
+        Interlocked.MemoryBarrier();
+        if (_processes.TryGetValue(process.Id, out IommuProcess? found))
+        {
+            Teardown(found);
+        }
+    }
+
+    /// <summary>Connects a process source: its processes' ends end their bindings.</summary>
+    public void Follow(IProcessSource source)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        source.AddressSpaceEnded += ProcessEnded;
+    }
+
+    /// <summary>Mappings of [start, end) of a process changed: tells every unit that it is linked to.</summary>
+    /// <param name="process">The address space.</param>
+    /// <param name="start">First byte.</param>
+    /// <param name="end">Byte after the range; 0 is the top of memory; <c>start == end</c> is empty.</param>
+    /// <returns>Success, also where the process is not bound; or the first failed invalidation.</returns>
+    public OpResult Invalidate(IAddressSpace process, ulong start, ulong end)
+    {
+        ArgumentNullException.ThrowIfNull(process);
+        AtomicContext.Forbid(nameof(Invalidate));
+        if (!_processes.TryGetValue(process.Id, out IommuProcess? found) || !found.TryGet())
+        {
+            return OpResult.Ok;
+        }
+
+        OpResult result = OpResult.Ok;
+        lock (found.Gate)
+        {
+            foreach (IommuContext context in found.Contexts)
+            {
+                OpResult one = InGate(
+                    context, nameof(IIommuUnit.Invalidate), c => c.Domain.Instance.Unit.Invalidate(c, start, end));
+                result = result.IsOk ? one : result;
+            }
+        }
+
+        found.Put();
+        return result;
+    }
+
+    private static OpResult InGate(IommuContext context, string callback, Func<IommuContext, OpResult> call)
+    {
+        Domain domain = context.Domain;
+        domain.Gate.Enter();
+        try
+        {
+            return CallTeardown(context, callback, call);
+        }
+        finally
+        {
+            domain.Gate.Exit();
+        }
+    }
+
+    private void Teardown(IommuProcess process)
+    {
+        if (!process.TryGet())
+        {
+            return;
+        }
+
+        var told = new List<(Device Device, Pasid Pasid)>();
+        bool mine = false;
+        lock (process.Gate)
+        {
+            if (process.State != ProcessState.Dying)
+            {
+                mine = true;
+                process.State = ProcessState.Dying;
+                Forget(process);
+                foreach (PasidLease lease in process.Leases)
+                {
+                    lease.Space.Withdraw(lease);
+                }
+
+                _observer?.Exited(process.AddressSpace);
+                foreach (IommuContext context in process.Contexts)
+                {
+                    InGate(context, nameof(IIommuUnit.Exit), static c => c.Domain.Instance.Unit.Exit(c));
+                    foreach (Device device in context.Devices)
+                    {
+                        told.Add((device, context.Pasid));
+                    }
+                }
+            }
+        }
+
+        if (mine)
+        {
+            // Outside of every lock: a device's driver may block here, and may unbind (the 2018 deadlock).
+            List<Exception>? thrown = TellDevices(process, told);
+            lock (process.Gate)
+            {
+                foreach (IommuContext context in process.Contexts)
+                {
+                    foreach (Device device in context.Devices)
+                    {
+                        DetachDevice(context, device, UnbindCause.Exit);
+                    }
+                }
+
+                foreach (PasidLease lease in process.Leases.ToArray())
+                {
+                    process.Leases.Remove(lease);
+                    lease.HeldByProcess = false;
+                    lease.Drop();
+                }
+            }
+
+            process.Put();
+            process.Put();
+            if (thrown is not null)
+            {
+                throw new AggregateException($"{process}: exit handlers of its devices threw.", thrown);
+            }
+
+            return;
+        }
+
+        process.Put();
+    }
+
+    [System.Diagnostics.CodeAnalysis.SuppressMessage(
+        "Design", "CA1031", Justification = "One device's handler must not keep the others from being told; all are rethrown.")]
+    private static List<Exception>? TellDevices(IommuProcess process, List<(Device Device, Pasid Pasid)> told)
+    {
+        List<Exception>? thrown = null;
+        foreach ((Device device, Pasid pasid) in told)
+        {
+            try
+            {
+                device.ProcessExited?.Invoke(device, process, pasid);
+            }
+            catch (Exception e)
+            {
+                (thrown ??= []).Add(e);
+            }
+        }
+
+        return thrown;
+    }
+}

@@ -1,0 +1,82 @@
+using PasidFramework.Allocation;
+using PasidFramework.Drivers;
+
+namespace PasidFramework.Spaces;
+
+/// <summary>
+/// The answer to "who owns PASID allocation": which space the numbers of a domain come from. Nothing else in the core
+/// knows which answer is configured.
+/// </summary>
+internal interface IPasidOwnership
+{
+    /// <summary>The space of a domain that is about to be made.</summary>
+    /// <param name="instance">Its unit.</param>
+    /// <param name="domainName">Its name.</param>
+    /// <param name="pasidBits">Its table's width in bits.</param>
+    /// <returns>The space; EINVAL where the options do not fit its range.</returns>
+    OpResult<PasidSpace> SpaceFor(IommuInstance instance, string domainName, int pasidBits);
+}
+
+/// <summary>Makes spaces with the configured range, reservations and decorators.</summary>
+internal interface IPasidSpaceFactory
+{
+    /// <summary>The configured numbers.</summary>
+    PasidRange Range { get; }
+
+    /// <summary>A space of all configured numbers with the configured policy.</summary>
+    OpResult<PasidSpace> CreateConfigured(string name);
+
+    /// <summary>A space with a given policy under the configured decorators.</summary>
+    OpResult<PasidSpace> CreateWith(string name, IPasidAllocator allocator);
+}
+
+/// <summary>The core owns the numbers: one space for the whole system, as in the 2017 series.</summary>
+internal sealed class CoreOwnership(IPasidSpaceFactory factory) : IPasidOwnership
+{
+    private OpResult<PasidSpace>? _global;
+
+    public OpResult<PasidSpace> SpaceFor(IommuInstance instance, string domainName, int pasidBits) =>
+        _global ??= factory.CreateConfigured("global");
+}
+
+/// <summary>The vendor's driver owns the numbers: it says how far one reaches and may bring its own allocator.</summary>
+internal sealed class VendorOwnership(IPasidSpaceFactory factory) : IPasidOwnership
+{
+    private readonly Dictionary<string, PasidSpace> _shared = new(StringComparer.Ordinal);
+
+    public OpResult<PasidSpace> SpaceFor(IommuInstance instance, string domainName, int pasidBits)
+    {
+        IIommuUnit unit = instance.Unit;
+        switch (unit.VendorScope)
+        {
+            case PasidScope.System:
+                return Shared(instance.DriverName, unit, Pasid.MaxBits);
+            case PasidScope.Unit:
+                return Shared(instance.Name, unit, Math.Max(1, unit.PasidBits));
+            default:
+                return Create($"{instance.Name}/{domainName}", unit, pasidBits);
+        }
+    }
+
+    private OpResult<PasidSpace> Shared(string name, IIommuUnit unit, int bits)
+    {
+        if (_shared.TryGetValue(name, out PasidSpace? space))
+        {
+            return OpResult<PasidSpace>.Ok(space);
+        }
+
+        OpResult<PasidSpace> made = Create(name, unit, bits);
+        if (made.IsOk)
+        {
+            _shared[name] = made.Value;
+        }
+
+        return made;
+    }
+
+    private OpResult<PasidSpace> Create(string name, IIommuUnit unit, int bits)
+    {
+        PasidRange range = factory.Range.Intersect(PasidRange.OfWidth(bits));
+        return factory.CreateWith(name, unit.CreateAllocator(range) ?? new LowestPasidAllocator(range));
+    }
+}

@@ -1,0 +1,414 @@
+using PasidFramework.Drivers;
+using PasidFramework.Options;
+using PasidFramework.Processes;
+
+namespace PasidFramework.Core.Tests.Engine;
+
+/// <summary>
+/// Races: every round starts its threads at a barrier and is judged when they are done; the recording driver counts broken
+/// promises while they run.
+/// </summary>
+public sealed class RaceTests
+{
+    private const int Rounds = 4000;
+
+    [Theory]
+    [InlineData(PasidOptions.LifetimeLastUnbind)]
+    [InlineData(PasidOptions.LifetimeProcessDeath)]
+    public void B3_B5_C1_C3_two_first_binds_of_one_process_make_one_process_one_number_one_link(string lifetime)
+    {
+        using var system = new TestSystem(o => o.Lifetime = lifetime);
+        (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple(2);
+        Device other = system.AddDevice(system.AddDomain(unit, "second"), 9);
+
+        Race(
+            3,
+            round => system.Start(100 + round),
+            (process, thread) => system.Core.Bind(thread == 2 ? other : devices[thread], process),
+            (process, results) =>
+            {
+                Assert.All(results, r => Assert.True(r.IsOk, r.ToString()));
+                Assert.Single(results.Select(r => r.Value).Distinct());
+                Assert.Equal(1, domain.Space.LiveCount);
+                system.Processes.Exit(process.Pid);
+                Assert.Equal(0, domain.Space.LiveCount);
+            });
+
+        Assert.Equal(Rounds, unit.ProcessesAllocated);
+        Settled(system, unit);
+    }
+
+    [Fact]
+    public void B3_B5_a_bind_that_waits_for_the_same_process_joins_its_link_and_nobody_else_waits()
+    {
+        using var system = new TestSystem();
+        (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple(2);
+        IAddressSpace process = system.Start(10), other = system.Start(11);
+        Pasid others = system.Bind(devices[0], other);
+        using var inside = new ManualResetEventSlim();
+        using var goOn = new ManualResetEventSlim();
+        unit.OnCall = (call, _, _) =>
+        {
+            if (call == "AllocateProcess" && !inside.IsSet)
+            {
+                inside.Set();
+                goOn.Wait();
+            }
+
+            return OpResult.Ok;
+        };
+        OpResult<Pasid> first = default, second = default;
+        var one = new Thread(() => first = system.Core.Bind(devices[0], process));
+        one.Start();
+        inside.Wait();
+
+        // The driver blocks: lookups, allocations and binds of other processes go on.
+        IommuProcess? found = domain.Space.Find(others);
+        Assert.Same(other, found?.AddressSpace);
+        found!.Put();
+        Pasid third = system.Bind(devices[1], system.Start(12));
+        Assert.True(system.Core.Unbind(devices[1], third).IsOk);
+
+        var two = new Thread(() => second = system.Core.Bind(devices[1], process));
+        two.Start();
+        Assert.True(SpinWait.SpinUntil(
+            () => (two.ThreadState & ThreadState.WaitSleepJoin) != 0 || !two.IsAlive, TimeSpan.FromMinutes(1)));
+        goOn.Set();
+        one.Join();
+        two.Join();
+
+        Assert.True(first.IsOk && second.IsOk, $"{first} {second}");
+        Assert.Equal(first.Value, second.Value);
+        system.Processes.Dispose();
+        Assert.Equal(0, domain.Space.LiveCount);
+        Settled(system, unit);
+    }
+
+    [Fact]
+    public void C13_exit_and_unbind_tear_each_link_down_once()
+    {
+        using var system = new TestSystem();
+        (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple(2);
+        int unboundFirst = 0;
+
+        Race(
+            2,
+            round =>
+            {
+                IAddressSpace process = system.Start(100 + round);
+                system.Bind(devices[0], process);
+                return (Process: process, Number: system.Bind(devices[1], process));
+            },
+            (made, thread) => thread == 0
+                ? system.Processes.Exit(made.Process.Pid)
+                : system.Core.Unbind(devices[0], made.Number),
+            (made, results) =>
+            {
+                Assert.True(results[0].IsOk);
+                Assert.True(results[1].Errno is Errno.None or Errno.ESRCH, results[1].ToString());
+                unboundFirst += results[1].IsOk ? 1 : 0;
+                Assert.Equal(0, domain.Space.LiveCount);
+                Assert.Null(domain.Space.Find(made.Number));
+            });
+
+        Assert.Equal(2 * Rounds, unit.Detaches);
+        Settled(system, unit);
+        Assert.InRange(unboundFirst, 0, Rounds);
+    }
+
+    [Fact]
+    public void C14_a_bind_that_races_an_exit_is_refused_or_torn_down()
+    {
+        using var system = new TestSystem();
+        (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple(2);
+        int refused = 0;
+
+        Race(
+            3,
+            round => system.Start(100 + round),
+            (process, thread) => thread switch
+            {
+                0 => system.Processes.Exit(process.Pid),
+                _ => system.Core.Bind(devices[thread - 1], process).Outcome,
+            },
+            (_, results) =>
+            {
+                Assert.True(results[0].IsOk);
+                Assert.All(results.Skip(1), r => Assert.True(r.Errno is Errno.None or Errno.ESRCH, r.ToString()));
+                refused += results.Skip(1).Count(r => !r.IsOk);
+                Assert.Equal(0, domain.Space.LiveCount);
+                Assert.Equal(0, system.Core.ProcessCount);
+                Assert.Equal(0, unit.Entries);
+            });
+
+        Settled(system, unit);
+        Assert.InRange(refused, 0, 2 * Rounds);
+    }
+
+    [Fact]
+    public void Bind_and_last_unbind_race_without_losing_the_binding()
+    {
+        using var system = new TestSystem();
+        (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple(2);
+
+        Race(
+            2,
+            round =>
+            {
+                IAddressSpace process = system.Start(100 + round);
+                return (Process: process, Number: system.Bind(devices[0], process));
+            },
+            (made, thread) => thread == 0
+                ? system.Core.Unbind(devices[0], made.Number)
+                : system.Core.Bind(devices[1], made.Process).Outcome,
+            (made, results) =>
+            {
+                Assert.All(results, r => Assert.True(r.IsOk, r.ToString()));
+                Assert.Equal(1, domain.Space.LiveCount);
+                Assert.Equal(1, system.Core.ProcessCount);
+                Assert.Equal(1, unit.Entries);
+                system.Processes.Exit(made.Process.Pid);
+                Assert.Equal(0, domain.Space.LiveCount);
+            });
+
+        Settled(system, unit);
+    }
+
+    [Fact]
+    public void A_device_removal_that_races_binds_leaves_no_binding_of_it()
+    {
+        using var system = new TestSystem();
+        (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple(1);
+        uint requester = 100;
+
+        Race(
+            2,
+            round => (Device: system.AddDevice(domain, ++requester), Process: system.Start(100 + round)),
+            (made, thread) => thread == 0
+                ? system.Core.RemoveDevice(made.Device)
+                : system.Core.Bind(made.Device, made.Process).Outcome,
+            (made, results) =>
+            {
+                Assert.True(results[0].IsOk);
+                Assert.True(results[1].Errno is Errno.None or Errno.ENODEV, results[1].ToString());
+                Assert.Equal(0, unit.Entries);
+                Assert.Equal(0, domain.Space.LiveCount);
+                Assert.Equal(Errno.ENODEV, system.Core.Bind(made.Device, made.Process).Errno);
+            });
+
+        Settled(system, unit);
+        Assert.NotNull(devices);
+    }
+
+    [Fact]
+    public void C7_C8_C9_a_lookup_that_races_unbind_exit_and_reuse_finds_the_owner_or_nobody()
+    {
+        using var system = new TestSystem(o => o.Last = 2);
+        (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple();
+        bool done = false;
+        int found = 0;
+        var reader = new Thread(() =>
+        {
+            // Every process that a lookup returns is alive in the core's sense: its driver's record is not freed.
+            while (!Volatile.Read(ref done))
+            {
+                for (uint number = 1; number <= 2; number++)
+                {
+                    if (domain.Space.Find(new Pasid(number)) is { } process)
+                    {
+                        if (process.State == ProcessState.Gone || process.ReferenceCount < 1)
+                        {
+                            found = int.MinValue;
+                        }
+
+                        found++;
+                        process.Put();
+                    }
+
+                    PageRequest? request = PageRequest.Begin(devices[0], new Pasid(number));
+                    if (request is not null && request.Process.State == ProcessState.Gone)
+                    {
+                        found = int.MinValue;
+                    }
+
+                    request?.Dispose();
+                }
+            }
+        });
+        reader.Start();
+        int retry = 0;
+        for (int round = 0; round < Rounds; round++)
+        {
+            IAddressSpace process = system.Start(100 + round);
+            OpResult<Pasid> bound = system.Core.Bind(devices[0], process);
+
+            // The reader may hold both numbers for a moment; the number then stays away, which is the point.
+            if (!bound.IsOk)
+            {
+                Assert.Equal(Errno.ENOSPC, bound.Errno);
+                retry++;
+            }
+            else if ((round & 1) == 0)
+            {
+                Assert.True(system.Core.Unbind(devices[0], bound.Value).IsOk);
+            }
+
+            system.Processes.Exit(process.Pid);
+        }
+
+        Volatile.Write(ref done, true);
+        reader.Join();
+        Assert.True(found >= 0, "a lookup returned a process that was gone");
+        Assert.True(retry < Rounds, "no bind ever succeeded");
+        Assert.Equal(0, domain.Space.LiveCount);
+        Settled(system, unit);
+    }
+
+    [Fact]
+    public void C5_C9_a_soup_of_binds_unbinds_and_exits_ends_where_it_began()
+    {
+        foreach (string lifetime in new[] { PasidOptions.LifetimeLastUnbind, PasidOptions.LifetimeProcessDeath })
+        {
+            using var system = new TestSystem(o =>
+            {
+                o.Lifetime = lifetime;
+                o.Allocator = "cyclic";
+                o.Last = 40;
+            });
+            RecordingUnit one = system.AddUnit(), two = system.AddUnit();
+            Domain shared = system.AddDomain(one, "shared");
+            Device[] devices =
+            [
+                system.AddDevice(shared, 1), system.AddDevice(shared, 2),
+                system.AddDevice(system.AddDomain(one, "own"), 3), system.AddDevice(system.AddDomain(two, "other"), 1),
+            ];
+            const int Threads = 3;
+            using var barrier = new Barrier(Threads);
+            var failures = new List<string>();
+            Thread[] threads = [.. Enumerable.Range(0, Threads).Select(t => new Thread(() =>
+            {
+                var random = new Random(t);
+                barrier.SignalAndWait();
+                for (int i = 0; i < 6000; i++)
+                {
+                    int pid = 1 + random.Next(6);
+                    Device device = devices[random.Next(devices.Length)];
+                    switch (random.Next(8))
+                    {
+                        case 0:
+                            system.Processes.Exit(pid);
+                            break;
+                        case 1:
+                            system.Processes.Exec(pid, "exec");
+                            break;
+                        case 2 or 3:
+                            system.Core.Unbind(device, new Pasid((uint)random.Next(1, 41)));
+                            break;
+                        case 4 when random.Next(20) == 0:
+                            system.Core.UnbindAll(device);
+                            break;
+                        default:
+                            OpResult<IAddressSpace> process = system.Processes.Open(pid);
+                            if (!process.IsOk)
+                            {
+                                process = system.Processes.Start(pid, "p");
+                            }
+
+                            if (process.IsOk && system.Core.Bind(device, process.Value) is { IsOk: false } refused
+                                && refused.Errno is not (Errno.EEXIST or Errno.ESRCH or Errno.ENOSPC))
+                            {
+                                lock (failures)
+                                {
+                                    failures.Add(refused.ToString());
+                                }
+                            }
+
+                            break;
+                    }
+                }
+            }))];
+            Array.ForEach(threads, t => t.Start());
+            Array.ForEach(threads, t => t.Join());
+
+            Assert.Empty(failures);
+            for (int pid = 1; pid <= 6; pid++)
+            {
+                system.Processes.Exit(pid);
+            }
+
+            Assert.Equal(0, shared.Space.LiveCount);
+            Settled(system, one);
+            Settled(system, two);
+        }
+    }
+
+    private static void Settled(TestSystem system, RecordingUnit unit)
+    {
+        for (int i = 0; i < 10 && system.Core.PendingReclaims != 0; i++)
+        {
+            using IommuCore.ReadSection section = system.Core.EnterReadSection();
+        }
+
+        Assert.Empty(unit.BrokenPromises);
+        Assert.Equal(0, unit.Entries);
+        Assert.Equal(unit.AttachSuccesses, unit.Detaches);
+        Assert.Equal(unit.ProcessesAllocated, unit.ProcessesFreed);
+        Assert.Equal(0, system.Core.ProcessCount);
+    }
+
+    // One thread is the test's own; all wait for each other before and after each round.
+    private static void Race<TMade, TResult>(
+        int threads, Func<int, TMade> make, Func<TMade, int, TResult> act, Action<TMade, TResult[]> judge)
+    {
+        var results = new TResult[threads];
+        TMade made = default!;
+        Exception? thrown = null;
+        using var start = new Barrier(threads);
+        using var end = new Barrier(threads);
+        void Loop(int thread)
+        {
+            for (int round = 0; round < Rounds; round++)
+            {
+                if (thread == 0 && thrown is null)
+                {
+                    made = make(round);
+                }
+
+                start.SignalAndWait();
+                if (thrown is null)
+                {
+                    try
+                    {
+                        results[thread] = act(made, thread);
+                    }
+                    catch (Exception e)
+                    {
+                        Interlocked.CompareExchange(ref thrown, e, null);
+                    }
+                }
+
+                end.SignalAndWait();
+                if (thread == 0 && thrown is null)
+                {
+                    try
+                    {
+                        judge(made, results);
+                    }
+                    catch (Exception e)
+                    {
+                        thrown = e;
+                    }
+                }
+            }
+        }
+
+        Thread[] others = [.. Enumerable.Range(1, threads - 1).Select(t => new Thread(() => Loop(t)))];
+        Array.ForEach(others, t => t.Start());
+        Loop(0);
+        Array.ForEach(others, t => t.Join());
+        if (thrown is not null)
+        {
+            throw new InvalidOperationException($"a round failed: {thrown.Message}", thrown);
+        }
+    }
+}
