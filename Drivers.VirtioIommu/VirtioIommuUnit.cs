@@ -138,20 +138,17 @@ internal sealed class VirtioIommuUnit : IIommuUnit
     }
 
     /// <inheritdoc/>
-    public OpResult AddDevice(Device device) => device.Domain.DriverState is DomainTable table
-        ? table.AddEndpoint(device.Requester.Value)
-        : NoPasids();
+    public OpResult AddDevice(Device device) => PasidBits == 0
+        ? NoPasids()
+        : TableOf(device.Domain).AddEndpoint(device.Requester.Value);
 
     /// <inheritdoc/>
     public void RemoveDevice(Device device)
     {
-        if (device.Domain.DriverState is DomainTable table)
+        OpResult removed = TableOf(device.Domain).RemoveEndpoint(device.Requester.Value);
+        if (!removed.IsOk)
         {
-            OpResult removed = table.RemoveEndpoint(device.Requester.Value);
-            if (!removed.IsOk)
-            {
-                _device.Warn($"{device} may still use its domain's table, which is kept until a reset: {removed.Reason}");
-            }
+            _device.Warn($"{device} may still use its domain's table, which is kept until a reset: {removed.Reason}");
         }
     }
 
@@ -164,38 +161,33 @@ internal sealed class VirtioIommuUnit : IIommuUnit
     /// <inheritdoc/>
     public OpResult Attach(IommuContext context, Device device, bool first)
     {
-        if (context.Domain.DriverState is not DomainTable table)
+        if (PasidBits == 0)
         {
             return NoPasids();
         }
 
         // The device walks the domain's table already; a further one of the same link needs nothing of its own.
-        return first ? table.Install(context.Pasid, context.Process.PageTableRoot, AsidOf(context)) : OpResult.Ok;
+        return first
+            ? TableOf(context.Domain).Install(context.Pasid, context.Process.PageTableRoot, AsidOf(context))
+            : OpResult.Ok;
     }
 
     /// <inheritdoc/>
     public OpResult Detach(IommuContext context, Device device, bool last)
     {
-        if (context.Domain.DriverState is not DomainTable table)
-        {
-            return NoPasids();
-        }
-
+        DomainTable table = TableOf(context.Domain);
         return last
             ? table.Remove(context.Pasid, AsidOf(context))
             : table.ReleaseEndpoint(context.Pasid, AsidOf(context));
     }
 
     /// <inheritdoc/>
-    public OpResult Exit(IommuContext context) => context.Domain.DriverState is DomainTable table
-        ? table.Quiet(context.Pasid, AsidOf(context))
-        : NoPasids();
+    public OpResult Exit(IommuContext context) =>
+        TableOf(context.Domain).Quiet(context.Pasid, AsidOf(context));
 
     /// <inheritdoc/>
     public OpResult Invalidate(IommuContext context, ulong start, ulong end) =>
-        context.Domain.DriverState is DomainTable table
-            ? table.Invalidate(context.Pasid, AsidOf(context), start, end)
-            : NoPasids();
+        TableOf(context.Domain).Invalidate(context.Pasid, AsidOf(context), start, end);
 
     /// <summary>Resets the device, then frees the tables and queues.</summary>
     public void Dispose()
@@ -285,6 +277,9 @@ internal sealed class VirtioIommuUnit : IIommuUnit
 
     /// <summary>Gives a process's ASID back.</summary>
     internal void GiveAsid(object? driverProcess) => _asids.Free((int)((ProcessRecord)driverProcess!).Asid);
+
+    private static DomainTable TableOf(Domain domain) => domain.DriverState as DomainTable
+        ?? throw new ArgumentException($"{domain} is not a domain of this unit.", nameof(domain));
 
     private static uint AsidOf(IommuContext context) => ((ProcessRecord)context.DriverProcess!).Asid;
 
