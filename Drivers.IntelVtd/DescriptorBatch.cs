@@ -68,7 +68,7 @@ internal ref struct DescriptorBatch
         words.Set(InvPasidIotlb.PASID, pasid.Value);
     }
 
-    /// <summary>One block of one PASID's translations. IH stays 0: tables above the leaves may have changed too.</summary>
+    /// <summary>One block of one PASID's translations. IH stays 0: upper tables may have changed too.</summary>
     public void PasidIotlb(ushort domainId, Pasid pasid, ulong address, int addressMask)
     {
         Span<ulong> words = Next(Invalidation.PasidIotlb);
@@ -103,7 +103,8 @@ internal ref struct DescriptorBatch
 
     /// <summary>What follows starts only when everything so far has completed.</summary>
     /// <remarks>
-    /// It writes its status too, which nobody waits for: some emulations refuse a wait that neither writes nor interrupts.
+    /// It writes its status too, which nobody waits for: some emulations refuse a wait that neither writes nor
+    /// interrupts.
     /// </remarks>
     public void Fence()
     {

@@ -6,7 +6,8 @@ using PasidFramework.Threading;
 namespace PasidFramework.Drivers.IntelVtd;
 
 /// <summary>
-/// The GCMD/GSTS protocol: one bit changes per write, the others repeat the status, the status answers. Section 11.4.4.
+/// The GCMD/GSTS protocol: one bit changes per write, the others repeat the status, the status answers. Intel VT-d,
+/// D51397-018 (rev 5.10), Global Command and Global Status Registers.
 /// </summary>
 internal sealed class GlobalCommand(IRegisterFile registers, TimeProvider time, TimeSpan timeout)
 {

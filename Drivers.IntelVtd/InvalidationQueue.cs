@@ -8,14 +8,14 @@ using PasidFramework.Threading;
 namespace PasidFramework.Drivers.IntelVtd;
 
 /// <summary>
-/// The unit's invalidation queue, 256-bit descriptors. Safe for concurrent use: a short gate around writing and ringing,
-/// none around waiting. Intel VT-d, D51397-018 (rev 5.10), section 6.5.2.
+/// The unit's invalidation queue, 256-bit descriptors. Safe for concurrent use: a short gate around writing and
+/// ringing, none around waiting. Intel VT-d, D51397-018 (rev 5.10), section 6.5.2.
 /// </summary>
 /// <remarks>
-/// Every submission ends with a wait descriptor that writes a number to one status word. Numbers rise with the queue, and
-/// a wait completes after every descriptor ahead of it, earlier waits included: so the word only rises, and a submission
-/// is complete when the word has reached its number. One word serves any number of waiters, and no slot must be kept
-/// until its owner has looked.
+/// Every submission ends with a wait descriptor that writes a number to one status word. Numbers rise with the queue,
+/// and a wait completes after every descriptor ahead of it, earlier waits included: so the word only rises, and a
+/// submission is complete when the word has reached its number. One word serves any number of waiters, and no slot must
+/// be kept until its owner has looked.
 /// </remarks>
 internal sealed class InvalidationQueue : IDisposable
 {
@@ -108,7 +108,7 @@ internal sealed class InvalidationQueue : IDisposable
     /// <summary>Submits descriptors and a wait, and returns when they have completed.</summary>
     /// <param name="descriptors">Four words each; the status of waits among them is filled in.</param>
     /// <param name="drain">Whether the closing wait drains page requests.</param>
-    /// <returns>Success; ETIMEDOUT; EIO where the hardware stopped at a descriptor or a device did not answer.</returns>
+    /// <returns>Success; ETIMEDOUT; EIO where the queue stopped or a device did not answer.</returns>
     public OpResult Submit(Span<ulong> descriptors, bool drain = false)
     {
         int count = (descriptors.Length / Invalidation.Words) + 1;

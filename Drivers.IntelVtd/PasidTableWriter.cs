@@ -141,7 +141,7 @@ internal sealed class PasidTableWriter : IDisposable
         return OpResult.Ok;
     }
 
-    /// <summary>Makes an entry not present in one store, and quiet: FPD suppresses the faults of stray requests.</summary>
+    /// <summary>Makes an entry not present in one store, and quiet: FPD suppresses faults.</summary>
     /// <returns>Whether there was an entry.</returns>
     public bool Quiet(Pasid pasid) => Replace(pasid, PasidEntry.FPD.WordMask);
 
@@ -202,7 +202,9 @@ internal sealed class PasidTableWriter : IDisposable
 
     // Memory comes in pages, so a directory of 1 KiB takes 4.
     private static int BytesOf(int directorySize) =>
-        Math.Max(4096, PasidDirectoryEntry.SizeBytes << (directorySize + ContextEntry.LeastPasidBits - EntriesPerTableLog2));
+        Math.Max(
+            4096,
+            PasidDirectoryEntry.SizeBytes << (directorySize + ContextEntry.LeastPasidBits - EntriesPerTableLog2));
 
     private static ulong EntryOffset(Pasid pasid) =>
         (pasid.Value & ((1u << EntriesPerTableLog2) - 1)) * (ulong)PasidEntry.SizeBytes;

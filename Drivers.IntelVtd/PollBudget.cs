@@ -7,7 +7,7 @@ internal struct PollBudget(TimeProvider time, TimeSpan limit)
 {
     // Most answers are there at once; asking the clock costs more than a poll.
     private const int PollsWithoutClock = 16;
-    private const int PollsOfStoppedClock = 1 << 20;
+    private const int PollsOfStoppedClock = 1 << 12;
 
     private long _start;
     private int _polls;

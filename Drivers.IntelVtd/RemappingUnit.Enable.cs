@@ -3,7 +3,7 @@ using PasidFramework.Drivers.IntelVtd.Registers;
 
 namespace PasidFramework.Drivers.IntelVtd;
 
-/// <content>Switching on and off. Sections 6.5.2, 6.6 and 11.4.4.</content>
+/// <content>Switching on and off. Section 6.5.2 and Global Command Register.</content>
 internal sealed partial class RemappingUnit
 {
     private OpResult Enable()
@@ -85,7 +85,7 @@ internal sealed partial class RemappingUnit
     }
 
     // With PRE set, page requests go to the address in PQA: there must be memory behind it. Nobody reads the queue yet;
-    // when it is full the hardware answers requests itself (section 7.4).
+    // when it is full the hardware answers requests itself.
     private OpResult PreparePageRequests()
     {
         if (!Capabilities.PageRequests)

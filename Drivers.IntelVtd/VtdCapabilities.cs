@@ -2,7 +2,7 @@ using PasidFramework.Drivers.IntelVtd.Registers;
 
 namespace PasidFramework.Drivers.IntelVtd;
 
-/// <summary>What CAP and ECAP say, as far as the driver acts on it. Section 11.4.2 and 11.4.3.</summary>
+/// <summary>What CAP and ECAP say, as far as the driver acts on it..</summary>
 internal sealed class VtdCapabilities(ulong cap, ulong ecap)
 {
     /// <summary>Name of the first capability that is absent and needed; null if all are there.</summary>

@@ -3,8 +3,8 @@ using PasidFramework.Drivers.IntelVtd.Formats;
 namespace PasidFramework.Drivers.IntelVtd;
 
 /// <summary>
-/// One domain on the unit: its PASID table and the order of stores and invalidations when links come and go. Intel VT-d,
-/// D51397-018 (rev 5.10), section 6.5.3.3 with table 28.
+/// One domain on the unit: its PASID table and the order of stores and invalidations when links come and go. Intel
+/// VT-d, D51397-018 (rev 5.10), section 6.5.3.3 with table 28.
 /// </summary>
 /// <remarks>Not safe for concurrent use: the core serialises per domain. Different domains may run at once.</remarks>
 internal sealed class VtdDomain(
@@ -36,7 +36,7 @@ internal sealed class VtdDomain(
             }
 
             // Nothing to invalidate: this device's TLB holds nothing of the number since its own last detach, and a
-            // device does not keep what was not present (section 4.1).
+            // device does not keep what was not present.
             link.Add(device);
             return OpResult.Ok;
         }
@@ -67,8 +67,8 @@ internal sealed class VtdDomain(
     }
 
     /// <summary>Takes an address space from a device; the last device of a link removes the entry.</summary>
-    /// <returns>Success; ESRCH where the device has no part in the link; ETIMEDOUT, EIO: the entry is gone all the same.
-    /// </returns>
+    /// <returns>Success; ESRCH where the device has no part in the link; ETIMEDOUT, EIO: the entry is gone all the
+    /// same.</returns>
     public OpResult Detach(Pasid pasid, VtdDevice device, bool last, ref VtdLink? link)
     {
         if (link is null || !link.Remove(device))
@@ -172,8 +172,8 @@ internal sealed class VtdDomain(
         }
     }
 
-    // An entry that was not present needs an invalidation only where such entries are cached (CM); a new directory entry
-    // is covered by it, since the PASIDs beside this one are not present still and get their own.
+    // An entry that was not present needs an invalidation only where such entries are cached (CM); a new directory
+    // entry is covered by it, since the PASIDs beside this one are not present still and get their own.
     private OpResult MadePresent(Pasid pasid)
     {
         if (!capabilities.CachingMode)
@@ -241,7 +241,7 @@ internal sealed class VtdDomain(
         }
     }
 
-    // Section 7.10 (page request draining): everything ahead completes, translations go once more, and the last wait
+    // Draining page requests: everything ahead completes, translations go once more, and the last wait
     // answers when no page request is in flight.
     private OpResult Drain(Pasid pasid, VtdDevice device)
     {

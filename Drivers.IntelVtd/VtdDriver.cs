@@ -11,7 +11,7 @@ namespace PasidFramework.Drivers.IntelVtd;
 public sealed class VtdDriver : IPasidDriver
 {
     /// <inheritdoc/>
-    /// <exception cref="ArgumentException">An option is unknown or out of its range; the message names both.</exception>
+    /// <exception cref="ArgumentException">An option is unknown or out of its range.</exception>
     public IIommuHardware CreateHardware(IPhysicalMemory memory, HardwareSetup setup) => new VtdHardware(memory, setup);
 
     /// <inheritdoc/>

@@ -22,7 +22,7 @@ internal sealed class VtdUnit(RemappingUnit unit, ILogger logger) : IIommuUnit
     /// One number per process in the whole system: ENQCMD takes it from a register of the CPU, and all first-stage
     /// entries share one domain id, so that a number may lead to one page table only (section 6.2.3.1).
     /// </summary>
-    /// <remarks>It brings no allocator of its own: the driver of 2018 was lowest-first, as the framework's is.</remarks>
+    /// <remarks>It brings no allocator: the driver of 2018 was lowest-first, as the framework's is.</remarks>
     public PasidScope VendorScope => PasidScope.System;
 
     /// <inheritdoc/>

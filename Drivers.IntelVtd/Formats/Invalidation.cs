@@ -309,7 +309,7 @@ internal static class InvPasidCache
         Invalidation.CheckGranularity(words, G, 0b1011, found);
 }
 
-/// <summary>PASID-based device-TLB invalidation, type 8. The requester lies at 31:16, not at 47:32 as in type 3.</summary>
+/// <summary>PASID-based device-TLB invalidation, type 8. SID lies at 31:16, not at 47:32 as in type 3.</summary>
 internal static class InvPasidDeviceTlb
 {
     public static readonly Layout Layout = new(
@@ -353,7 +353,7 @@ internal static class PageGroupResponse
     public static readonly Layout Layout = new(
         "intel-vtd/page_group_response",
         256,
-        "Intel VT-d D51397-018 (rev 5.10), section 7, page group response descriptor",
+        Invalidation.Source("page group response descriptor"),
         [
             Invalidation.TypeIs(Invalidation.PageGroupResponse),
             LayoutField.Value(PP, "the response carries the PASID"),

@@ -31,7 +31,11 @@ internal static class PasidEntry
             LayoutField.Value(P, "present"),
             LayoutField.Value(FPD, "fault processing disable; looked at also when P is 0"),
             LayoutField.Value(
-                AW, "second-stage address width", (1, "39-bit, 3-level"), (2, "48-bit, 4-level"), (3, "57-bit, 5-level")),
+                AW,
+                "second-stage address width",
+                (1, "39-bit, 3-level"),
+                (2, "48-bit, 4-level"),
+                (3, "57-bit, 5-level")),
             LayoutField.Reserved(5, 5),
             LayoutField.Value(
                 PGTT,

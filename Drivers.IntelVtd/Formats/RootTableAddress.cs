@@ -2,7 +2,7 @@ using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Formats;
 
-/// <summary>The root table address register. Intel VT-d, D51397-018 (rev 5.10), Root Table Address Register (0x20).</summary>
+/// <summary>Intel VT-d, D51397-018 (rev 5.10), Root Table Address Register (0x20).</summary>
 /// <remarks>A write is latched only by GCMD.SRTP.</remarks>
 internal static class RootTableAddress
 {

@@ -2,7 +2,7 @@ using PasidFramework.Drivers.IntelVtd.Formats;
 
 namespace PasidFramework.Drivers.IntelVtd.Hardware;
 
-/// <summary>The last descriptors that the hardware consumed, oldest first. Not safe while descriptors are consumed.</summary>
+/// <summary>The last descriptors that were consumed, oldest first. Not safe while the queue runs.</summary>
 internal sealed class DescriptorLog
 {
     /// <summary>How many are kept.</summary>

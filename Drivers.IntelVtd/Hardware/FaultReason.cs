@@ -3,7 +3,7 @@ using System.Globalization;
 namespace PasidFramework.Drivers.IntelVtd.Hardware;
 
 /// <summary>
-/// Fault reasons that this hardware records. Intel VT-d, D51397-018 (rev 5.10), section 7.1.3 (fault reason encodings).
+/// Fault reasons that this hardware records. Intel VT-d, D51397-018 (rev 5.10), fault reason encodings.
 /// </summary>
 internal static class FaultReason
 {

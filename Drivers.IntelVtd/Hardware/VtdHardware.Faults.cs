@@ -5,7 +5,7 @@ using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Hardware;
 
-/// <content>Fault records and status. Sections 7.2 (fault logging), 11.4.9 and 11.4.14.</content>
+/// <content>Fault records and status. Section 11.4.14 and Fault Status Register.</content>
 internal partial class VtdHardware
 {
     private readonly ulong[] _faults = new ulong[VtdHardwareOptions.FaultRecords * FaultRecord.Words];

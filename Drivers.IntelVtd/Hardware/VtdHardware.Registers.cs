@@ -4,7 +4,7 @@ using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.IntelVtd.Hardware;
 
-/// <content>Registers. Section 11.4.</content>
+/// <content>Registers, by the descriptions of each in the specification.</content>
 internal partial class VtdHardware
 {
     private const uint StatusOfCommands = GlobalCommandBits.TE | GlobalCommandBits.QIE | GlobalCommandBits.IRE;
@@ -100,8 +100,8 @@ internal partial class VtdHardware
         WriteAt(at, other | ((ulong)value << (high ? 32 : 0)));
     }
 
-    // Software may change one bit per write (section 11.4.4); what more than one does is undefined: here, nothing, so
-    // that a driver that breaks the rule waits in vain.
+    // Software may change one bit per write (Global Command Register); what more than one does is undefined: here,
+    // nothing, so that a driver that breaks the rule waits in vain.
     private void Command(uint value)
     {
         uint changed = ((value & ~GlobalCommandBits.OneShot) ^ (_gsts & StatusOfCommands))

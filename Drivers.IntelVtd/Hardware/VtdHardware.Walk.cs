@@ -5,7 +5,7 @@ using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Hardware;
 
-/// <content>The walk from root table to PASID entry. Sections 9.2 to 9.6 and 3.4 (scalable-mode translation).</content>
+/// <content>The walk from root table to PASID entry. Sections 9.2 to 9.6.</content>
 internal partial class VtdHardware
 {
     // What a table pointer may not have set: bits above the host address width.

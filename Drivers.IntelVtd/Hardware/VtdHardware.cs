@@ -11,8 +11,8 @@ namespace PasidFramework.Drivers.IntelVtd.Hardware;
 /// (rev 5.10).
 /// </summary>
 /// <remarks>
-/// <para>It walks what is in memory and caches nothing. A model with caches derives from it: <see cref="Walk"/> is where
-/// to look a cache up and <see cref="Invalidate"/> where to drop from it.</para>
+/// <para>It walks what is in memory and caches nothing. A model with caches derives from it: <see cref="Walk"/> is
+/// where to look a cache up and <see cref="Invalidate"/> where to drop from it.</para>
 /// <para>Not modelled: legacy mode, second stage and nesting, page requests, interrupts, page table walks.</para>
 /// </remarks>
 internal partial class VtdHardware : IIommuHardware

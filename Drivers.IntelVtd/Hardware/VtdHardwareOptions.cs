@@ -100,7 +100,8 @@ internal sealed class VtdHardwareOptions
             .With(Ecap.SMPWCS, coherent)
             .With(Ecap.RPS, 1);
 
-        foreach (string bit in without.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        const StringSplitOptions Split = StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries;
+        foreach (string bit in without.Split(',', Split))
         {
             if (!s_removable.TryGetValue(bit, out Field field))
             {

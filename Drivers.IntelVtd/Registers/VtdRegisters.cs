@@ -3,7 +3,7 @@ using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Registers;
 
-/// <summary>Register offsets in bytes. Intel VT-d, D51397-018 (rev 5.10), section 11.4.</summary>
+/// <summary>Register offsets in bytes. Intel VT-d, D51397-018 (rev 5.10), register descriptions.</summary>
 internal static class VtdRegisters
 {
     public const int VER = 0x00;
@@ -31,7 +31,7 @@ internal static class VtdRegisters
         (register & ~field.WordMask) | ((value & field.ValueMask) << field.Shift);
 }
 
-/// <summary>Global command and status, 0x18 and 0x1C. Section 11.4.4.</summary>
+/// <summary>Global command and status, 0x18 and 0x1C.</summary>
 internal static class GlobalCommandBits
 {
     /// <summary>Translation enable.</summary>
@@ -55,7 +55,7 @@ internal static class GlobalCommandBits
     public const uint OneShot = SRTP | (1u << 29) | WBF | (1u << 24);
 }
 
-/// <summary>Fault status, 0x34. Section 11.4.9.</summary>
+/// <summary>Fault status, 0x34.</summary>
 internal static class FaultStatusBits
 {
     /// <summary>A fault was lost: every record was in use. Writing 1 clears it.</summary>
@@ -77,7 +77,7 @@ internal static class FaultStatusBits
     public const int FriShift = 8;
 }
 
-/// <summary>Invalidation queue address, 0x90. Section 11.4.</summary>
+/// <summary>Invalidation queue address, 0x90.</summary>
 internal static class QueueAddress
 {
     public static Field QS => new(2, 0, "QS");
@@ -87,7 +87,7 @@ internal static class QueueAddress
     public static Field IQA => new(63, 12, "IQA");
 }
 
-/// <summary>Why the queue stopped, IQERCD.IQEI (0xB0). Section 11.4.</summary>
+/// <summary>Why the queue stopped, IQERCD.IQEI (0xB0).</summary>
 internal static class QueueError
 {
     public const ulong TailInvalid = 1;
@@ -100,7 +100,7 @@ internal static class QueueError
     public static Field IQEI => new(3, 0, "IQEI");
 }
 
-/// <summary>Capability register, 0x08: the fields that are used here. Section 11.4.2.</summary>
+/// <summary>Capability register, 0x08: the fields that are used here.</summary>
 internal static class Cap
 {
     public static Field ND => new(2, 0, "ND");
@@ -124,7 +124,7 @@ internal static class Cap
     public static Field FS1GP => new(56, 56, "FS1GP");
 }
 
-/// <summary>Extended capability register, 0x10: the fields that are used here. Section 11.4.3.</summary>
+/// <summary>Extended capability register, 0x10: the fields that are used here.</summary>
 internal static class Ecap
 {
     public static Field C => new(0, 0, "C");

@@ -86,7 +86,8 @@ public sealed class DomainTests
         Assert.True(cleared >= 0 && cleared < flushed && flushed < rung && rung < erased,
             $"cleared {cleared}, flushed {flushed}, rung {rung}, erased {erased}");
         Assert.All(
-            Enumerable.Range(1, 7), i => Assert.Contains(new Event(EventKind.Store, entry + ((ulong)i * 8), 0), events));
+            Enumerable.Range(1, 7),
+            i => Assert.Contains(new Event(EventKind.Store, entry + ((ulong)i * 8), 0), events));
     }
 
     [Fact]
@@ -304,6 +305,7 @@ public sealed class DomainTests
 
         Rig.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
         Assert.Equal(Root, rig.Read(Rig.Nic, s_pasid.Value).PageTableRoot);
+        Assert.Equal((TranslationStatus.Faulted, 0x59), Status(rig.Read(Rig.Nic, s_pasid.Value ^ 1)));
         Assert.Equal((TranslationStatus.Faulted, 0x51), Status(rig.Read(Rig.Nic, 0x54321)));
         Assert.Equal((TranslationStatus.Faulted, 0x41), Status(rig.Read(new RequesterId(0x0119), s_pasid.Value)));
         Assert.Equal((TranslationStatus.Faulted, 0x39), Status(rig.Read(Rig.Gpu, s_pasid.Value)));

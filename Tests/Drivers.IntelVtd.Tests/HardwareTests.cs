@@ -223,8 +223,7 @@ public sealed class HardwareTests
         rig.Translate(new DmaAccess(Rig.Nic, null, 0x9000, true));
         record = Record(rig, 1);
         Assert.Equal(
-            (0UL, 0UL, 0UL, 1UL),
-            (decoder.Get(record, "PP"), decoder.Get(record, "PV"), decoder.Get(record, "T1"), decoder.Get(record, "F")));
+            [0UL, 0UL, 0UL, 1UL], new[] { "PP", "PV", "T1", "F" }.Select(name => decoder.Get(record, name)));
 
         rig.Registers.Write32(FRCD + 12, 0x8000_0000);
         Assert.Equal(0x102u, rig.Registers.Read32(FSTS)); // PPF, FRI = 1

@@ -65,8 +65,23 @@ public sealed class InvalidationQueueTests
         for (int i = 0; i < 10; i++)
         {
             ulong[][] consumed = rig.Consumed(() => Rig.Ok(queue.Submit(Words(ContextCacheGlobal))));
-            Assert.Equal(uint.MaxValue - 3 + (uint)(i + 1), (uint)(consumed[^1][0] >> 32));
+            Assert.Equal(unchecked(uint.MaxValue - 3 + (uint)(i + 1)), (uint)(consumed[^1][0] >> 32));
         }
+    }
+
+    [Fact]
+    public void A_number_that_started_over_is_still_waited_for()
+    {
+        var rig = new Rig();
+        using InvalidationQueue queue = Rig.Ok(InvalidationQueue.Create(
+            rig.Memory, rig.Registers, new SteppingClock(), TimeSpan.FromSeconds(1), 0, uint.MaxValue));
+        Restart(rig, queue);
+        rig.TestRegisters.HoldsTail = true;
+
+        Assert.Equal(Errno.ETIMEDOUT, queue.Submit(Words(ContextCacheGlobal)).Errno); // waits for 0, the word is -1
+
+        rig.TestRegisters.ReleaseTail();
+        Rig.Ok(queue.Submit(Words(ContextCacheGlobal)));
     }
 
     [Fact]
@@ -113,20 +128,32 @@ public sealed class InvalidationQueueTests
         Assert.Contains("1000 ms", result.Reason);
     }
 
-    [Fact]
-    public void Concurrent_submissions_stay_whole_and_return_only_when_they_have_completed()
+    [Theory]
+    [InlineData(false)] // the hardware has consumed when the write of IQT returns
+    [InlineData(true)] // the hardware consumes some time later
+    public void Concurrent_submissions_stay_whole_and_return_only_when_they_have_completed(bool later)
     {
         const int Threads = 4;
-        const int Rounds = 2000;
+        const int Rounds = 1000;
         CompletionHardware? hardware = null;
         var rig = new Rig(
             make: (memory, setup) => hardware = new CompletionHardware(memory, setup),
-            options: ("queue-pages-log2", "0"));
+            options: [("queue-pages-log2", "0"), ("timeout-ms", "60000")]);
         rig.Recorder.IsRecording = false;
         InvalidationQueue queue = rig.Unit.Queue;
         long before = queue.Commands;
         using var barrier = new Barrier(Threads);
         var failures = new List<string>();
+        rig.TestRegisters.HoldsTail = later;
+        bool done = false;
+        var consumer = new Thread(() =>
+        {
+            while (!Volatile.Read(ref done))
+            {
+                rig.TestRegisters.ForwardTail();
+                Thread.Yield();
+            }
+        });
 
         Thread[] threads = [.. Enumerable.Range(0, Threads).Select(thread => new Thread(() =>
         {
@@ -136,12 +163,12 @@ public sealed class InvalidationQueueTests
                 uint pasid = ((uint)thread << 16) | round;
                 ulong[] words = [.. Words(PasidCache(pasid)), .. Words(PasidCache(pasid)), .. Words(PasidCache(pasid))];
                 OpResult result = queue.Submit(words);
-                int done = hardware!.CompletedOf(pasid);
-                if (!result.IsOk || done != 3)
+                int completed = hardware!.CompletedOf(pasid);
+                if (!result.IsOk || completed != 3)
                 {
                     lock (failures)
                     {
-                        failures.Add($"thread {thread} round {round}: {result}, {done} of 3 were done");
+                        failures.Add($"thread {thread} round {round}: {result}, {completed} of 3 were done");
                     }
                 }
             }
@@ -151,9 +178,20 @@ public sealed class InvalidationQueueTests
             thread.Start();
         }
 
+        if (later)
+        {
+            consumer.Start();
+        }
+
         foreach (Thread thread in threads)
         {
             thread.Join();
+        }
+
+        Volatile.Write(ref done, true);
+        if (later)
+        {
+            consumer.Join();
         }
 
         Assert.Empty(failures);

@@ -9,6 +9,8 @@ internal sealed class TestRegisters(IRegisterFile inner, RecordingMemory memory)
     public const int GSTS = 0x1C;
     public const int IQT = 0x88;
 
+    private ulong _heldTail;
+
     /// <summary>GSTS reads as this: hardware that does not answer commands.</summary>
     public uint? StuckStatus { get; set; }
 
@@ -16,7 +18,7 @@ internal sealed class TestRegisters(IRegisterFile inner, RecordingMemory memory)
     public bool HoldsTail { get; set; }
 
     /// <summary>The last IQT that was held back.</summary>
-    public ulong HeldTail { get; private set; }
+    public ulong HeldTail => Volatile.Read(ref _heldTail);
 
     public uint Read32(int offset) =>
         offset == GSTS && StuckStatus is { } status ? status : inner.Read32(offset);
@@ -34,18 +36,21 @@ internal sealed class TestRegisters(IRegisterFile inner, RecordingMemory memory)
         memory.Record(EventKind.RegisterWrite, (ulong)offset, value);
         if (offset == IQT && HoldsTail)
         {
-            HeldTail = value;
+            Volatile.Write(ref _heldTail, value);
             return;
         }
 
         inner.Write64(offset, value);
     }
 
-    /// <summary>Lets the hardware see the tail.</summary>
+    /// <summary>Lets the hardware see the tail up to now.</summary>
+    public void ForwardTail() => inner.Write64(IQT, HeldTail);
+
+    /// <summary>Lets the hardware see the tail, now and from now on.</summary>
     public void ReleaseTail()
     {
         HoldsTail = false;
-        inner.Write64(IQT, HeldTail);
+        ForwardTail();
     }
 }
 
