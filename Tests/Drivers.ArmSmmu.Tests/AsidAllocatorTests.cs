@@ -1,3 +1,4 @@
+using PasidFramework.Drivers.ArmSmmu.Tests.Support;
 using PasidFramework.Drivers.ArmSmmu.Unit;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
@@ -45,8 +46,7 @@ public sealed class AsidAllocatorTests
         var asids = new AsidAllocator(8);
         var owner = new int[256];
         int clashes = 0;
-        using var barrier = new Barrier(2);
-        Thread[] threads = [.. Enumerable.Range(1, 2).Select(thread => new Thread(() =>
+        Race.Run(2, (thread, barrier) =>
         {
             var mine = new uint[100];
             for (int round = 0; round < 200; round++)
@@ -54,8 +54,10 @@ public sealed class AsidAllocatorTests
                 barrier.SignalAndWait();
                 for (int i = 0; i < mine.Length; i++)
                 {
-                    mine[i] = asids.Allocate().Value;
-                    if (Interlocked.CompareExchange(ref owner[mine[i]], thread, 0) != 0)
+                    OpResult<uint> asid = asids.Allocate();
+                    Assert.True(asid.IsOk, asid.ToString());
+                    mine[i] = asid.Value;
+                    if (Interlocked.CompareExchange(ref owner[mine[i]], thread + 1, 0) != 0)
                     {
                         Interlocked.Increment(ref clashes);
                     }
@@ -67,16 +69,7 @@ public sealed class AsidAllocatorTests
                     asids.Free(asid);
                 }
             }
-        }))];
-        foreach (Thread thread in threads)
-        {
-            thread.Start();
-        }
-
-        foreach (Thread thread in threads)
-        {
-            thread.Join();
-        }
+        });
 
         Assert.Equal(0, clashes);
         Assert.Equal(0, asids.Live);

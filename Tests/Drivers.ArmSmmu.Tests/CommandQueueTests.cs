@@ -96,14 +96,13 @@ public sealed class CommandQueueTests : IDisposable
     {
         const int Rounds = 2000;
         using CommandQueue queue = Start(_hardware.Registers, 3);
-        using var barrier = new Barrier(2);
         OpResult[] failures = new OpResult[2];
 
-        Together(thread =>
+        Race.Run(2, (thread, barrier) =>
         {
             for (uint round = 0; round < Rounds; round++)
             {
-                barrier.SignalAndWait(TestContext.Current.CancellationToken);
+                barrier.SignalAndWait();
                 var batch = new CommandBatch(queue);
                 for (uint i = 0; i < 5; i++)
                 {
@@ -131,36 +130,41 @@ public sealed class CommandQueueTests : IDisposable
     {
         const int Rounds = 300;
         var registers = new DeferredRegisters(_hardware.Registers);
-        using CommandQueue queue = Start(registers, 2, pollLimit: int.MaxValue);
-        int running = 2;
-        var consumer = new Thread(() =>
-        {
-            while (Volatile.Read(ref running) != 0)
-            {
-                registers.Deliver();
-                Thread.Yield();
-            }
-        });
-        consumer.Start();
-
+        using CommandQueue queue = Start(registers, 2, pollLimit: 10_000_000);
         OpResult[] failures = new OpResult[2];
-        Together(thread =>
+        int running = 2;
+        Race.Run(3, (thread, _) =>
         {
-            for (uint round = 0; round < Rounds; round++)
+            if (thread == 2)
             {
-                var batch = new CommandBatch(queue);
-                for (uint i = 0; i < 9; i++)
+                while (Volatile.Read(ref running) != 0)
                 {
-                    batch.Add(Commands.CfgiCd((uint)thread, (round * 9) + i, leaf: true));
+                    registers.Deliver();
+                    Thread.Yield();
                 }
 
-                OpResult result = batch.Complete();
-                failures[thread] = result.IsOk ? failures[thread] : result;
+                return;
             }
 
-            Interlocked.Decrement(ref running);
+            try
+            {
+                for (uint round = 0; round < Rounds; round++)
+                {
+                    var batch = new CommandBatch(queue);
+                    for (uint i = 0; i < 9; i++)
+                    {
+                        batch.Add(Commands.CfgiCd((uint)thread, (round * 9) + i, leaf: true));
+                    }
+
+                    OpResult result = batch.Complete();
+                    failures[thread] = result.IsOk ? failures[thread] : result;
+                }
+            }
+            finally
+            {
+                Interlocked.Decrement(ref running);
+            }
         });
-        consumer.Join();
 
         Assert.All(failures, f => Assert.True(f.IsOk, f.ToString()));
         Assert.Equal(2 * Rounds * 10, _hardware.RegisterFile.Consumed);
@@ -326,25 +330,6 @@ public sealed class CommandQueueTests : IDisposable
         Assert.False(Commands.IsLegal(command, hasRange: false));
         ulong[] page = Vector.Of("cmd/tlbi-nh-va-page").Padded(2);
         Assert.True(Commands.IsLegal(new SmmuCommand(page[0], page[1]), hasRange: false));
-    }
-
-    private static void Together(Action<int> body)
-    {
-        var threads = new Thread[2];
-        var thrown = new Exception?[2];
-        for (int i = 0; i < threads.Length; i++)
-        {
-            int thread = i;
-            threads[i] = new Thread(() => thrown[thread] = Record.Exception(() => body(thread)));
-            threads[i].Start();
-        }
-
-        foreach (Thread thread in threads)
-        {
-            thread.Join();
-        }
-
-        Assert.All(thrown, Assert.Null);
     }
 
     private CommandQueue Start(

@@ -118,15 +118,13 @@ public sealed class EngineTests : IDisposable
     {
         const int Rounds = 100;
         Device[] devices = [AddDevice(AddDomain("npu", 20), 0x18), AddDevice(AddDomain("gpu", 11), 0x19)];
-        using var barrier = new Barrier(3);
-        var thrown = new Exception?[3];
         var processes = new IAddressSpace[Rounds];
         for (int round = 0; round < Rounds; round++)
         {
             processes[round] = _processes.Start(1000 + round, "p").Value!;
         }
 
-        Thread[] threads = [.. Enumerable.Range(0, 3).Select(thread => new Thread(() => thrown[thread] = Record.Exception(() =>
+        Race.Run(3, (thread, barrier) =>
         {
             for (int round = 0; round < Rounds; round++)
             {
@@ -140,18 +138,8 @@ public sealed class EngineTests : IDisposable
                     _ = _core.Unbind(devices[thread], bound.Value);
                 }
             }
-        })))];
-        foreach (Thread thread in threads)
-        {
-            thread.Start();
-        }
+        });
 
-        foreach (Thread thread in threads)
-        {
-            thread.Join();
-        }
-
-        Assert.All(thrown, Assert.Null);
         for (uint pasid = 1; pasid < 300; pasid++)
         {
             Assert.NotEqual(TranslationStatus.ReachedPageTable, _rig.Read(0x18, pasid).Status);

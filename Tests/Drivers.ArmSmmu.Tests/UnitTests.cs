@@ -461,9 +461,7 @@ public sealed class UnitTests
         const int Rounds = 300;
         using var rig = new Rig();
         using SmmuUnit unit = rig.Start(20, ("cmdq-bits", "2"));
-        using var barrier = new Barrier(2);
-        var thrown = new Exception?[2];
-        Thread[] threads = [.. Enumerable.Range(0, 2).Select(thread => new Thread(() => thrown[thread] = Record.Exception(() =>
+        Race.Run(2, (thread, barrier) =>
         {
             SmmuDomain domain = unit.CreateDomain(12).Value!;
             uint sid = (uint)thread + 1;
@@ -483,18 +481,8 @@ public sealed class UnitTests
                 Assert.True(domain.Detach(link, stream, pasid, last: true).IsOk);
                 unit.DeleteProcess(process);
             }
-        })))];
-        foreach (Thread thread in threads)
-        {
-            thread.Start();
-        }
+        });
 
-        foreach (Thread thread in threads)
-        {
-            thread.Join();
-        }
-
-        Assert.All(thrown, Assert.Null);
         Assert.Equal(0, unit.Asids.Live);
         Assert.Empty(rig.Events());
     }
