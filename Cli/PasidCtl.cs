@@ -49,7 +49,7 @@ internal static class PasidCtl
             string command = parsed.CommandResult.Command is RootCommand
                 ? "pasidctl"
                 : $"pasidctl {parsed.CommandResult.Command.Name}";
-            throw new UsageException(parsed.Errors[0].Message, hint: $"see '{command} --help'");
+            throw new UsageException(Explain(parsed), hint: $"see '{command} --help'");
         }
 
         return parsed.Invoke(new InvocationConfiguration
@@ -60,6 +60,13 @@ internal static class PasidCtl
             ProcessTerminationTimeout = null,
         });
     }
+
+    // The parser reports a misspelt command as a missing one first.
+    private static string Explain(ParseResult parsed) =>
+        parsed.CommandResult.Command is RootCommand && parsed.UnmatchedTokens.Count > 0
+            ? $"'{parsed.UnmatchedTokens[0]}' is unknown; expected a command: "
+                + string.Join(", ", parsed.CommandResult.Command.Subcommands.Select(c => c.Name))
+            : parsed.Errors[0].Message;
 
     private static RootCommand CreateRoot(Terminal terminal, CancellationToken cancellation)
     {
@@ -103,13 +110,20 @@ internal static class PasidCtl
             output.WriteLine("Example:");
             output.WriteLine(parseResult.CommandResult.Command.Name == "drivers"
                 ? "  pasidctl drivers --json -"
-                : "  pasidctl compare --policy core/lowest,core/quarantine,vendor --json report.json");
+                : "  pasidctl compare --policy core/lowest,core/quarantine,vendor --json -");
             output.WriteLine();
+
+            // A fixed width, so that help reads the same in a pipe and on any terminal.
+            inner.MaxWidth = TextReport.Width;
             int code = inner.Invoke(parseResult);
             if (parseResult.CommandResult.Command is RootCommand)
             {
                 output.WriteLine("Exit codes:");
-                output.WriteLine("  0 result; 2 usage, trace or scenario; 3 a plug-in was refused; 4 internal; 130 Ctrl-C");
+                output.WriteLine("  0    result");
+                output.WriteLine("  2    usage, trace, scenario or configuration; no result");
+                output.WriteLine("  3    a plug-in was refused; the result is complete unless it is needed");
+                output.WriteLine("  4    internal error; no result");
+                output.WriteLine("  130  interrupted; no result");
             }
 
             return code;
