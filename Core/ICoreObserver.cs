@@ -19,7 +19,7 @@ public enum UnbindCause
 
 /// <summary>
 /// Told of everything that happens to numbers and bindings, in the order in which it happens for one process. Called
-/// outside of the domain's gate; keep it short and do not call back into the core. Every member has an empty default.
+/// outside of the domain's gate; keep it short, do not throw and do not call back into the core. Every member has an empty default.
 /// </summary>
 public interface ICoreObserver
 {
@@ -45,6 +45,14 @@ public interface ICoreObserver
 
     /// <summary>A process that the core tracks died; its bindings are torn down next.</summary>
     void Exited(IAddressSpace process)
+    {
+    }
+
+    /// <summary>A driver's callback threw; may come from inside the domain's gate.</summary>
+    /// <param name="instance">The unit.</param>
+    /// <param name="callback">Name of the <see cref="IIommuUnit"/> member.</param>
+    /// <param name="exception">What it threw.</param>
+    void DriverThrew(IommuInstance instance, string callback, Exception exception)
     {
     }
 

@@ -74,10 +74,6 @@ public sealed partial class IommuCore
                 domain.Gate.Exit();
             }
 
-            if (bound.Length == 0)
-            {
-                return result;
-            }
 
             foreach (Pasid pasid in bound)
             {
@@ -86,6 +82,12 @@ public sealed partial class IommuCore
                 {
                     result = one;
                 }
+            }
+
+            // A device that stays may be bound again at any time; one that goes accepts nothing new, so this ends.
+            if (bound.Length == 0 || !device.Removing)
+            {
+                return result;
             }
         }
     }
@@ -136,7 +138,7 @@ public sealed partial class IommuCore
         {
             // One object per address space, found or made in one step (B3): a second first bind finds the first one's.
             IommuProcess process = _processes.GetOrAdd(
-                addressSpace.Id, static (_, made) => new IommuProcess(made.Core, made.Space), (Core: this, Space: addressSpace));
+                addressSpace, static (space, core) => new IommuProcess(core, space), this);
             if (!process.TryGet())
             {
                 Forget(process);
@@ -156,7 +158,6 @@ public sealed partial class IommuCore
                         : Link(process, device);
                     if (result.IsOk)
                     {
-                        process.State = ProcessState.Published;
                         _observer?.Bound(device, result.Value, addressSpace);
                     }
 
@@ -191,7 +192,7 @@ public sealed partial class IommuCore
     }
 
     // A further device of a domain that the process is linked to. Process's gate held.
-    private static OpResult<Pasid> Join(IommuContext context, Device device)
+    private OpResult<Pasid> Join(IommuContext context, Device device)
     {
         if (!Carries(device).Contains(context.Pasid.Value))
         {
@@ -236,8 +237,14 @@ public sealed partial class IommuCore
         bool isNew = lease is null;
         if (lease is null)
         {
+            OpResult<int> owner = OwnerIndex(process.AddressSpace);
+            if (!owner.IsOk)
+            {
+                return OpResult<Pasid>.Refuse(owner.Outcome);
+            }
+
             OpResult<PasidLease> taken = domain.Space.Take(
-                process, Carries(device), OwnerIndex(process.AddressSpace), holds: _heldUntilDeath ? 2 : 1);
+                process, Carries(device), owner.Value, holds: _heldUntilDeath ? 2 : 1);
             if (!taken.IsOk)
             {
                 return OpResult<Pasid>.Refuse(taken.Outcome);
@@ -257,12 +264,7 @@ public sealed partial class IommuCore
             throw new InvalidOperationException($"{process}: no reference while it is being bound.");
         }
 
-        // Published before the entry is valid: from that moment on the device may fault, and must be answered.
-        if (++lease.Links == 1)
-        {
-            domain.Space.Publish(lease);
-        }
-
+        lease.Links++;
         var context = new IommuContext(process, domain, lease, record.Value);
         process.Contexts = [.. process.Contexts, context];
         OpResult attached;
@@ -282,6 +284,10 @@ public sealed partial class IommuCore
 
         if (attached.IsOk)
         {
+            // Last of all: a lookup finds whole processes only (C6). No device has been told the number yet, so none can
+            // have sent a page request with it.
+            process.State = ProcessState.Published;
+            domain.Space.Publish(lease);
             return OpResult<Pasid>.Ok(lease.Pasid);
         }
 
@@ -300,7 +306,8 @@ public sealed partial class IommuCore
         Errno.EOVERFLOW,
         $"{lease.Process} has number {lease.Pasid} in space {lease.Space.Name}, {device.Name} carries {Carries(device)}");
 
-    private static OpResult<object?> DriverRecord(IommuProcess process, IommuInstance instance)
+    [SuppressMessage("Design", "CA1031", Justification = "A plug-in's exception becomes a refusal, is counted and reported.")]
+    private OpResult<object?> DriverRecord(IommuProcess process, IommuInstance instance)
     {
         foreach ((IommuInstance known, object? record) in process.DriverRecords)
         {
@@ -310,63 +317,48 @@ public sealed partial class IommuCore
             }
         }
 
-        OpResult<object?> made = instance.Unit.AllocateProcess(process);
-        if (made.Outcome.IsOk)
+        try
         {
-            process.DriverRecords.Add((instance, made.Value));
-        }
+            OpResult<object?> made = instance.Unit.AllocateProcess(process);
+            if (made.Outcome.IsOk)
+            {
+                process.DriverRecords.Add((instance, made.Value));
+            }
 
-        return made;
+            return made;
+        }
+        catch (Exception e)
+        {
+            return OpResult<object?>.Refuse(Threw(instance, nameof(IIommuUnit.AllocateProcess), e));
+        }
     }
 
     // Domain's gate held.
-    [SuppressMessage("Design", "CA1031", Justification = "A plug-in that throws must not leave the domain locked or a number taken.")]
-    private static OpResult CallAttach(IommuContext context, Device device, bool first)
+    private OpResult CallAttach(IommuContext context, Device device, bool first)
     {
         if (device.Removing)
         {
             return BeingRemoved(device);
         }
 
-        string? outer = AtomicContext.Enter(nameof(IIommuUnit.Attach));
-        try
+        OpResult attached = Guarded(
+            device.Instance,
+            nameof(IIommuUnit.Attach),
+            (context, device, first),
+            static (unit, made) => unit.Attach(made.context, made.device, made.first));
+        if (attached.IsOk)
         {
-            OpResult attached = context.Domain.Instance.Unit.Attach(context, device, first);
-            if (attached.IsOk)
-            {
-                context.Devices = [.. context.Devices, device];
-            }
+            context.Devices = [.. context.Devices, device];
+        }
 
-            return attached;
-        }
-        catch (Exception e)
-        {
-            return Threw(context.Domain.Instance, nameof(IIommuUnit.Attach), e);
-        }
-        finally
-        {
-            AtomicContext.Leave(outer);
-        }
+        RetireIfInDoubt(context, attached);
+        return attached;
     }
 
-    [SuppressMessage("Design", "CA1031", Justification = "A plug-in that throws must not leave the domain locked; its number is retired.")]
-    private static OpResult CallTeardown(IommuContext context, string callback, Func<IommuContext, OpResult> call)
+    // Detach, exit or invalidate. Domain's gate held.
+    private OpResult CallTeardown(IommuContext context, string callback, Func<IommuContext, OpResult> call)
     {
-        string? outer = AtomicContext.Enter(callback);
-        OpResult result;
-        try
-        {
-            result = call(context);
-        }
-        catch (Exception e)
-        {
-            result = Threw(context.Domain.Instance, callback, e);
-        }
-        finally
-        {
-            AtomicContext.Leave(outer);
-        }
-
+        OpResult result = Guarded(context.Domain.Instance, callback, (call, context), static (_, made) => made.call(made.context));
         if (!result.IsOk)
         {
             context.Lease.IsRetired = true;
@@ -375,8 +367,15 @@ public sealed partial class IommuCore
         return result;
     }
 
-    private static OpResult Threw(IommuInstance instance, string callback, Exception e) => OpResult.Refuse(
-        Errno.EIO, $"driver {instance.DriverName} threw {e.GetType().Name} in {callback}: {e.Message}");
+    // These two say that the hardware did not confirm: some cache may know the entry. Any other refusal of an attach
+    // promises that nothing was changed.
+    private static void RetireIfInDoubt(IommuContext context, OpResult attached)
+    {
+        if (attached.Errno is Errno.ETIMEDOUT or Errno.EIO)
+        {
+            context.Lease.IsRetired = true;
+        }
+    }
 
     private OpResult Unbind(Device device, Pasid pasid, UnbindCause cause)
     {
@@ -493,5 +492,5 @@ public sealed partial class IommuCore
     }
 
     private void Forget(IommuProcess process) =>
-        _processes.TryRemove(KeyValuePair.Create(process.AddressSpace.Id, process));
+        _processes.TryRemove(KeyValuePair.Create(process.AddressSpace, process));
 }

@@ -11,7 +11,7 @@ public sealed partial class IommuCore
     /// <summary>
     /// An address space ended, by exit or by executing another program: its bindings end. Translation stops first, then
     /// the drivers of its devices are told, then every device is detached; then the number returns. Safe at any time and
-    /// more than once; returns when its own call has nothing left to do.
+    /// from several threads: every call returns after translation stopped, the first one after all is torn down.
     /// </summary>
     /// <param name="process">The address space; <see cref="IAddressSpace.IsAlive"/> is false already.</param>
     /// <exception cref="AggregateException">Device exit handlers threw; everything was torn down all the same.</exception>
@@ -20,7 +20,7 @@ public sealed partial class IommuCore
         ArgumentNullException.ThrowIfNull(process);
         AtomicContext.Forbid(nameof(ProcessEnded));
         Interlocked.MemoryBarrier();
-        if (_processes.TryGetValue(process.Id, out IommuProcess? found))
+        if (_processes.TryGetValue(process, out IommuProcess? found))
         {
             Teardown(found);
         }
@@ -42,7 +42,7 @@ public sealed partial class IommuCore
     {
         ArgumentNullException.ThrowIfNull(process);
         AtomicContext.Forbid(nameof(Invalidate));
-        if (!_processes.TryGetValue(process.Id, out IommuProcess? found) || !found.TryGet())
+        if (!_processes.TryGetValue(process, out IommuProcess? found) || !found.TryGet())
         {
             return OpResult.Ok;
         }
@@ -52,7 +52,7 @@ public sealed partial class IommuCore
         {
             foreach (IommuContext context in found.Contexts)
             {
-                OpResult one = InGate(
+                OpResult one = TeardownInGate(
                     context, nameof(IIommuUnit.Invalidate), c => c.Domain.Instance.Unit.Invalidate(c, start, end));
                 result = result.IsOk ? one : result;
             }
@@ -62,7 +62,7 @@ public sealed partial class IommuCore
         return result;
     }
 
-    private static OpResult InGate(IommuContext context, string callback, Func<IommuContext, OpResult> call)
+    private OpResult TeardownInGate(IommuContext context, string callback, Func<IommuContext, OpResult> call)
     {
         Domain domain = context.Domain;
         domain.Gate.Enter();
@@ -91,7 +91,6 @@ public sealed partial class IommuCore
             {
                 mine = true;
                 process.State = ProcessState.Dying;
-                Forget(process);
                 foreach (PasidLease lease in process.Leases)
                 {
                     lease.Space.Withdraw(lease);
@@ -100,12 +99,16 @@ public sealed partial class IommuCore
                 _observer?.Exited(process.AddressSpace);
                 foreach (IommuContext context in process.Contexts)
                 {
-                    InGate(context, nameof(IIommuUnit.Exit), static c => c.Domain.Instance.Unit.Exit(c));
+                    TeardownInGate(context, nameof(IIommuUnit.Exit), static c => c.Domain.Instance.Unit.Exit(c));
                     foreach (Device device in context.Devices)
                     {
                         told.Add((device, context.Pasid));
                     }
                 }
+
+                // Only now: whoever else reports this end finds the process, waits for the gate above, and so returns
+                // after translation stopped. Its source may then take the page table apart.
+                Forget(process);
             }
         }
 

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
 using Microsoft.Extensions.Options;
 using PasidFramework.Allocation;
 using PasidFramework.Drivers;
@@ -31,11 +32,14 @@ public sealed partial class IommuCore : IDisposable
 {
     private readonly Lock _topology = new();
     private readonly List<IommuInstance> _instances = [];
-    private readonly ConcurrentDictionary<AddressSpaceId, IommuProcess> _processes = new();
-    private readonly ConcurrentDictionary<string, int> _owners = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<IAddressSpace, IommuProcess> _processes =
+        new(ReferenceEqualityComparer.Instance);
+    private readonly Lock _tenants = new();
+    private readonly Dictionary<string, int> _owners = new(StringComparer.Ordinal);
     private readonly IPasidOwnership _ownership;
     private readonly ICoreObserver? _observer;
     private readonly bool _heldUntilDeath;
+    private int _driverFailures;
 
     /// <summary>Starts an empty system.</summary>
     /// <param name="options">Validated options.</param>
@@ -82,6 +86,12 @@ public sealed partial class IommuCore : IDisposable
 
     /// <summary>Processes whose last reference is gone and whose drivers' records wait for a grace period.</summary>
     public int PendingReclaims => Grace.Pending;
+
+    /// <summary>
+    /// Exceptions that drivers threw from callbacks so far. Each became a refusal with EIO where there is somebody to
+    /// refuse, and was reported to the observer.
+    /// </summary>
+    public int DriverFailures => Volatile.Read(ref _driverFailures);
 
     internal GracePeriod Grace { get; } = new();
 
@@ -183,16 +193,8 @@ public sealed partial class IommuCore : IDisposable
             }
 
             var device = new Device(name, requester, range, features, domain);
-            OpResult added;
-            domain.Gate.Enter();
-            try
-            {
-                added = domain.Instance.Unit.AddDevice(device);
-            }
-            finally
-            {
-                domain.Gate.Exit();
-            }
+            OpResult added = InGate(
+                domain, nameof(IIommuUnit.AddDevice), device, static d => d.Instance.Unit.AddDevice(d));
 
             if (!added.IsOk)
             {
@@ -225,20 +227,20 @@ public sealed partial class IommuCore : IDisposable
         lock (_topology)
         {
             Domain domain = device.Domain;
-            domain.Gate.Enter();
-            try
-            {
-                domain.Instance.Unit.RemoveDevice(device);
-            }
-            finally
-            {
-                domain.Gate.Exit();
-            }
+            OpResult removed = InGate(
+                domain,
+                nameof(IIommuUnit.RemoveDevice),
+                device,
+                static d =>
+                {
+                    d.Instance.Unit.RemoveDevice(d);
+                    return OpResult.Ok;
+                });
 
+            // Gone for the core whatever the driver did, so that the domain can go too.
             domain.DeviceList.Remove(device);
+            return result.IsOk ? removed : result;
         }
-
-        return result;
     }
 
     /// <summary>Takes an empty domain away.</summary>
@@ -264,7 +266,11 @@ public sealed partial class IommuCore : IDisposable
         }
     }
 
-    /// <summary>Ends every binding, removes every device and domain, and disposes the units.</summary>
+    /// <summary>
+    /// Ends every binding, removes every device and domain, and disposes the units; what throws does not keep the rest from
+    /// being done.
+    /// </summary>
+    /// <exception cref="AggregateException">Drivers or device handlers threw; everything else was done.</exception>
     public void Dispose()
     {
         IommuInstance[] instances;
@@ -274,28 +280,34 @@ public sealed partial class IommuCore : IDisposable
             _instances.Clear();
         }
 
+        var thrown = new List<Exception>();
         foreach (IommuInstance instance in instances)
         {
             foreach (Domain domain in instance.DomainList.ToArray())
             {
                 foreach (Device device in domain.DeviceList.ToArray())
                 {
-                    RemoveDevice(device);
+                    Attempt(() => RemoveDevice(device), thrown);
                 }
 
-                RemoveDomain(domain);
+                Attempt(() => RemoveDomain(domain), thrown);
             }
         }
 
         // What keeps its number until its process dies has no process to wait for any more.
         foreach (IommuProcess process in _processes.Values)
         {
-            Teardown(process);
+            Attempt(() => Teardown(process), thrown);
         }
 
         foreach (IommuInstance instance in instances)
         {
-            instance.Unit.Dispose();
+            Attempt(instance.Unit.Dispose, thrown);
+        }
+
+        if (thrown.Count > 0)
+        {
+            throw new AggregateException("Drivers or device handlers threw while the system was being taken down.", thrown);
         }
     }
 
@@ -303,22 +315,94 @@ public sealed partial class IommuCore : IDisposable
     {
         foreach ((IommuInstance instance, object? record) in process.DriverRecords)
         {
-            string? outer = AtomicContext.Enter(nameof(IIommuUnit.FreeProcess));
-            try
+            // A driver that throws here must not keep the others' records, or other processes', from being freed.
+            Guarded(instance, nameof(IIommuUnit.FreeProcess), (process, record), static (unit, made) =>
             {
-                instance.Unit.FreeProcess(process, record);
-            }
-            finally
-            {
-                AtomicContext.Leave(outer);
-            }
+                unit.FreeProcess(made.process, made.record);
+                return OpResult.Ok;
+            });
         }
 
         process.DriverRecords.Clear();
     }
 
-    private int OwnerIndex(IAddressSpace process) =>
-        process.Tenant.Length == 0 ? 0 : _owners.GetOrAdd(process.Tenant, static (_, owners) => owners.Count + 1, _owners);
+    [SuppressMessage("Design", "CA1031", Justification = "Collected and rethrown when everything has been tried.")]
+    private static void Attempt(Action action, List<Exception> thrown)
+    {
+        try
+        {
+            action();
+        }
+        catch (Exception e)
+        {
+            thrown.Add(e);
+        }
+    }
+
+    private OpResult InGate<T>(Domain domain, string callback, T argument, Func<T, OpResult> call)
+    {
+        domain.Gate.Enter();
+        try
+        {
+            return Guarded(domain.Instance, callback, (call, argument), static (_, made) => made.call(made.argument));
+        }
+        finally
+        {
+            domain.Gate.Exit();
+        }
+    }
+
+    // A callback that must not block or re-enter, and whose exception must leave no lock taken and no number in doubt.
+    [SuppressMessage("Design", "CA1031", Justification = "A plug-in's exception becomes a refusal, is counted and reported.")]
+    private OpResult Guarded<T>(IommuInstance instance, string callback, T argument, Func<IIommuUnit, T, OpResult> call)
+    {
+        string? outer = AtomicContext.Enter(callback);
+        try
+        {
+            return call(instance.Unit, argument);
+        }
+        catch (Exception e)
+        {
+            return Threw(instance, callback, e);
+        }
+        finally
+        {
+            AtomicContext.Leave(outer);
+        }
+    }
+
+    private OpResult Threw(IommuInstance instance, string callback, Exception e)
+    {
+        Interlocked.Increment(ref _driverFailures);
+        _observer?.DriverThrew(instance, callback, e);
+        return OpResult.Refuse(
+            Errno.EIO, $"driver {instance.DriverName} threw {e.GetType().Name} in {callback}: {e.Message}");
+    }
+
+    // Index of a tenant from 1, 0 for nobody's; an allocator knows tenants by number.
+    private OpResult<int> OwnerIndex(IAddressSpace process)
+    {
+        if (process.Tenant.Length == 0)
+        {
+            return OpResult<int>.Ok(0);
+        }
+
+        lock (_tenants)
+        {
+            if (!_owners.TryGetValue(process.Tenant, out int owner))
+            {
+                if (_owners.Count == QuotaPasidAllocator.MaxOwner)
+                {
+                    return OpResult<int>.Refuse(
+                        Errno.ENOSPC, $"tenant '{process.Tenant}' is one too many: {QuotaPasidAllocator.MaxOwner} are the limit");
+                }
+
+                _owners[process.Tenant] = owner = _owners.Count + 1;
+            }
+
+            return OpResult<int>.Ok(owner);
+        }
+    }
 
     /// <summary>An open read section; dispose it once to leave.</summary>
     public readonly struct ReadSection : IDisposable
@@ -346,7 +430,8 @@ public sealed partial class IommuCore : IDisposable
             Named(name, PasidAllocators.TryDecorate(allocator, options, time));
 
         private OpResult<PasidSpace> Named(string name, OpResult<IPasidAllocator> allocator) => allocator.IsOk
-            ? OpResult<PasidSpace>.Ok(new PasidSpace(name, allocator.Value, observer))
+            ? OpResult<PasidSpace>.Ok(new PasidSpace(
+                name, allocator.Value, other => PasidAllocators.TryDecorate(other, options, time), observer))
             : OpResult<PasidSpace>.Refuse(allocator.Errno, $"space {name}: {allocator.Reason}");
     }
 }

@@ -17,7 +17,7 @@ public static class PasidServices
     /// <param name="services">The container.</param>
     /// <param name="configuration">The whole configuration, such as <see cref="PasidConfiguration.Build"/> makes it.</param>
     /// <remarks>
-    /// Every registered <see cref="IValidateOptions{PasidOptions}"/> is asked. A wrong key or value is reported like a wrong
+    /// <see cref="PasidOptionsValidator"/> and every other registered validator are asked. A wrong key or value is reported like a wrong
     /// limit: by <see cref="OptionsValidationException"/> on first use and at start; <see cref="GetPasidOptions"/> returns it
     /// as a result instead.
     /// </remarks>
@@ -29,6 +29,8 @@ public static class PasidServices
             .Configure(options => _ = PasidConfiguration.BindTo(configuration, options))
             .ValidateOnStart();
         services.AddSingleton<IValidateOptions<PasidOptions>>(new BindingValidator(configuration));
+        services.AddSingleton<IValidateOptions<PasidOptions>>(
+            provider => new PasidOptionsValidator(provider.GetService<PluginCatalog>()?.Allocators.Keys));
         services.TryAddSingleton(provider => new IommuCore(
             provider.GetRequiredService<IOptions<PasidOptions>>(),
             provider.GetService<PluginCatalog>()?.Allocators,

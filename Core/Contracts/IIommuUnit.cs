@@ -8,12 +8,13 @@ namespace PasidFramework.Drivers;
 /// </summary>
 /// <remarks>
 /// <para><b>Promises of the core.</b> <see cref="Attach"/>, <see cref="Detach"/>, <see cref="Exit"/> and
-/// <see cref="Invalidate"/> are never called concurrently for one domain; different domains may run at once. For each
+/// <see cref="Invalidate"/>, <see cref="AddDevice"/> and <see cref="RemoveDevice"/> are never called concurrently for one
+/// domain; different domains may run at once. For each
 /// process and unit: <see cref="AllocateProcess"/> once, before the first attach; <see cref="FreeProcess"/> once, after
 /// the last detach and a grace period. For each link of process and domain: <c>Attach(first: true)</c> once and first,
 /// <c>Detach(last: true)</c> once and last, and as many detaches as successful attaches.</para>
-/// <para><b>Promises of the driver.</b> Attach, Detach, Exit, Invalidate and FreeProcess do not block and do not call
-/// back into the core. When Detach or Exit returns success, every cache that could hold the entry has been told
+/// <para><b>Promises of the driver.</b> Attach, Detach, Exit, Invalidate, FreeProcess, AddDevice and RemoveDevice do not
+/// block and do not call back into the core. When Detach or Exit returns success, every cache that could hold the entry has been told
 /// and has answered, and the unit's own queues hold no request of it.</para>
 /// <para>Sources: RFCv2 01/36 (2017) commit message; invariants C3-C6, C10-C14, C19, D1-D13.</para>
 /// </remarks>
@@ -75,8 +76,8 @@ public interface IIommuUnit : IDisposable
     /// <param name="context">The link of process and domain; its entry is <see cref="IommuContext.Pasid"/>.</param>
     /// <param name="device">A device of the context's domain.</param>
     /// <param name="first">Whether it is the first device of the link: then the PASID entry is installed.</param>
-    /// <returns>Success; ENOMEM (a leaf table; nothing was changed); EINVAL (PASID beyond the table); EOPNOTSUPP;
-    /// EEXIST.</returns>
+    /// <returns>Success; ENOMEM (a leaf table), EINVAL (PASID beyond the table), EOPNOTSUPP, EEXIST: nothing was changed.
+    /// ETIMEDOUT or EIO: the hardware did not confirm, so the core never hands the number out again.</returns>
     OpResult Attach(IommuContext context, Device device, bool first);
 
     /// <summary>Takes the process's address space from a device.</summary>

@@ -4,9 +4,13 @@ namespace PasidFramework.Processes;
 /// One address space of the operating system, as a process source knows it. Binding is keyed on it: several process ids
 /// may share one, and executing a program replaces it.
 /// </summary>
+/// <remarks>
+/// The core tells address spaces apart by the object: a source gives the same object for the same address space as long as
+/// it lives. It keeps the page table until its report of the end has returned.
+/// </remarks>
 public interface IAddressSpace
 {
-    /// <summary>Its identity, never used twice.</summary>
+    /// <summary>Its identity in messages and events, never used twice by its source.</summary>
     AddressSpaceId Id { get; }
 
     /// <summary>The process id it was opened by; for people and traces.</summary>

@@ -42,7 +42,8 @@ internal sealed class CoreOwnership(IPasidSpaceFactory factory) : IPasidOwnershi
 /// <summary>The vendor's driver owns the numbers: it says how far one reaches and may bring its own allocator.</summary>
 internal sealed class VendorOwnership(IPasidSpaceFactory factory) : IPasidOwnership
 {
-    private readonly Dictionary<string, PasidSpace> _shared = new(StringComparer.Ordinal);
+    // By driver name for a scope of the system, by unit for a scope of the unit: names of units need not be unique.
+    private readonly Dictionary<object, PasidSpace> _shared = [];
 
     public OpResult<PasidSpace> SpaceFor(IommuInstance instance, string domainName, int pasidBits)
     {
@@ -50,17 +51,17 @@ internal sealed class VendorOwnership(IPasidSpaceFactory factory) : IPasidOwners
         switch (unit.VendorScope)
         {
             case PasidScope.System:
-                return Shared(instance.DriverName, unit, Pasid.MaxBits);
+                return Shared(instance.DriverName, instance.DriverName, unit, Pasid.MaxBits);
             case PasidScope.Unit:
-                return Shared(instance.Name, unit, Math.Max(1, unit.PasidBits));
+                return Shared(instance, instance.Name, unit, Math.Max(1, unit.PasidBits));
             default:
                 return Create($"{instance.Name}/{domainName}", unit, pasidBits);
         }
     }
 
-    private OpResult<PasidSpace> Shared(string name, IIommuUnit unit, int bits)
+    private OpResult<PasidSpace> Shared(object key, string name, IIommuUnit unit, int bits)
     {
-        if (_shared.TryGetValue(name, out PasidSpace? space))
+        if (_shared.TryGetValue(key, out PasidSpace? space))
         {
             return OpResult<PasidSpace>.Ok(space);
         }
@@ -68,7 +69,7 @@ internal sealed class VendorOwnership(IPasidSpaceFactory factory) : IPasidOwners
         OpResult<PasidSpace> made = Create(name, unit, bits);
         if (made.IsOk)
         {
-            _shared[name] = made.Value;
+            _shared[key] = made.Value;
         }
 
         return made;

@@ -11,15 +11,22 @@ namespace PasidFramework.Spaces;
 public sealed class PasidSpace
 {
     private readonly PasidLease?[] _published;
+    private readonly Func<IPasidAllocator, OpResult<IPasidAllocator>> _decorate;
     private readonly ICoreObserver? _observer;
     private readonly HashSet<uint> _reserved = [];
     private IPasidAllocator _allocator;
     private int _retired;
 
-    internal PasidSpace(string name, IPasidAllocator allocator, ICoreObserver? observer)
+    internal PasidSpace(
+        string name,
+        IPasidAllocator allocator,
+        Func<IPasidAllocator, OpResult<IPasidAllocator>> decorate,
+        ICoreObserver? observer)
     {
         Name = name;
+        Range = allocator.Range;
         _allocator = allocator;
+        _decorate = decorate;
         _observer = observer;
 
         // Flat: a range check and one load. 8 bytes per number, of which the system backs only the pages that are touched.
@@ -30,7 +37,7 @@ public sealed class PasidSpace
     public string Name { get; }
 
     /// <summary>The numbers it may hand out, both ends included.</summary>
-    public PasidRange Range => _allocator.Range;
+    public PasidRange Range { get; private set; }
 
     /// <summary>The policy's name.</summary>
     public string AllocatorName => _allocator.Name;
@@ -79,9 +86,12 @@ public sealed class PasidSpace
     /// </summary>
     public IommuProcess? Peek(Pasid pasid) => Lookup(pasid)?.Process;
 
-    /// <summary>Exchanges the allocator of a space without live numbers (rule of the kernel's ioasid, A12).</summary>
-    /// <param name="allocator">The new one; its range must lie in the old one's.</param>
-    /// <returns>Success; EBUSY while numbers are live; EINVAL for a wider range.</returns>
+    /// <summary>
+    /// Exchanges the allocator of a space without live numbers (rule of the kernel's ioasid, A12). Reserved numbers,
+    /// quarantine and quota of the options apply to the new one too.
+    /// </summary>
+    /// <param name="allocator">The new one, with nothing live; its range must lie in the old one's.</param>
+    /// <returns>Success; EBUSY while numbers are live; EINVAL for a wider range or one that the options do not fit.</returns>
     /// <remarks>To be called while nothing is being bound in this space.</remarks>
     public OpResult ReplaceAllocator(IPasidAllocator allocator)
     {
@@ -93,19 +103,26 @@ public sealed class PasidSpace
                 $"space {Name}: {_allocator.LiveCount} numbers of allocator '{_allocator.Name}' are live, must be 0 to replace it"));
         }
 
-        if (allocator.Range.Last >= _published.Length)
+        if (allocator.Range.First < Range.First || allocator.Range.Last > Range.Last)
         {
             return OpResult.Refuse(Errno.EINVAL, string.Create(
                 CultureInfo.InvariantCulture,
                 $"space {Name}: range {allocator.Range} of allocator '{allocator.Name}' exceeds {Range}"));
         }
 
-        foreach (uint number in _reserved)
+        OpResult<IPasidAllocator> decorated = _decorate(allocator);
+        if (!decorated.IsOk)
         {
-            allocator.TryReserve(new Pasid(number));
+            return decorated.Outcome;
         }
 
-        _allocator = allocator;
+        foreach (uint number in _reserved)
+        {
+            decorated.Value.TryReserve(new Pasid(number));
+        }
+
+        _allocator = decorated.Value;
+        Range = decorated.Value.Range;
         return OpResult.Ok;
     }
 

@@ -220,6 +220,33 @@ public sealed class PasidConfigurationTests : IDisposable
         Assert.Equal([expected], thrown.Failures);
     }
 
+    [Theory]
+    [InlineData("Pasid:Last=99999999", "Pasid:Last")]
+    [InlineData("Pasid:Ownership=nobody", "core")]
+    [InlineData("Pasid:Allocator=fastest", "lowest")]
+    public void A_value_beyond_its_limit_is_reported_at_start_and_makes_no_core(string pair, string expected)
+    {
+        using ServiceProvider services = Services([pair]);
+
+        OpResult<PasidOptions> options = services.GetPasidOptions();
+
+        Assert.Equal(Errno.EINVAL, options.Errno);
+        Assert.Contains(expected, options.Reason, StringComparison.Ordinal);
+        Assert.Throws<OptionsValidationException>(services.GetRequiredService<IStartupValidator>().Validate);
+        Assert.Throws<OptionsValidationException>(services.GetRequiredService<IommuCore>);
+    }
+
+    [Fact]
+    public void The_registered_core_works()
+    {
+        using ServiceProvider services = Services(["Pasid:First=16"]);
+
+        IommuCore core = services.GetRequiredService<IommuCore>();
+
+        Assert.Same(core, services.GetRequiredService<IommuCore>());
+        Assert.Empty(core.Instances);
+    }
+
     [Fact]
     public void The_core_is_registered_once()
     {

@@ -1,3 +1,4 @@
+using Moq;
 using PasidFramework.Allocation;
 using PasidFramework.Drivers;
 using PasidFramework.Options;
@@ -166,20 +167,142 @@ public sealed class BindTests
         Assert.Equal(1, domain.Space.LiveCount);
     }
 
-    [Fact]
-    public void A_driver_that_throws_in_attach_is_a_refusal_and_leaves_nothing_behind()
+    [Theory]
+    [InlineData(Errno.None)]
+    [InlineData(Errno.EIO)]
+    [InlineData(Errno.ETIMEDOUT)]
+    public void An_attach_that_throws_or_is_not_confirmed_is_refused_and_its_number_never_returns(Errno errno)
     {
-        using var system = new TestSystem();
-        (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple();
-        unit.OnCall = (call, _, _) => call == "AttachFirst" ? throw new InvalidOperationException("bug") : OpResult.Ok;
+        var observer = new Mock<ICoreObserver>();
+        using var system = new TestSystem(observer: observer.Object);
+        (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple(2);
+        unit.OnCall = (call, _, _) => call != "AttachFirst"
+            ? OpResult.Ok
+            : errno == Errno.None ? throw new InvalidOperationException("bug") : OpResult.Refuse(errno, "no answer");
 
         OpResult<Pasid> bound = system.Core.Bind(devices[0], system.Start(10));
 
-        Assert.Equal(Errno.EIO, bound.Errno);
-        Assert.Contains("bug", bound.Reason);
+        Assert.Equal(errno == Errno.None ? Errno.EIO : errno, bound.Errno);
+        Assert.Contains(errno == Errno.None ? "bug" : "no answer", bound.Reason);
+        Assert.Equal(errno == Errno.None ? 1 : 0, system.Core.DriverFailures);
+        observer.Verify(
+            o => o.DriverThrew(It.IsAny<IommuInstance>(), "Attach", It.IsAny<InvalidOperationException>()),
+            Times.Exactly(errno == Errno.None ? 1 : 0));
+        Assert.Equal(1, domain.Space.RetiredCount);
+        Assert.Equal(0, system.Core.ProcessCount);
+        unit.OnCall = (call, _, _) => call == "Attach" ? OpResult.Refuse(Errno.EIO, "second") : OpResult.Ok;
+        IAddressSpace next = system.Start(11);
+        Assert.Equal(2u, system.Bind(devices[0], next).Value);
+
+        // A second device in doubt taints the number that the first one goes on using.
+        Assert.Equal(Errno.EIO, system.Core.Bind(devices[1], next).Errno);
+        system.Processes.Exit(11);
+        Assert.Equal(2, domain.Space.RetiredCount);
+    }
+
+    [Fact]
+    public void C6_C10_a_driver_that_throws_in_AllocateProcess_leaks_nothing()
+    {
+        using var system = new TestSystem();
+        (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple();
+        IAddressSpace process = system.Start(10);
+        unit.OnCall = (call, _, _) => call == "AllocateProcess" ? throw new InvalidOperationException("bug") : OpResult.Ok;
+
+        Assert.Equal(Errno.EIO, system.Core.Bind(devices[0], process).Errno);
+        Assert.Equal(0, system.Core.ProcessCount);
         Assert.Equal(0, domain.Space.LiveCount);
+
         unit.OnCall = (_, _, _) => OpResult.Ok;
-        system.Bind(devices[0], system.Start(11));
+        Assert.True(system.Core.Unbind(devices[0], system.Bind(devices[0], process)).IsOk);
+        Assert.Equal((1, 1), (unit.ProcessesAllocated, unit.ProcessesFreed));
+    }
+
+    [Fact]
+    public void C10_a_driver_that_throws_in_FreeProcess_keeps_no_other_record_from_being_freed()
+    {
+        using var system = new TestSystem();
+        (RecordingUnit unit, _, Device[] devices) = system.AddSimple();
+        RecordingUnit second = system.AddUnit();
+        Device other = system.AddDevice(system.AddDomain(second), 1);
+        int throws = 0;
+        unit.OnCall = (call, _, _) => call == "FreeProcess" && throws++ == 0 ? throw new InvalidOperationException("bug") : OpResult.Ok;
+        IAddressSpace one = system.Start(10), two = system.Start(11);
+        system.Bind(devices[0], one);
+        system.Bind(other, one);
+        system.Bind(devices[0], two);
+
+        using (system.Core.EnterReadSection())
+        {
+            system.Processes.Exit(10);
+            system.Processes.Exit(11);
+            Assert.Equal(2, system.Core.PendingReclaims);
+        }
+
+        Assert.Equal(0, system.Core.PendingReclaims);
+        Assert.Equal((2, 1, 1), (unit.ProcessesFreed + 1, second.ProcessesFreed, system.Core.DriverFailures));
+    }
+
+    [Fact]
+    public void A_driver_that_throws_in_RemoveDevice_does_not_keep_the_domain_from_going()
+    {
+        using var system = new TestSystem();
+        (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple();
+        system.Bind(devices[0], system.Start(10));
+        unit.OnCall = (call, _, _) => call == "RemoveDevice" ? throw new InvalidOperationException("bug") : OpResult.Ok;
+
+        Assert.Equal(Errno.EIO, system.Core.RemoveDevice(devices[0]).Errno);
+
+        Assert.Equal(0, unit.Entries);
+        Assert.True(system.Core.RemoveDomain(domain).IsOk);
+    }
+
+    [Fact]
+    public void C6_C7_while_the_first_attach_runs_a_lookup_finds_nobody()
+    {
+        using var system = new TestSystem();
+        (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple();
+        IommuProcess? found = null;
+        unit.OnCall = (call, context, _) =>
+        {
+            found ??= call == "AttachFirst" ? domain.Space.Find(context!.Pasid) : null;
+            return OpResult.Ok;
+        };
+
+        system.Bind(devices[0], system.Start(10));
+
+        Assert.Null(found);
+    }
+
+    [Fact]
+    public void B8_processes_of_two_sources_are_told_apart()
+    {
+        using var system = new TestSystem();
+        using var second = new SimulatedProcessSource(system.Memory);
+        system.Core.Follow(second);
+        (_, _, Device[] devices) = system.AddSimple(2);
+        IAddressSpace one = system.Start(10), two = second.Start(10, "p10").Value!;
+        Assert.Equal(one.Id, two.Id);
+
+        Pasid first = system.Bind(devices[0], one), other = system.Bind(devices[0], two);
+
+        Assert.NotEqual(first, other);
+        Assert.Same(two, Found(devices[0], other));
+        second.Exit(10);
+        Assert.Same(one, Found(devices[0], first));
+    }
+
+    [Fact]
+    public void Two_units_of_one_name_have_a_space_each()
+    {
+        using var system = new TestSystem(o => o.Ownership = PasidOptions.OwnershipVendor);
+        var spaces = new HashSet<PasidFramework.Spaces.PasidSpace>();
+        foreach (PasidScope scope in new[] { PasidScope.Unit, PasidScope.Unit, PasidScope.System })
+        {
+            RecordingUnit unit = system.AddUnit(new RecordingUnit { Name = "test", VendorScope = scope });
+            spaces.Add(system.AddDomain(unit).Space);
+        }
+
+        Assert.Equal(3, spaces.Count);
     }
 
     [Fact]
@@ -422,6 +545,9 @@ public sealed class BindTests
     [InlineData("Detach")]
     [InlineData("Exit")]
     [InlineData("Invalidate")]
+    [InlineData("AddDevice")]
+    [InlineData("RemoveDevice")]
+    [InlineData("FreeProcess")]
     public void C19_a_callback_that_re_enters_the_core_is_told_so(string callback)
     {
         using var system = new TestSystem();
@@ -446,7 +572,11 @@ public sealed class BindTests
 
         Pasid number = system.Bind(devices[0], process);
         Assert.True(system.Core.Invalidate(process, 0, 4096).IsOk);
-        if (callback == "Exit")
+        if (callback is "AddDevice" or "RemoveDevice")
+        {
+            Assert.True(system.Core.RemoveDevice(system.AddDevice(domain, 77)).IsOk);
+        }
+        else if (callback == "Exit")
         {
             system.Processes.Exit(10);
         }
@@ -474,7 +604,7 @@ public sealed class BindTests
         Assert.True(system.Core.Unbind(devices[0], number).IsOk);
 
         Assert.Equal(0, others.Sum(other => other.Looks));
-        Array.ForEach(others, system.Core.ProcessEnded);
+        Assert.Equal(Errno.EEXIST, system.Core.Bind(devices[0], others[0]).Errno);
         Assert.NotEqual(0, others.Sum(other => other.Looks));
     }
 
@@ -685,18 +815,45 @@ public sealed class BindTests
     public void A12_an_allocator_is_replaced_only_while_no_number_is_live()
     {
         using var system = new TestSystem();
-        (_, Domain domain, Device[] devices) = system.AddSimple();
-        Pasid number = system.Bind(devices[0], system.Start(10));
+        RecordingUnit unit = system.AddUnit(new RecordingUnit { ReservedPasids = [new Pasid(0), new Pasid(1)] });
+        Domain domain = system.AddDomain(unit);
+        Device device = system.AddDevice(domain, 1);
+        Pasid number = system.Bind(device, system.Start(10));
 
-        OpResult refused = domain.Space.ReplaceAllocator(new TopDownPasidAllocator(new PasidRange(0, 255)));
+        OpResult refused = domain.Space.ReplaceAllocator(new TopDownPasidAllocator(new PasidRange(1, 255)));
         Assert.Equal(Errno.EBUSY, refused.Errno);
         Assert.Equal("lowest", domain.Space.AllocatorName);
 
-        Assert.True(system.Core.Unbind(devices[0], number).IsOk);
-        Assert.True(domain.Space.ReplaceAllocator(new LowestPasidAllocator(new PasidRange(0, 255))).IsOk);
+        Assert.True(system.Core.Unbind(device, number).IsOk);
+        Assert.True(domain.Space.ReplaceAllocator(new LowestPasidAllocator(new PasidRange(1, 255))).IsOk);
 
-        // The reservation of 0 went along.
-        Assert.Equal(1u, system.Bind(devices[0], system.Start(11)).Value);
+        // The driver's reservation of 1 went along.
+        Assert.Equal(2u, system.Bind(device, system.Start(11)).Value);
+    }
+
+    [Fact]
+    public void A12_a_replaced_allocator_keeps_range_reservations_quarantine_and_quota()
+    {
+        using var system = new TestSystem(o =>
+        {
+            o.First = 16;
+            o.Last = 255;
+            o.Reserved.Add(17);
+            o.QuarantineFrees = 1;
+            o.QuotaPerTenant = 1;
+        });
+        (_, Domain domain, Device[] devices) = system.AddSimple();
+
+        Assert.Equal(Errno.EINVAL, domain.Space.ReplaceAllocator(new LowestPasidAllocator(new PasidRange(2, 255))).Errno);
+        Assert.Equal(Errno.EINVAL, domain.Space.ReplaceAllocator(new LowestPasidAllocator(new PasidRange(16, 256))).Errno);
+        Assert.Equal(Errno.EINVAL, domain.Space.ReplaceAllocator(new LowestPasidAllocator(new PasidRange(16, 17))).Errno);
+        Assert.True(domain.Space.ReplaceAllocator(new LowestPasidAllocator(new PasidRange(16, 63))).IsOk);
+
+        Pasid first = system.Bind(devices[0], system.Start(10, "red"));
+        Assert.Equal(Errno.ENOSPC, system.Core.Bind(devices[0], system.Start(11, "red")).Errno);
+        Assert.Equal(18u, system.Bind(devices[0], system.Start(12)).Value);
+        Assert.True(system.Core.Unbind(devices[0], first).IsOk);
+        Assert.Equal(19u, system.Bind(devices[0], system.Start(13)).Value);
     }
 
     [Fact]

@@ -85,12 +85,90 @@ public sealed class RaceTests
     }
 
     [Fact]
+    public void C14_an_end_that_is_reported_twice_at_once_returns_only_after_translation_stopped()
+    {
+        using var system = new TestSystem();
+        (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple();
+        IAddressSpace process = system.Start(10);
+        system.Bind(devices[0], process);
+        using var inside = new ManualResetEventSlim();
+        using var goOn = new ManualResetEventSlim();
+        unit.OnCall = (call, _, _) =>
+        {
+            if (call == "Exit")
+            {
+                inside.Set();
+                goOn.Wait();
+            }
+
+            return OpResult.Ok;
+        };
+        var one = new Thread(() => system.Processes.Exit(10));
+        one.Start();
+        inside.Wait();
+        int exitsWhenReturned = -1;
+        var two = new Thread(() =>
+        {
+            system.Core.ProcessEnded(process);
+            exitsWhenReturned = unit.Exits;
+        });
+        two.Start();
+        Assert.True(SpinWait.SpinUntil(
+            () => (two.ThreadState & ThreadState.WaitSleepJoin) != 0 || !two.IsAlive, TimeSpan.FromMinutes(1)));
+        goOn.Set();
+        one.Join();
+        two.Join();
+
+        Assert.Equal(1, exitsWhenReturned);
+        Assert.Equal(0, domain.Space.LiveCount);
+        Settled(system, unit);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void C13_an_unbind_inside_or_after_an_exit_is_one_teardown(bool inside)
+    {
+        using var system = new TestSystem();
+        (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple();
+        IAddressSpace process = system.Start(10);
+        Pasid number = system.Bind(devices[0], process);
+        OpResult unbound = default;
+        devices[0].ProcessExited = (device, _, pasid) => unbound = inside ? system.Core.Unbind(device, pasid) : default;
+
+        system.Processes.Exit(10);
+
+        Assert.Equal(inside ? Errno.None : Errno.ESRCH, inside ? unbound.Errno : system.Core.Unbind(devices[0], number).Errno);
+        Assert.Equal(1, unit.Detaches);
+        Assert.Equal(0, domain.Space.LiveCount);
+        Settled(system, unit);
+    }
+
+    [Fact]
+    public void Two_tenants_that_come_at_once_have_an_account_each()
+    {
+        using var system = new TestSystem(o => o.QuotaPerTenant = 1);
+        (RecordingUnit unit, _, Device[] devices) = system.AddSimple();
+
+        Race(
+            2,
+            round => (A: system.Start(100 + (2 * round), $"a{round}"), B: system.Start(101 + (2 * round), $"b{round}")),
+            (made, thread) => system.Core.Bind(devices[0], thread == 0 ? made.A : made.B).Outcome,
+            (made, results) =>
+            {
+                Assert.All(results, r => Assert.True(r.IsOk, r.ToString()));
+                system.Processes.Exit(made.A.Pid);
+                system.Processes.Exit(made.B.Pid);
+            });
+
+        Settled(system, unit);
+    }
+
+    [Fact]
     public void C13_exit_and_unbind_tear_each_link_down_once()
     {
         using var system = new TestSystem();
         (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple(2);
-        int unboundFirst = 0;
-
         Race(
             2,
             round =>
@@ -106,14 +184,12 @@ public sealed class RaceTests
             {
                 Assert.True(results[0].IsOk);
                 Assert.True(results[1].Errno is Errno.None or Errno.ESRCH, results[1].ToString());
-                unboundFirst += results[1].IsOk ? 1 : 0;
                 Assert.Equal(0, domain.Space.LiveCount);
                 Assert.Null(domain.Space.Find(made.Number));
             });
 
         Assert.Equal(2 * Rounds, unit.Detaches);
         Settled(system, unit);
-        Assert.InRange(unboundFirst, 0, Rounds);
     }
 
     [Fact]
@@ -121,8 +197,6 @@ public sealed class RaceTests
     {
         using var system = new TestSystem();
         (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple(2);
-        int refused = 0;
-
         Race(
             3,
             round => system.Start(100 + round),
@@ -135,14 +209,12 @@ public sealed class RaceTests
             {
                 Assert.True(results[0].IsOk);
                 Assert.All(results.Skip(1), r => Assert.True(r.Errno is Errno.None or Errno.ESRCH, r.ToString()));
-                refused += results.Skip(1).Count(r => !r.IsOk);
                 Assert.Equal(0, domain.Space.LiveCount);
                 Assert.Equal(0, system.Core.ProcessCount);
                 Assert.Equal(0, unit.Entries);
             });
 
         Settled(system, unit);
-        Assert.InRange(refused, 0, 2 * Rounds);
     }
 
     [Fact]
@@ -178,7 +250,7 @@ public sealed class RaceTests
     public void A_device_removal_that_races_binds_leaves_no_binding_of_it()
     {
         using var system = new TestSystem();
-        (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple(1);
+        (RecordingUnit unit, Domain domain, _) = system.AddSimple(1);
         uint requester = 100;
 
         Race(
@@ -197,7 +269,6 @@ public sealed class RaceTests
             });
 
         Settled(system, unit);
-        Assert.NotNull(devices);
     }
 
     [Fact]
@@ -206,7 +277,7 @@ public sealed class RaceTests
         using var system = new TestSystem(o => o.Last = 2);
         (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple();
         bool done = false;
-        int found = 0;
+        int wrong = 0;
         var reader = new Thread(() =>
         {
             // Every process that a lookup returns is alive in the core's sense: its driver's record is not freed.
@@ -218,17 +289,16 @@ public sealed class RaceTests
                     {
                         if (process.State == ProcessState.Gone || process.ReferenceCount < 1)
                         {
-                            found = int.MinValue;
+                            wrong++;
                         }
 
-                        found++;
                         process.Put();
                     }
 
                     PageRequest? request = PageRequest.Begin(devices[0], new Pasid(number));
                     if (request is not null && request.Process.State == ProcessState.Gone)
                     {
-                        found = int.MinValue;
+                        wrong++;
                     }
 
                     request?.Dispose();
@@ -258,7 +328,7 @@ public sealed class RaceTests
 
         Volatile.Write(ref done, true);
         reader.Join();
-        Assert.True(found >= 0, "a lookup returned a process that was gone");
+        Assert.Equal(0, wrong);
         Assert.True(retry < Rounds, "no bind ever succeeded");
         Assert.Equal(0, domain.Space.LiveCount);
         Settled(system, unit);

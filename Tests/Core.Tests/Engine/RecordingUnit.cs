@@ -88,6 +88,7 @@ internal sealed class RecordingUnit : IIommuUnit
         }
 
         Note("RemoveDevice " + device.Name);
+        OnCall("RemoveDevice", null, device);
     }
 
     public OpResult<object?> AllocateProcess(IommuProcess process)
@@ -114,6 +115,7 @@ internal sealed class RecordingUnit : IIommuUnit
 
     public void FreeProcess(IommuProcess process, object? driverProcess)
     {
+        OnCall("FreeProcess", null, null);
         lock (_gate)
         {
             ProcessesFreed++;
