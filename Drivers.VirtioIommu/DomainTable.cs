@@ -5,8 +5,8 @@ using PasidFramework.Drivers.VirtioIommu.Transport;
 namespace PasidFramework.Drivers.VirtioIommu;
 
 /// <summary>
-/// The PASID table of one domain, the endpoints that use it, and the invalidations that keep the device's caches true to
-/// it. It knows nothing of the core's objects, only numbers.
+/// The PASID table of one domain, the endpoints that use it, and the invalidations that keep the device's caches true
+/// to it. It knows nothing of the core's objects, only numbers.
 /// </summary>
 /// <remarks>
 /// As the unit promises: entry operations of one domain are never called concurrently; endpoints may come and go beside
@@ -76,7 +76,9 @@ internal sealed class DomainTable : IPasidTableSync, IDisposable
     }
 
     /// <summary>Asks an endpoint whether it can use the table, and attaches it.</summary>
-    /// <returns>Success; EOPNOTSUPP (no PASIDs, other format), EINVAL (narrower than the table), the device's refusal.</returns>
+    /// <returns>
+    /// Success; EOPNOTSUPP (no PASIDs, other format), EINVAL (narrower than the table), the device's refusal.
+    /// </returns>
     public OpResult AddEndpoint(uint endpoint)
     {
         OpResult usable = CheckEndpoint(endpoint);
@@ -91,7 +93,11 @@ internal sealed class DomainTable : IPasidTableSync, IDisposable
         Interlocked.Increment(ref _endpoints);
         Span<ulong> words = stackalloc ulong[TableDialect.MaxWords];
         Sending sent = Send(
-            _dialect.EncodeAttach(words, Domain, endpoint, _words), _dialect.AttachBytes, "ATTACH_TABLE", "endpoint", endpoint);
+            _dialect.EncodeAttach(words, Domain, endpoint, _words),
+            _dialect.AttachBytes,
+            "ATTACH_TABLE",
+            "endpoint",
+            endpoint);
         Interlocked.Decrement(ref _attaching);
         if (!sent.Result.IsOk)
         {
@@ -107,7 +113,9 @@ internal sealed class DomainTable : IPasidTableSync, IDisposable
         return sent.Result;
     }
 
-    /// <summary>Detaches an endpoint. If the device does not confirm it, the table's memory is kept until a reset.</summary>
+    /// <summary>
+    /// Detaches an endpoint. If the device does not confirm it, the table's memory is kept until a reset.
+    /// </summary>
     /// <returns>Success; the device's refusal.</returns>
     public OpResult RemoveEndpoint(uint endpoint)
     {
@@ -140,8 +148,8 @@ internal sealed class DomainTable : IPasidTableSync, IDisposable
     }
 
     /// <summary>
-    /// One of several devices stops using a PASID. The dialects name a domain in an invalidation and no endpoint, so the
-    /// PASID's translations go from the caches of all devices of the domain; the entry stays for the others.
+    /// One of several devices stops using a PASID. The dialects name a domain in an invalidation and no endpoint, so
+    /// the PASID's translations go from the caches of all devices of the domain; the entry stays for the others.
     /// </summary>
     public OpResult ReleaseEndpoint(Pasid pasid, uint asid)
     {

@@ -165,7 +165,9 @@ internal sealed class StartedDevice : IDisposable
             : OpResult<EndpointProperties>.Refuse(result);
     }
 
-    /// <summary>Takes every fault that the device has reported, so that none outlives the PASID that it names.</summary>
+    /// <summary>
+    /// Takes every fault that the device has reported, so that none outlives the PASID that it names.
+    /// </summary>
     public void DrainEvents()
     {
         while (Events.TryRead(out FaultRecord fault))
@@ -174,7 +176,8 @@ internal sealed class StartedDevice : IDisposable
             if (_logger.IsEnabled(LogLevel.Warning))
             {
                 _logger.LogWarning(
-                    "{Unit}: fault of endpoint 0x{Endpoint:x}, PASID 0x{Pasid:x}, address 0x{Address:x}, reason {Reason}, flags 0x{Flags:x}",
+                    "{Unit}: fault of endpoint 0x{Endpoint:x}, PASID 0x{Pasid:x}, address 0x{Address:x}, "
+                    + "reason {Reason}, flags 0x{Flags:x}",
                     Name,
                     fault.Endpoint,
                     fault.Pasid,

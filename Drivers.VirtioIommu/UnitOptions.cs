@@ -34,7 +34,8 @@ internal sealed record UnitOptions(TableDialect? Dialect, uint ProbeEndpoint)
                 case ProbeEndpointName:
                     if (!RequesterId.TryParse(value, out RequesterId requester))
                     {
-                        return Invalid($"option {ProbeEndpointName} = '{value}' is neither bb:dd.f nor a 32-bit number");
+                        return Invalid(
+                            $"option {ProbeEndpointName} = '{value}' is neither bb:dd.f nor a 32-bit number");
                     }
 
                     endpoint = requester.Value;

@@ -15,7 +15,9 @@ namespace PasidFramework.Drivers.VirtioIommu;
 [PasidDriver("virtio-iommu", "virtio-iommu", Pasid.MaxBits, Vendor = "OASIS")]
 public sealed class VirtioIommuDriver : IPasidDriver
 {
-    /// <summary>The format of the tables that are attached, by the name under which a plug-in exports its writer.</summary>
+    /// <summary>
+    /// The format of the tables that are attached, by the name under which a plug-in exports its writer.
+    /// </summary>
     public const string TableFormatName = "arm-smmuv3";
 
     /// <summary>

@@ -250,7 +250,9 @@ internal sealed class VirtioIommuUnit : IIommuUnit
         }
     }
 
-    /// <summary>The device's number for a domain of the core: the same one where the device's range allows it.</summary>
+    /// <summary>
+    /// The device's number for a domain of the core: the same one where the device's range allows it.
+    /// </summary>
     /// <param name="first">First number that the device allows.</param>
     /// <param name="last">Last number that the device allows.</param>
     /// <param name="domainId">The core's number, from 1.</param>

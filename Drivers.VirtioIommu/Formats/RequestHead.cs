@@ -20,7 +20,9 @@ internal static class RequestHead
 
     public static Field Type => new(7, 0, "type");
 
-    /// <summary>The type field; the type is a field of virtio structures, so a wrong one can be written and is found.</summary>
+    /// <summary>
+    /// The type field; the type is a field of virtio structures, so a wrong one can be written and is found.
+    /// </summary>
     public static LayoutField TypeField(RequestType type, string name) =>
         LayoutField.Value(Type, "request type", ((ulong)type, name));
 

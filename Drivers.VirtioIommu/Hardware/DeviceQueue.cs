@@ -21,8 +21,8 @@ internal enum ChainState
 }
 
 /// <summary>
-/// The device's side of a split virtqueue (OASIS virtio 1.2 section 2.7). It reads the rings from memory at every step and
-/// trusts nothing in them. Not safe for concurrent use.
+/// The device's side of a split virtqueue (OASIS virtio 1.2 section 2.7). It reads the rings from memory at every step
+/// and trusts nothing in them. Not safe for concurrent use.
 /// </summary>
 internal sealed class DeviceQueue
 {

@@ -32,7 +32,8 @@ internal sealed record HardwareOptions(TableDialect? Dialect, bool Bypass, HashS
                     break;
                 default:
                     throw new ArgumentException(
-                        $"virtio-iommu hardware has no option {name} = '{value}'; allowed are {Allowed}.", nameof(options));
+                        $"virtio-iommu hardware has no option {name} = '{value}'; allowed are {Allowed}.",
+                        nameof(options));
             }
         }
 

@@ -194,7 +194,8 @@ internal sealed partial class VirtioIommuHardware
     private void PostEvent(ReadOnlySpan<ulong> words)
     {
         DeviceQueue queue = _queues[QueueIndex.Event];
-        bool usable = queue.Ready && (_status & (DeviceStatus.DriverOk | DeviceStatus.NeedsReset)) == DeviceStatus.DriverOk;
+        bool usable = queue.Ready
+            && (_status & (DeviceStatus.DriverOk | DeviceStatus.NeedsReset)) == DeviceStatus.DriverOk;
         ChainState state = usable ? queue.TryTake() : ChainState.Empty;
         if (state == ChainState.Malformed)
         {

@@ -24,7 +24,9 @@ internal sealed partial class VirtioIommuHardware
     private static readonly ulong[] s_invalidateEReserved = ReservedBits(ProposalEInvalidate.Layout);
 
     /// <summary>Carries one request out and fills <c>_answer</c>.</summary>
-    /// <returns>Bytes to write; 0 for a request that is not recognised; negative where the chain cannot hold it.</returns>
+    /// <returns>
+    /// Bytes to write; 0 for a request that is not recognised; negative where the chain cannot hold it.
+    /// </returns>
     private int Handle(ReadOnlySpan<byte> request, long writableBytes)
     {
         if (request.Length < 1 || writableBytes < RequestTail.Bytes)
@@ -114,7 +116,8 @@ internal sealed partial class VirtioIommuHardware
                 return RequestStatus.Unsupp;
             }
 
-            // Arm IHI 0070 section 5.2: V 0, Config 3:1, S1Fmt 5:4, S1ContextPtr 55:6, S1CDMax 63:59; word 1: S1DSS 1:0.
+            // Arm IHI 0070 section 5.2: V 0, Config 3:1, S1Fmt 5:4, S1ContextPtr 55:6, S1CDMax 63:59;
+            // word 1: S1DSS 1:0.
             ulong ste0 = words.Get(ProposalEAttachArmSmmu3.Ste0);
             const ulong ValidStage1 = 0b1011;
             if ((ste0 & 0xF) != ValidStage1)

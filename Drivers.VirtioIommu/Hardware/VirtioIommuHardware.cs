@@ -13,8 +13,8 @@ namespace PasidFramework.Drivers.VirtioIommu.Hardware;
 /// QueueNotify, the standard's requests, and one proposal dialect if asked for. Safe for concurrent use.
 /// </summary>
 /// <remarks>
-/// It caches nothing: a forgotten invalidation shows in the log of requests, not in a translation. Interrupts are bits of
-/// InterruptStatus. Process page tables are not walked. Not implemented: INPUT_RANGE, DOMAIN_RANGE, indirect
+/// It caches nothing: a forgotten invalidation shows in the log of requests, not in a translation. Interrupts are bits
+/// of InterruptStatus. Process page tables are not walked. Not implemented: INPUT_RANGE, DOMAIN_RANGE, indirect
 /// descriptors, packed queues, notification suppression by used_event.
 /// </remarks>
 internal sealed partial class VirtioIommuHardware : IIommuHardware

@@ -13,7 +13,9 @@ internal enum InvalidationExtent
     WholePasid,
 }
 
-/// <summary>The pages that cover a byte range (D6): never fewer than the range, at most one granule more at each end.</summary>
+/// <summary>
+/// The pages that cover a byte range (D6): never fewer than the range, at most one granule more at each end.
+/// </summary>
 /// <param name="Extent">How much.</param>
 /// <param name="FirstByte">First byte of the first page.</param>
 /// <param name="Pages">Number of pages.</param>

@@ -76,7 +76,8 @@ internal sealed class MmioTransport
             spin.SpinOnce(sleep1Threshold: -1);
         }
 
-        return OpResult.Refuse(Errno.ETIMEDOUT, "virtio-iommu: the device did not finish its reset (Status stays non-zero)");
+        return OpResult.Refuse(
+            Errno.ETIMEDOUT, "virtio-iommu: the device did not finish its reset (Status stays non-zero)");
     }
 
     /// <summary>ACKNOWLEDGE and DRIVER, then the features, then FEATURES_OK.</summary>
@@ -97,7 +98,8 @@ internal sealed class MmioTransport
 
         if ((offered & FeatureBits.Version1) == 0)
         {
-            return Missing($"features 0x{offered:x} lack VIRTIO_F_VERSION_1 (bit 32): a legacy device is not supported");
+            return Missing(
+                $"features 0x{offered:x} lack VIRTIO_F_VERSION_1 (bit 32): a legacy device is not supported");
         }
 
         ulong wanted = offered & (known | FeatureBits.Version1);
@@ -190,7 +192,9 @@ internal sealed class MmioTransport
     /// <summary>DRIVER_OK: the device may work now.</summary>
     public void Start() => AddStatus(DeviceStatus.DriverOk);
 
-    /// <summary>FAILED: the driver gives the device up (section 3.1.1); a reset follows before memory is freed.</summary>
+    /// <summary>
+    /// FAILED: the driver gives the device up (section 3.1.1); a reset follows before memory is freed.
+    /// </summary>
     public void Fail() => AddStatus(DeviceStatus.Failed);
 
     /// <summary>Tells the device that a queue has new buffers.</summary>

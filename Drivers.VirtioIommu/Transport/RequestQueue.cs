@@ -10,15 +10,17 @@ namespace PasidFramework.Drivers.VirtioIommu.Transport;
 /// <remarks>
 /// A slot is a pair of descriptors and a buffer that holds the whole request as the specification draws it: the first
 /// descriptor covers what the driver writes, the second the tail that the device writes. An answer is taken by whoever
-/// polls, and handed to the sender through the slot's state. A slot whose sender gave up stays with the device until the
-/// device returns it, so no late answer can land in somebody else's request.
+/// polls, and handed to the sender through the slot's state. A slot whose sender gave up stays with the device until
+/// the device returns it, so no late answer can land in somebody else's request.
 /// </remarks>
 internal sealed class RequestQueue
 {
     /// <summary>Bytes of a slot's buffer: the longest request (proposal E's attach, 128 bytes).</summary>
     public const int SlotBytes = 128;
 
-    /// <summary>Most slots that are used, whatever the device offers: one per core of a large machine is plenty.</summary>
+    /// <summary>
+    /// Most slots that are used, whatever the device offers: one per core of a large machine is plenty.
+    /// </summary>
     public const int MaxSlots = 32;
 
     private readonly IPhysicalMemory _memory;

@@ -26,7 +26,9 @@ internal static class VirtqueueLayout
     /// <summary>Offset of the available ring: flags u16, idx u16, ring u16[size], used_event u16.</summary>
     public static int Available(int size) => DescriptorBytes * size;
 
-    /// <summary>Offset of the used ring, 8-byte aligned: flags u16, idx u16, {id u32, len u32}[size], avail_event u16.</summary>
+    /// <summary>
+    /// Offset of the used ring, 8-byte aligned: flags u16, idx u16, {id u32, len u32}[size], avail_event u16.
+    /// </summary>
     public static int Used(int size) => (Available(size) + 6 + (2 * size) + 7) & ~7;
 
     /// <summary>Bytes of all three parts, a multiple of 8.</summary>
@@ -64,7 +66,8 @@ internal sealed class Virtqueue
     /// <param name="flush">Whether the device sees only what was flushed.</param>
     public Virtqueue(IPhysicalMemory memory, ulong address, int size, bool flush)
     {
-        Debug.Assert((address & 15) == 0 && int.IsPow2(size) && size <= VirtqueueLayout.MaxSize, "virtio 1.2 section 2.7");
+        Debug.Assert(
+            (address & 15) == 0 && int.IsPow2(size) && size <= VirtqueueLayout.MaxSize, "virtio 1.2 section 2.7");
         _memory = memory;
         _flush = flush;
         Size = size;

@@ -56,18 +56,17 @@ public sealed class AsidTests
                     held.Enqueue(asid);
                 }
 
-                if (asid == 0 || held.Count > 100)
+                if ((asid == 0 || held.Count > 100) && held.TryDequeue(out int back))
                 {
-                    int back = held.Dequeue();
                     Volatile.Write(ref owners[back], 0);
                     asids.Free(back);
                 }
             }
 
-            while (held.TryDequeue(out int back))
+            foreach (int left in held)
             {
-                Volatile.Write(ref owners[back], 0);
-                asids.Free(back);
+                Volatile.Write(ref owners[left], 0);
+                asids.Free(left);
             }
         }))];
 
