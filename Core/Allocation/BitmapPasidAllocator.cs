@@ -8,8 +8,8 @@ namespace PasidFramework.Allocation;
 /// </summary>
 /// <remarks>
 /// An allocation or a free is one short section that touches at most a handful of words, so a gate costs less than
-/// anything cleverer as long as it must be exact. Memory: about 2.03 bits per number of the range, taken at construction.
-/// Closed to other assemblies; a third party implements <see cref="IPasidAllocator"/>.
+/// anything cleverer as long as it must be exact. Memory: about 2.03 bits per number of the range, taken at
+/// construction. Closed to other assemblies; a third party implements <see cref="IPasidAllocator"/>.
 /// </remarks>
 public abstract class BitmapPasidAllocator : IPasidAllocator, ISelfChecking
 {
@@ -120,8 +120,9 @@ public abstract class BitmapPasidAllocator : IPasidAllocator, ISelfChecking
     }
 
     /// <summary>
-    /// The number to hand out next, and the policy's own state moved on; <see cref="PasidBitmap.None"/>, and no change,
-    /// where none of [first, last] is free (A5). Called under the gate; the range is not empty and lies in the map.
+    /// The number to hand out next, and the policy's own state moved on; <see cref="PasidBitmap.None"/>, and no
+    /// change, where none of [first, last] is free (A5). Called under the gate; the range is not empty and lies in
+    /// the map.
     /// </summary>
     private protected abstract uint Pick(ref PasidBitmap free, uint first, uint last);
 

@@ -4,10 +4,11 @@ namespace PasidFramework.Allocation;
 /// Next fit with wrap, as the kernel's <c>idr_alloc_cyclic</c>: the seed's policy, with the longest reuse distance.
 /// </summary>
 /// <remarks>
-/// One cursor for all requests. A search starts at the larger of the cursor and the request's first number; where nothing
-/// is free from there to the request's last number, it starts again at the first. A success leaves the cursor one beyond
-/// the number, a failure leaves it alone. So a request for a narrow range moves the cursor for everybody, and a cursor
-/// above the range counts as "nothing free from there" (semantics of the Linux IDR; 2017 series, patch 01).
+/// One cursor for all requests. A search starts at the larger of the cursor and the request's first number; where
+/// nothing is free from there to the request's last number, it starts again at the first. A success leaves the cursor
+/// one beyond the number, a failure leaves it alone. So a request for a narrow range moves the cursor for everybody,
+/// and a cursor above the range counts as "nothing free from there" (semantics of the Linux IDR; 2017 series, patch
+/// 01).
 /// </remarks>
 public sealed class CyclicPasidAllocator : BitmapPasidAllocator
 {

@@ -4,14 +4,14 @@ namespace PasidFramework.Allocation;
 /// Asks a hypervisor for every number and checks what it answers; it never invents one (A11).
 /// </summary>
 /// <remarks>
-/// <para>The host chooses without knowing the request. Its number is handed on only where it lies in <see cref="Range"/>,
-/// is not live here, and fits the request. One that fits another request goes back to the host and the answer is
-/// NoSpace. One that is reserved here is kept from then on and the host is asked again: given back, the host would offer
-/// it for ever. One outside of <see cref="Range"/> goes back, one that is live already does not (that would free its
-/// holder's), and both are DeviceError, as is every unknown status.</para>
-/// <para>Unlike the other allocators it waits for the host, and so do concurrent callers: the registers carry one command
-/// at a time, and a free that the host has not answered may not race with the host handing the number out again. That
-/// is why it takes a lock instead of spinning for as long as a virtual machine exit.</para>
+/// <para>The host chooses without knowing the request. Its number is handed on only where it lies in
+/// <see cref="Range"/>, is not live here, and fits the request. One that fits another request goes back to the host
+/// and the answer is NoSpace. One that is reserved here is kept from then on and the host is asked again: given back,
+/// the host would offer it for ever. One outside of <see cref="Range"/> goes back, one that is live already does not
+/// (that would free its holder's), and both are DeviceError, as is every unknown status.</para>
+/// <para>Unlike the other allocators it waits for the host, and so do concurrent callers: the registers carry one
+/// command at a time, and a free that the host has not answered may not race with the host handing the number out
+/// again. That is why it takes a lock instead of spinning for as long as a virtual machine exit.</para>
 /// </remarks>
 public sealed class DelegatedPasidAllocator : IPasidAllocator, ISelfChecking
 {
@@ -99,8 +99,8 @@ public sealed class DelegatedPasidAllocator : IPasidAllocator, ISelfChecking
     }
 
     /// <inheritdoc/>
-    /// <remarks>DeviceError where the host does not take it back, "invalid" included: host and guest disagree about who
-    /// holds the number, so nobody else may get it.</remarks>
+    /// <remarks>DeviceError where the host does not take it back, "invalid" included: host and guest disagree about
+    /// who holds the number, so nobody else may get it.</remarks>
     public PasidFreeStatus Free(Pasid pasid)
     {
         if (!Range.Contains(pasid.Value))
@@ -126,7 +126,8 @@ public sealed class DelegatedPasidAllocator : IPasidAllocator, ISelfChecking
     }
 
     /// <inheritdoc/>
-    /// <remarks>The host is not told. True for a number outside of <see cref="Range"/>: it is never handed on.</remarks>
+    /// <remarks>The host is not told. True for a number outside of <see cref="Range"/>: it is never handed
+    /// on.</remarks>
     public bool TryReserve(Pasid pasid)
     {
         if (!Range.Contains(pasid.Value))

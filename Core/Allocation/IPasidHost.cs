@@ -1,7 +1,8 @@
 namespace PasidFramework.Allocation;
 
 /// <summary>
-/// A hypervisor that owns the numbers: the guest's side of the VT-d virtual command register. Each call leaves the guest.
+/// A hypervisor that owns the numbers: the guest's side of the VT-d virtual command register. Each call leaves the
+/// guest.
 /// </summary>
 /// <remarks>Source: Intel VT-d specification 5.10, virtual command and virtual command response registers (0xE00,
 /// 0xE10). Never called concurrently by one allocator, since there is one pair of registers.</remarks>
@@ -17,7 +18,8 @@ public interface IPasidHost
 
 /// <summary>What the host answers.</summary>
 /// <param name="Status">Status code, 7 bits; see <see cref="PasidHostStatus"/>.</param>
-/// <param name="Pasid">The number where an allocation succeeded: 20 bits by specification, but not to be trusted.</param>
+/// <param name="Pasid">The number where an allocation succeeded: 20 bits by specification, but not to be
+/// trusted.</param>
 public readonly record struct PasidHostResponse(int Status, uint Pasid = 0);
 
 /// <summary>Status codes of the response (VT-d 5.10, virtual command response register, bits 7:1).</summary>

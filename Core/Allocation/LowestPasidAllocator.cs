@@ -1,8 +1,8 @@
 namespace PasidFramework.Allocation;
 
 /// <summary>
-/// The smallest free number, as the kernel's IDA: Linux's policy today. Densest tables and the best chance to fit narrow
-/// devices, but a freed number is reused at once.
+/// The smallest free number, as the kernel's IDA: Linux's policy today. Densest tables and the best chance to fit
+/// narrow devices, but a freed number is reused at once.
 /// </summary>
 public sealed class LowestPasidAllocator : BitmapPasidAllocator
 {

@@ -59,13 +59,15 @@ public static class PasidAllocators
         PasidRange usable = Cut(options, range);
         if (usable.IsEmpty)
         {
-            return Refuse($"Pasid:First to Pasid:Last is {options.First} to {options.Last}, must meet the space's {range}");
+            return Refuse(
+                $"Pasid:First to Pasid:Last is {options.First} to {options.Last}, must meet the space's {range}");
         }
 
         if (!BuiltIn.TryGetValue(options.Allocator, out IPasidAllocatorFactory? factory)
             && plugins?.TryGetValue(options.Allocator, out factory) != true)
         {
-            IEnumerable<string> known = BuiltIn.Keys.Concat(plugins?.Keys ?? []).Order(StringComparer.Ordinal).Distinct();
+            IEnumerable<string> known =
+                BuiltIn.Keys.Concat(plugins?.Keys ?? []).Distinct().Order(StringComparer.Ordinal);
             return Refuse($"Pasid:Allocator is '{options.Allocator}', must be one of {string.Join(", ", known)}");
         }
 
@@ -73,7 +75,7 @@ public static class PasidAllocators
         if (allocator.Range != usable)
         {
             return Refuse(
-                $"allocator '{options.Allocator}' hands out {allocator.Range}, must be the {usable} that it was asked for");
+                $"allocator '{options.Allocator}' hands out {allocator.Range}, must be {usable} as asked");
         }
 
         return TryDecorate(allocator, options, time);
@@ -83,12 +85,12 @@ public static class PasidAllocators
     /// Adds to an allocator what the options ask for whoever chose the policy: reserved numbers, quarantine, quota.
     /// </summary>
     /// <remarks>
-    /// The quarantine lies inside and the quota outside. So a tenant pays for the numbers that it holds and not for those
-    /// that wait after it let go of them, and a refused tenant does not move the policy's cursor. The price: a tenant that
-    /// binds and unbinds quickly can make more numbers wait than its quota allows it to hold.
+    /// The quarantine lies inside and the quota outside. So a tenant pays for the numbers that it holds and not for
+    /// those that wait after it let go of them, and a refused tenant does not move the policy's cursor. The price: a
+    /// tenant that binds and unbinds quickly can make more numbers wait than its quota allows it to hold.
     /// </remarks>
-    /// <param name="inner">An allocator of which nothing is live, a driver's own for instance; from here on it belongs to
-    /// the result.</param>
+    /// <param name="inner">An allocator of which nothing is live, a driver's own for instance; from here on it
+    /// belongs to the result.</param>
     /// <param name="options">Validated options.</param>
     /// <param name="time">The clock of the quarantine.</param>
     /// <returns>The allocator, or EINVAL where the quarantine is not smaller than the range.</returns>
@@ -108,8 +110,9 @@ public static class PasidAllocators
         long usable = inner.Range.Count - reserved.Count;
         if (options.QuarantineFrees != 0 && options.QuarantineFrees >= usable)
         {
+            int frees = options.QuarantineFrees;
             return Refuse(
-                $"Pasid:QuarantineFrees is {options.QuarantineFrees}, must be less than the {usable} free numbers of {inner.Range}");
+                $"Pasid:QuarantineFrees is {frees}, must be less than the {usable} free numbers of {inner.Range}");
         }
 
         IPasidAllocator allocator = inner;

@@ -10,8 +10,8 @@ namespace PasidFramework.Allocation;
 /// </summary>
 /// <remarks>
 /// A mutable struct without a lock of its own: keep it in a field that is not readonly, never copy it, and hold the
-/// owner's gate around every call. Nothing is allocated after construction. Methods take numbers, not offsets, and expect
-/// them inside the range; callers clamp first.
+/// owner's gate around every call. Nothing is allocated after construction. Methods take numbers, not offsets, and
+/// expect them inside the range; callers clamp first.
 /// </remarks>
 internal struct PasidBitmap
 {

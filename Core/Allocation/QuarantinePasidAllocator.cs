@@ -4,21 +4,24 @@ using PasidFramework.Threading;
 namespace PasidFramework.Allocation;
 
 /// <summary>
-/// Keeps a freed number back until so many further numbers have been freed and so much time has passed, then gives it to
-/// the inner allocator. A late fault or interrupt that still carries the number then meets nobody instead of a new owner.
+/// Keeps a freed number back until so many further numbers have been freed and so much time has passed, then gives it
+/// to the inner allocator. A late fault or interrupt that still carries the number then meets nobody instead of a new
+/// owner.
 /// </summary>
 /// <remarks>
-/// <para>A waiting number is not live (<see cref="IsLive"/> is false, freeing it again is NotAllocated) and not free: live +
-/// free + waiting is always the number of numbers. It may be reserved; then it stops waiting and never comes back.</para>
-/// <para><b>Strict:</b> nothing leaves early. Where only waiting numbers are left the answer is NoSpace, because a promise
-/// that gives way under load fails exactly when late requests are likeliest. <b>Price:</b> up to <c>frees</c> numbers
-/// (with a time, up to all of them) lie idle. With a time of zero the wait ends by frees alone, so <c>frees</c> must be
-/// smaller than the count of numbers that can be handed out: a range of which everything waits would never give a number
-/// again.</para>
-/// <para>Numbers leave in the order of their frees, checked at every <see cref="Allocate"/> and <see cref="Free"/>; no
-/// timer runs. The number that the inner allocator refuses to take back (a delegate's error) waits for ever, since
-/// nobody knows who holds it. The inner allocator belongs to this one: nobody else may call it. Memory, taken at
-/// construction: one bit per number, and per waiting number 4 bytes, 12 with a time.</para>
+/// <para>A waiting number is not live (<see cref="IsLive"/> is false, freeing it again is NotAllocated) and not free:
+/// live + free + waiting is always the number of numbers. It may be reserved; then it stops waiting and never comes
+/// back.</para>
+/// <para><b>Strict:</b> nothing leaves early. Where only waiting numbers are left the answer is NoSpace, because a
+/// promise that gives way under load fails exactly when late requests are likeliest. <b>Price:</b> up to <c>frees</c>
+/// numbers (with a time, up to all of them) lie idle, and because the wait takes further frees, <c>frees</c> must stay
+/// smaller than the count of numbers that can be handed out: a space of which everything waits would never give a
+/// number again. (Reserving numbers later, until no more than <c>frees</c> are left, leads there too.)</para>
+/// <para>Numbers leave in the order of their frees, at every <see cref="Allocate"/> and <see cref="Free"/>; no timer
+/// runs, so the first call after a long pause gives back whatever became due meanwhile. A number that the inner
+/// allocator refuses to take back (a delegate's error) waits for ever, since nobody knows who holds it. The inner
+/// allocator belongs to this one: nobody else may call it. Memory, taken at construction: one bit per number, and
+/// 4 bytes for each number that can wait (12 with a time; then that is every number).</para>
 /// </remarks>
 public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
 {
@@ -43,7 +46,8 @@ public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
 
     /// <summary>Wraps an allocator of which nothing is live.</summary>
     /// <param name="inner">The allocator that decides which number comes next.</param>
-    /// <param name="frees">How many further frees a number waits for, 0 to one less than the inner range holds.</param>
+    /// <param name="frees">How many further frees a number waits for, 0 to one less than the inner range
+    /// holds.</param>
     /// <param name="milliseconds">How long it waits at least, in milliseconds, 0 to
     /// <see cref="MaxMilliseconds"/>.</param>
     /// <param name="time">The clock; only its timestamps are read, and only where there is a time to wait.</param>
@@ -57,7 +61,7 @@ public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
         if (frees < 0 || frees > Math.Max(count - 1, 0))
         {
             throw new ArgumentOutOfRangeException(
-                nameof(frees), frees, $"The quarantine of the {count} numbers of {inner.Range} is 0 to {count - 1} frees.");
+                nameof(frees), frees, $"A quarantine of {count} numbers lasts 0 to {count - 1} frees.");
         }
 
         if (milliseconds is < 0 or > MaxMilliseconds)
@@ -78,8 +82,8 @@ public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
         _first = inner.Range.First;
         _waiting = new ulong[(count + 63) / 64];
 
-        // Without a time at most "frees" numbers wait, and one more for the moment between its arrival and the departure
-        // of the oldest.
+        // Without a time at most "frees" numbers wait, and one more for the moment between its arrival and the
+        // departure of the oldest.
         _ring = new uint[milliseconds == 0 ? frees + 1 : Math.Max(count, 1)];
         _freedAt = milliseconds == 0 ? [] : new long[_ring.Length];
         Name = inner.Name + "+quarantine";
@@ -204,7 +208,8 @@ public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
                 for (ulong left = _waiting[i]; left != 0; left &= left - 1)
                 {
                     uint number = _first + (uint)((i * 64) + BitOperations.TrailingZeroCount(left));
-                    Invariant.Holds(_inner.IsLive(new Pasid(number)), "the inner allocator could hand out a waiting number");
+                    Invariant.Holds(
+                        _inner.IsLive(new Pasid(number)), "the inner allocator could hand out a waiting number");
                 }
             }
 

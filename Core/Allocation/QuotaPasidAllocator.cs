@@ -3,14 +3,15 @@ using PasidFramework.Threading;
 namespace PasidFramework.Allocation;
 
 /// <summary>
-/// Limits how many live numbers each owner holds: the per-set limit of the ioasid series of 2021, which was not merged.
+/// Limits how many live numbers each owner holds: the per-set limit of the ioasid series of 2021, which was not
+/// merged.
 /// </summary>
 /// <remarks>
-/// <para>A number counts for the owner that asked for it, until it is freed, whoever frees it. Owner 0 is nobody: neither
-/// counted nor limited. A refusal changes nothing, and the inner allocator is not asked.</para>
-/// <para>The gate is held across the inner call, so that a request that is going to fail never uses up the last place of
-/// one that would succeed. The inner allocator belongs to this one: nobody else may call it. Memory, taken at construction:
-/// 2 bytes per number and 256 KiB for the owners' counts.</para>
+/// <para>A number counts for the owner that asked for it, until it is freed, whoever frees it. Owner 0 is nobody:
+/// neither counted nor limited. A refusal changes nothing, and the inner allocator is not asked.</para>
+/// <para>The gate is held across the inner call, so that a request that is going to fail never uses up the last place
+/// of one that would succeed. The inner allocator belongs to this one: nobody else may call it. Memory, taken at
+/// construction: 2 bytes per number and 256 KiB for the owners' counts.</para>
 /// </remarks>
 public sealed class QuotaPasidAllocator : IPasidAllocator, ISelfChecking
 {
@@ -66,7 +67,8 @@ public sealed class QuotaPasidAllocator : IPasidAllocator, ISelfChecking
     }
 
     /// <inheritdoc/>
-    /// <exception cref="ArgumentOutOfRangeException">The request's owner is not 0 to <see cref="MaxOwner"/>.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The request's owner is not 0 to
+    /// <see cref="MaxOwner"/>.</exception>
     public PasidAllocation Allocate(in PasidRequest request)
     {
         int owner = request.Owner;
@@ -135,22 +137,25 @@ public sealed class QuotaPasidAllocator : IPasidAllocator, ISelfChecking
         try
         {
             Invariant.HoldsFor(_inner);
-            int[] counted = new int[_held.Length];
+            Dictionary<int, int> counted = [];
             for (int i = 0; i < _owners.Length; i++)
             {
                 if (_owners[i] != 0)
                 {
-                    counted[_owners[i]]++;
-                    Invariant.Holds(
-                        _inner.IsLive(new Pasid(_first + (uint)i)), "an owner is charged for a number that is not live");
+                    counted[_owners[i]] = counted.GetValueOrDefault(_owners[i]) + 1;
+                    Pasid pasid = new(_first + (uint)i);
+                    Invariant.Holds(_inner.IsLive(pasid), "an owner is charged for a number that is not live");
                 }
             }
 
-            for (int owner = 0; owner < counted.Length; owner++)
+            foreach ((int owner, int count) in counted)
             {
-                Invariant.Holds(counted[owner] == _held[owner], "an owner's count differs from the numbers it holds");
-                Invariant.Holds(counted[owner] <= LimitPerOwner, "an owner holds more than its quota");
+                Invariant.Holds(count == _held[owner], "an owner's count differs from the numbers it holds");
+                Invariant.Holds(count <= LimitPerOwner, "an owner holds more than its quota");
             }
+
+            Invariant.Holds(
+                counted.Values.Sum() == _held.Sum(), "an owner is charged for numbers that nobody holds");
         }
         finally
         {

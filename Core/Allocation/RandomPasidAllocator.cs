@@ -1,14 +1,14 @@
 namespace PasidFramework.Allocation;
 
 /// <summary>
-/// The first free number from a random point of the request's range on, with wrap: the adversary of lazily built tables
-/// and sparse lookups. Unlike the debugging allocator of 2018, which gives up after some draws, it finds a number whenever
-/// one is free.
+/// The first free number from a random point of the request's range on, with wrap: the adversary of lazily built
+/// tables and sparse lookups. Unlike the debugging allocator of 2018, which gives up after some draws, it finds a
+/// number whenever one is free.
 /// </summary>
 /// <remarks>
-/// The starting point is uniform; the number is only while the range is nearly empty, later a number behind a long run of
-/// live ones is likelier. One draw per success and none for a failure, so that a failure changes nothing (A5). The
-/// generator is SplitMix64 (Steele, Lea, Flood 2014): the same seed gives the same numbers (A10).
+/// The starting point is uniform; the number is only while the range is nearly empty, later a number behind a long
+/// run of live ones is likelier. One draw per success and none for a failure, so that a failure changes nothing (A5).
+/// The generator is SplitMix64 (Steele, Lea, Flood 2014): the same seed gives the same numbers (A10).
 /// </remarks>
 public sealed class RandomPasidAllocator : BitmapPasidAllocator
 {

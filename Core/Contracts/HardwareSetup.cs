@@ -9,6 +9,9 @@ public sealed record HardwareSetup
     /// <summary>Whether the table walker snoops the CPU's caches.</summary>
     public bool Coherent { get; init; } = true;
 
-    /// <summary>Vendor-specific settings by name; unknown names are refused with EINVAL when the unit starts.</summary>
+    /// <summary>
+    /// Vendor-specific settings by name; an unknown name or value is an <see cref="ArgumentException"/> of
+    /// <see cref="IPasidDriver.CreateHardware"/> that names what is allowed.
+    /// </summary>
     public IReadOnlyDictionary<string, string> Options { get; init; } = new Dictionary<string, string>();
 }

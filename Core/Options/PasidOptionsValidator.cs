@@ -5,8 +5,8 @@ using PasidFramework.Allocation;
 namespace PasidFramework.Options;
 
 /// <summary>
-/// Checks <see cref="PasidOptions"/> once, at start. It reports every failure at once, each as one line that names key,
-/// value and limit.
+/// Checks <see cref="PasidOptions"/> once, at start. It reports every failure at once, each as one line that names
+/// key, value and limit.
 /// </summary>
 /// <remarks>Plain comparisons, no reflection: it survives trimming and ahead-of-time compilation.</remarks>
 public sealed class PasidOptionsValidator : IValidateOptions<PasidOptions>
@@ -57,7 +57,8 @@ public sealed class PasidOptionsValidator : IValidateOptions<PasidOptions>
             // Without a range, numbers can only be held against the width.
             CheckReserved(failures, options, 0, Pasid.MaxValue, "20 bits");
             CheckLimit(
-                failures, nameof(options.QuarantineFrees), options.QuarantineFrees, Pasid.MaxValue, "0 is no quarantine");
+                failures, nameof(options.QuarantineFrees), options.QuarantineFrees, Pasid.MaxValue,
+                "0 is no quarantine");
             return;
         }
 
@@ -66,7 +67,9 @@ public sealed class PasidOptionsValidator : IValidateOptions<PasidOptions>
         long usable = options.Last - options.First + 1 - reserved.Count;
         if (usable == 0)
         {
-            Fail(failures, nameof(options.Reserved), $"{reserved.Count} numbers, must leave one of Pasid:First to Pasid:Last");
+            Fail(
+                failures, nameof(options.Reserved),
+                $"{reserved.Count} numbers, must leave one of Pasid:First to Pasid:Last");
             return;
         }
 
@@ -82,7 +85,8 @@ public sealed class PasidOptionsValidator : IValidateOptions<PasidOptions>
             long number = options.Reserved[i];
             if (number < first || number > last)
             {
-                Fail(failures, Text($"{nameof(options.Reserved)}:{i}"), $"{number}, must be {first} to {last} ({limit})");
+                string key = Text($"{nameof(options.Reserved)}:{i}");
+                Fail(failures, key, $"{number}, must be {first} to {last} ({limit})");
             }
         }
     }

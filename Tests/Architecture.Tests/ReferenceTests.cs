@@ -43,8 +43,8 @@ public sealed class ReferenceTests
             .Select(r => r[Prefix.Length..])));
         if (project == "Core" || project.StartsWith("Drivers.", StringComparison.Ordinal))
         {
-            Assert.Empty(references.Where(r =>
-                !r.StartsWith(Prefix, StringComparison.Ordinal) && !IsFramework(r) && !s_shared.Contains(r)));
+            Assert.DoesNotContain(references, r =>
+                !r.StartsWith(Prefix, StringComparison.Ordinal) && !IsFramework(r) && !s_shared.Contains(r));
         }
     }
 

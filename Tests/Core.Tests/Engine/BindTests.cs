@@ -460,6 +460,25 @@ public sealed class BindTests
     }
 
     [Fact]
+    public void C20_a_bind_a_lookup_and_an_unbind_look_at_no_other_process()
+    {
+        using var system = new TestSystem();
+        (_, Domain domain, Device[] devices) = system.AddSimple();
+        CountingAddressSpace[] others = [.. Enumerable.Range(1, 300).Select(i => new CountingAddressSpace((ulong)i))];
+        Array.ForEach(others, other => system.Bind(devices[0], other));
+        Array.ForEach(others, other => other.Looks = 0);
+
+        // The 2017 code scanned all live numbers for a matching pid.
+        Pasid number = system.Bind(devices[0], new CountingAddressSpace(1000));
+        domain.Space.Find(number)!.Put();
+        Assert.True(system.Core.Unbind(devices[0], number).IsOk);
+
+        Assert.Equal(0, others.Sum(other => other.Looks));
+        Array.ForEach(others, system.Core.ProcessEnded);
+        Assert.NotEqual(0, others.Sum(other => other.Looks));
+    }
+
+    [Fact]
     public void B4_a_device_that_never_bound_cannot_unbind_somebody_elses_link()
     {
         using var system = new TestSystem();
@@ -501,16 +520,16 @@ public sealed class BindTests
         using var system = new TestSystem();
         (_, _, Device[] devices) = system.AddSimple(3);
         var told = new List<string>();
-        devices[0].ProcessExited = (d, p, n) => told.Add(d.Name);
-        devices[1].ProcessExited = (d, p, n) => told.Add(d.Name);
-        devices[2].ProcessExited = (d, p, n) => told.Add(d.Name);
+        devices[0].ProcessExited = (d, p, n) => told.Add("first for " + d.Name);
+        devices[1].ProcessExited = (d, p, n) => told.Add("second for " + d.Name);
+        devices[2].ProcessExited = (d, p, n) => told.Add("third for " + d.Name);
         IAddressSpace process = system.Start(10);
         system.Bind(devices[0], process);
         system.Bind(devices[1], process);
 
         system.Processes.Exit(10);
 
-        Assert.Equal(["dev1", "dev2"], told.Order());
+        Assert.Equal(["first for dev1", "second for dev2"], told.Order());
     }
 
     [Fact]
@@ -747,6 +766,31 @@ public sealed class BindTests
 
         // allocate, attach, attach; allocate, attach: five points of failure and one run without.
         Assert.Equal(6, n);
+    }
+
+    private sealed class CountingAddressSpace(ulong id) : IAddressSpace
+    {
+        public int Looks { get; set; }
+
+        public AddressSpaceId Id => Look(new AddressSpaceId(id));
+
+        public int Pid => Look((int)id);
+
+        public string Name => Look("counted");
+
+        public ulong PageTableRoot => Look(0x1000UL);
+
+        public string Tenant => Look(string.Empty);
+
+        public bool IsKernelThread => Look(false);
+
+        public bool IsAlive => Look(true);
+
+        private T Look<T>(T value)
+        {
+            Looks++;
+            return value;
+        }
     }
 
     private static IAddressSpace? Found(Device device, Pasid number)

@@ -39,6 +39,52 @@ public sealed class RaceTests
     }
 
     [Fact]
+    public void B3_B5_a_bind_that_waits_for_the_same_process_joins_its_link_and_nobody_else_waits()
+    {
+        using var system = new TestSystem();
+        (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple(2);
+        IAddressSpace process = system.Start(10), other = system.Start(11);
+        Pasid others = system.Bind(devices[0], other);
+        using var inside = new ManualResetEventSlim();
+        using var goOn = new ManualResetEventSlim();
+        unit.OnCall = (call, _, _) =>
+        {
+            if (call == "AllocateProcess" && !inside.IsSet)
+            {
+                inside.Set();
+                goOn.Wait();
+            }
+
+            return OpResult.Ok;
+        };
+        OpResult<Pasid> first = default, second = default;
+        var one = new Thread(() => first = system.Core.Bind(devices[0], process));
+        one.Start();
+        inside.Wait();
+
+        // The driver blocks: lookups, allocations and binds of other processes go on.
+        IommuProcess? found = domain.Space.Find(others);
+        Assert.Same(other, found?.AddressSpace);
+        found!.Put();
+        Pasid third = system.Bind(devices[1], system.Start(12));
+        Assert.True(system.Core.Unbind(devices[1], third).IsOk);
+
+        var two = new Thread(() => second = system.Core.Bind(devices[1], process));
+        two.Start();
+        Assert.True(SpinWait.SpinUntil(
+            () => (two.ThreadState & ThreadState.WaitSleepJoin) != 0 || !two.IsAlive, TimeSpan.FromMinutes(1)));
+        goOn.Set();
+        one.Join();
+        two.Join();
+
+        Assert.True(first.IsOk && second.IsOk, $"{first} {second}");
+        Assert.Equal(first.Value, second.Value);
+        system.Processes.Dispose();
+        Assert.Equal(0, domain.Space.LiveCount);
+        Settled(system, unit);
+    }
+
+    [Fact]
     public void C13_exit_and_unbind_tear_each_link_down_once()
     {
         using var system = new TestSystem();

@@ -1,0 +1,19 @@
+namespace PasidFramework.Cli;
+
+/// <summary>What the process tells its caller; scripts rely on the numbers.</summary>
+internal static class ExitCode
+{
+    public const int Ok = 0;
+
+    /// <summary>The command line, a trace, a scenario or the configuration is wrong; there is no result.</summary>
+    public const int Usage = 2;
+
+    /// <summary>A plug-in could not be loaded. There is a complete result, unless it is one that the scenario needs.</summary>
+    public const int Plugin = 3;
+
+    /// <summary>A defect of ours or of a driver; there is no result.</summary>
+    public const int Internal = 4;
+
+    /// <summary>Ended by Ctrl-C or by a request to end; there is no result.</summary>
+    public const int Interrupted = 130;
+}

@@ -1,0 +1,141 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
+using System.Reflection;
+using PasidFramework.Comparison.Reports;
+using PasidFramework.Drivers;
+
+namespace PasidFramework.Cli;
+
+/// <summary>The tool: parses the command line, runs a command, and turns whatever happens into an exit code.</summary>
+internal static class PasidCtl
+{
+    public static int Run(string[] args, Terminal terminal, CancellationToken cancellation)
+    {
+        try
+        {
+            return Invoke(args, terminal, cancellation);
+        }
+        catch (UsageException e)
+        {
+            terminal.Say(e.Message);
+            if (e.Hint is { } hint)
+            {
+                terminal.Say(hint);
+            }
+
+            return e.ExitCode;
+        }
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        {
+            terminal.Say("interrupted; there is no result");
+            return ExitCode.Interrupted;
+        }
+        catch (Exception e)
+        {
+            // Whatever comes here was not expected: a person has to see where it came from.
+            terminal.Say($"internal error: {e.GetType().Name}: {e.Message}; there is no result");
+            terminal.Error.WriteLine(e.StackTrace);
+            return ExitCode.Internal;
+        }
+    }
+
+    private static int Invoke(string[] args, Terminal terminal, CancellationToken cancellation)
+    {
+        RootCommand root = CreateRoot(terminal, cancellation);
+        ParseResult parsed = root.Parse(args);
+        if (parsed.Errors.Count > 0)
+        {
+            string command = parsed.CommandResult.Command is RootCommand
+                ? "pasidctl"
+                : $"pasidctl {parsed.CommandResult.Command.Name}";
+            throw new UsageException(Explain(parsed), hint: $"see '{command} --help'");
+        }
+
+        return parsed.Invoke(new InvocationConfiguration
+        {
+            EnableDefaultExceptionHandler = false,
+            Output = terminal.Out,
+            Error = terminal.Error,
+            ProcessTerminationTimeout = null,
+        });
+    }
+
+    // The parser reports a misspelt command as a missing one first.
+    private static string Explain(ParseResult parsed) =>
+        parsed.CommandResult.Command is RootCommand && parsed.UnmatchedTokens.Count > 0
+            ? $"'{parsed.UnmatchedTokens[0]}' is unknown; expected a command: "
+                + string.Join(", ", parsed.CommandResult.Command.Subcommands.Select(c => c.Name))
+            : parsed.Errors[0].Message;
+
+    private static RootCommand CreateRoot(Terminal terminal, CancellationToken cancellation)
+    {
+        var root = new RootCommand("Tries PASID allocation policies on real traces and real table formats.")
+        {
+            CompareCommand.Create(terminal, cancellation),
+            DriversCommand.Create(terminal),
+        };
+        foreach (Option option in root.Options)
+        {
+            switch (option)
+            {
+                case HelpOption help:
+                    help.Action = new ExampleFirst((HelpAction)help.Action!);
+                    break;
+                case VersionOption version:
+                    version.Action = new PrintVersion();
+                    break;
+                default:
+                    break;
+            }
+        }
+
+        return root;
+    }
+
+    /// <summary>Version with commit, contract and schema.</summary>
+    private static string Version()
+    {
+        string version = typeof(PasidCtl).Assembly
+            .GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
+        return FormattableString.Invariant(
+            $"pasidctl {version} (driver contract {DriverContract.Major}.{DriverContract.Minor}, JSON schema {JsonReport.SchemaVersion})");
+    }
+
+    private sealed class ExampleFirst(HelpAction inner) : SynchronousCommandLineAction
+    {
+        public override int Invoke(ParseResult parseResult)
+        {
+            TextWriter output = parseResult.InvocationConfiguration.Output;
+            output.WriteLine("Example:");
+            output.WriteLine(parseResult.CommandResult.Command.Name == "drivers"
+                ? "  pasidctl drivers --json -"
+                : "  pasidctl compare --policy core/lowest,core/quarantine,vendor --json -");
+            output.WriteLine();
+
+            // A fixed width, so that help reads the same in a pipe and on any terminal.
+            inner.MaxWidth = TextReport.Width;
+            int code = inner.Invoke(parseResult);
+            if (parseResult.CommandResult.Command is RootCommand)
+            {
+                output.WriteLine("Exit codes:");
+                output.WriteLine("  0    result");
+                output.WriteLine("  2    usage, trace, scenario or configuration; no result");
+                output.WriteLine("  3    a plug-in was refused; the result is complete unless it is needed");
+                output.WriteLine("  4    internal error; no result");
+                output.WriteLine("  130  interrupted; no result");
+            }
+
+            return code;
+        }
+    }
+
+    private sealed class PrintVersion : SynchronousCommandLineAction
+    {
+        public override int Invoke(ParseResult parseResult)
+        {
+            parseResult.InvocationConfiguration.Output.WriteLine(Version());
+            return ExitCode.Ok;
+        }
+    }
+}

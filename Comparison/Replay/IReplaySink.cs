@@ -1,0 +1,13 @@
+namespace PasidFramework.Comparison.Replay;
+
+/// <summary>Receives what happens in the replays, one run after the other.</summary>
+internal interface IReplaySink
+{
+    /// <summary>A run begins.</summary>
+    /// <param name="policy">The policy.</param>
+    /// <param name="drivers">Names of the drivers in the order of the numbers in the events.</param>
+    void Begin(Policy policy, IReadOnlyList<string> drivers);
+
+    /// <summary>Something happened.</summary>
+    void Add(ReplayEvent happened);
+}

@@ -1,0 +1,42 @@
+namespace PasidFramework.Comparison.Scenarios;
+
+/// <summary>What happens to bindings that a process still has when it exits.</summary>
+public enum ExitBehaviour
+{
+    /// <summary>The core tears them down: the process died while its devices were bound.</summary>
+    ProcessExit,
+
+    /// <summary>The devices' drivers unbind them first, in the order of binding, and the process ends after that.</summary>
+    UnbindFirst,
+}
+
+/// <summary>A system and what its processes do: IOMMU instances, devices, and rules for binding.</summary>
+public sealed record Scenario
+{
+    /// <summary>The version of the file format that this reads.</summary>
+    public const int SchemaVersion = 1;
+
+    /// <summary>The file's name without its folder.</summary>
+    public required string File { get; init; }
+
+    /// <summary>SHA-256 of the file in lower case hexadecimal.</summary>
+    public required string Sha256 { get; init; }
+
+    /// <summary>Name for people.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Number of tenants over which address spaces are spread by a hash of seed and number; 0 for none.</summary>
+    public int Tenants { get; init; }
+
+    /// <summary>What happens to bindings at exit.</summary>
+    public ExitBehaviour ExitBehaviour { get; init; }
+
+    /// <summary>The IOMMU instances.</summary>
+    public required IReadOnlyList<ScenarioInstance> Instances { get; init; }
+
+    /// <summary>The devices.</summary>
+    public required IReadOnlyList<ScenarioDevice> Devices { get; init; }
+
+    /// <summary>The rules; every one that matches applies.</summary>
+    public required IReadOnlyList<ScenarioRule> Rules { get; init; }
+}

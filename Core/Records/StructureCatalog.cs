@@ -1,0 +1,74 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace PasidFramework.Records;
+
+/// <summary>Structures by id, over all formats that are loaded.</summary>
+public sealed class StructureCatalog
+{
+    private readonly Dictionary<string, Layout> _byId = new(StringComparer.Ordinal);
+
+    /// <summary>Puts a catalogue together.</summary>
+    /// <param name="layouts">The structures.</param>
+    /// <exception cref="ArgumentException">Two have one id.</exception>
+    public StructureCatalog(IEnumerable<Layout> layouts)
+    {
+        ArgumentNullException.ThrowIfNull(layouts);
+        foreach (Layout layout in layouts)
+        {
+            if (!_byId.TryAdd(layout.Id, layout))
+            {
+                throw new ArgumentException($"Two structures have the id {layout.Id}.", nameof(layouts));
+            }
+        }
+
+        All = [.. _byId.Values.OrderBy(l => l.Id, StringComparer.Ordinal)];
+    }
+
+    /// <summary>All structures, by id.</summary>
+    public IReadOnlyList<Layout> All { get; }
+
+    /// <summary>Finds a structure.</summary>
+    public bool TryFind(ReadOnlySpan<char> id, [NotNullWhen(true)] out Layout? layout) =>
+        _byId.GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(id, out layout);
+
+    /// <summary>The refusal for an unknown id: it names what comes nearest.</summary>
+    public OpResult Unknown(string id)
+    {
+        ArgumentNullException.ThrowIfNull(id);
+        string[] near =
+        [
+            .. All.Select(l => l.Id)
+                .Where(known => known.Contains(id, StringComparison.OrdinalIgnoreCase)
+                    || id.EndsWith(known[(known.LastIndexOf('/') + 1)..], StringComparison.OrdinalIgnoreCase)
+                    || Distance(known, id) <= 3)
+                .OrderBy(known => Distance(known, id)).Take(3),
+        ];
+        return OpResult.Refuse(
+            Errno.EINVAL,
+            near.Length == 0 ? $"no structure '{id}'" : $"no structure '{id}'; did you mean {string.Join(", ", near)}?");
+    }
+
+    // Edit distance: ids are short and this runs once per mistake.
+    private static int Distance(string a, string b)
+    {
+        var row = new int[b.Length + 1];
+        for (int j = 0; j <= b.Length; j++)
+        {
+            row[j] = j;
+        }
+
+        for (int i = 1; i <= a.Length; i++)
+        {
+            int diagonal = row[0];
+            row[0] = i;
+            for (int j = 1; j <= b.Length; j++)
+            {
+                int above = row[j];
+                row[j] = Math.Min(Math.Min(above, row[j - 1]) + 1, diagonal + (a[i - 1] == b[j - 1] ? 0 : 1));
+                diagonal = above;
+            }
+        }
+
+        return row[b.Length];
+    }
+}

@@ -1,0 +1,87 @@
+using System.Globalization;
+using PasidFramework.Records;
+
+namespace PasidFramework.Drivers.IntelVtd.Formats;
+
+/// <summary>Scalable-mode context entry: one per device. Intel VT-d, D51397-018 (rev 5.10), section 9.4.</summary>
+internal static class ContextEntry
+{
+    public const int Words = 4;
+    public const int SizeBytes = 32;
+
+    /// <summary>A context table: 128 device-and-function numbers, half a bus.</summary>
+    public const int TableBytes = 128 * SizeBytes;
+
+    /// <summary>Bits of a PASID at PDTS = 0: 2^7 directory entries of 2^6 table entries.</summary>
+    public const int LeastPasidBits = 13;
+
+    public static readonly Layout Layout = new(
+        "intel-vtd/sm_context_entry",
+        256,
+        "Intel VT-d D51397-018 (rev 5.10), section 9.4",
+        [
+            LayoutField.Value(P, "present"),
+            LayoutField.Value(FPD, "fault processing disable; looked at also when P is 0"),
+            LayoutField.Value(DTE, "device-TLB (ATS) enable"),
+            LayoutField.Value(PASIDE, "requests with PASID allowed"),
+            LayoutField.Value(PRE, "page requests allowed"),
+            LayoutField.Value(HPTE, "hypervisor page table enable (rev 5.x, needs ECAP.HPTS)"),
+            LayoutField.Value(EPTR, "rev 5.x, needs ECAP.PTRS"),
+            LayoutField.Reserved(8, 7),
+            LayoutField.Value(PDTS, "the PASID directory has 2^(PDTS+7) entries, PASIDs have PDTS+13 bits"),
+            LayoutField.Address(PASIDDIRPTR, "PASID directory"),
+            LayoutField.Value(RID_PASID, "PASID of requests without one (ECAP.RPS; else 0 is used)"),
+            LayoutField.Value(RID_PRIV, "requests without PASID are privileged (ECAP.RPRIVS)"),
+            LayoutField.Reserved(255, 85),
+        ],
+        Check);
+
+    public static Field P => new(0, 0, "P");
+
+    public static Field FPD => new(1, 1, "FPD");
+
+    public static Field DTE => new(2, 2, "DTE");
+
+    public static Field PASIDE => new(3, 3, "PASIDE");
+
+    public static Field PRE => new(4, 4, "PRE");
+
+    public static Field HPTE => new(5, 5, "HPTE");
+
+    public static Field EPTR => new(6, 6, "EPTR");
+
+    public static Field PDTS => new(11, 9, "PDTS");
+
+    public static Field PASIDDIRPTR => new(63, 12, "PASIDDIRPTR");
+
+    public static Field RID_PASID => new(83, 64, "RID_PASID");
+
+    public static Field RID_PRIV => new(84, 84, "RID_PRIV");
+
+    /// <summary>Whether fields contradict each other; what hardware answers with fault 43h.</summary>
+    internal static void Check(ReadOnlySpan<ulong> words, ICollection<Violation> found)
+    {
+        if (words.Get(P) == 0)
+        {
+            return;
+        }
+
+        if (words.Get(PRE) == 1 && words.Get(DTE) == 0)
+        {
+            found.Add(new Violation(PRE.Mnemonic, "is 1 with DTE = 0: page requests need the device TLB enabled"));
+        }
+
+        if (words.Get(EPTR) == 1 && words.Get(PASIDE) == 0)
+        {
+            found.Add(new Violation(EPTR.Mnemonic, "is 1 with PASIDE = 0"));
+        }
+
+        int bits = (int)words.Get(PDTS) + LeastPasidBits;
+        if (words.Get(RID_PASID) >> bits != 0)
+        {
+            found.Add(new Violation(RID_PASID.Mnemonic, string.Create(
+                CultureInfo.InvariantCulture,
+                $"is 0x{words.Get(RID_PASID):x}, PDTS = {words.Get(PDTS)} allows less than 0x{1UL << bits:x}")));
+        }
+    }
+}

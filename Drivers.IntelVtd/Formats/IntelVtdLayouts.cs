@@ -1,0 +1,27 @@
+using PasidFramework.Records;
+
+namespace PasidFramework.Drivers.IntelVtd.Formats;
+
+/// <summary>Every structure of the format, for encoders, decoders and explanations.</summary>
+public static class IntelVtdLayouts
+{
+    /// <summary>The structures, by ascending id. Source of all: Intel VT-d, D51397-018 (rev 5.10).</summary>
+    public static IReadOnlyList<Layout> All { get; } =
+    [
+        FaultRecord.Layout,
+        InvContextCache.Layout,
+        InvDeviceTlb.Layout,
+        InvInterruptEntryCache.Layout,
+        InvIotlb.Layout,
+        InvPasidDeviceTlb.Layout,
+        InvPasidIotlb.Layout,
+        InvPasidCache.Layout,
+        InvWait.Layout,
+        PageGroupResponse.Layout,
+        PasidDirectoryEntry.Layout,
+        PasidEntry.Layout,
+        RootTableAddress.Layout,
+        ContextEntry.Layout,
+        RootEntry.Layout,
+    ];
+}

@@ -1,0 +1,28 @@
+using PasidFramework.Records;
+
+namespace PasidFramework.Drivers.IntelVtd.Formats;
+
+/// <summary>
+/// Scalable-mode PASID directory entry, index PASID[19:6]. Intel VT-d, D51397-018 (rev 5.10), section 9.5.
+/// </summary>
+internal static class PasidDirectoryEntry
+{
+    public const int SizeBytes = 8;
+
+    public static readonly Layout Layout = new(
+        "intel-vtd/pasid_dir_entry",
+        64,
+        "Intel VT-d D51397-018 (rev 5.10), section 9.5",
+        [
+            LayoutField.Value(P, "present"),
+            LayoutField.Value(FPD, "fault processing disable"),
+            LayoutField.Reserved(11, 2),
+            LayoutField.Address(SMPTBLPTR, "PASID table of 64 entries, 4 KiB"),
+        ]);
+
+    public static Field P => new(0, 0, "P");
+
+    public static Field FPD => new(1, 1, "FPD");
+
+    public static Field SMPTBLPTR => new(63, 12, "SMPTBLPTR");
+}

@@ -1,0 +1,166 @@
+using System.Globalization;
+using PasidFramework.Records;
+
+namespace PasidFramework.Drivers.IntelVtd.Formats;
+
+/// <summary>
+/// Scalable-mode PASID table entry, index PASID[5:0]. Intel VT-d, D51397-018 (rev 5.10), section 9.6.
+/// </summary>
+/// <remarks>
+/// Bits 5, 129, 133 and 134 had a meaning in revisions 3.x (SLEE, ERE, NXE, SMEP); they are written as 0. A field whose
+/// capability bit is 0 is reserved too; that depends on the hardware and is checked where its capabilities are known.
+/// </remarks>
+internal static class PasidEntry
+{
+    public const int Words = 8;
+    public const int SizeBytes = 64;
+
+    /// <summary>A PASID table: 64 entries.</summary>
+    public const int TableBytes = 64 * SizeBytes;
+
+    public const ulong FirstStage = 1;
+    public const ulong SecondStage = 2;
+    public const ulong Nested = 3;
+    public const ulong PassThrough = 4;
+
+    public static readonly Layout Layout = new(
+        "intel-vtd/pasid_entry",
+        512,
+        "Intel VT-d D51397-018 (rev 5.10), section 9.6",
+        [
+            LayoutField.Value(P, "present"),
+            LayoutField.Value(FPD, "fault processing disable; looked at also when P is 0"),
+            LayoutField.Value(
+                AW,
+                "second-stage address width",
+                (1, "39-bit, 3-level"),
+                (2, "48-bit, 4-level"),
+                (3, "57-bit, 5-level")),
+            LayoutField.Reserved(5, 5),
+            LayoutField.Value(
+                PGTT,
+                "translation type",
+                (1, "first-stage only"),
+                (2, "second-stage only"),
+                (3, "nested"),
+                (4, "pass-through")),
+            LayoutField.Value(SSADE, "second-stage accessed/dirty enable (ECAP.SSADS)"),
+            LayoutField.Reserved(11, 10),
+            LayoutField.Address(SSPTPTR, "second-stage page table"),
+            LayoutField.Value(DID, "domain id; bits beyond CAP.ND are reserved"),
+            LayoutField.Reserved(86, 80),
+            LayoutField.Value(PWSNP, "page walks snoop (ECAP.SMPWCS)"),
+            LayoutField.Value(PGSNP, "accesses snoop (ECAP.SC)"),
+            LayoutField.Value(CD, "cache disable (ECAP.MTS)"),
+            LayoutField.Value(EMTE, "extended memory type enable (ECAP.MTS)"),
+            LayoutField.Reserved(95, 91),
+            LayoutField.Value(PAT, "page attribute table: 8 types of 4 bits, PA0 lowest"),
+            LayoutField.Value(SRE, "supervisor requests allowed (ECAP.SRS)"),
+            LayoutField.Reserved(129, 129),
+            LayoutField.Value(FSPM, "first-stage paging mode", (0, "4-level"), (1, "5-level")),
+            LayoutField.Value(WPE, "write protect for supervisor requests"),
+            LayoutField.Ignored(134, 133, "ignored (NXE, SMEP in revisions 3.x)"),
+            LayoutField.Value(EAFE, "extended accessed flag enable (ECAP.EAFS)"),
+            LayoutField.Reserved(139, 136),
+            LayoutField.Address(FSPTPTR, "first-stage page table; a guest address when PGTT = 3"),
+            LayoutField.Reserved(255, 192),
+            LayoutField.Value(HPTSZ, "hypervisor page table size (rev 5.x, ECAP.HPTS)"),
+            LayoutField.Value(HPTPFD, "hypervisor page table fault disable (rev 5.x, ECAP.HPTS)"),
+            LayoutField.Reserved(267, 259),
+            LayoutField.Address(HPTPTR, "hypervisor page table (rev 5.x, ECAP.HPTS)"),
+            LayoutField.Value(HPTDID, "hypervisor page table's domain id (rev 5.x, ECAP.HPTS)"),
+            LayoutField.Reserved(511, 336),
+        ],
+        CheckTypes,
+        CheckMemoryTypes);
+
+    public static Field P => new(0, 0, "P");
+
+    public static Field FPD => new(1, 1, "FPD");
+
+    public static Field AW => new(4, 2, "AW");
+
+    public static Field PGTT => new(8, 6, "PGTT");
+
+    public static Field SSADE => new(9, 9, "SSADE");
+
+    public static Field SSPTPTR => new(63, 12, "SSPTPTR");
+
+    public static Field DID => new(79, 64, "DID");
+
+    public static Field PWSNP => new(87, 87, "PWSNP");
+
+    public static Field PGSNP => new(88, 88, "PGSNP");
+
+    public static Field CD => new(89, 89, "CD");
+
+    public static Field EMTE => new(90, 90, "EMTE");
+
+    public static Field PAT => new(127, 96, "PAT");
+
+    public static Field SRE => new(128, 128, "SRE");
+
+    public static Field FSPM => new(131, 130, "FSPM");
+
+    public static Field WPE => new(132, 132, "WPE");
+
+    public static Field EAFE => new(135, 135, "EAFE");
+
+    public static Field FSPTPTR => new(191, 140, "FSPTPTR");
+
+    public static Field HPTSZ => new(257, 256, "HPTSZ");
+
+    public static Field HPTPFD => new(258, 258, "HPTPFD");
+
+    public static Field HPTPTR => new(319, 268, "HPTPTR");
+
+    public static Field HPTDID => new(335, 320, "HPTDID");
+
+    /// <summary>Whether type, width and mode are ones that exist; what hardware answers with fault 5Bh.</summary>
+    internal static void CheckTypes(ReadOnlySpan<ulong> words, ICollection<Violation> found)
+    {
+        if (words.Get(P) == 0)
+        {
+            return;
+        }
+
+        ulong type = words.Get(PGTT);
+        if (type is < FirstStage or > PassThrough)
+        {
+            found.Add(new Violation(PGTT.Mnemonic, string.Create(
+                CultureInfo.InvariantCulture,
+                $"is {type}, reserved (1 first-stage, 2 second-stage, 3 nested, 4 pass-through)")));
+        }
+
+        if (type is SecondStage or Nested && words.Get(AW) is < 1 or > 3)
+        {
+            found.Add(new Violation(AW.Mnemonic, string.Create(
+                CultureInfo.InvariantCulture, $"is {words.Get(AW)} with PGTT = {type}, reserved (1 to 3)")));
+        }
+
+        if (type is FirstStage or Nested && words.Get(FSPM) > 1)
+        {
+            found.Add(new Violation(FSPM.Mnemonic, string.Create(
+                CultureInfo.InvariantCulture, $"is {words.Get(FSPM)}, reserved (0 4-level, 1 5-level)")));
+        }
+    }
+
+    private static void CheckMemoryTypes(ReadOnlySpan<ulong> words, ICollection<Violation> found)
+    {
+        if (words.Get(P) == 0 || words.Get(PGTT) is not (FirstStage or Nested))
+        {
+            return;
+        }
+
+        for (int i = 0; i < 8; i++)
+        {
+            ulong memoryType = (words.Get(PAT) >> (4 * i)) & 0xF;
+            if (memoryType is 2 or 3 or > 7)
+            {
+                found.Add(new Violation(PAT.Mnemonic, string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"PA{i} is {memoryType}, reserved (0 UC, 1 WC, 4 WT, 5 WP, 6 WB, 7 UC-)")));
+            }
+        }
+    }
+}

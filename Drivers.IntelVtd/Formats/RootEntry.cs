@@ -1,0 +1,34 @@
+using PasidFramework.Records;
+
+namespace PasidFramework.Drivers.IntelVtd.Formats;
+
+/// <summary>Scalable-mode root entry: one per bus. Intel VT-d, D51397-018 (rev 5.10), section 9.2.</summary>
+internal static class RootEntry
+{
+    public const int Words = 2;
+    public const int SizeBytes = 16;
+
+    /// <summary>The whole table: 256 buses.</summary>
+    public const int TableBytes = 256 * SizeBytes;
+
+    public static readonly Layout Layout = new(
+        "intel-vtd/sm_root_entry",
+        128,
+        "Intel VT-d D51397-018 (rev 5.10), section 9.2",
+        [
+            LayoutField.Value(LP, "lower half (devfn 0x00 to 0x7F) present"),
+            LayoutField.Reserved(11, 1),
+            LayoutField.Address(LCTP, "lower context table"),
+            LayoutField.Value(UP, "upper half (devfn 0x80 to 0xFF) present"),
+            LayoutField.Reserved(75, 65),
+            LayoutField.Address(UCTP, "upper context table"),
+        ]);
+
+    public static Field LP => new(0, 0, "LP");
+
+    public static Field LCTP => new(63, 12, "LCTP");
+
+    public static Field UP => new(64, 64, "UP");
+
+    public static Field UCTP => new(127, 76, "UCTP");
+}

@@ -1,0 +1,278 @@
+using PasidFramework.Drivers.IntelVtd.Formats;
+
+namespace PasidFramework.Drivers.IntelVtd;
+
+/// <summary>
+/// One domain on the unit: its PASID table and the order of stores and invalidations when links come and go. Intel
+/// VT-d, D51397-018 (rev 5.10), section 6.5.3.3 with table 28.
+/// </summary>
+/// <remarks>Not safe for concurrent use: the core serialises per domain. Different domains may run at once.</remarks>
+internal sealed class VtdDomain(
+    PasidTableWriter table,
+    InvalidationQueue queue,
+    GlobalCommand command,
+    VtdCapabilities capabilities,
+    Pasid ridPasid) : IDisposable
+{
+    private VtdLink? _free;
+
+    /// <summary>Its PASID table.</summary>
+    public PasidTableWriter Table => table;
+
+    /// <summary>Lets a device use an address space; the first device of a link installs the entry.</summary>
+    /// <param name="pasid">The number.</param>
+    /// <param name="pageTableRoot">Byte address of the process's top page table.</param>
+    /// <param name="device">The device.</param>
+    /// <param name="first">Whether the link is new.</param>
+    /// <param name="link">The link's record; set when <paramref name="first"/> succeeds.</param>
+    /// <returns>Success; EINVAL; EEXIST; ENOMEM; ETIMEDOUT, EIO where the hardware does not answer.</returns>
+    public OpResult Attach(Pasid pasid, ulong pageTableRoot, VtdDevice device, bool first, ref VtdLink? link)
+    {
+        if (!first)
+        {
+            if (link is null)
+            {
+                return OpResult.Refuse(Errno.ESRCH, $"PASID {pasid} has no link to join");
+            }
+
+            // Nothing to invalidate: this device's TLB holds nothing of the number since its own last detach, and a
+            // device does not keep what was not present.
+            link.Add(device);
+            return OpResult.Ok;
+        }
+
+        if (pasid == ridPasid)
+        {
+            return OpResult.Refuse(
+                Errno.EINVAL, $"PASID {pasid} is RID_PASID: requests that carry it are faulted (48h)");
+        }
+
+        OpResult result = table.Set(pasid, pageTableRoot);
+        if (!result.IsOk)
+        {
+            return result;
+        }
+
+        result = MadePresent(pasid);
+        if (!result.IsOk)
+        {
+            table.Clear(pasid);
+            table.Erase(pasid);
+            return result;
+        }
+
+        link = TakeLink();
+        link.Add(device);
+        return OpResult.Ok;
+    }
+
+    /// <summary>Takes an address space from a device; the last device of a link removes the entry.</summary>
+    /// <returns>Success; ESRCH where the device has no part in the link; ETIMEDOUT, EIO: the entry is gone all the
+    /// same.</returns>
+    public OpResult Detach(Pasid pasid, VtdDevice device, bool last, ref VtdLink? link)
+    {
+        if (link is null || !link.Remove(device))
+        {
+            return OpResult.Refuse(
+                Errno.ESRCH, $"requester 0x{device.Requester:x4} has no part in the link of PASID {pasid}");
+        }
+
+        if (!last)
+        {
+            var batch = new DescriptorBatch(queue, stackalloc ulong[DescriptorBatch.BufferWords]);
+            InvalidateDevice(ref batch, pasid, device);
+            OpResult left = batch.Submit();
+            return left.IsOk ? Drain(pasid, device) : left;
+        }
+
+        OpResult result = Remove(pasid, device, link);
+        PutLink(link);
+        link = null;
+        return result;
+    }
+
+    /// <summary>The process died: its entry translates nothing any more, and says nothing about it (D12).</summary>
+    /// <returns>Success; ESRCH; ETIMEDOUT, EIO.</returns>
+    public OpResult Exit(Pasid pasid, VtdLink? link)
+    {
+        if (link is null || !table.Quiet(pasid))
+        {
+            return OpResult.Refuse(Errno.ESRCH, $"PASID {pasid} has no entry");
+        }
+
+        var batch = new DescriptorBatch(queue, stackalloc ulong[DescriptorBatch.BufferWords]);
+        InvalidateEntry(ref batch, pasid);
+        InvalidateDevices(ref batch, pasid, link.Devices);
+        OpResult result = batch.Submit();
+        foreach (VtdDevice device in link.Devices)
+        {
+            result = result.IsOk ? Drain(pasid, device) : result;
+        }
+
+        // Where a cache did not answer, the detach asks it again.
+        link.IsQuiet = result.IsOk;
+        return result;
+    }
+
+    /// <summary>Mappings of [start, end) changed (D6).</summary>
+    /// <returns>Success; ESRCH; ETIMEDOUT, EIO.</returns>
+    public OpResult Invalidate(Pasid pasid, VtdLink? link, ulong start, ulong end)
+    {
+        if (link is null)
+        {
+            return OpResult.Refuse(Errno.ESRCH, $"PASID {pasid} has no link");
+        }
+
+        InvalidationRange range = InvalidationRange.Cover(start, end, capabilities.MaxAddressMask);
+        if (range.Blocks == 0)
+        {
+            return OpResult.Ok;
+        }
+
+        var batch = new DescriptorBatch(queue, stackalloc ulong[DescriptorBatch.BufferWords]);
+        if (range.IsAll)
+        {
+            batch.PasidIotlb(PasidTableWriter.DomainId, pasid);
+            InvalidateDevices(ref batch, pasid, link.Devices);
+            return batch.Submit();
+        }
+
+        for (int i = 0; i < range.Blocks; i++)
+        {
+            batch.PasidIotlb(
+                PasidTableWriter.DomainId, pasid, range.First + ((ulong)i * range.BlockBytes), range.AddressMask);
+        }
+
+        bool fenced = false;
+        foreach (VtdDevice device in link.Devices)
+        {
+            if (device.HasDeviceTlb)
+            {
+                FenceOnce(ref batch, ref fenced);
+                for (int i = 0; i < range.Blocks; i++)
+                {
+                    batch.PasidDeviceTlb(
+                        device.Requester, pasid, range.First + ((ulong)i * range.BlockBytes), range.AddressMask);
+                }
+            }
+        }
+
+        return batch.Submit();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => table.Dispose();
+
+    private static void FenceOnce(ref DescriptorBatch batch, ref bool fenced)
+    {
+        if (!fenced)
+        {
+            batch.Fence();
+            fenced = true;
+        }
+    }
+
+    // An entry that was not present needs an invalidation only where such entries are cached (CM); a new directory
+    // entry is covered by it, since the PASIDs beside this one are not present still and get their own.
+    private OpResult MadePresent(Pasid pasid)
+    {
+        if (!capabilities.CachingMode)
+        {
+            return capabilities.WriteBuffer ? command.FlushWriteBuffer() : OpResult.Ok;
+        }
+
+        var batch = new DescriptorBatch(queue, stackalloc ulong[DescriptorBatch.BufferWords]);
+        InvalidateEntry(ref batch, pasid);
+        return batch.Submit();
+    }
+
+    private OpResult Remove(Pasid pasid, VtdDevice device, VtdLink link)
+    {
+        bool known = table.Clear(pasid);
+        var batch = new DescriptorBatch(queue, stackalloc ulong[DescriptorBatch.BufferWords]);
+
+        // After a completed exit no cache holds the entry; with CM the quiet entry itself may be cached.
+        if (!link.IsQuiet || capabilities.CachingMode)
+        {
+            InvalidateEntry(ref batch, pasid);
+            if (device.HasDeviceTlb)
+            {
+                batch.Fence();
+            }
+        }
+
+        InvalidateDevice(ref batch, pasid, device);
+        OpResult result = batch.Submit();
+        table.Erase(pasid);
+        if (result.IsOk && !link.IsQuiet)
+        {
+            result = Drain(pasid, device);
+        }
+
+        return known || !result.IsOk ? result : OpResult.Refuse(Errno.ESRCH, $"PASID {pasid} has no entry");
+    }
+
+    // Stages of table 28: entries, then translations that were made from them.
+    private static void InvalidateEntry(ref DescriptorBatch batch, Pasid pasid)
+    {
+        batch.PasidCache(InvPasidCache.PasidInDomain, PasidTableWriter.DomainId, pasid);
+        batch.Fence();
+        batch.PasidIotlb(PasidTableWriter.DomainId, pasid);
+    }
+
+    private static void InvalidateDevice(ref DescriptorBatch batch, Pasid pasid, VtdDevice device)
+    {
+        if (device.HasDeviceTlb)
+        {
+            batch.PasidDeviceTlb(device.Requester, pasid);
+        }
+    }
+
+    private static void InvalidateDevices(ref DescriptorBatch batch, Pasid pasid, ReadOnlySpan<VtdDevice> devices)
+    {
+        bool fenced = false;
+        foreach (VtdDevice device in devices)
+        {
+            if (device.HasDeviceTlb)
+            {
+                FenceOnce(ref batch, ref fenced);
+                InvalidateDevice(ref batch, pasid, device);
+            }
+        }
+    }
+
+    // Draining page requests: everything ahead completes, translations go once more, and the last wait
+    // answers when no page request is in flight.
+    private OpResult Drain(Pasid pasid, VtdDevice device)
+    {
+        if (!device.RequestsPages || !capabilities.PageRequestDrain)
+        {
+            return OpResult.Ok;
+        }
+
+        var batch = new DescriptorBatch(queue, stackalloc ulong[DescriptorBatch.BufferWords]);
+        batch.Fence();
+        batch.PasidIotlb(PasidTableWriter.DomainId, pasid);
+        batch.PasidDeviceTlb(device.Requester, pasid);
+        return batch.Submit(drain: true);
+    }
+
+    private VtdLink TakeLink()
+    {
+        if (_free is not { } link)
+        {
+            return new VtdLink();
+        }
+
+        _free = link.Next;
+        link.Next = null;
+        return link;
+    }
+
+    private void PutLink(VtdLink link)
+    {
+        link.Reset();
+        link.Next = _free;
+        _free = link;
+    }
+}

@@ -1,0 +1,26 @@
+using PasidFramework.Drivers.IntelVtd.Hardware;
+using PasidFramework.Hardware;
+
+namespace PasidFramework.Drivers.IntelVtd;
+
+/// <summary>
+/// Driver of Intel VT-d in scalable mode: PASID directory and 64-byte PASID entries, first-stage translation. Source:
+/// Intel VT-d architecture specification D51397-018 (rev 5.10).
+/// </summary>
+[PasidDriver("intel-vtd", "intel-vtd", Pasid.MaxBits, Vendor = "Intel")]
+public sealed class VtdDriver : IPasidDriver
+{
+    /// <inheritdoc/>
+    /// <exception cref="ArgumentException">An option is unknown or out of its range.</exception>
+    public IIommuHardware CreateHardware(IPhysicalMemory memory, HardwareSetup setup) => new VtdHardware(memory, setup);
+
+    /// <inheritdoc/>
+    public OpResult<IIommuUnit> CreateUnit(UnitSetup setup)
+    {
+        ArgumentNullException.ThrowIfNull(setup);
+        OpResult<RemappingUnit> unit = RemappingUnit.Start(setup);
+        return unit.IsOk
+            ? OpResult<IIommuUnit>.Ok(new VtdUnit(unit.Value, setup.Logger))
+            : OpResult<IIommuUnit>.Refuse(unit.Outcome);
+    }
+}

@@ -1,0 +1,73 @@
+using PasidFramework.Records;
+
+namespace PasidFramework.Drivers.VirtioIommu.Formats;
+
+// OASIS virtio 1.2 to 1.4, IOMMU device, "Fault reporting". Proposal B puts a PASID into the bytes at 12, which are
+// reserved in the standard; nothing says whether it is valid.
+
+/// <summary>One record of the event queue.</summary>
+internal static class FaultEvent
+{
+    public const int Bytes = 24;
+
+    public const uint FlagRead = 1;
+
+    public const uint FlagWrite = 2;
+
+    public const uint FlagAddress = 0x100;
+
+    public static Field Reason => new(7, 0, "reason");
+
+    public static Field Flags => new(63, 32, "flags");
+
+    public static Field Endpoint => new(95, 64, "endpoint");
+
+    public static Field Pasid => new(127, 96, "pasid");
+
+    public static Field Address => new(191, 128, "address");
+
+    public static readonly Layout Layout = new(
+        "virtio-iommu/fault",
+        192,
+        RequestHead.Standard + ", fault reporting",
+        [.. Common(), LayoutField.Reserved(127, 96)],
+        RequestHead.OnlyFlags(Flags, FlagRead | FlagWrite | FlagAddress));
+
+    public static readonly Layout ProposalBLayout = new(
+        "virtio-iommu/proposalB/fault",
+        192,
+        RequestHead.ProposalB + ", fault with PASID",
+        [.. Common(), LayoutField.Value(Pasid, "PASID of the access")],
+        RequestHead.OnlyFlags(Flags, FlagRead | FlagWrite | FlagAddress));
+
+    private static LayoutField[] Common() =>
+    [
+        LayoutField.Value(
+            Reason,
+            "what went wrong",
+            ((ulong)FaultReason.Unknown, "UNKNOWN"),
+            ((ulong)FaultReason.Domain, "DOMAIN"),
+            ((ulong)FaultReason.Mapping, "MAPPING")),
+        LayoutField.Reserved(31, 8),
+        LayoutField.Value(
+            Flags,
+            "READ 1, WRITE 2, ADDRESS 0x100 (address is valid)",
+            (0x101, "READ|ADDRESS"),
+            (0x102, "WRITE|ADDRESS")),
+        LayoutField.Value(Endpoint, "endpoint id"),
+        LayoutField.Value(Address, "untranslated address"),
+    ];
+}
+
+/// <summary>Why an access failed.</summary>
+internal enum FaultReason : byte
+{
+    /// <summary>Not known.</summary>
+    Unknown = 0,
+
+    /// <summary>The endpoint is in no domain, or the domain's configuration forbids the access.</summary>
+    Domain = 1,
+
+    /// <summary>Nothing is mapped there, or not for this kind of access.</summary>
+    Mapping = 2,
+}

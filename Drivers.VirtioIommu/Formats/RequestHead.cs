@@ -1,0 +1,82 @@
+using System.Globalization;
+using PasidFramework.Records;
+
+namespace PasidFramework.Drivers.VirtioIommu.Formats;
+
+// OASIS virtio 1.2 to 1.4, IOMMU device, "Device operations" (device-types/iommu/description.tex, commit 15f488c).
+// Every request starts with {type u8, reserved[3]}, written by the driver, and ends with a tail written by the device.
+
+/// <summary>The head that all requests share.</summary>
+internal static class RequestHead
+{
+    /// <summary>The standard, as <see cref="Layout.Source"/> names it.</summary>
+    public const string Standard = "OASIS virtio 1.2 to 1.4, IOMMU device";
+
+    /// <summary>Proposal B's source.</summary>
+    public const string ProposalB = "PROPOSAL B, not standard: J.-P. Brucker, v0.9-devel header of the Linux branch";
+
+    /// <summary>Proposal E's source.</summary>
+    public const string ProposalE = "PROPOSAL E, not standard: later draft, Qualcomm tree header and vSMMU driver";
+
+    public static Field Type => new(7, 0, "type");
+
+    /// <summary>The type field; the type is a field of virtio structures, so a wrong one can be written and is found.</summary>
+    public static LayoutField TypeField(RequestType type, string name) =>
+        LayoutField.Value(Type, "request type", ((ulong)type, name));
+
+    /// <summary>The head's reserved bytes: a device ignores them.</summary>
+    public static LayoutField Reserved() => LayoutField.Ignored(31, 8, "head.reserved, ignored by the device");
+
+    /// <summary>The last four bytes of a request, which the device writes.</summary>
+    public static LayoutField Tail(int lsb) =>
+        LayoutField.Ignored(lsb + 31, lsb, "tail, written by the device (virtio-iommu/tail)");
+
+    /// <summary>The rule that a structure has the type that its id says.</summary>
+    public static LayoutRule HasType(RequestType type) => (words, found) =>
+    {
+        ulong value = words.Get(Type);
+        if (value != (ulong)type)
+        {
+            found.Add(new Violation("type", string.Create(
+                CultureInfo.InvariantCulture, $"is {value}, this request has {(int)type}")));
+        }
+    };
+
+    /// <summary>The rule that a flags field has no bits beyond the known ones.</summary>
+    public static LayoutRule OnlyFlags(Field field, ulong known) => (words, found) =>
+    {
+        ulong unknown = words.Get(field) & ~known;
+        if (unknown != 0)
+        {
+            found.Add(new Violation(field.Mnemonic, string.Create(
+                CultureInfo.InvariantCulture, $"has unknown bits 0x{unknown:x}, known are 0x{known:x}")));
+        }
+    };
+}
+
+/// <summary>
+/// Request types. 6 and 7 are proposals; other dialects give the same numbers to other requests.
+/// </summary>
+internal enum RequestType : byte
+{
+    /// <summary>Puts an endpoint into a domain.</summary>
+    Attach = 1,
+
+    /// <summary>Takes an endpoint out of its domain.</summary>
+    Detach = 2,
+
+    /// <summary>Adds a mapping to a domain.</summary>
+    Map = 3,
+
+    /// <summary>Removes mappings of a domain.</summary>
+    Unmap = 4,
+
+    /// <summary>Asks for an endpoint's properties.</summary>
+    Probe = 5,
+
+    /// <summary>Proposals A, B, E: puts an endpoint into a domain with tables in memory.</summary>
+    AttachTable = 6,
+
+    /// <summary>Proposals A, B, C, E: invalidates what the device caches of such tables.</summary>
+    Invalidate = 7,
+}

@@ -1,0 +1,61 @@
+using System.Globalization;
+using PasidFramework.Drivers.VirtioIommu.Requests;
+
+namespace PasidFramework.Drivers.VirtioIommu.Hardware;
+
+/// <summary>The settings of the stand-in device (<see cref="HardwareSetup.Options"/>).</summary>
+/// <param name="Dialect">The proposal that it implements; null for a standard-only device.</param>
+/// <param name="Bypass">Whether endpoints without a domain pass.</param>
+/// <param name="Endpoints">The endpoints that exist; null for all.</param>
+internal sealed record HardwareOptions(TableDialect? Dialect, bool Bypass, HashSet<uint>? Endpoints)
+{
+    private const string Allowed = "dialect (none, B, E), bypass (on, off) and endpoints (a comma-separated list)";
+
+    /// <summary>Reads the settings.</summary>
+    /// <exception cref="ArgumentException">A name or value is not known; the message names what is allowed.</exception>
+    public static HardwareOptions Parse(IReadOnlyDictionary<string, string> options)
+    {
+        TableDialect? dialect = ProposalBDialect.Instance;
+        bool bypass = false;
+        HashSet<uint>? endpoints = null;
+        foreach ((string name, string value) in options)
+        {
+            switch (name)
+            {
+                case "dialect" when TableDialect.TryParse(value, out dialect):
+                    break;
+                case "bypass" when value is "on" or "off":
+                    bypass = value == "on";
+                    break;
+                case "endpoints":
+                    endpoints = ParseEndpoints(value);
+                    break;
+                default:
+                    throw new ArgumentException(
+                        $"virtio-iommu hardware has no option {name} = '{value}'; allowed are {Allowed}.", nameof(options));
+            }
+        }
+
+        return new HardwareOptions(dialect, bypass, endpoints);
+    }
+
+    private static HashSet<uint> ParseEndpoints(string list)
+    {
+        var endpoints = new HashSet<uint>();
+        foreach (string item in list.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
+        {
+            if (!RequesterId.TryParse(item, out RequesterId requester))
+            {
+                throw new ArgumentException(
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"virtio-iommu hardware option endpoints: '{item}' is neither bb:dd.f nor a 32-bit number."),
+                    nameof(list));
+            }
+
+            endpoints.Add(requester.Value);
+        }
+
+        return endpoints;
+    }
+}

@@ -1,0 +1,101 @@
+using PasidFramework.Drivers.VirtioIommu.Formats;
+using PasidFramework.Hardware;
+using PasidFramework.Records;
+using PasidFramework.Threading;
+
+namespace PasidFramework.Drivers.VirtioIommu.Transport;
+
+/// <summary>One fault that the device reported.</summary>
+/// <param name="Reason">Why.</param>
+/// <param name="Flags">Kind of access, and whether the address is valid.</param>
+/// <param name="Endpoint">Who.</param>
+/// <param name="Pasid">With which PASID: proposal B only, else 0.</param>
+/// <param name="Address">Where.</param>
+internal readonly record struct FaultRecord(byte Reason, uint Flags, uint Endpoint, uint Pasid, ulong Address);
+
+/// <summary>
+/// Queue 1: buffers that the device fills with fault records. Safe for concurrent use; reading allocates nothing.
+/// </summary>
+internal sealed class EventQueue
+{
+    /// <summary>Bytes from one buffer to the next.</summary>
+    public const int BufferBytes = 32;
+
+    private readonly IPhysicalMemory _memory;
+    private readonly Virtqueue _queue;
+    private readonly Action _notify;
+    private readonly ulong _buffers;
+    private SpinGate _gate;
+    private bool _broken;
+
+    /// <summary>Makes the queue in zeroed memory of <see cref="MemoryBytes"/>.</summary>
+    public EventQueue(IPhysicalMemory memory, ulong address, int size, bool flush, Action notify)
+    {
+        _memory = memory;
+        _queue = new Virtqueue(memory, address, size, flush);
+        _notify = notify;
+        _buffers = address + (ulong)BufferOffset(size);
+    }
+
+    /// <summary>The ring.</summary>
+    public Virtqueue Ring => _queue;
+
+    /// <summary>Bytes of memory that a queue of a size needs.</summary>
+    public static int MemoryBytes(int size) => BufferOffset(size) + (size * BufferBytes);
+
+    /// <summary>Gives every buffer to the device; once, after DRIVER_OK.</summary>
+    public void Fill()
+    {
+        for (int i = 0; i < _queue.Size; i++)
+        {
+            _queue.SetDescriptor(i, Buffer(i), FaultEvent.Bytes, VirtqueueLayout.FlagWrite, 0);
+            _queue.Publish(i);
+        }
+
+        _notify();
+    }
+
+    /// <summary>Takes the next fault and gives its buffer back to the device.</summary>
+    /// <returns>Whether there was one.</returns>
+    public bool TryRead(out FaultRecord fault)
+    {
+        fault = default;
+        Span<ulong> words = stackalloc ulong[3];
+        while (true)
+        {
+            _gate.Enter();
+            UsedState state = _queue.TryPop(out int head, out uint length);
+            if (state != UsedState.Popped || _broken)
+            {
+                _broken |= state == UsedState.Broken;
+                _gate.Exit();
+                return false;
+            }
+
+            for (int i = 0; i < words.Length; i++)
+            {
+                words[i] = _memory.ReadQword(Buffer(head) + (ulong)(i * 8));
+            }
+
+            _queue.Publish(head);
+            _gate.Exit();
+            _notify();
+
+            // A shorter record is not a fault of this format; its buffer goes back all the same.
+            if (length >= FaultEvent.Bytes)
+            {
+                fault = new FaultRecord(
+                    (byte)words.Get(FaultEvent.Reason),
+                    (uint)words.Get(FaultEvent.Flags),
+                    (uint)words.Get(FaultEvent.Endpoint),
+                    (uint)words.Get(FaultEvent.Pasid),
+                    words.Get(FaultEvent.Address));
+                return true;
+            }
+        }
+    }
+
+    private static int BufferOffset(int size) => (VirtqueueLayout.Bytes(size) + BufferBytes - 1) & ~(BufferBytes - 1);
+
+    private ulong Buffer(int index) => _buffers + (ulong)(index * BufferBytes);
+}

@@ -1,0 +1,158 @@
+using System.Buffers.Binary;
+using System.Diagnostics;
+using PasidFramework.Hardware;
+
+namespace PasidFramework.Drivers.VirtioIommu.Transport;
+
+// OASIS virtio 1.2 section 2.7, Split Virtqueues: descriptor table 2.7.5, available ring 2.7.6, used ring 2.7.8.
+
+/// <summary>Where the three parts of a split virtqueue lie, relative to its first byte.</summary>
+internal static class VirtqueueLayout
+{
+    /// <summary>Largest queue, in descriptors (section 2.7).</summary>
+    public const int MaxSize = 32768;
+
+    public const int DescriptorBytes = 16;
+
+    public const ushort FlagNext = 1;
+
+    public const ushort FlagWrite = 2;
+
+    public const ushort FlagIndirect = 4;
+
+    /// <summary>Available ring flag: the device need not raise an interrupt; this driver polls.</summary>
+    public const ushort AvailNoInterrupt = 1;
+
+    /// <summary>Offset of the available ring: flags u16, idx u16, ring u16[size], used_event u16.</summary>
+    public static int Available(int size) => DescriptorBytes * size;
+
+    /// <summary>Offset of the used ring, 8-byte aligned: flags u16, idx u16, {id u32, len u32}[size], avail_event u16.</summary>
+    public static int Used(int size) => (Available(size) + 6 + (2 * size) + 7) & ~7;
+
+    /// <summary>Bytes of all three parts, a multiple of 8.</summary>
+    public static int Bytes(int size) => (Used(size) + 6 + (8 * size) + 7) & ~7;
+}
+
+/// <summary>What the used ring said.</summary>
+internal enum UsedState
+{
+    /// <summary>Nothing new.</summary>
+    Empty,
+
+    /// <summary>A chain came back.</summary>
+    Popped,
+
+    /// <summary>The device wrote something impossible; the queue cannot be used any more.</summary>
+    Broken,
+}
+
+/// <summary>
+/// The driver's side of a split virtqueue: writes descriptors, publishes chains, takes used ones. Not safe for
+/// concurrent use.
+/// </summary>
+internal sealed class Virtqueue
+{
+    private readonly IPhysicalMemory _memory;
+    private readonly bool _flush;
+    private ushort _nextAvailable;
+    private ushort _nextUsed;
+
+    /// <summary>Makes a queue in zeroed memory.</summary>
+    /// <param name="memory">The memory.</param>
+    /// <param name="address">First byte, a multiple of 16.</param>
+    /// <param name="size">Descriptors, a power of two up to <see cref="VirtqueueLayout.MaxSize"/>.</param>
+    /// <param name="flush">Whether the device sees only what was flushed.</param>
+    public Virtqueue(IPhysicalMemory memory, ulong address, int size, bool flush)
+    {
+        Debug.Assert((address & 15) == 0 && int.IsPow2(size) && size <= VirtqueueLayout.MaxSize, "virtio 1.2 section 2.7");
+        _memory = memory;
+        _flush = flush;
+        Size = size;
+        Descriptors = address;
+        Available = address + (ulong)VirtqueueLayout.Available(size);
+        Used = address + (ulong)VirtqueueLayout.Used(size);
+    }
+
+    /// <summary>Number of descriptors.</summary>
+    public int Size { get; }
+
+    /// <summary>Byte address of the descriptor table.</summary>
+    public ulong Descriptors { get; }
+
+    /// <summary>Byte address of the available ring.</summary>
+    public ulong Available { get; }
+
+    /// <summary>Byte address of the used ring.</summary>
+    public ulong Used { get; }
+
+    /// <summary>Chains that are with the device.</summary>
+    public int InFlight => (ushort)(_nextAvailable - _nextUsed);
+
+    /// <summary>Writes one descriptor.</summary>
+    public void SetDescriptor(int index, ulong address, int bytes, ushort flags, int next)
+    {
+        ulong at = Descriptors + (ulong)(index * VirtqueueLayout.DescriptorBytes);
+        _memory.WriteQword(at, address);
+        _memory.WriteQword(at + 8, (uint)bytes | ((ulong)flags << 32) | ((ulong)next << 48));
+        Flush(at, VirtqueueLayout.DescriptorBytes);
+    }
+
+    /// <summary>
+    /// Gives a chain to the device: ring entry, barrier, index, barrier (section 2.7.13). The descriptors and buffers
+    /// are written before; the caller notifies after.
+    /// </summary>
+    public void Publish(int head)
+    {
+        Span<byte> entry = stackalloc byte[2];
+        BinaryPrimitives.WriteUInt16LittleEndian(entry, (ushort)head);
+        ulong at = Available + 4 + (ulong)((_nextAvailable & (Size - 1)) * 2);
+        _memory.Write(at, entry);
+        Flush(at, 2);
+        _memory.StoreBarrier();
+
+        _nextAvailable++;
+        _memory.WriteDword(Available, ((uint)_nextAvailable << 16) | VirtqueueLayout.AvailNoInterrupt);
+        Flush(Available, 4);
+        _memory.StoreBarrier();
+    }
+
+    /// <summary>Takes one used element.</summary>
+    /// <param name="head">First descriptor of the chain, below <see cref="Size"/>.</param>
+    /// <param name="length">Bytes that the device wrote.</param>
+    public UsedState TryPop(out int head, out uint length)
+    {
+        head = 0;
+        length = 0;
+        var index = (ushort)(_memory.ReadDword(Used) >> 16);
+        var pending = (ushort)(index - _nextUsed);
+        if (pending == 0)
+        {
+            return UsedState.Empty;
+        }
+
+        if (pending > InFlight)
+        {
+            return UsedState.Broken;
+        }
+
+        ulong at = Used + 4 + (ulong)((_nextUsed & (Size - 1)) * 8);
+        uint id = _memory.ReadDword(at);
+        if (id >= (uint)Size)
+        {
+            return UsedState.Broken;
+        }
+
+        head = (int)id;
+        length = _memory.ReadDword(at + 4);
+        _nextUsed++;
+        return UsedState.Popped;
+    }
+
+    private void Flush(ulong address, int bytes)
+    {
+        if (_flush)
+        {
+            _memory.Flush(address, bytes);
+        }
+    }
+}

@@ -1,0 +1,47 @@
+using System.Composition;
+using PasidFramework.Drivers.VirtioIommu.Hardware;
+using PasidFramework.Hardware;
+
+namespace PasidFramework.Drivers.VirtioIommu;
+
+/// <summary>
+/// The virtio-iommu driver: the standard's requests, and PASID tables in SMMUv3 format by the proposals B and E where
+/// the device offers them.
+/// </summary>
+/// <remarks>
+/// Specification: OASIS virtio 1.2 to 1.4, IOMMU device, over virtio-mmio (virtio 1.2 section 4.2). No version of the
+/// standard has PASIDs; see README.md for the proposals.
+/// </remarks>
+[PasidDriver("virtio-iommu", "virtio-iommu", Pasid.MaxBits, Vendor = "OASIS")]
+public sealed class VirtioIommuDriver : IPasidDriver
+{
+    /// <summary>The format of the tables that are attached, by the name under which a plug-in exports its writer.</summary>
+    public const string TableFormatName = "arm-smmuv3";
+
+    /// <summary>
+    /// The writer of SMMUv3 PASID tables; null where no plug-in exports it. Whose assembly it is, this driver never
+    /// learns.
+    /// </summary>
+    [Import(TableFormatName, AllowDefault = true)]
+    public IPasidTableFormat? ArmSmmuV3Format { get; set; }
+
+    /// <inheritdoc/>
+    /// <remarks>
+    /// Options: <c>dialect</c> = <c>none</c>, <c>B</c> (default) or <c>E</c>; <c>bypass</c> = <c>on</c> or <c>off</c>
+    /// (default): what endpoints without a domain may do; <c>endpoints</c> = a comma-separated list (all by default).
+    /// </remarks>
+    /// <exception cref="ArgumentException">An option or its value is not known, or the width is not 0 to 20.</exception>
+    public IIommuHardware CreateHardware(IPhysicalMemory memory, HardwareSetup setup) =>
+        new VirtioIommuHardware(memory, setup);
+
+    /// <inheritdoc/>
+    /// <remarks>
+    /// Options: <c>dialect</c> = <c>none</c>, <c>B</c> (default) or <c>E</c>: the proposal that is spoken if the device
+    /// offers it; <c>probeEndpoint</c> = the endpoint that is asked for the PASID width (0 by default).
+    /// </remarks>
+    public OpResult<IIommuUnit> CreateUnit(UnitSetup setup)
+    {
+        ArgumentNullException.ThrowIfNull(setup);
+        return VirtioIommuUnit.Start(setup, ArmSmmuV3Format);
+    }
+}

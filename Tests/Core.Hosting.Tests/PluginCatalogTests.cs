@@ -1,0 +1,357 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Loader;
+using Microsoft.Extensions.Logging.Abstractions;
+using PasidFramework.Allocation;
+using PasidFramework.Drivers;
+using PasidFramework.Hardware;
+
+namespace PasidFramework.Hosting.Tests;
+
+/// <summary>What is loaded, and how. The numbers are those of the composition behaviours that design.md lists.</summary>
+public sealed class PluginCatalogTests
+{
+    private const int CollectionRounds = 50;
+
+    [Fact]
+    public void Behaviour_1_a_driver_lives_in_its_own_context_with_its_own_library()
+    {
+        using PluginFolder folder = new();
+        string path = folder.Add("Good");
+        using PluginCatalog catalog = folder.Load();
+
+        LoadedDriver driver = Assert.Single(catalog.Drivers);
+        Assert.Empty(catalog.Refusals);
+        Assert.Empty(catalog.Warnings);
+        Assert.Equal([folder.Root], catalog.SearchedDirectories);
+        Assert.Equal(
+            ("good", "good-table", 16, "Tests", 1, 0),
+            (driver.Name, driver.Metadata.TableFormat, driver.Metadata.PasidBits, driver.Metadata.Vendor,
+                driver.Metadata.ContractMajor, driver.Metadata.ContractMinor));
+        Assert.Equal((path, new Version(1, 0, 0, 0)), (driver.Path, driver.AssemblyVersion));
+        Assert.Equal(["good-table"], driver.TableFormats);
+        Assert.Empty(driver.ImportedTableFormats);
+
+        AssemblyLoadContext context = ContextOf(driver.Instance);
+        Assert.NotSame(AssemblyLoadContext.Default, context);
+        Assert.True(context.IsCollectible);
+
+        // The library does its work in the driver's context.
+        Assert.Equal("good-unit0", MakeUnit(driver).Name);
+        Assert.Contains(context.Assemblies, loaded => loaded.GetName().Name == "PasidFramework.TestDrivers.GoodLibrary");
+        Assert.DoesNotContain(
+            AssemblyLoadContext.Default.Assemblies,
+            loaded => loaded.GetName().Name!.StartsWith("PasidFramework.TestDrivers", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Behaviour_1_an_unloaded_driver_really_goes()
+    {
+        using PluginFolder folder = new();
+        folder.Add("Good");
+        using PluginCatalog catalog = folder.Load();
+
+        (WeakReference context, LoadedDriver kept) = UseAndUnload(catalog);
+
+        AssertCollected(context);
+        Assert.Empty(catalog.Drivers);
+        Assert.Empty(catalog.TableFormats);
+        Assert.Throws<ObjectDisposedException>(() => kept.Instance);
+        OpResult again = catalog.Unload("good");
+        Assert.Equal(Errno.ENOENT, again.Errno);
+        Assert.Equal("no driver 'good' is loaded; loaded are: none", again.Reason);
+    }
+
+    [Fact]
+    public void Disposing_the_catalogue_unloads_every_context()
+    {
+        using PluginFolder folder = new();
+        folder.Add("Good");
+        folder.Add("ImportsFormats");
+        folder.Add("AllocatorOnly");
+
+        foreach (WeakReference context in UseAndDispose(folder))
+        {
+            AssertCollected(context);
+        }
+    }
+
+    [Fact]
+    public void A_refused_plugin_leaves_no_context_behind()
+    {
+        using PluginFolder folder = new();
+        string path = folder.Add("ThrowingConstructor");
+        using PluginCatalog catalog = folder.Load();
+
+        Assert.Single(catalog.Refusals);
+        for (int round = 0; round < CollectionRounds && IsLoaded(path); round++)
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+        }
+
+        Assert.False(IsLoaded(path));
+    }
+
+    [Fact]
+    public void Behaviour_2_a_copy_of_the_contract_beside_the_driver_is_not_used_and_is_named()
+    {
+        using PluginFolder folder = new();
+        string path = folder.Add("BringsItsOwnCore");
+        using PluginCatalog catalog = folder.Load();
+
+        LoadedDriver driver = Assert.Single(catalog.Drivers);
+        Assert.Same(typeof(IPasidDriver).Assembly, driver.Instance.GetType().GetInterface("IPasidDriver")!.Assembly);
+        string copy = Path.Combine(Path.GetDirectoryName(path)!, "PasidFramework.Core.dll");
+        Assert.Contains($"{copy}: the host shares its own PasidFramework.Core; this copy is not used", catalog.Warnings);
+    }
+
+    [Fact]
+    public void Behaviours_5_and_6_one_instance_of_a_table_format_serves_everyone()
+    {
+        using PluginFolder folder = new();
+        folder.Add("Good");
+        folder.Add("ImportsFormats");
+        using PluginCatalog catalog = folder.Load();
+
+        Assert.Same(catalog.Find("borrowing").Value!.Instance, catalog.Find("borrowing").Value!.Instance);
+        object borrowing = catalog.Find("borrowing").Value!.Instance;
+        Assert.Same(catalog.TableFormats["good-table"], Property(borrowing, "Required"));
+        Assert.Same(catalog.TableFormats["good-table"], Property(borrowing, "Optional"));
+    }
+
+    [Fact]
+    public void Behaviour_9_parts_need_not_be_public()
+    {
+        using PluginFolder folder = new();
+        folder.Add("Good");
+        using PluginCatalog catalog = folder.Load();
+
+        Assert.False(Assert.Single(catalog.Drivers).Instance.GetType().IsPublic);
+    }
+
+    [Fact]
+    public void Behaviour_14_the_metadata_view_is_a_concrete_class_that_composition_can_fill()
+    {
+        Assert.False(typeof(DriverMetadata).IsAbstract);
+        Assert.NotNull(typeof(DriverMetadata).GetConstructor([]));
+        Assert.All(typeof(DriverMetadata).GetProperties(), property => Assert.True(property.SetMethod?.IsPublic));
+
+        // Every key of the view is one that the attribute always supplies (12, 13).
+        Assert.All(
+            typeof(DriverMetadata).GetProperties(),
+            property => Assert.Equal(
+                property.PropertyType, typeof(PasidDriverAttribute).GetProperty(property.Name)?.PropertyType));
+    }
+
+    [Fact]
+    public void Behaviour_18_host_services_and_foreign_table_formats_reach_properties_and_constructors()
+    {
+        using PluginFolder folder = new();
+        folder.Add("Good", "z-good"); // Composed on demand: its importer comes first.
+        folder.Add("ImportsFormats", "a-imports");
+        using NullLoggerFactory logs = new();
+        FixedTime time = new();
+        using PluginCatalog catalog = folder.Load(new PluginHostServices { LoggerFactory = logs, Time = time });
+
+        Assert.Empty(catalog.Refusals);
+        LoadedDriver borrowing = catalog.Find("borrowing").Value!;
+        Assert.Equal(["good-table"], borrowing.ImportedTableFormats);
+        Assert.Same(logs, Property(borrowing.Instance, "Logs"));
+        Assert.Same(time, Property(borrowing.Instance, "Time"));
+        Assert.NotNull(Property(borrowing.Instance, "Required"));
+        Assert.Same(Property(borrowing.Instance, "Required"), Property(borrowing.Instance, "Optional"));
+        Assert.Null(Property(borrowing.Instance, "Absent"));
+    }
+
+    [Fact]
+    public void A_borrowed_table_format_writes_a_table()
+    {
+        using PluginFolder folder = new();
+        folder.Add("Good");
+        using PluginCatalog catalog = folder.Load();
+        SystemMemory memory = new();
+
+        OpResult<IPasidTable> table = catalog.TableFormats["good-table"].Create(memory, 4, new SilentSync());
+        Assert.True(table.IsOk, table.Reason);
+        Assert.True(table.Value.Set(new Pasid(15), new PasidTableEntry(0x1000, 0)).IsOk);
+        Assert.Equal(0x1001UL, memory.ReadQword(table.Value.AttachParameters["Base"] + (15 * 8)));
+        Assert.Equal(Errno.EINVAL, table.Value.Set(new Pasid(16), new PasidTableEntry(0x1000, 0)).Errno);
+        table.Value.Dispose();
+        Assert.Equal(0, memory.AllocatedBytes);
+    }
+
+    [Fact]
+    public void Behaviours_19_and_20_unloading_disposes_shared_and_unshared_parts()
+    {
+        using PluginFolder folder = new();
+        string path = folder.Add("Good");
+        using PluginCatalog catalog = folder.Load();
+        Assert.Null(AppContext.GetData($"{path}#GoodDriver"));
+        Assert.Null(AppContext.GetData($"{path}#GoodTableFormat"));
+
+        Assert.True(catalog.Unload("good").IsOk);
+
+        Assert.Equal("disposed", AppContext.GetData($"{path}#GoodDriver"));
+        Assert.Equal("disposed", AppContext.GetData($"{path}#GoodTableFormat"));
+    }
+
+    [Fact]
+    public void A_driver_whose_table_format_is_in_use_is_not_unloaded()
+    {
+        using PluginFolder folder = new();
+        folder.Add("Good");
+        folder.Add("ImportsFormats");
+        using PluginCatalog catalog = folder.Load();
+
+        OpResult refused = catalog.Unload("good");
+        Assert.Equal(Errno.EBUSY, refused.Errno);
+        Assert.Equal("driver 'good' cannot be unloaded: driver 'borrowing' uses its table format 'good-table'", refused.Reason);
+        Assert.Equal(["borrowing", "good"], catalog.Drivers.Select(driver => driver.Name));
+
+        Assert.True(catalog.Unload("borrowing").IsOk);
+        Assert.True(catalog.Unload("good").IsOk);
+        Assert.Empty(catalog.Drivers);
+    }
+
+    [Fact]
+    public void A_driver_that_is_copied_loose_into_the_directory_appears()
+    {
+        using PluginFolder folder = new();
+        string path = folder.AddLoose("ThrowingConstructor");
+        string good = folder.AddLoose("Good");
+        folder.AddLoose("GoodLibrary"); // Referenced by a loose plug-in, so nothing is expected of it.
+        using PluginCatalog catalog = folder.Load();
+
+        LoadedDriver driver = Assert.Single(catalog.Drivers);
+        Assert.Equal(("good", good), (driver.Name, driver.Path));
+        Assert.Equal("good-unit0", MakeUnit(driver).Name);
+        Assert.Equal(path, Assert.Single(catalog.Refusals).Path);
+    }
+
+    [Fact]
+    public void A_plugin_may_bring_an_allocation_policy_only()
+    {
+        using PluginFolder folder = new();
+        folder.Add("AllocatorOnly");
+        using PluginCatalog catalog = folder.Load();
+
+        Assert.Empty(catalog.Refusals);
+        Assert.Empty(catalog.Drivers);
+        IPasidAllocator odd = Assert.Single(catalog.Allocators).Value.Create(new PasidRange(2, 5), seed: 1);
+        Assert.Equal("odd", Assert.Single(catalog.Allocators).Key);
+        PasidRequest request = new(PasidRange.Full);
+        Assert.Equal(
+            [PasidAllocation.Of(3), PasidAllocation.Of(5), PasidAllocation.None(PasidAllocationStatus.NoSpace)],
+            [odd.Allocate(request), odd.Allocate(request), odd.Allocate(request)]);
+    }
+
+    [Fact]
+    public void A_folder_with_several_assemblies_and_one_export_is_one_plugin()
+    {
+        using PluginFolder folder = new();
+        folder.Add("Good");
+        File.Copy(
+            Path.Combine(PluginFolder.Built("NoExport"), PluginFolder.FileName("NoExport")),
+            Path.Combine(folder.Root, "Good", "unused.dll"));
+        using PluginCatalog catalog = folder.Load();
+
+        Assert.Equal("good", Assert.Single(catalog.Drivers).Name);
+        Assert.Empty(catalog.Refusals);
+    }
+
+    [Fact]
+    public void Directories_are_searched_once_each_and_a_missing_one_is_a_line()
+    {
+        using PluginFolder folder = new();
+        folder.Add("Good");
+        string absent = Path.Combine(folder.Root, "absent");
+        string file = folder.AddFile("Good/readme.txt", []);
+        using PluginCatalog catalog = PluginCatalog.Load([folder.Root, absent, folder.Root + "/", file]);
+
+        Assert.Single(catalog.Drivers);
+        Assert.Equal(
+            [(file, "is a file, not a directory of plug-ins"), (absent, "no such directory")],
+            catalog.Refusals.Select(refusal => (refusal.Path, refusal.Message)));
+        Assert.All(catalog.Refusals, refusal => Assert.Equal(RefusalReason.DirectoryUnreadable, refusal.Reason));
+        Assert.Equal(
+            $"no driver 'x' is loaded; loaded are: good", catalog.Find("x").Reason);
+    }
+
+    [Fact]
+    public void A_loaded_file_can_be_replaced()
+    {
+        using PluginFolder folder = new();
+        string path = folder.Add("Good");
+        using PluginCatalog catalog = folder.Load();
+
+        // A new file under the old name, as package managers and `install` write it.
+        string next = folder.AddFile("next.tmp", File.ReadAllBytes(path));
+        File.Move(next, path, overwrite: true);
+        File.Delete(path);
+
+        Assert.Equal("good-unit0", MakeUnit(Assert.Single(catalog.Drivers)).Name);
+    }
+
+    private static IIommuUnit MakeUnit(LoadedDriver driver)
+    {
+        SystemMemory memory = new();
+        IIommuHardware hardware = driver.Instance.CreateHardware(memory, new HardwareSetup());
+        OpResult<IIommuUnit> unit = driver.Instance.CreateUnit(new UnitSetup { Name = "unit0", Hardware = hardware });
+        Assert.True(unit.IsOk, unit.Reason);
+        return unit.Value;
+    }
+
+    private static AssemblyLoadContext ContextOf(object instance) =>
+        AssemblyLoadContext.GetLoadContext(instance.GetType().Assembly)!;
+
+    private static object? Property(object instance, string name) => instance.GetType().GetProperty(name)!.GetValue(instance);
+
+    private static bool IsLoaded(string path) => AssemblyLoadContext.All.Any(context => context.Name == path);
+
+    // A frame of its own: the caller's must not keep what it used alive.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static (WeakReference Context, LoadedDriver Kept) UseAndUnload(PluginCatalog catalog)
+    {
+        LoadedDriver driver = catalog.Find("good").Value!;
+        using IIommuUnit unit = MakeUnit(driver);
+        Assert.Equal("good-unit0", unit.Name);
+        AssemblyLoadContext loaded = ContextOf(driver.Instance);
+        bool told = false;
+        loaded.Unloading += _ => told = true;
+        Assert.True(catalog.Unload("good").IsOk);
+        Assert.True(told, "the context was not told to unload");
+        return (new WeakReference(loaded, trackResurrection: true), driver);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static WeakReference[] UseAndDispose(PluginFolder folder)
+    {
+        using PluginCatalog catalog = folder.Load();
+        Assert.Empty(catalog.Refusals);
+        return
+        [
+            .. catalog.Drivers.Select(driver => new WeakReference(ContextOf(driver.Instance), trackResurrection: true)),
+            .. catalog.Allocators.Values.Select(made => new WeakReference(ContextOf(made), trackResurrection: true)),
+        ];
+    }
+
+    private static void AssertCollected(WeakReference context)
+    {
+        for (int round = 0; round < CollectionRounds && context.IsAlive; round++)
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+        }
+
+        Assert.False(context.IsAlive, "the load context is still referenced");
+    }
+
+    private sealed class FixedTime : TimeProvider;
+
+    private sealed class SilentSync : IPasidTableSync
+    {
+        public OpResult ConfigurationChanged(Pasid pasid, bool leafOnly) => OpResult.Ok;
+
+        public OpResult TranslationsChanged(Pasid pasid, uint archId) => OpResult.Ok;
+    }
+}

@@ -1,0 +1,455 @@
+using PasidFramework.Drivers.IntelVtd.Hardware;
+using PasidFramework.Hardware;
+
+namespace PasidFramework.Drivers.IntelVtd.Tests;
+
+public sealed class DomainTests
+{
+    private const ulong Root = 0x10abcd000;
+
+    private static readonly Pasid s_pasid = new(0x12345);
+
+    [Fact]
+    public void D1_an_entry_is_there_exactly_while_a_link_is()
+    {
+        var rig = new Rig();
+        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic);
+        VtdLink? link = null;
+        Assert.Equal((TranslationStatus.Faulted, 0x51), Status(rig.Read(Rig.Nic, s_pasid.Value)));
+
+        Rig.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
+        TranslationResult reached = rig.Read(Rig.Nic, s_pasid.Value);
+        Assert.Equal((TranslationStatus.ReachedPageTable, Root), (reached.Status, reached.PageTableRoot));
+        Assert.Equal((TranslationStatus.Faulted, 0x59), Status(rig.Read(Rig.Nic, s_pasid.Value ^ 1)));
+
+        Rig.Ok(domain.Detach(s_pasid, device, true, ref link));
+        Assert.Null(link);
+        Assert.Equal((TranslationStatus.Faulted, 0x59), Status(rig.Read(Rig.Nic, s_pasid.Value)));
+        Assert.Equal(new ulong[8], PasidTableTests.Entry(rig.Memory, domain.Table, s_pasid.Value));
+    }
+
+    [Fact]
+    public void Attach_sends_nothing_where_hardware_caches_only_what_is_present()
+    {
+        var rig = new Rig();
+        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic, DeviceFeatures.Ats | DeviceFeatures.Pri);
+        VtdDevice second = Rig.Ok(rig.Unit.AddDevice(Rig.Gpu, DeviceFeatures.Ats, domain));
+        VtdLink? link = null;
+
+        Assert.Empty(rig.Consumed(() => Rig.Ok(domain.Attach(s_pasid, Root, device, true, ref link))));
+        Assert.Empty(rig.Did(() => Rig.Ok(domain.Attach(s_pasid, Root, second, false, ref link))));
+    }
+
+    [Fact]
+    public void Attach_in_caching_mode_invalidates_the_entry_and_its_translations()
+    {
+        var rig = new Rig(Rig.With(("caching-mode", "1")));
+        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic);
+        VtdLink? link = null;
+
+        Assert.Equal(
+            "PC1 fence PIOTLB2 wait",
+            rig.Sequence(() => Rig.Ok(domain.Attach(s_pasid, Root, device, true, ref link))));
+    }
+
+    [Fact]
+    public void Attach_flushes_the_hardwares_write_buffer_where_it_must()
+    {
+        var rig = new Rig(Rig.With(("rwbf", "1")));
+        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic);
+        int before = rig.Model.WriteBufferFlushes;
+        VtdLink? link = null;
+
+        Rig.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
+
+        Assert.Equal(before + 1, rig.Model.WriteBufferFlushes);
+    }
+
+    [Fact]
+    public void D5_the_last_detach_clears_P_then_PASID_cache_then_IOTLB_then_device_TLB_then_the_rest()
+    {
+        var rig = new Rig();
+        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic, DeviceFeatures.Ats);
+        VtdLink? link = null;
+        Rig.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
+        ulong entry = PasidTableTests.EntryAddress(rig.Memory, domain.Table, s_pasid.Value);
+        List<Event> events = [];
+
+        Assert.Equal(
+            "PC1 fence PIOTLB2 fence PDEV:0118 wait",
+            rig.Sequence(() => events = rig.Did(() => Rig.Ok(domain.Detach(s_pasid, device, true, ref link)))));
+
+        int cleared = events.FindIndex(e => e == new Event(EventKind.Store, entry, 0));
+        int flushed = events.FindIndex(e => e == new Event(EventKind.Flush, entry, 8));
+        int rung = events.FindIndex(e => e.Kind == EventKind.RegisterWrite && e.Address == TestRegisters.IQT);
+        int erased = events.FindIndex(e => e.Kind == EventKind.Store && e.Address == entry + 8);
+        Assert.True(cleared >= 0 && cleared < flushed && flushed < rung && rung < erased,
+            $"cleared {cleared}, flushed {flushed}, rung {rung}, erased {erased}");
+        Assert.All(
+            Enumerable.Range(1, 7),
+            i => Assert.Contains(new Event(EventKind.Store, entry + ((ulong)i * 8), 0), events));
+    }
+
+    [Fact]
+    public void The_descriptors_of_a_detach_name_PASID_domain_and_device()
+    {
+        var rig = new Rig();
+        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic, DeviceFeatures.Ats);
+        VtdLink? link = null;
+        Rig.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
+
+        ulong[][] descriptors = rig.Consumed(() => Rig.Ok(domain.Detach(s_pasid, device, true, ref link)));
+
+        Assert.Equal([0x0001234500010017, 0, 0, 0], descriptors[0]);
+        Assert.Equal([0x0001234500010026, 0, 0, 0], descriptors[2]);
+        Assert.Equal([0x0001234501180018, 0x7ffffffffffff800, 0, 0], descriptors[4]);
+    }
+
+    [Fact]
+    public void A_detach_that_is_not_the_last_invalidates_only_the_devices_TLB()
+    {
+        var rig = new Rig();
+        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic, DeviceFeatures.Ats);
+        VtdDevice plain = Rig.Ok(rig.Unit.AddDevice(Rig.Gpu, DeviceFeatures.None, domain));
+        VtdDevice third = Rig.Ok(rig.Unit.AddDevice(new RequesterId(0x0300), DeviceFeatures.None, domain));
+        VtdLink? link = null;
+        Rig.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
+        Rig.Ok(domain.Attach(s_pasid, Root, plain, false, ref link));
+        Rig.Ok(domain.Attach(s_pasid, Root, third, false, ref link));
+
+        Assert.Equal("PDEV:0118 wait", rig.Sequence(() => Rig.Ok(domain.Detach(s_pasid, device, false, ref link))));
+        Assert.Empty(rig.Consumed(() => Rig.Ok(domain.Detach(s_pasid, plain, false, ref link))));
+        Assert.Equal(TranslationStatus.ReachedPageTable, rig.Read(Rig.Gpu, s_pasid.Value).Status);
+        Assert.Equal(
+            "PC1 fence PIOTLB2 wait", rig.Sequence(() => Rig.Ok(domain.Detach(s_pasid, third, true, ref link))));
+    }
+
+    [Theory]
+    [InlineData("", "PC1 fence PIOTLB2 fence PDEV:0118 wait fence PIOTLB2 PDEV:0118 drain")]
+    [InlineData("PDS", "PC1 fence PIOTLB2 fence PDEV:0118 wait")]
+    [InlineData("PRS", "PC1 fence PIOTLB2 fence PDEV:0118 wait")]
+    [InlineData("DT", "PC1 fence PIOTLB2 wait")]
+    public void D5_page_requests_are_drained_last_where_device_and_hardware_have_them(string without, string expected)
+    {
+        var rig = new Rig(Rig.With(("without", without)));
+        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic, DeviceFeatures.Ats | DeviceFeatures.Pri);
+        VtdLink? link = null;
+        Rig.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
+
+        Assert.Equal(expected, rig.Sequence(() => Rig.Ok(domain.Detach(s_pasid, device, true, ref link))));
+    }
+
+    [Fact]
+    public void D12_after_exit_requests_abort_quietly_until_the_detach_clears_the_entry()
+    {
+        var rig = new Rig();
+        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic, DeviceFeatures.Ats);
+        VtdDevice other = Rig.Ok(rig.Unit.AddDevice(Rig.Gpu, DeviceFeatures.Ats, domain));
+        VtdLink? link = null;
+        Rig.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
+        Rig.Ok(domain.Attach(s_pasid, Root, other, false, ref link));
+        ulong entry = PasidTableTests.EntryAddress(rig.Memory, domain.Table, s_pasid.Value);
+        List<Event> events = [];
+
+        Assert.Equal(
+            "PC1 fence PIOTLB2 fence PDEV:0118 PDEV:02a0 wait",
+            rig.Sequence(() => events = rig.Did(() => Rig.Ok(domain.Exit(s_pasid, link)))));
+
+        Assert.Equal(new Event(EventKind.Store, entry, 2), events[0]);
+        Assert.Equal(new Event(EventKind.Flush, entry, 8), events[1]);
+        Assert.Equal(TranslationStatus.AbortedQuietly, rig.Read(Rig.Nic, s_pasid.Value).Status);
+        Assert.Equal(0u, rig.Registers.Read32(0x34)); // nothing was recorded
+
+        Assert.Equal("PDEV:0118 wait", rig.Sequence(() => Rig.Ok(domain.Detach(s_pasid, device, false, ref link))));
+        Assert.Equal(TranslationStatus.AbortedQuietly, rig.Read(Rig.Gpu, s_pasid.Value).Status);
+        Assert.Equal("PDEV:02a0 wait", rig.Sequence(() => Rig.Ok(domain.Detach(s_pasid, other, true, ref link))));
+        Assert.Equal(new ulong[8], PasidTableTests.Entry(rig.Memory, domain.Table, s_pasid.Value));
+        Assert.Equal((TranslationStatus.Faulted, 0x59), Status(rig.Read(Rig.Nic, s_pasid.Value)));
+    }
+
+    [Fact]
+    public void An_exit_that_timed_out_is_made_up_for_by_the_detach()
+    {
+        var rig = new Rig(time: new SteppingClock());
+        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic);
+        VtdLink? link = null;
+        Rig.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
+        rig.TestRegisters.HoldsTail = true;
+
+        Assert.Equal(Errno.ETIMEDOUT, domain.Exit(s_pasid, link).Errno);
+        Assert.Equal(TranslationStatus.AbortedQuietly, rig.Read(Rig.Nic, s_pasid.Value).Status);
+
+        rig.TestRegisters.ReleaseTail();
+        Assert.Equal(
+            "PC1 fence PIOTLB2 wait", rig.Sequence(() => Rig.Ok(domain.Detach(s_pasid, device, true, ref link))));
+    }
+
+    [Fact]
+    public void A_detach_that_timed_out_says_so_and_the_entry_is_gone_all_the_same()
+    {
+        var rig = new Rig(time: new SteppingClock());
+        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic, DeviceFeatures.Ats | DeviceFeatures.Pri);
+        VtdLink? link = null;
+        Rig.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
+        rig.TestRegisters.HoldsTail = true;
+
+        Assert.Equal(Errno.ETIMEDOUT, domain.Detach(s_pasid, device, true, ref link).Errno);
+
+        Assert.Null(link);
+        Assert.Equal(new ulong[8], PasidTableTests.Entry(rig.Memory, domain.Table, s_pasid.Value));
+        Assert.Equal(0, domain.Table.Entries);
+    }
+
+    [Fact]
+    public void An_attach_whose_invalidation_fails_leaves_nothing_behind()
+    {
+        var rig = new Rig(Rig.With(("caching-mode", "1")), time: new SteppingClock());
+        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic);
+        VtdLink? link = null;
+        rig.TestRegisters.HoldsTail = true;
+
+        Assert.Equal(Errno.ETIMEDOUT, domain.Attach(s_pasid, Root, device, true, ref link).Errno);
+
+        Assert.Null(link);
+        Assert.Equal(new ulong[8], PasidTableTests.Entry(rig.Memory, domain.Table, s_pasid.Value));
+    }
+
+    [Fact]
+    public void Many_devices_with_TLBs_are_all_invalidated_after_the_IOTLB()
+    {
+        var rig = new Rig();
+        (VtdDomain domain, VtdDevice first) = rig.AddDevice(new RequesterId(0x1000), DeviceFeatures.Ats);
+        VtdLink? link = null;
+        Rig.Ok(domain.Attach(s_pasid, Root, first, true, ref link));
+        for (uint i = 1; i < 40; i++)
+        {
+            VtdDevice next = Rig.Ok(rig.Unit.AddDevice(new RequesterId(0x1000 + i), DeviceFeatures.Ats, domain));
+            Rig.Ok(domain.Attach(s_pasid, Root, next, false, ref link));
+        }
+
+        string[] steps = rig.Sequence(() => Rig.Ok(domain.Exit(s_pasid, link))).Split(' ');
+
+        Assert.Equal(["PC1", "fence", "PIOTLB2", "fence"], steps[..4]);
+        Assert.Equal(
+            Enumerable.Range(0, 40).Select(i => $"PDEV:{0x1000 + i:x4}"),
+            steps[4..].Where(s => s != "wait"));
+        Assert.Equal("wait", steps[^1]);
+    }
+
+    [Fact]
+    public void Steps_without_their_link_are_refused()
+    {
+        var rig = new Rig();
+        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic);
+        VtdLink? link = null;
+
+        Assert.Equal(Errno.ESRCH, domain.Attach(s_pasid, Root, device, false, ref link).Errno);
+        Assert.Equal(Errno.ESRCH, domain.Detach(s_pasid, device, true, ref link).Errno);
+        Assert.Equal(Errno.ESRCH, domain.Exit(s_pasid, link).Errno);
+        Assert.Equal(Errno.ESRCH, domain.Invalidate(s_pasid, link, 0, 4096).Errno);
+
+        Rig.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
+        VtdDevice stranger = Rig.Ok(rig.Unit.AddDevice(Rig.Gpu, DeviceFeatures.None, domain));
+        Assert.Equal(Errno.ESRCH, domain.Detach(s_pasid, stranger, true, ref link).Errno);
+        Assert.Equal(TranslationStatus.ReachedPageTable, rig.Read(Rig.Nic, s_pasid.Value).Status);
+    }
+
+    [Fact]
+    public void The_number_of_requests_without_PASID_cannot_be_bound()
+    {
+        var rig = new Rig(options: ("rid-pasid", "5"));
+        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic);
+        VtdLink? link = null;
+
+        OpResult refused = domain.Attach(new Pasid(5), Root, device, true, ref link);
+
+        Assert.Equal(Errno.EINVAL, refused.Errno);
+        Assert.Contains("RID_PASID", refused.Reason);
+        Rig.Ok(domain.Attach(new Pasid(0), Root, device, true, ref link));
+    }
+
+    [Fact]
+    public void D5_hardware_with_caches_sees_no_stale_entry_after_detach_exit_or_removal()
+    {
+        var rig = new Rig(make: (memory, setup) => new CachingHardware(memory, setup));
+        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic);
+        VtdLink? link = null;
+
+        for (uint round = 1; round < 20; round++)
+        {
+            Rig.Ok(domain.Attach(s_pasid, round << 12, device, true, ref link));
+            Assert.Equal(round << 12, rig.Read(Rig.Nic, s_pasid.Value).PageTableRoot);
+            if (round % 2 == 0)
+            {
+                Rig.Ok(domain.Exit(s_pasid, link));
+                Assert.Equal(TranslationStatus.AbortedQuietly, rig.Read(Rig.Nic, s_pasid.Value).Status);
+            }
+
+            Rig.Ok(domain.Detach(s_pasid, device, true, ref link));
+            Assert.Equal((TranslationStatus.Faulted, 0x59), Status(rig.Read(Rig.Nic, s_pasid.Value)));
+        }
+
+        // The other way round: an entry that is cleared without an invalidation is still used.
+        Rig.Ok(domain.Attach(s_pasid, 0x5000, device, true, ref link));
+        Assert.Equal(0x5000UL, rig.Read(Rig.Nic, s_pasid.Value).PageTableRoot);
+        Assert.True(domain.Table.Clear(s_pasid));
+        Assert.Equal(0x5000UL, rig.Read(Rig.Nic, s_pasid.Value).PageTableRoot);
+    }
+
+    [Fact]
+    public void D3_a_walker_that_does_not_snoop_finds_everything_flushed()
+    {
+        var rig = new Rig(new HardwareSetup { Coherent = false });
+        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic, DeviceFeatures.Ats);
+        VtdLink? link = null;
+
+        Rig.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
+        Assert.Equal(Root, rig.Read(Rig.Nic, s_pasid.Value).PageTableRoot);
+        Assert.Equal((TranslationStatus.Faulted, 0x59), Status(rig.Read(Rig.Nic, s_pasid.Value ^ 1)));
+        Assert.Equal((TranslationStatus.Faulted, 0x51), Status(rig.Read(Rig.Nic, 0x54321)));
+        Assert.Equal((TranslationStatus.Faulted, 0x41), Status(rig.Read(new RequesterId(0x0119), s_pasid.Value)));
+        Assert.Equal((TranslationStatus.Faulted, 0x39), Status(rig.Read(Rig.Gpu, s_pasid.Value)));
+
+        Rig.Ok(domain.Exit(s_pasid, link));
+        Assert.Equal(TranslationStatus.AbortedQuietly, rig.Read(Rig.Nic, s_pasid.Value).Status);
+        Rig.Ok(domain.Detach(s_pasid, device, true, ref link));
+        Assert.Equal((TranslationStatus.Faulted, 0x59), Status(rig.Read(Rig.Nic, s_pasid.Value)));
+        Rig.Ok(rig.Unit.RemoveDevice(device, domain));
+        Assert.Equal((TranslationStatus.Faulted, 0x41), Status(rig.Read(Rig.Nic, s_pasid.Value)));
+    }
+
+    [Fact]
+    public void Attach_and_detach_allocate_nothing_once_they_have_run()
+    {
+        using var driver = Rig.Ok(new VtdDriver().CreateUnit(new UnitSetup
+        {
+            Name = "dmar0",
+            Hardware = new VtdDriver().CreateHardware(new SystemMemory(), new HardwareSetup()),
+        }));
+        Assert.NotNull(driver);
+        var setup = new UnitSetup
+        {
+            Name = "dmar1",
+            Hardware = new VtdDriver().CreateHardware(new SystemMemory(), new HardwareSetup()),
+        };
+        using RemappingUnit unit = Rig.Ok(RemappingUnit.Start(setup));
+        VtdDomain domain = Rig.Ok(unit.AddDomain(20));
+        VtdDevice device = Rig.Ok(unit.AddDevice(Rig.Nic, DeviceFeatures.Ats | DeviceFeatures.Pri, domain));
+        long allocated = 0;
+
+        for (int round = 0; round < 200; round++)
+        {
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            VtdLink? link = null;
+            bool good = domain.Attach(s_pasid, Root, device, true, ref link).IsOk
+                && domain.Invalidate(s_pasid, link, 0x1000, 0x9000).IsOk
+                && domain.Exit(s_pasid, link).IsOk
+                && domain.Detach(s_pasid, device, true, ref link).IsOk;
+            allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+            Assert.True(good);
+        }
+
+        Assert.Equal(0, allocated);
+    }
+
+    [Fact]
+    public void Domains_attach_and_detach_at_once_without_disturbing_each_other()
+    {
+        const int Rounds = 500;
+        var rig = new Rig(options: ("queue-pages-log2", "0"));
+        rig.Recorder.IsRecording = false;
+        (VtdDomain Domain, VtdDevice Device)[] all =
+        [
+            rig.AddDevice(Rig.Nic, DeviceFeatures.Ats), rig.AddDevice(Rig.Gpu, DeviceFeatures.Ats | DeviceFeatures.Pri),
+        ];
+        using var barrier = new Barrier(all.Length);
+        var failures = new List<string>();
+        Thread[] threads = [.. all.Select((pair, index) => new Thread(() =>
+        {
+            RequesterId requester = index == 0 ? Rig.Nic : Rig.Gpu;
+            for (uint round = 0; round < Rounds; round++)
+            {
+                barrier.SignalAndWait();
+                var pasid = new Pasid((round * 37) + (uint)index + 1);
+                ulong root = (ulong)(round + 1) << 12;
+                VtdLink? link = null;
+                OpResult attached = pair.Domain.Attach(pasid, root, pair.Device, true, ref link);
+                ulong reached = rig.Read(requester, pasid.Value).PageTableRoot;
+                OpResult detached = pair.Domain.Detach(pasid, pair.Device, true, ref link);
+                TranslationStatus after = rig.Read(requester, pasid.Value).Status;
+                if (!attached.IsOk || !detached.IsOk || reached != root || after != TranslationStatus.Faulted)
+                {
+                    lock (failures)
+                    {
+                        failures.Add($"{index}/{round}: {attached} {reached:x} {detached} {after}");
+                    }
+                }
+            }
+        }))];
+        foreach (Thread thread in threads)
+        {
+            thread.Start();
+        }
+
+        foreach (Thread thread in threads)
+        {
+            thread.Join();
+        }
+
+        Assert.Empty(failures);
+        Assert.Equal(rig.Model.Log.Total, rig.Unit.Statistics.Commands);
+    }
+
+    private static (TranslationStatus Status, int Fault) Status(TranslationResult result) =>
+        (result.Status, result.FaultCode);
+
+    /// <summary>Keeps the result of a walk until a matching descriptor comes.</summary>
+    private sealed class CachingHardware(RecordingMemory memory, HardwareSetup setup) : VtdHardware(memory, setup)
+    {
+        private readonly Dictionary<(uint DomainId, uint Pasid), (uint Requester, WalkResult Walk)> _pasidCache = [];
+        private readonly Dictionary<(uint DomainId, uint Pasid), (uint Requester, WalkResult Walk)> _iotlb = [];
+
+        protected override WalkResult Walk(in DmaAccess access)
+        {
+            uint requester = access.Requester.Value;
+            uint? pasid = access.Pasid?.Value;
+            foreach (var cache in new[] { _iotlb, _pasidCache })
+            {
+                foreach (((uint _, uint Pasid) key, (uint Requester, WalkResult Walk) held) in cache)
+                {
+                    if (key.Pasid == pasid && held.Requester == requester)
+                    {
+                        _iotlb[(held.Walk.DomainId, held.Walk.Pasid)] = held;
+                        return held.Walk;
+                    }
+                }
+            }
+
+            WalkResult walk = base.Walk(access);
+            if (walk.Fault == 0)
+            {
+                _pasidCache[(walk.DomainId, walk.Pasid)] = (requester, walk);
+                _iotlb[(walk.DomainId, walk.Pasid)] = (requester, walk);
+            }
+
+            return walk;
+        }
+
+        protected override void Invalidate(ReadOnlySpan<ulong> descriptor)
+        {
+            uint domainId = (uint)(descriptor[0] >> 16) & 0xFFFF;
+            uint pasid = (uint)(descriptor[0] >> 32) & 0xFFFFF;
+            switch (descriptor[0] & 0xF)
+            {
+                case 6:
+                    _iotlb.Remove((domainId, pasid));
+                    break;
+                case 7 when ((descriptor[0] >> 4) & 3) == 1:
+                    _pasidCache.Remove((domainId, pasid));
+                    break;
+                default:
+                    break;
+            }
+        }
+    }
+}

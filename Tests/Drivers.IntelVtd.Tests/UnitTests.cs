@@ -1,0 +1,413 @@
+using PasidFramework.Hardware;
+
+namespace PasidFramework.Drivers.IntelVtd.Tests;
+
+public sealed class UnitTests
+{
+    private const ulong GCMD = 0x18;
+    private const uint TE = 1u << 31;
+    private const uint SRTP = 1u << 30;
+    private const uint QIE = 1u << 26;
+
+    [Fact]
+    public void A_unit_starts_queue_then_root_table_then_invalidates_everything_and_only_then_translates()
+    {
+        var rig = new Rig();
+
+        string sequence = rig.Sequence(() => Assert.NotNull(rig.Unit));
+
+        Assert.Equal("CC1 fence PC3 fence IOTLB1 wait", sequence);
+        Event[] writes = [.. rig.Recorder.Events.Where(e => e.Kind == EventKind.RegisterWrite)];
+        Assert.Equal(
+            [QIE, QIE | SRTP, QIE | TE], writes.Where(e => e.Address == GCMD).Select(e => (uint)e.Value));
+        Assert.Equal(
+            [0xC0, 0xC8, 0xD0, 0x88, 0x90, GCMD, 0x20, GCMD, 0x88, GCMD], writes.Select(e => e.Address));
+        Event iqa = writes.Single(e => e.Address == 0x90);
+        Assert.Equal(0x801UL, iqa.Value & 0xFFF); // 256-bit descriptors, two pages
+        Event rtaddr = writes.Single(e => e.Address == 0x20);
+        Assert.Equal(rig.Unit.Root | 0x400, rtaddr.Value); // TTM = 01
+        Assert.Equal(TE | SRTP | QIE, rig.Registers.Read32(0x1C));
+    }
+
+    [Theory]
+    [InlineData("SMTS")]
+    [InlineData("QI")]
+    [InlineData("FSTS")]
+    public void Hardware_without_a_needed_capability_is_refused_by_its_name(string bit)
+    {
+        var rig = new Rig(Rig.With(("without", bit)));
+
+        OpResult<IIommuUnit> result = new VtdDriver().CreateUnit(rig.UnitSetup);
+
+        Assert.Equal(Errno.ENODEV, result.Errno);
+        Assert.Contains($"ECAP.{bit} ", result.Reason);
+        Assert.Equal(0, rig.Recorder.AllocatedBytes);
+    }
+
+    [Fact]
+    public void Hardware_without_PASIDs_is_refused_by_that_name()
+    {
+        var rig = new Rig(new HardwareSetup { PasidBits = 0 });
+
+        OpResult<IIommuUnit> result = new VtdDriver().CreateUnit(rig.UnitSetup);
+
+        Assert.Equal(Errno.ENODEV, result.Errno);
+        Assert.Contains("ECAP.PASID ", result.Reason);
+    }
+
+    [Theory]
+    [InlineData(20, 20, 20)]
+    [InlineData(8, 20, 8)]
+    [InlineData(20, 16, 16)]
+    [InlineData(1, 20, 1)]
+    public void The_width_is_the_smaller_of_hardware_and_setup(int hardware, int setup, int expected)
+    {
+        var rig = new Rig(new HardwareSetup { PasidBits = hardware });
+
+        using IIommuUnit unit = Rig.Ok(new VtdDriver().CreateUnit(rig.UnitSetup with { PasidBits = setup }));
+
+        Assert.Equal(expected, unit.PasidBits);
+        Assert.Equal("dmar0", unit.Name);
+        Assert.Equal(PasidScope.System, unit.VendorScope);
+        Assert.Equal([new Pasid(0)], unit.ReservedPasids);
+        Assert.Null(unit.CreateAllocator(PasidRange.Full));
+    }
+
+    [Theory]
+    [InlineData("queue-size", "1", "queue-pages-log2, rid-pasid, timeout-ms")]
+    [InlineData("queue-pages-log2", "8", "from 0 to 7")]
+    [InlineData("timeout-ms", "0", "from 1 to 60000")]
+    [InlineData("rid-pasid", "-1", "from 0 to 1048575")]
+    [InlineData("rid-pasid", "0x10", "from 0 to 1048575")]
+    public void An_unknown_option_or_value_of_a_unit_is_EINVAL_and_names_what_is_allowed(
+        string name, string value, string allowed)
+    {
+        OpResult<IIommuUnit> result = new VtdDriver().CreateUnit(new Rig(options: (name, value)).UnitSetup);
+
+        Assert.Equal(Errno.EINVAL, result.Errno);
+        Assert.Contains(name, result.Reason);
+        Assert.Contains(name == "queue-size" ? name : value, result.Reason);
+        Assert.Contains(allowed, result.Reason);
+    }
+
+    [Theory]
+    [InlineData("coherency", "1", "caching-mode, haw, mamv, rwbf, without")]
+    [InlineData("caching-mode", "yes", "from 0 to 1")]
+    [InlineData("mamv", "53", "from 0 to 52")]
+    [InlineData("haw", "31", "from 32 to 52")]
+    [InlineData("without", "NEST", "DT, FSTS, PDS, PRS, QI, RPS, SMPWCS, SMTS, SRS")]
+    public void An_unknown_option_or_value_of_hardware_throws_and_names_what_is_allowed(
+        string name, string value, string allowed)
+    {
+        var thrown = Assert.Throws<ArgumentException>(
+            () => new VtdDriver().CreateHardware(new SystemMemory(), Rig.With((name, value))));
+
+        Assert.Contains(name, thrown.Message);
+        Assert.Contains(name == "coherency" ? name : value, thrown.Message);
+        Assert.Contains(allowed, thrown.Message);
+    }
+
+    [Fact]
+    public void RID_PASID_needs_its_capability_and_must_lie_in_the_directory()
+    {
+        var rig = new Rig(Rig.With(("without", "RPS")), options: ("rid-pasid", "5"));
+        OpResult<IIommuUnit> refused = new VtdDriver().CreateUnit(rig.UnitSetup);
+        Assert.Equal(Errno.EINVAL, refused.Errno);
+        Assert.Contains("ECAP.RPS", refused.Reason);
+
+        rig = new Rig(options: ("rid-pasid", "8192"));
+        Assert.Equal(new Pasid(8192), rig.Unit.RidPasid);
+        Assert.Equal(Errno.EINVAL, rig.Unit.AddDomain(13).Errno);
+        VtdDomain domain = Rig.Ok(rig.Unit.AddDomain(14));
+        Rig.Ok(rig.Unit.AddDevice(Rig.Nic, DeviceFeatures.None, domain));
+        Rig.Ok(domain.Table.Set(new Pasid(8192), 0x5000));
+        Assert.Equal(0x5000UL, rig.Read(Rig.Nic, null).PageTableRoot);
+    }
+
+    [Fact]
+    public void A_domain_wider_than_the_unit_is_refused()
+    {
+        var rig = new Rig(new HardwareSetup { PasidBits = 16 });
+
+        Rig.Ok(rig.Unit.AddDomain(16));
+        OpResult<VtdDomain> refused = rig.Unit.AddDomain(17);
+
+        Assert.Equal(Errno.EINVAL, refused.Errno);
+        Assert.Contains("17 bits", refused.Reason);
+    }
+
+    [Fact]
+    public void A_context_entry_has_the_worked_examples_form()
+    {
+        var rig = new Rig();
+        (VtdDomain domain, _) = rig.AddDevice(Rig.Gpu, DeviceFeatures.Ats | DeviceFeatures.Pri);
+
+        ulong upper = rig.Memory.ReadQword(rig.Unit.Root + (2 * 16) + 8);
+        Assert.Equal(1UL, upper & 0xFFF);
+        ulong entry = (upper & ~0xFFFUL) + (0x20 * 32);
+        Assert.Equal(domain.Table.Directory | 0xE1D, rig.Memory.ReadQword(entry));
+        Assert.Equal(0UL, rig.Memory.ReadQword(entry + 8));
+        Assert.Equal(0UL, rig.Memory.ReadQword(rig.Unit.Root + (2 * 16)));
+    }
+
+    [Theory]
+    [InlineData(DeviceFeatures.None, "", 0x8)]
+    [InlineData(DeviceFeatures.Ats, "", 0xC)]
+    [InlineData(DeviceFeatures.Ats | DeviceFeatures.Pri, "", 0x1C)]
+    [InlineData(DeviceFeatures.Ats | DeviceFeatures.Pri, "PRS", 0xC)]
+    [InlineData(DeviceFeatures.Ats | DeviceFeatures.Pri, "DT", 0x8)]
+    public void A_context_entry_enables_what_device_and_hardware_can_do(
+        DeviceFeatures features, string without, ulong expected)
+    {
+        var rig = new Rig(Rig.With(("without", without)));
+        rig.AddDevice(Rig.Nic, features);
+
+        ulong entry = (rig.Memory.ReadQword(rig.Unit.Root + 16) & ~0xFFFUL) + (0x18 * 32);
+
+        Assert.Equal(expected, rig.Memory.ReadQword(entry) & 0x1FE);
+        Assert.Equal(TranslationStatus.Faulted, rig.Read(Rig.Nic, 1).Status);
+        Assert.Equal(0x51, rig.Read(Rig.Nic, 1).FaultCode); // the context entry is a valid one
+    }
+
+    [Fact]
+    public void D2_D3_a_context_entry_becomes_present_last_in_a_table_that_was_flushed_first()
+    {
+        var rig = new Rig();
+        VtdDomain domain = Rig.Ok(rig.Unit.AddDomain(20));
+
+        List<Event> events = rig.Did(() => Rig.Ok(rig.Unit.AddDevice(Rig.Nic, DeviceFeatures.None, domain)));
+
+        ulong table = events[0].Address;
+        ulong half = rig.Unit.Root + 16;
+        ulong entry = table + (0x18 * 32);
+        Assert.Equal(
+            [
+                new(EventKind.Allocate, table, 4096),
+                new(EventKind.Flush, table, 4096),
+                new(EventKind.Barrier, 0, 0),
+                new(EventKind.Store, half, table | 1),
+                new(EventKind.Flush, half, 8),
+                new(EventKind.Barrier, 0, 0),
+                new(EventKind.Store, entry + 8, 0),
+                new(EventKind.Store, entry + 16, 0),
+                new(EventKind.Store, entry + 24, 0),
+                new(EventKind.Flush, entry, 32),
+                new(EventKind.Barrier, 0, 0),
+                new(EventKind.Store, entry, domain.Table.Directory | 0xE09),
+                new(EventKind.Flush, entry, 8),
+                new(EventKind.Barrier, 0, 0),
+            ],
+            events);
+    }
+
+    [Fact]
+    public void Removing_a_device_invalidates_context_PASIDs_translations_and_device_TLB_in_that_order()
+    {
+        var rig = new Rig();
+        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic, DeviceFeatures.Ats);
+        VtdDevice other = Rig.Ok(rig.Unit.AddDevice(Rig.Gpu, DeviceFeatures.None, domain));
+        VtdLink? link = null;
+        Rig.Ok(domain.Attach(new Pasid(3), 0x5000, other, true, ref link));
+
+        Assert.Equal(
+            "CC3 fence PC0 fence IOTLB2 fence DEV:0118 wait",
+            rig.Sequence(() => Rig.Ok(rig.Unit.RemoveDevice(device, domain))));
+        Assert.Equal(0x41, rig.Read(Rig.Nic, 3).FaultCode);
+        Assert.Equal(TranslationStatus.ReachedPageTable, rig.Read(Rig.Gpu, 3).Status);
+
+        Rig.Ok(domain.Detach(new Pasid(3), other, true, ref link));
+        Assert.Equal("CC3 fence IOTLB2 wait", rig.Sequence(() => Rig.Ok(rig.Unit.RemoveDevice(other, domain))));
+        Assert.Equal(Errno.ESRCH, rig.Unit.RemoveDevice(other, domain).Errno);
+        Rig.Ok(rig.Unit.AddDevice(Rig.Nic, DeviceFeatures.None, domain));
+    }
+
+    [Fact]
+    public void In_caching_mode_a_new_context_entry_is_announced()
+    {
+        var rig = new Rig(Rig.With(("caching-mode", "1")));
+        VtdDomain domain = Rig.Ok(rig.Unit.AddDomain(20));
+
+        Assert.Equal(
+            "CC1 fence PC3 fence IOTLB1 wait",
+            rig.Sequence(() => Rig.Ok(rig.Unit.AddDevice(Rig.Nic, DeviceFeatures.Ats, domain))));
+        Assert.Equal(
+            "CC3 fence PC0 fence IOTLB2 wait",
+            rig.Sequence(() => Rig.Ok(rig.Unit.AddDevice(new RequesterId(0x0119), DeviceFeatures.None, domain))));
+    }
+
+    [Fact]
+    public void Devices_that_cannot_be_are_refused()
+    {
+        var rig = new Rig();
+        (VtdDomain domain, _) = rig.AddDevice(Rig.Nic);
+
+        Assert.Equal(Errno.EEXIST, rig.Unit.AddDevice(Rig.Nic, DeviceFeatures.None, domain).Errno);
+        Assert.Equal(Errno.EINVAL, rig.Unit.AddDevice(new RequesterId(0x10000), DeviceFeatures.None, domain).Errno);
+        OpResult<VtdDevice> refused = rig.Unit.AddDevice(Rig.Gpu, DeviceFeatures.Pri, domain);
+        Assert.Equal(Errno.EINVAL, refused.Errno);
+        Assert.Contains("PRE = 1 with DTE = 0", refused.Reason);
+    }
+
+    [Fact]
+    public void D8_D13_every_allocation_may_fail_and_nothing_leaks()
+    {
+        int succeeded = 0;
+        int refused = 0;
+        for (int allowed = 0; succeeded == 0; allowed++)
+        {
+            Assert.True(allowed < 50, "the sweep does not end");
+            var rig = new Rig();
+            rig.Recorder.AllocationsLeft = allowed;
+            OpResult result = Run(rig);
+            if (result.IsOk)
+            {
+                succeeded++;
+            }
+            else
+            {
+                Assert.Equal(Errno.ENOMEM, result.Errno);
+                refused++;
+            }
+
+            Assert.Equal(0, rig.Recorder.AllocatedBytes);
+        }
+
+        // Root, queue, status, page requests, directory, two context tables, three leaves.
+        Assert.Equal(10, refused);
+
+        static OpResult Run(Rig rig)
+        {
+            OpResult<RemappingUnit> started = RemappingUnit.Start(rig.UnitSetup);
+            if (!started.IsOk)
+            {
+                return started.Outcome;
+            }
+
+            using RemappingUnit unit = started.Value;
+            OpResult<VtdDomain> domain = unit.AddDomain(20);
+            if (!domain.IsOk)
+            {
+                return domain.Outcome;
+            }
+
+            foreach (RequesterId requester in new[] { Rig.Nic, Rig.Gpu })
+            {
+                OpResult<VtdDevice> device = unit.AddDevice(requester, DeviceFeatures.Ats, domain.Value);
+                if (!device.IsOk)
+                {
+                    Assert.Equal(0x39, rig.Read(requester, 1).FaultCode);
+                    return device.Outcome;
+                }
+
+                for (uint pasid = 1; pasid < 4 && requester == Rig.Gpu; pasid++)
+                {
+                    VtdLink? link = null;
+                    OpResult attached = domain.Value.Attach(
+                        new Pasid(pasid << 10), 0x5000, device.Value, true, ref link);
+                    if (!attached.IsOk)
+                    {
+                        Assert.Null(link);
+                        Assert.Equal(0x51, rig.Read(requester, pasid << 10).FaultCode);
+                        return attached;
+                    }
+                }
+            }
+
+            unit.RemoveDomain(domain.Value);
+            return OpResult.Ok;
+        }
+    }
+
+    [Fact]
+    public void D13_a_removed_domain_gives_its_memory_back_and_statistics_follow()
+    {
+        var rig = new Rig();
+        Assert.NotEqual(0UL, rig.Unit.Root);
+        long started = rig.Recorder.AllocatedBytes;
+        VtdDomain one = Rig.Ok(rig.Unit.AddDomain(20));
+        VtdDomain two = Rig.Ok(rig.Unit.AddDomain(8));
+        Rig.Ok(one.Table.Set(new Pasid(64), 0x5000));
+        Rig.Ok(two.Table.Set(new Pasid(1), 0x5000));
+
+        Assert.Equal(
+            (131072 + (3L * 4096), 2), (rig.Unit.Statistics.PasidTableBytes, rig.Unit.Statistics.PasidTableLeaves));
+        rig.Unit.RemoveDomain(one);
+        rig.Unit.RemoveDomain(one);
+        Assert.Equal((8192, 1), (rig.Unit.Statistics.PasidTableBytes, rig.Unit.Statistics.PasidTableLeaves));
+        rig.Unit.RemoveDomain(two);
+        Assert.Equal((0, 0), (rig.Unit.Statistics.PasidTableBytes, rig.Unit.Statistics.PasidTableLeaves));
+        Assert.Equal(started, rig.Recorder.AllocatedBytes);
+    }
+
+    [Fact]
+    public void Statistics_count_every_descriptor()
+    {
+        var rig = new Rig();
+        Assert.Equal(6, rig.Unit.Statistics.Commands);
+        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic, DeviceFeatures.Ats);
+        VtdLink? link = null;
+        Rig.Ok(domain.Attach(new Pasid(1), 0x5000, device, true, ref link));
+        Rig.Ok(domain.Detach(new Pasid(1), device, true, ref link));
+
+        Assert.Equal(12, rig.Unit.Statistics.Commands);
+        Assert.Equal(12, rig.Model.Log.Total);
+    }
+
+    [Fact]
+    public void Dispose_switches_off_frees_everything_and_the_hardware_can_be_started_again()
+    {
+        var rig = new Rig();
+        (VtdDomain domain, _) = rig.AddDevice(Rig.Nic);
+        Rig.Ok(domain.Table.Set(new Pasid(1), 0x5000));
+
+        rig.Unit.Dispose();
+        rig.Unit.Dispose();
+
+        Assert.Equal(0u, rig.Registers.Read32(0x1C) & (TE | QIE));
+        Assert.Equal(0, rig.Recorder.AllocatedBytes);
+        Assert.Equal(TranslationStatus.Bypassed, rig.Read(Rig.Nic, 1).Status);
+
+        using IIommuUnit again = Rig.Ok(new VtdDriver().CreateUnit(rig.UnitSetup));
+        Assert.Equal(0x39, rig.Read(Rig.Nic, 1).FaultCode);
+    }
+
+    [Fact]
+    public void A_unit_that_was_left_on_is_switched_off_first()
+    {
+        var rig = new Rig();
+        Assert.NotEqual(0UL, rig.Unit.Root);
+        rig.Recorder.Events.Clear();
+
+        using IIommuUnit second = Rig.Ok(new VtdDriver().CreateUnit(rig.UnitSetup));
+
+        Assert.Equal(
+            [QIE, 0, QIE, QIE | SRTP, QIE | TE],
+            rig.Recorder.Events.Where(e => e.Kind == EventKind.RegisterWrite && e.Address == GCMD)
+                .Select(e => (uint)e.Value));
+    }
+
+    [Fact]
+    public void Hardware_that_does_not_answer_a_command_is_ETIMEDOUT_and_keeps_no_memory()
+    {
+        var rig = new Rig(time: new SteppingClock());
+        rig.TestRegisters.StuckStatus = 0;
+
+        OpResult<IIommuUnit> result = new VtdDriver().CreateUnit(rig.UnitSetup);
+
+        Assert.Equal(Errno.ETIMEDOUT, result.Errno);
+        Assert.Contains("GCMD.QIE", result.Reason);
+        Assert.Equal(0, rig.Recorder.AllocatedBytes);
+    }
+
+    [Fact]
+    public void Hardware_that_cannot_be_switched_off_keeps_its_tables()
+    {
+        var rig = new Rig(time: new SteppingClock());
+        Assert.NotEqual(0UL, rig.Unit.Root);
+        long bytes = rig.Recorder.AllocatedBytes;
+        rig.TestRegisters.StuckStatus = TE | QIE;
+
+        Assert.Equal(Errno.ETIMEDOUT, rig.Unit.Stop().Errno);
+        Assert.Equal(bytes, rig.Recorder.AllocatedBytes);
+    }
+}

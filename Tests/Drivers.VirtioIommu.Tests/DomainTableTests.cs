@@ -1,0 +1,585 @@
+using PasidFramework.Drivers.VirtioIommu.Formats;
+using PasidFramework.Drivers.VirtioIommu.Hardware;
+using PasidFramework.Drivers.VirtioIommu.Tests.Support;
+using PasidFramework.Drivers.VirtioIommu.Transport;
+using PasidFramework.Hardware;
+
+namespace PasidFramework.Drivers.VirtioIommu.Tests;
+
+/// <summary>What attach, detach, exit and invalidate do to the table, the queue and a device's access.</summary>
+public sealed class DomainTableTests
+{
+    private const uint Endpoint = 0x18;
+    private const ulong Root = 0x890000000;
+    private const uint Asid = 0x2a;
+    private static readonly Pasid s_pasid = new(0x1234);
+
+    public static TheoryData<string> Dialects => Rig.BothDialects;
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void An_endpoint_is_probed_and_attached_with_the_tables_parameters(string dialect)
+    {
+        using Rig rig = Rig.Start(dialect);
+        using DomainTable table = rig.CreateTable(domain: 1, pasidBits: 16);
+
+        Assert.Equal(OpResult.Ok, table.AddEndpoint(Endpoint));
+
+        ConsumedRequest[] log = rig.TakeLog();
+        Assert.Equal(2, log.Length);
+        Assert.Equal(Vector.All["probe"].Bytes, log[0].Bytes);
+        byte[] attach = log[1].Bytes;
+        ulong pointer = WireReader.U64(attach, 16);
+        if (dialect == "B")
+        {
+            byte[] expected = [.. Vector.All["attach_pst_arm"].Bytes[..76]];
+            BitConverter.TryWriteBytes(expected.AsSpan(16), pointer);
+            Assert.Equal(expected, attach);
+        }
+        else
+        {
+            Assert.Equal(124, attach.Length);
+            Assert.Equal((6, 1u, Endpoint, 1), (attach[0], WireReader.U32(attach, 4), WireReader.U32(attach, 8), attach[12]));
+            Assert.Equal(16UL, pointer >> 59);
+            Assert.Equal(2UL, WireReader.U64(attach, 24));
+            pointer &= 0x00FF_FFFF_FFFF_FFC0;
+        }
+
+        Assert.True(rig.Memory.IsBacked(pointer, 8));
+        Assert.Equal(1, table.Endpoints);
+        Assert.Equal(OpResult.Ok, table.RemoveEndpoint(Endpoint));
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void D1_an_access_reaches_the_process_exactly_while_the_entry_is_installed(string dialect)
+    {
+        using Rig rig = Rig.Start(dialect);
+        using DomainTable table = Attached(rig);
+        Assert.Equal(TranslationStatus.Faulted, Access(rig, s_pasid).Status);
+
+        Assert.Equal(OpResult.Ok, table.Install(s_pasid, Root, Asid));
+
+        TranslationResult reached = Access(rig, s_pasid);
+        Assert.Equal((TranslationStatus.ReachedPageTable, Root), (reached.Status, reached.PageTableRoot));
+        Assert.Equal(TranslationStatus.Faulted, Access(rig, new Pasid(0x1235)).Status);
+        Assert.Equal(OpResult.Ok, table.Remove(s_pasid, Asid));
+        Assert.Equal(TranslationStatus.Faulted, Access(rig, s_pasid).Status);
+        Leave(table);
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void D2_D3_installing_announces_the_path_for_a_new_leaf_and_the_entry_for_an_old_one(string dialect)
+    {
+        using Rig rig = Rig.Start(dialect);
+        using DomainTable table = Attached(rig);
+
+        table.Install(new Pasid(0x80), Root, 1);
+        table.Install(new Pasid(0x81), Root, 2);
+
+        Invalidation[] sent = Invalidations(rig);
+        Assert.Equal(
+            [
+                new Invalidation(Scope.Pasid, IsConfig: true, Leaf: false, 1, 0x80, 0, 0, 0, 0),
+                new Invalidation(Scope.Pasid, IsConfig: true, Leaf: true, 1, 0x81, 0, 0, 0, 0),
+            ],
+            sent);
+        table.Remove(new Pasid(0x80), 1);
+        table.Remove(new Pasid(0x81), 2);
+        Leave(table);
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void D5_removing_invalidates_the_configuration_and_then_the_translations(string dialect)
+    {
+        using Rig rig = Rig.Start(dialect);
+        using DomainTable table = Attached(rig);
+        table.Install(s_pasid, Root, Asid);
+        rig.TakeLog();
+
+        Assert.Equal(OpResult.Ok, table.Remove(s_pasid, Asid));
+
+        Assert.Equal(
+            [
+                new Invalidation(Scope.Pasid, IsConfig: true, Leaf: true, 1, s_pasid.Value, 0, 0, 0, 0),
+                new Invalidation(Scope.Pasid, IsConfig: false, Leaf: false, 1, s_pasid.Value, Asid, 0, 0, 0),
+            ],
+            Invalidations(rig));
+        Leave(table);
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void A_writer_that_forgets_the_translations_does_not_leave_them_in_the_caches(string dialect)
+    {
+        using Rig rig = Rig.Start(dialect);
+        rig.Format.TellsTranslations = false;
+        using DomainTable table = Attached(rig);
+        table.Install(s_pasid, Root, Asid);
+        rig.TakeLog();
+
+        Assert.Equal(OpResult.Ok, table.Quiet(s_pasid, Asid));
+        Assert.Equal([true, false], Invalidations(rig).Select(i => i.IsConfig));
+        Assert.Equal(OpResult.Ok, table.Remove(s_pasid, Asid));
+        Assert.Equal([true, false], Invalidations(rig).Select(i => i.IsConfig));
+        Leave(table);
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void Detaching_one_device_of_several_drops_the_PASIDs_translations_and_keeps_the_entry(string dialect)
+    {
+        using Rig rig = Rig.Start(dialect);
+        using DomainTable table = Attached(rig);
+        table.Install(s_pasid, Root, Asid);
+        rig.TakeLog();
+
+        Assert.Equal(OpResult.Ok, table.ReleaseEndpoint(s_pasid, Asid));
+
+        Assert.Equal(
+            [new Invalidation(Scope.Pasid, IsConfig: false, Leaf: false, 1, s_pasid.Value, Asid, 0, 0, 0)],
+            Invalidations(rig));
+        Assert.Equal(TranslationStatus.ReachedPageTable, Access(rig, s_pasid).Status);
+        table.Remove(s_pasid, Asid);
+        Leave(table);
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void D12_after_exit_an_access_aborts_quietly_until_the_entry_is_cleared(string dialect)
+    {
+        using Rig rig = Rig.Start(dialect);
+        using DomainTable table = Attached(rig);
+        table.Install(s_pasid, Root, Asid);
+        rig.TakeLog();
+
+        Assert.Equal(OpResult.Ok, table.Quiet(s_pasid, Asid));
+
+        Assert.Equal([true, false], Invalidations(rig).Select(i => i.IsConfig));
+        Assert.Equal(TranslationStatus.AbortedQuietly, Access(rig, s_pasid).Status);
+        Assert.False(rig.Started.Events.TryRead(out _));
+        table.Remove(s_pasid, Asid);
+        Assert.Equal(TranslationStatus.Faulted, Access(rig, s_pasid).Status);
+        Leave(table);
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void Faults_that_name_a_PASID_are_drained_before_its_detach_returns(string dialect)
+    {
+        using Rig rig = Rig.Start(dialect);
+        using DomainTable table = Attached(rig);
+        table.Install(s_pasid, Root, Asid);
+        Access(rig, s_pasid, 0xFFFF_0000_0000_0000);
+
+        table.Remove(s_pasid, Asid);
+
+        Assert.Equal(1, rig.Started.Faults);
+        Assert.False(rig.Started.Events.TryRead(out _));
+        Leave(table);
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void D7_the_last_PASID_of_the_width_works_and_the_next_is_refused(string dialect)
+    {
+        foreach (int bits in new[] { 1, 6, 7, 8, 16, 20 })
+        {
+            using Rig rig = Rig.Start(dialect);
+            using DomainTable table = Attached(rig, bits);
+            var last = new Pasid((1u << bits) - 1);
+
+            Assert.Equal(OpResult.Ok, table.Install(last, Root, Asid));
+            Assert.Equal(Root, Access(rig, last).PageTableRoot);
+            if (bits < 20)
+            {
+                var beyond = new Pasid(1u << bits);
+                Assert.Equal(Errno.EINVAL, table.Install(beyond, Root, Asid).Errno);
+                Assert.Equal((int)FaultReason.Domain, Access(rig, beyond).FaultCode);
+            }
+
+            table.Remove(last, Asid);
+            Leave(table);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void D9_an_endpoint_with_narrower_PASIDs_is_EINVAL_and_one_without_is_EOPNOTSUPP(string dialect)
+    {
+        using Rig narrow = Rig.Start(dialect, pasidBits: 8);
+        using DomainTable wide = narrow.CreateTable(pasidBits: 9);
+        using DomainTable fits = narrow.CreateTable(2, pasidBits: 8);
+        narrow.TakeLog();
+
+        OpResult refused = wide.AddEndpoint(Endpoint);
+
+        Assert.Equal(Errno.EINVAL, refused.Errno);
+        Assert.Contains("8 bits", refused.Reason, StringComparison.Ordinal);
+        Assert.Equal(0, wide.Endpoints);
+        Assert.DoesNotContain(narrow.TakeLog(), r => r.Bytes[0] == 6);
+        Assert.Equal(OpResult.Ok, fits.AddEndpoint(Endpoint));
+        fits.RemoveEndpoint(Endpoint);
+
+        using Rig none = Rig.Start(dialect, pasidBits: 0);
+        using DomainTable table = none.CreateTable(pasidBits: 1);
+        if (dialect == "B")
+        {
+            Assert.Equal(Errno.EOPNOTSUPP, table.AddEndpoint(Endpoint).Errno);
+        }
+        else
+        {
+            // Proposal E need not name a width; then the device itself refuses the table.
+            Assert.Equal(Errno.ERANGE, table.AddEndpoint(Endpoint).Errno);
+        }
+    }
+
+    [Fact]
+    public void An_endpoint_that_does_not_exist_is_ENOENT_and_counts_for_nothing()
+    {
+        using Rig rig = Rig.Start("B", endpoints: "0x20");
+        using DomainTable table = rig.CreateTable();
+
+        Assert.Equal(Errno.ENOENT, table.AddEndpoint(Endpoint).Errno);
+        Assert.Equal(0, table.Endpoints);
+    }
+
+    [Theory]
+    [InlineData("S1Fmt")]
+    [InlineData("S1ContextPtr")]
+    [InlineData("S1CDMax")]
+    [InlineData("S1DSS")]
+    [InlineData("STE0")]
+    [InlineData("STE1")]
+    public void A_format_that_names_no_parameter_is_refused_by_its_name(string parameter)
+    {
+        using Rig rig = Rig.Start("B");
+        rig.Format.MissingParameter = parameter;
+        long before = rig.Memory.AllocatedBytes;
+
+        OpResult<DomainTable> table = DomainTable.Create(rig.Started, rig.Format, 1, 8);
+
+        Assert.Equal(Errno.EINVAL, table.Errno);
+        Assert.Contains(parameter, table.Reason, StringComparison.Ordinal);
+        Assert.Equal(before, rig.Memory.AllocatedBytes);
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void Without_an_endpoint_nothing_is_sent_since_nothing_can_be_cached(string dialect)
+    {
+        using Rig rig = Rig.Start(dialect);
+        using DomainTable table = rig.CreateTable();
+
+        Assert.Equal(OpResult.Ok, table.Install(s_pasid, Root, Asid));
+        Assert.Equal(OpResult.Ok, table.Invalidate(s_pasid, Asid, 0, 0x1000));
+        Assert.Equal(OpResult.Ok, table.Remove(s_pasid, Asid));
+
+        Assert.Empty(rig.TakeLog());
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void D8_a_leaf_that_cannot_be_allocated_changes_nothing(string dialect)
+    {
+        using Rig rig = Rig.Start(dialect);
+        using DomainTable table = Attached(rig);
+        table.Install(new Pasid(1), Root, 1);
+        rig.TakeLog();
+        rig.Memory.RestartCounting();
+        rig.Memory.FailAllocation = 0;
+
+        Assert.Equal(Errno.ENOMEM, table.Install(s_pasid, Root, Asid).Errno);
+
+        Assert.Empty(rig.TakeLog());
+        Assert.Equal(Root, Access(rig, new Pasid(1)).PageTableRoot);
+        rig.Memory.FailAllocation = -1;
+        Assert.Equal(OpResult.Ok, table.Install(s_pasid, Root, Asid));
+        table.Remove(s_pasid, Asid);
+        table.Remove(new Pasid(1), 1);
+        Leave(table);
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void D13_a_failure_at_any_allocation_is_ENOMEM_and_memory_returns_to_the_baseline(string dialect)
+    {
+        for (int failing = 0; ; failing++)
+        {
+            using Rig rig = Rig.Start(dialect);
+            long baseline = rig.Memory.AllocatedBytes;
+            rig.Memory.RestartCounting();
+            rig.Memory.FailAllocation = failing;
+
+            OpResult result = WholeLife(rig);
+
+            Assert.Equal(baseline, rig.Memory.AllocatedBytes);
+            Assert.Equal(0, rig.Hardware.Device.DomainCount);
+            if (result.IsOk)
+            {
+                Assert.Equal(3, failing);
+                break;
+            }
+
+            Assert.Equal(Errno.ENOMEM, result.Errno);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void D10_a_second_endpoint_that_is_refused_leaves_the_first_working(string dialect)
+    {
+        using Rig rig = Rig.Start(dialect, endpoints: "0x18");
+        using DomainTable table = Attached(rig);
+        table.Install(s_pasid, Root, Asid);
+
+        Assert.Equal(Errno.ENOENT, table.AddEndpoint(0x19).Errno);
+
+        Assert.Equal(1, table.Endpoints);
+        Assert.Equal(Root, Access(rig, s_pasid).PageTableRoot);
+        table.Remove(s_pasid, Asid);
+        Leave(table);
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void A_table_that_the_device_may_still_walk_is_freed_only_after_the_reset(string dialect)
+    {
+        Rig rig = Rig.Start(dialect);
+        DomainTable table = Attached(rig);
+        rig.Hardware.Deafen();
+
+        Assert.Equal(Errno.ETIMEDOUT, table.RemoveEndpoint(Endpoint).Errno);
+        long before = rig.Memory.AllocatedBytes;
+        table.Dispose();
+
+        Assert.Equal(before, rig.Memory.AllocatedBytes);
+        rig.Dispose();
+        Assert.Equal(0, rig.Memory.AllocatedBytes);
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void A_table_whose_attach_was_never_answered_is_freed_only_after_the_reset(string dialect)
+    {
+        Rig rig = Rig.Start(dialect);
+        DomainTable table = rig.CreateTable();
+        int notifies = 0;
+        rig.Hardware.AcceptsWrite = (offset, _) => offset != MmioRegister.QueueNotify || notifies++ == 0;
+
+        Assert.Equal(Errno.ETIMEDOUT, table.AddEndpoint(Endpoint).Errno);
+        long before = rig.Memory.AllocatedBytes;
+        table.Dispose();
+
+        Assert.Equal(before, rig.Memory.AllocatedBytes);
+        rig.Dispose();
+        Assert.Equal(0, rig.Memory.AllocatedBytes);
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void An_invalidation_that_is_not_answered_is_ETIMEDOUT(string dialect)
+    {
+        using Rig rig = Rig.Start(dialect);
+        using DomainTable table = Attached(rig);
+        table.Install(s_pasid, Root, Asid);
+        rig.Hardware.Deafen();
+
+        Assert.Equal(Errno.ETIMEDOUT, table.Invalidate(s_pasid, Asid, 0x1000, 0x2000).Errno);
+        Assert.Equal(Errno.ETIMEDOUT, table.ReleaseEndpoint(s_pasid, Asid).Errno);
+        Assert.Equal(Errno.ETIMEDOUT, table.Quiet(s_pasid, Asid).Errno);
+        Assert.Equal(Errno.ETIMEDOUT, table.Remove(s_pasid, Asid).Errno);
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void An_empty_range_sends_nothing_and_a_wrapping_one_the_whole_PASID(string dialect)
+    {
+        using Rig rig = Rig.Start(dialect);
+        using DomainTable table = Attached(rig);
+        table.Install(s_pasid, Root, Asid);
+        rig.TakeLog();
+
+        Assert.Equal(OpResult.Ok, table.Invalidate(s_pasid, Asid, 0x1000, 0x1000));
+        Assert.Equal(OpResult.Ok, table.Invalidate(s_pasid, Asid, 0, 0));
+        Assert.Empty(rig.TakeLog());
+        Assert.Equal(OpResult.Ok, table.Invalidate(s_pasid, Asid, 0x2000, 0x1000));
+
+        Assert.Equal(
+            [new Invalidation(Scope.Pasid, IsConfig: false, Leaf: false, 1, s_pasid.Value, Asid, 0, 0, 0)],
+            Invalidations(rig));
+        table.Remove(s_pasid, Asid);
+        Leave(table);
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void Domains_work_side_by_side_on_one_queue(string dialect)
+    {
+        using Rig rig = Rig.Start(dialect);
+        const int Domains = 2;
+        const int Rounds = 400;
+        DomainTable[] tables = [.. Enumerable.Range(1, Domains).Select(d => rig.CreateTable((uint)d, 12))];
+        using var barrier = new Barrier(Domains);
+        var failures = new System.Collections.Concurrent.ConcurrentBag<string>();
+        Thread[] threads = [.. Enumerable.Range(0, Domains).Select(d => new Thread(() => Work(d)))];
+
+        Array.ForEach(threads, t => t.Start());
+        Array.ForEach(threads, t => t.Join());
+
+        Assert.Empty(failures);
+        Array.ForEach(tables, t => t.Dispose());
+        Assert.Equal(0, rig.Hardware.Device.DomainCount);
+
+        void Work(int d)
+        {
+            var endpoint = (uint)(0x10 + d);
+            barrier.SignalAndWait();
+            for (int i = 0; i < Rounds; i++)
+            {
+                var pasid = new Pasid((uint)(1 + (i * 37 % 4095)));
+                ulong root = 0x1000UL * (ulong)((d * Rounds) + i + 1);
+                Check(tables[d].AddEndpoint(endpoint));
+                Check(tables[d].Install(pasid, root, (uint)(d + 1)));
+                Check(tables[d].Invalidate(pasid, (uint)(d + 1), 0x1000, 0x9000));
+                ulong seen = rig.Hardware.Translate(
+                    new DmaAccess(new RequesterId(endpoint), pasid, 0x1000, false)).PageTableRoot;
+                if (seen != root)
+                {
+                    failures.Add($"domain {d} saw 0x{seen:x} for 0x{root:x}");
+                }
+
+                Check(tables[d].Remove(pasid, (uint)(d + 1)));
+                Check(tables[d].RemoveEndpoint(endpoint));
+            }
+        }
+
+        void Check(OpResult result)
+        {
+            if (!result.IsOk)
+            {
+                failures.Add(result.ToString());
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void Requests_without_a_PASID_use_context_descriptor_0(string dialect)
+    {
+        using Rig rig = Rig.Start(dialect);
+        using DomainTable table = Attached(rig);
+        table.Install(new Pasid(0), Root, Asid);
+
+        Assert.Equal(
+            Root,
+            rig.Hardware.Translate(new DmaAccess(new RequesterId(Endpoint), null, 0x1000, false)).PageTableRoot);
+        Assert.Equal(TranslationStatus.Faulted, Access(rig, new Pasid(0)).Status);
+        table.Remove(new Pasid(0), Asid);
+        Leave(table);
+    }
+
+    [Fact]
+    public void The_device_checks_invalidations_of_both_dialects()
+    {
+        foreach (string dialect in new[] { "B", "E" })
+        {
+            using Rig rig = Rig.Start(dialect);
+            using DomainTable table = Attached(rig);
+            string prefix = dialect == "B" ? "b_inv_" : "e_inv_";
+
+            Assert.Equal(RequestStatus.Ok, Change(prefix + "range"));
+            Assert.Equal(RequestStatus.Inval, Change(prefix + "range", (59, 1)));
+            Assert.Equal(RequestStatus.Inval, Change(prefix + "range", (4, 0x77)));
+            Assert.Equal(RequestStatus.Inval, Change(prefix + "range", (7, 0x80)));
+            Assert.Equal(RequestStatus.NoEnt, Change(prefix + "range", (8, 9)));
+            Assert.Equal(RequestStatus.Range, Change(prefix + "range", (15, 1)));
+            Assert.Equal(RequestStatus.Range, Change(prefix + "range", (24, 1)));
+            Assert.Equal(RequestStatus.Inval, Change(prefix + "range", (40, 13)));
+            Assert.Equal(RequestStatus.Inval, Change(prefix + "range", (40, 255)));
+            Leave(table);
+
+            RequestStatus Change(string name, params (int At, byte Value)[] changes)
+            {
+                byte[] request = [.. Vector.All[name].Bytes];
+                request[14] = 0;
+                foreach ((int at, byte value) in changes)
+                {
+                    request[at] = value;
+                }
+
+                return rig.Send(request, 60);
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData("B", 12, 3, RequestStatus.Unsupp)]
+    [InlineData("B", 14, 3, RequestStatus.Inval)]
+    [InlineData("B", 15, 3, RequestStatus.Inval)]
+    [InlineData("B", 16, 0x20, RequestStatus.Inval)]
+    [InlineData("B", 24, 21, RequestStatus.Range)]
+    [InlineData("B", 75, 1, RequestStatus.Inval)]
+    [InlineData("E", 12, 2, RequestStatus.Unsupp)]
+    [InlineData("E", 13, 1, RequestStatus.Inval)]
+    [InlineData("E", 16, 0x1a, RequestStatus.Inval)]
+    [InlineData("E", 16, 0x3b, RequestStatus.Inval)]
+    [InlineData("E", 24, 0xd7, RequestStatus.Inval)]
+    [InlineData("E", 23, 0xa8, RequestStatus.Range)]
+    [InlineData("E", 123, 1, RequestStatus.Inval)]
+    public void The_device_checks_the_attach_of_a_table(string dialect, int at, byte value, object expected)
+    {
+        using Rig rig = Rig.Start(dialect);
+        byte[] request = [.. Vector.All[dialect == "B" ? "attach_pst_arm" : "e_attach"].Bytes];
+        Assert.Equal(RequestStatus.Ok, rig.Send(request, request.Length - 4));
+        Assert.Equal(OpResult.Ok, rig.Started.Standard.Detach(1, Endpoint));
+
+        request[at] = value;
+
+        Assert.Equal(expected, rig.Send(request, request.Length - 4));
+        Assert.Equal(0, rig.Hardware.Device.DomainCount);
+    }
+
+    private static OpResult WholeLife(Rig rig)
+    {
+        OpResult<DomainTable> created = DomainTable.Create(rig.Started, rig.Format, 1, 16);
+        if (!created.IsOk)
+        {
+            return created.Outcome;
+        }
+
+        using DomainTable table = created.Value;
+        OpResult added = table.AddEndpoint(Endpoint);
+        if (!added.IsOk)
+        {
+            return added;
+        }
+
+        OpResult installed = table.Install(s_pasid, Root, Asid);
+        if (installed.IsOk)
+        {
+            Assert.Equal(OpResult.Ok, table.Remove(s_pasid, Asid));
+        }
+
+        Leave(table);
+        return installed;
+    }
+
+    private static DomainTable Attached(Rig rig, int pasidBits = 16)
+    {
+        DomainTable table = rig.CreateTable(1, pasidBits);
+        Assert.Equal(OpResult.Ok, table.AddEndpoint(Endpoint));
+        rig.TakeLog();
+        return table;
+    }
+
+    private static void Leave(DomainTable table) => Assert.Equal(OpResult.Ok, table.RemoveEndpoint(Endpoint));
+
+    private static TranslationResult Access(Rig rig, Pasid pasid, ulong address = 0x1000) =>
+        rig.Hardware.Translate(new DmaAccess(new RequesterId(Endpoint), pasid, address, false));
+
+    private static Invalidation[] Invalidations(Rig rig) =>
+        [.. rig.TakeLog().Where(r => r.Bytes[0] == 7).Select(r => WireReader.ReadInvalidation(rig.Dialect, r.Bytes))];
+}

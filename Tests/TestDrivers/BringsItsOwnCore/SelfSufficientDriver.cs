@@ -1,0 +1,7 @@
+using PasidFramework.Drivers;
+
+namespace PasidFramework.TestDrivers;
+
+/// <summary>A driver beside which a copy of the contract lies.</summary>
+[PasidDriver("self-sufficient", "self-sufficient-table", 20)]
+internal sealed class SelfSufficientDriver : MinimalDriver;

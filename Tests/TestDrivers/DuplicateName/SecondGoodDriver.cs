@@ -1,0 +1,7 @@
+using PasidFramework.Drivers;
+
+namespace PasidFramework.TestDrivers;
+
+/// <summary>A driver with the name of another one.</summary>
+[PasidDriver("good", "second-table", 8)]
+internal sealed class SecondGoodDriver : MinimalDriver;

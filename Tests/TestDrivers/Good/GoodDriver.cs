@@ -1,0 +1,13 @@
+using PasidFramework.Drivers;
+
+namespace PasidFramework.TestDrivers;
+
+/// <summary>A correct driver that uses a library of its own. Composition does not ask for public parts.</summary>
+[PasidDriver("good", GoodTableFormat.FormatName, 16, Vendor = "Tests")]
+internal sealed class GoodDriver : MinimalDriver, IDisposable
+{
+    /// <summary>Tells the host, which must not touch this class's code, that the part was disposed.</summary>
+    public void Dispose() => AppContext.SetData($"{GetType().Assembly.Location}#{nameof(GoodDriver)}", "disposed");
+
+    protected override string UnitName(string name) => Naming.Prefixed(name);
+}

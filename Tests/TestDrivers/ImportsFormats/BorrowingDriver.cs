@@ -1,0 +1,33 @@
+using System.Composition;
+using Microsoft.Extensions.Logging;
+using PasidFramework.Drivers;
+
+namespace PasidFramework.TestDrivers;
+
+/// <summary>A driver that takes table formats from other plug-ins, and services from the host.</summary>
+[PasidDriver("borrowing", "good-table", 20)]
+[method: ImportingConstructor]
+public sealed class BorrowingDriver([Import("good-table")] IPasidTableFormat required, ILoggerFactory logs, TimeProvider time)
+    : IPasidDriver
+{
+    private readonly HiddenDriver _driver = new();
+
+    public IPasidTableFormat Required => required;
+
+    [Import("good-table", AllowDefault = true)]
+    public IPasidTableFormat? Optional { get; set; }
+
+    [Import("absent-format", AllowDefault = true)]
+    public IPasidTableFormat? Absent { get; set; }
+
+    public ILoggerFactory Logs => logs;
+
+    public TimeProvider Time => time;
+
+    public Hardware.IIommuHardware CreateHardware(Hardware.IPhysicalMemory memory, HardwareSetup setup) =>
+        _driver.CreateHardware(memory, setup);
+
+    public OpResult<IIommuUnit> CreateUnit(UnitSetup setup) => _driver.CreateUnit(setup);
+
+    private sealed class HiddenDriver : MinimalDriver;
+}

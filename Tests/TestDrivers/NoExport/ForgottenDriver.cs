@@ -1,0 +1,4 @@
+namespace PasidFramework.TestDrivers;
+
+/// <summary>A driver whose author forgot the attribute.</summary>
+internal sealed class ForgottenDriver : MinimalDriver;
