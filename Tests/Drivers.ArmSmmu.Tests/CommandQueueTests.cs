@@ -19,7 +19,9 @@ public sealed class CommandQueueTests : IDisposable
     private readonly SmmuHardware _hardware;
 
     public CommandQueueTests() => _hardware = new SmmuHardware(
-        _memory, SmmuHardwareOptions.Parse(new HardwareSetup { Options = new Dictionary<string, string> { ["log"] = "1000000" } }));
+        _memory,
+        SmmuHardwareOptions.Parse(
+            new HardwareSetup { Options = new Dictionary<string, string> { ["log"] = "1000000" } }));
 
     public void Dispose() => _hardware.Dispose();
 
@@ -137,7 +139,8 @@ public sealed class CommandQueueTests : IDisposable
         {
             Assert.Equal(
                 Enumerable.Range(0, Rounds * Batches * 2).Select(i => (uint)i),
-                log.Where(c => c.Opcode == SmmuOpcode.CFGI_CD && c.Word0 >> 32 == thread).Select(c => (uint)(c.Word0 >> 12 & 0xFFFFF)));
+                log.Where(c => c.Opcode == SmmuOpcode.CFGI_CD && c.Word0 >> 32 == thread)
+                    .Select(c => (uint)(c.Word0 >> 12 & 0xFFFFF)));
         }
     }
 
@@ -189,7 +192,8 @@ public sealed class CommandQueueTests : IDisposable
         {
             Assert.Equal(
                 Enumerable.Range(0, Rounds * 9).Select(i => (uint)i),
-                log.Where(c => c.Opcode == SmmuOpcode.CFGI_CD && c.Word0 >> 32 == thread).Select(c => (uint)(c.Word0 >> 12 & 0xFFFFF)));
+                log.Where(c => c.Opcode == SmmuOpcode.CFGI_CD && c.Word0 >> 32 == thread)
+                    .Select(c => (uint)(c.Word0 >> 12 & 0xFFFFF)));
         }
     }
 
