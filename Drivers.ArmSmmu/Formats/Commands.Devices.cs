@@ -51,10 +51,12 @@ internal static partial class Commands
     /// <param name="address">Byte address, a multiple of the size.</param>
     /// <param name="sizeLog2">2^sizeLog2 pages of 4 KiB; <see cref="AtcSizeAll"/> is every address.</param>
     public static SmmuCommand AtcInv(uint sid, uint ssid, ulong address, int sizeLog2) => new(
-        (ulong)SmmuOpcode.ATC_INV | Put(SSV, 1) | Put(SSID, ssid) | Put(SID, sid), address | Put(AtcSize, (ulong)sizeLog2));
+        (ulong)SmmuOpcode.ATC_INV | Put(SSV, 1) | Put(SSID, ssid) | Put(SID, sid),
+        address | Put(AtcSize, (ulong)sizeLog2));
 
     /// <summary>Make a device forget every translation of every PASID and of requests without one.</summary>
-    /// <remarks>Without SSV the command reaches translations without PASID; Global widens one with SSV to all PASIDs.</remarks>
+    /// <remarks>Without SSV the command reaches translations without PASID; Global widens one with SSV to all
+    /// PASIDs.</remarks>
     /// <param name="sid">StreamID.</param>
     /// <param name="withPasid">The one for translations with a PASID, or the one for those without.</param>
     public static SmmuCommand AtcInvAll(uint sid, bool withPasid) => new(
@@ -86,7 +88,8 @@ internal static partial class Commands
         if (size > AtcSizeAll)
         {
             found.Add(new Violation(
-                AtcSize.Mnemonic, string.Create(CultureInfo.InvariantCulture, $"is {size}, the limit is {AtcSizeAll} (4.5)")));
+                AtcSize.Mnemonic,
+                string.Create(CultureInfo.InvariantCulture, $"is {size}, the limit is {AtcSizeAll} (4.5)")));
         }
     }
 
@@ -126,7 +129,8 @@ internal static partial class Commands
     [
         Declare("resume", SmmuOpcode.RESUME, "6", [
             LayoutField.Reserved(11, 8),
-            LayoutField.Value(ResumeResp, "the answer", (ResumeTerminate, "terminate"), (ResumeRetry, "retry"), (2, "abort")),
+            LayoutField.Value(
+                ResumeResp, "the answer", (ResumeTerminate, "terminate"), (ResumeRetry, "retry"), (2, "abort")),
             LayoutField.Reserved(31, 14),
             StreamId(),
             LayoutField.Value(STAG, "tag of the stalled transaction"),

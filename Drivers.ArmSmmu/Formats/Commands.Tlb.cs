@@ -56,7 +56,8 @@ internal static partial class Commands
     /// <param name="ttl">Level of the last-level entry, 0 if unknown.</param>
     public static SmmuCommand TlbiNhVaRange(
         uint vmid, uint asid, ulong address, int num, int scale, bool leaf = false, int ttl = 0) => new(
-            (ulong)SmmuOpcode.TLBI_NH_VA | Put(NUM, (ulong)num) | Put(SCALE, (ulong)scale) | Put(VMID, vmid) | Put(ASID, asid),
+            (ulong)SmmuOpcode.TLBI_NH_VA
+                | Put(NUM, (ulong)num) | Put(SCALE, (ulong)scale) | Put(VMID, vmid) | Put(ASID, asid),
             address | Put(TG, TlbGranule4K) | Put(TTL, (ulong)ttl) | Put(Leaf, leaf ? 1UL : 0));
 
     /// <summary>Forget every translation of the Non-secure EL1 and EL2 regimes that are not EL2's own.</summary>
@@ -91,7 +92,8 @@ internal static partial class Commands
         LayoutField.Value(Leaf, "only last-level translations"),
         LayoutField.Reserved(71, 65),
         LayoutField.Value(TTL, "level of the last-level entry, 0 unknown"),
-        LayoutField.Value(TG, "granule of the range", (0, "one page, no range"), (1, "4 KiB"), (2, "16 KiB"), (3, "64 KiB")),
+        LayoutField.Value(
+            TG, "granule of the range", (0, "one page, no range"), (1, "4 KiB"), (2, "16 KiB"), (3, "64 KiB")),
     ];
 
     private static Layout[] TlbLayouts() =>
@@ -103,12 +105,18 @@ internal static partial class Commands
         Declare("tlbi_nh_va", SmmuOpcode.TLBI_NH_VA, "4", [
             .. RangeFields(), VmidField(), AsidField(), LayoutField.Address(ADDR, "first page")], CheckRange),
         Declare("tlbi_nh_vaa", SmmuOpcode.TLBI_NH_VAA, "4", [
-            .. RangeFields(), VmidField(), LayoutField.Reserved(63, 48), LayoutField.Address(ADDR, "first page")], CheckRange),
+            .. RangeFields(),
+            VmidField(),
+            LayoutField.Reserved(63, 48),
+            LayoutField.Address(ADDR, "first page")], CheckRange),
         Declare("tlbi_el2_all", SmmuOpcode.TLBI_EL2_ALL, "4", [LayoutField.Reserved(127, 8)]),
         Declare("tlbi_el2_asid", SmmuOpcode.TLBI_EL2_ASID, "4", [
             LayoutField.Reserved(47, 8), AsidField(), LayoutField.Reserved(127, 64)]),
         Declare("tlbi_el2_va", SmmuOpcode.TLBI_EL2_VA, "4", [
-            .. RangeFields(), LayoutField.Reserved(47, 32), AsidField(), LayoutField.Address(ADDR, "first page")], CheckRange),
+            .. RangeFields(),
+            LayoutField.Reserved(47, 32),
+            AsidField(),
+            LayoutField.Address(ADDR, "first page")], CheckRange),
         Declare("tlbi_el2_vaa", SmmuOpcode.TLBI_EL2_VAA, "4", [
             .. RangeFields(), LayoutField.Reserved(63, 32), LayoutField.Address(ADDR, "first page")], CheckRange),
         Declare("tlbi_s12_vmall", SmmuOpcode.TLBI_S12_VMALL, "4", [

@@ -78,7 +78,8 @@ internal static partial class Commands
 
     private static LayoutField SubstreamId() => LayoutField.Value(SSID, "SubstreamID (PASID)");
 
-    private static Layout[] Build() => [.. ConfigurationLayouts(), .. TlbLayouts(), .. DeviceLayouts(), .. QueueLayouts()];
+    private static Layout[] Build() =>
+        [.. ConfigurationLayouts(), .. TlbLayouts(), .. DeviceLayouts(), .. QueueLayouts()];
 
     private static (bool Exists, ulong Word0, ulong Word1)[] BuildReserved()
     {

@@ -105,7 +105,8 @@ internal static class Events
                 LayoutField.Value(RnW, "read access"),
                 LayoutField.Reserved(102, 100),
                 LayoutField.Value(S2, "stage 2 fault"),
-                LayoutField.Value(CLASS, "what faulted", (0, "CD fetch"), (1, "translation table"), (2, "input address")),
+                LayoutField.Value(
+                    CLASS, "what faulted", (0, "CD fetch"), (1, "translation table"), (2, "input address")),
                 LayoutField.Reserved(127, 106),
                 LayoutField.Value(InputAddr, "input address"),
                 LayoutField.Reserved(203, 192),

@@ -1,5 +1,5 @@
-// Arm IHI 0070 (SMMUv3), issue H.a era, section 6.3: identification registers, 32 bits each. Bits that neither the driver
-// nor the stand-in hardware looks at are declared as ignored.
+// Arm IHI 0070 (SMMUv3), issue H.a era, section 6.3: identification registers, 32 bits each. Bits that neither the
+// driver nor the stand-in hardware looks at are declared as ignored.
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Formats;
@@ -117,7 +117,8 @@ internal static class IdRegisters
             LayoutField.Ignored(20, 20),
             LayoutField.Value(TTENDIAN, "endianness of page tables"),
             LayoutField.Ignored(23, 23),
-            LayoutField.Value(STALL_MODEL, "stalls", (0, "stall and terminate"), (1, "no stalls"), (2, "stalls are forced")),
+            LayoutField.Value(
+                STALL_MODEL, "stalls", (0, "stall and terminate"), (1, "no stalls"), (2, "stalls are forced")),
             LayoutField.Value(TERM_MODEL, "CD.A must be 1"),
             LayoutField.Value(ST_LEVEL, "stream table levels", (0, "linear"), (1, "two levels")),
             LayoutField.Ignored(31, 29),
@@ -164,7 +165,16 @@ internal static class IdRegisters
         32,
         "Arm IHI 0070 6.3",
         [
-            LayoutField.Value(OAS, "output address size", (0, "32"), (1, "36"), (2, "40"), (3, "42"), (4, "44"), (5, "48"), (6, "52")),
+            LayoutField.Value(
+                OAS,
+                "output address size",
+                (0, "32 bits"),
+                (1, "36 bits"),
+                (2, "40 bits"),
+                (3, "42 bits"),
+                (4, "44 bits"),
+                (5, "48 bits"),
+                (6, "52 bits")),
             LayoutField.Ignored(3, 3),
             LayoutField.Value(GRAN4K, "4 KiB granule"),
             LayoutField.Value(GRAN16K, "16 KiB granule"),

@@ -56,7 +56,8 @@ internal static class L1StreamDescriptor
         if (span > 11)
         {
             found.Add(new Violation(
-                nameof(Span), string.Create(CultureInfo.InvariantCulture, $"is {span}, the limit is SPLIT + 1, at most 11 (5.1)")));
+                nameof(Span),
+                string.Create(CultureInfo.InvariantCulture, $"is {span}, the limit is SPLIT + 1, at most 11 (5.1)")));
         }
     }
 }

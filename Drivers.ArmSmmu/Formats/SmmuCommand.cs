@@ -18,7 +18,8 @@ internal readonly record struct SmmuCommand(ulong Word0, ulong Word1)
     public override string ToString() => $"{Opcode} {Word0:x16} {Word1:x16}";
 }
 
-/// <summary>Opcodes of the command queue by their specification names without <c>CMD_</c> (Arm IHI 0070 4.1.2).</summary>
+/// <summary>Opcodes of the command queue by their specification names without <c>CMD_</c> (Arm IHI 0070
+/// 4.1.2).</summary>
 internal enum SmmuOpcode : byte
 {
     PREFETCH_CFG = 0x01,

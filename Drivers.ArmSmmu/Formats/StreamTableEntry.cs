@@ -176,9 +176,12 @@ internal static class StreamTableEntry
                 (S1DssTerminate, "terminated"),
                 (S1DssBypass, "bypass stage 1"),
                 (S1DssSubstream0, "use descriptor 0")),
-            LayoutField.Value(S1CIR, "inner cacheability of descriptor fetches", (CacheWriteBack, "write-back, read-allocate")),
-            LayoutField.Value(S1COR, "outer cacheability of descriptor fetches", (CacheWriteBack, "write-back, read-allocate")),
-            LayoutField.Value(S1CSH, "shareability of descriptor fetches", (0, "non"), (2, "outer"), (ShareInner, "inner")),
+            LayoutField.Value(
+                S1CIR, "inner cacheability of descriptor fetches", (CacheWriteBack, "write-back, read-allocate")),
+            LayoutField.Value(
+                S1COR, "outer cacheability of descriptor fetches", (CacheWriteBack, "write-back, read-allocate")),
+            LayoutField.Value(
+                S1CSH, "shareability of descriptor fetches", (0, "non"), (2, "outer"), (ShareInner, "inner")),
             LayoutField.Reserved(75, 72),
             LayoutField.Value(DRE, "destructive reads are allowed"),
             LayoutField.Value(CONT, "contiguity hint, log2 of StreamIDs with the same entry"),
@@ -189,7 +192,8 @@ internal static class StreamTableEntry
             LayoutField.Value(S2FWB, "stage 2 forces write-back"),
             LayoutField.Reserved(90, 90),
             LayoutField.Value(S1STALLD, "stage 1 may not stall"),
-            LayoutField.Value(EATS, "ATS", (EatsNone, "none"), (EatsFull, "full"), (EatsSplit, "split-stage"), (3, "DPT")),
+            LayoutField.Value(
+                EATS, "ATS", (EatsNone, "none"), (EatsFull, "full"), (EatsSplit, "split-stage"), (3, "DPT")),
             LayoutField.Value(STRW, "translation regime", (0, "NS-EL1"), (2, "NS-EL2")),
             LayoutField.Value(MemAttr, "memory type override"),
             LayoutField.Value(MTCFG, "whether MemAttr overrides the incoming type"),
@@ -239,7 +243,8 @@ internal static class StreamTableEntry
         ulong format = words.Get(S1Fmt);
         if (cdMax > Pasid.MaxBits)
         {
-            found.Add(new Violation(nameof(S1CDMax), Text($"is {cdMax}, IDR1.SSIDSIZE is never above {Pasid.MaxBits} (5.2)")));
+            found.Add(new Violation(
+                nameof(S1CDMax), Text($"is {cdMax}, IDR1.SSIDSIZE is never above {Pasid.MaxBits} (5.2)")));
         }
 
         if (format == 3 && cdMax != 0)
@@ -258,7 +263,7 @@ internal static class StreamTableEntry
         {
             found.Add(new Violation(
                 nameof(S1ContextPtr),
-                Text($"0x{pointer:x} is not a multiple of 0x{alignment:x}, the table's size (5.2, S1Fmt {format}, S1CDMax {cdMax})")));
+                Text($"0x{pointer:x} is not a multiple of 0x{alignment:x} (5.2, S1Fmt {format}, S1CDMax {cdMax})")));
         }
     }
 

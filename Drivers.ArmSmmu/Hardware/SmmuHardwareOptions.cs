@@ -4,7 +4,8 @@ using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Hardware;
 
-/// <summary>What the stand-in hardware reports of itself; the names are those of <see cref="HardwareSetup.Options"/>.</summary>
+/// <summary>What the stand-in hardware reports of itself; the names are those of
+/// <see cref="HardwareSetup.Options"/>.</summary>
 internal sealed record SmmuHardwareOptions
 {
     private static readonly int[] s_outputBits = [32, 36, 40, 42, 44, 48];
@@ -54,7 +55,8 @@ internal sealed record SmmuHardwareOptions
     {
         if (setup.PasidBits is < 0 or > Pasid.MaxBits)
         {
-            throw new ArgumentException($"PasidBits is {setup.PasidBits}, 0 to {Pasid.MaxBits} are possible.", nameof(setup));
+            throw new ArgumentException(
+                $"PasidBits is {setup.PasidBits}, 0 to {Pasid.MaxBits} are possible.", nameof(setup));
         }
 
         var result = new SmmuHardwareOptions { SubstreamBits = setup.PasidBits, Coherent = setup.Coherent };
@@ -74,8 +76,8 @@ internal sealed record SmmuHardwareOptions
                 "st2l" => result with { HasTwoLevelStreams = Flag(name, text) },
                 "log" => result with { LogCapacity = Number(name, text, 0, 1 << 20) },
                 _ => throw new ArgumentException(
-                    $"Unknown option '{name}'; known are sid-bits, oas, cmdq-bits, evtq-bits, stall-model, ril, asid16, ats, "
-                    + "cd2l, st2l, log.",
+                    $"Unknown option '{name}'; known are sid-bits, oas, cmdq-bits, evtq-bits, stall-model, ril, "
+                    + "asid16, ats, cd2l, st2l, log.",
                     nameof(setup)),
             };
         }
@@ -141,7 +143,9 @@ internal sealed record SmmuHardwareOptions
     private static ulong Bit(bool value) => value ? 1UL : 0;
 
     private static int Number(string name, string text, int least, int most) =>
-        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int value) && value >= least && value <= most
+        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int value)
+            && value >= least
+            && value <= most
             ? value
             : throw new ArgumentException($"Option {name} is '{text}', a number from {least} to {most} is expected.");
 
@@ -150,7 +154,8 @@ internal sealed record SmmuHardwareOptions
         int value = Number(name, text, 32, 48);
         return s_outputBits.Contains(value)
             ? value
-            : throw new ArgumentException($"Option {name} is '{text}', one of {string.Join(", ", s_outputBits)} is expected.");
+            : throw new ArgumentException(
+                $"Option {name} is '{text}', one of {string.Join(", ", s_outputBits)} is expected.");
     }
 
     private static bool Flag(string name, string text) => text switch

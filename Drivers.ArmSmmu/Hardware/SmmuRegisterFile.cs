@@ -169,7 +169,8 @@ internal sealed class SmmuRegisterFile(
     {
         switch (offset)
         {
-            case Registers.IDR0 or Registers.IDR1 or Registers.IDR3 or Registers.IDR5 or Registers.CR0ACK or Registers.GERROR:
+            case Registers.IDR0 or Registers.IDR1 or Registers.IDR3 or Registers.IDR5:
+            case Registers.CR0ACK or Registers.GERROR:
                 break;
             case Registers.CR0:
                 Put(Registers.CR0, value);
@@ -195,7 +196,8 @@ internal sealed class SmmuRegisterFile(
 
             // Bases and the hardware's own positions do not change under a queue or table that is in use.
             case Registers.CMDQ_BASE or Registers.CMDQ_BASE + 4 or Registers.CMDQ_CONS when IsOn(Registers.CR0_CMDQEN):
-            case Registers.EVENTQ_BASE or Registers.EVENTQ_BASE + 4 or Registers.EVENTQ_PROD when IsOn(Registers.CR0_EVTQEN):
+            case Registers.EVENTQ_BASE or Registers.EVENTQ_BASE + 4 or Registers.EVENTQ_PROD
+                when IsOn(Registers.CR0_EVTQEN):
             case Registers.STRTAB_BASE or Registers.STRTAB_BASE + 4 or Registers.STRTAB_BASE_CFG
                 when IsOn(Registers.CR0_SMMUEN):
                 break;

@@ -65,7 +65,8 @@ internal class SmmuWalker(IPhysicalMemory memory, SmmuRegisterFile registers, Sm
             if (ssid == 0 && ste.Get(StreamTableEntry.S1DSS) == StreamTableEntry.S1DssSubstream0)
             {
                 return Record(access, new Fault(
-                    SmmuEvent.C_BAD_SUBSTREAMID, "PASID 0x0 with S1DSS 2: descriptor 0 serves requests without a PASID"));
+                    SmmuEvent.C_BAD_SUBSTREAMID,
+                    "PASID 0x0 with S1DSS 2: descriptor 0 serves requests without a PASID"));
             }
         }
         else if (!hasStage1)
@@ -115,7 +116,8 @@ internal class SmmuWalker(IPhysicalMemory memory, SmmuRegisterFile registers, Sm
             ulong at = table + ((ulong)sid >> split << 3);
             if (!memory.IsBacked(at, 8))
             {
-                return new Fault(SmmuEvent.F_STE_FETCH, Text($"no memory for the first-level descriptor at 0x{at:x}"), at);
+                return new Fault(
+                    SmmuEvent.F_STE_FETCH, Text($"no memory for the first-level descriptor at 0x{at:x}"), at);
             }
 
             ReadOnlySpan<ulong> descriptor = [memory.ReadQword(at)];
@@ -151,13 +153,15 @@ internal class SmmuWalker(IPhysicalMemory memory, SmmuRegisterFile registers, Sm
             ulong at = table + ((ulong)ssid >> leafBits << 3);
             if (!memory.IsBacked(at, 8))
             {
-                return new Fault(SmmuEvent.F_CD_FETCH, Text($"no memory for the first-level descriptor at 0x{at:x}"), at);
+                return new Fault(
+                    SmmuEvent.F_CD_FETCH, Text($"no memory for the first-level descriptor at 0x{at:x}"), at);
             }
 
             ReadOnlySpan<ulong> descriptor = [memory.ReadQword(at)];
             if (descriptor.Get(L1ContextDescriptor.V) == 0)
             {
-                return new Fault(SmmuEvent.C_BAD_SUBSTREAMID, Text($"PASID 0x{ssid:x}: the first-level descriptor is invalid"));
+                return new Fault(
+                    SmmuEvent.C_BAD_SUBSTREAMID, Text($"PASID 0x{ssid:x}: the first-level descriptor is invalid"));
             }
 
             table = descriptor.GetAddress(L1ContextDescriptor.L2Ptr);

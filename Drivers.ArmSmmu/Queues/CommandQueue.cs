@@ -10,10 +10,11 @@ namespace PasidFramework.Drivers.ArmSmmu.Queues;
 /// The command queue of one unit (Arm IHI 0070 3.5, 4.1): any number of threads write, each waits for its own SYNC.
 /// </summary>
 /// <remarks>
-/// <para>Positions are counted in 64 bits; the registers hold the low bits of them, index plus wrap bit. The gate covers
-/// writing entries and moving the producer, and looking at the consumer; nobody waits for hardware inside it.</para>
-/// <para>An illegal command stops the queue for everybody. Whoever sees it notes whose command it was, puts a SYNC in its
-/// place and acknowledges the error, so that the owner gets EIO and the others go on.</para>
+/// <para>Positions are counted in 64 bits; the registers hold the low bits of them, index plus wrap bit. The gate
+/// covers writing entries and moving the producer, and looking at the consumer; nobody waits for hardware inside
+/// it.</para>
+/// <para>An illegal command stops the queue for everybody. Whoever sees it notes whose command it was, puts a SYNC in
+/// its place and acknowledges the error, so that the owner gets EIO and the others go on.</para>
 /// </remarks>
 internal sealed class CommandQueue : IDisposable
 {
@@ -73,7 +74,8 @@ internal sealed class CommandQueue : IDisposable
     /// <param name="log2">log2 of the number of commands, 0 to 19.</param>
     /// <param name="pollLimit">How often the consumer is looked at without progress before ETIMEDOUT.</param>
     /// <returns>The queue, or ENOMEM.</returns>
-    public static OpResult<CommandQueue> Create(IPhysicalMemory memory, IRegisterFile registers, int log2, int pollLimit)
+    public static OpResult<CommandQueue> Create(
+        IPhysicalMemory memory, IRegisterFile registers, int log2, int pollLimit)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(log2);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(log2, 19);
@@ -131,7 +133,7 @@ internal sealed class CommandQueue : IDisposable
             if (++polls > _pollLimit)
             {
                 return OpResult.Refuse(Errno.ETIMEDOUT, Text(
-                    $"the command queue stayed full for {_pollLimit} looks at CMDQ_CONS (0x{_registers.Read32(Registers.CMDQ_CONS):x})"));
+                    $"the command queue stayed full for {_pollLimit} looks at CMDQ_CONS (0x{Consumer():x})"));
             }
 
             wait.SpinOnce(sleep1Threshold: -1);
@@ -164,7 +166,7 @@ internal sealed class CommandQueue : IDisposable
                     }
 
                     return OpResult.Refuse(Errno.ETIMEDOUT, Text(
-                        $"CMD_SYNC did not complete within {_pollLimit} looks at CMDQ_CONS (0x{_registers.Read32(Registers.CMDQ_CONS):x})"));
+                        $"CMD_SYNC did not complete within {_pollLimit} looks at CMDQ_CONS (0x{Consumer():x})"));
                 }
             }
             finally
@@ -210,10 +212,12 @@ internal sealed class CommandQueue : IDisposable
         _memory.Flush(address, SmmuCommand.Bytes);
     }
 
+    private uint Consumer() => _registers.Read32(Registers.CMDQ_CONS);
+
     // Called inside the gate: how far the hardware came, and what stopped it.
     private void Refresh()
     {
-        uint consumer = _registers.Read32(Registers.CMDQ_CONS);
+        uint consumer = Consumer();
         long step = (consumer - (uint)_consumed) & _positionMask;
         if (step <= _produced - _consumed)
         {
@@ -227,7 +231,7 @@ internal sealed class CommandQueue : IDisposable
         }
 
         // With the error pending the queue stands still, so this look at the consumer is exact: it names the command.
-        consumer = _registers.Read32(Registers.CMDQ_CONS);
+        consumer = Consumer();
         step = (consumer - (uint)_consumed) & _positionMask;
         if (step < _produced - _consumed)
         {
@@ -267,8 +271,9 @@ internal sealed class CommandQueue : IDisposable
             Failure failure = _failures[i];
             if (failure.Ticket == ticket)
             {
-                return OpResult.Refuse(Errno.EIO, Text(
-                    $"the command queue reported {Registers.CommandErrorName(failure.Code)} ({failure.Code}) for {failure.Command}"));
+                string name = Registers.CommandErrorName(failure.Code);
+                return OpResult.Refuse(
+                    Errno.EIO, Text($"the command queue reported {name} ({failure.Code}) for {failure.Command}"));
             }
         }
 

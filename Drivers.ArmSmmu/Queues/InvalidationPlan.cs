@@ -7,11 +7,13 @@ namespace PasidFramework.Drivers.ArmSmmu.Queues;
 /// Which commands make every cache forget a range of addresses (D6): never less than the range, more where one command
 /// is cheaper than many.
 /// </summary>
-/// <remarks>Ranges are [start, end); an end of 0 is the top of memory, and [0, 0) is all of it: the two readings of that
-/// pair differ, and forgetting too much is the harmless one. A range that runs over the top is treated as all.</remarks>
+/// <remarks>Ranges are [start, end); an end of 0 is the top of memory, and [0, 0) is all of it: the two readings of
+/// that pair differ, and forgetting too much is the harmless one. A range that runs over the top is treated as
+/// all.</remarks>
 internal static class InvalidationPlan
 {
-    /// <summary>Pages beyond which single-page commands give way to one that names the ASID: one table's worth.</summary>
+    /// <summary>Pages beyond which single-page commands give way to one that names the ASID: one table's
+    /// worth.</summary>
     public const int MaxSinglePages = 512;
 
     private const int PageShift = 12;

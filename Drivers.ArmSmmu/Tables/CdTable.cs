@@ -6,13 +6,13 @@ using PasidFramework.Records;
 namespace PasidFramework.Drivers.ArmSmmu.Tables;
 
 /// <summary>
-/// A table of context descriptors, one per PASID: linear up to 10 bits, two levels with 64 KiB leaves of 1024 descriptors
-/// above (Arm IHI 0070 5.3, 5.4).
+/// A table of context descriptors, one per PASID: linear up to 10 bits, two levels with 64 KiB leaves of 1024
+/// descriptors above (Arm IHI 0070 5.3, 5.4).
 /// </summary>
 /// <remarks>
-/// Every leaf is allocated by the first <see cref="Set"/> that needs it, leaf 0 too (the 2017 code built leaf 0 at once),
-/// and stays until <see cref="Dispose"/>: hardware may hold the pointer to it. Every store is followed by a flush; where
-/// the order of two stores matters to the hardware, <see cref="IPasidTableSync"/> completes in between.
+/// Every leaf is allocated by the first <see cref="Set"/> that needs it, leaf 0 too (the 2017 code built leaf 0 at
+/// once), and stays until <see cref="Dispose"/>: hardware may hold the pointer to it. Every store is followed by a
+/// flush; where the order of two stores matters to the hardware, <see cref="IPasidTableSync"/> completes in between.
 /// </remarks>
 internal sealed class CdTable : IPasidTable
 {
@@ -78,7 +78,8 @@ internal sealed class CdTable : IPasidTable
         ArgumentNullException.ThrowIfNull(sync);
         if (pasidBits is < 1 or > MaxPasidBits)
         {
-            return OpResult<CdTable>.Refuse(Errno.EINVAL, Text($"a PASID table of {pasidBits} bits: 1 to {MaxPasidBits} are possible"));
+            return OpResult<CdTable>.Refuse(
+                Errno.EINVAL, Text($"a PASID table of {pasidBits} bits: 1 to {MaxPasidBits} are possible"));
         }
 
         // The table is aligned to its size, and the size of every shape is a power of two.
@@ -140,9 +141,9 @@ internal sealed class CdTable : IPasidTable
 
     /// <inheritdoc/>
     /// <remarks>
-    /// The descriptor stays valid with EPD0 = 1 (no walk of TTB0) and R = 0 (the abort is not recorded), so that a dying
-    /// process's requests end without an event (D12). One 64-bit store does it; with EPD0 = 1 the hardware does not look
-    /// at TTB0, which is cleared by a second step because the page table is about to be freed (3.21).
+    /// The descriptor stays valid with EPD0 = 1 (no walk of TTB0) and R = 0 (the abort is not recorded), so that a
+    /// dying process's requests end without an event (D12). One 64-bit store does it; with EPD0 = 1 the hardware does
+    /// not look at TTB0, which is cleared by a second step because the page table is about to be freed (3.21).
     /// </remarks>
     public OpResult Quiet(Pasid pasid)
     {
@@ -193,8 +194,8 @@ internal sealed class CdTable : IPasidTable
         EntryWriter.WriteWord(_memory, address, 0);
         OpResult result = _sync.ConfigurationChanged(pasid, leafOnly: true);
 
-        // Translations go after the configuration, or the walker could load them again; and they go even where the first
-        // step failed, because the table is all that software is sure of.
+        // Translations go after the configuration, or the walker could load them again; and they go even where the
+        // first step failed, because the table is all that software is sure of.
         OpResult translations = _sync.TranslationsChanged(pasid, asid);
         words.Clear();
         EntryWriter.WriteTail(_memory, address, words);
@@ -255,7 +256,7 @@ internal sealed class CdTable : IPasidTable
         if ((entry.PageTableRoot & 0xFFF) != 0 || entry.PageTableRoot >> addressBits != 0)
         {
             return OpResult.Refuse(Errno.EINVAL, Text(
-                $"PASID {pasid}: page table 0x{entry.PageTableRoot:x} is not a multiple of 0x1000 below 2^{addressBits} (CD.TTB0, CD.IPS)"));
+                $"PASID {pasid}: page table 0x{entry.PageTableRoot:x} is no multiple of 0x1000 below 2^{addressBits}"));
         }
 
         return entry.ArchId >> _settings.AsidBits == 0

@@ -7,8 +7,8 @@ namespace PasidFramework.Drivers.ArmSmmu.Tables;
 /// <c>arm-smmuv3</c>.
 /// </summary>
 /// <remarks>
-/// Descriptors have 16-bit private ASIDs (ASET = 1) and 48-bit addresses. STE0 and STE1 of the attach parameters describe
-/// a valid stage 1 entry without ATS. Source: Arm IHI 0070, issue H.a era, 5.2 to 5.4.
+/// Descriptors have 16-bit private ASIDs (ASET = 1) and 48-bit addresses. STE0 and STE1 of the attach parameters
+/// describe a valid stage 1 entry without ATS. Source: Arm IHI 0070, issue H.a era, 5.2 to 5.4.
 /// </remarks>
 [PasidTableFormat(FormatName)]
 public sealed class SmmuTableFormat : IPasidTableFormat

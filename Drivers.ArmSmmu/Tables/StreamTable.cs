@@ -8,7 +8,8 @@ namespace PasidFramework.Drivers.ArmSmmu.Tables;
 /// <summary>Completes the invalidation of a stream table entry.</summary>
 internal interface IStreamTableSync
 {
-    /// <summary>The entry of a StreamID, or with <paramref name="leafOnly"/> false also the path to it, has changed.</summary>
+    /// <summary>The entry of a StreamID, or with <paramref name="leafOnly"/> false also the path to it, has
+    /// changed.</summary>
     OpResult StreamChanged(uint sid, bool leafOnly);
 }
 
@@ -38,7 +39,8 @@ internal sealed class StreamTable : IDisposable
     private readonly bool[] _linked;
     private bool _disposed;
 
-    private StreamTable(IPhysicalMemory memory, IStreamTableSync sync, int bits, bool twoLevel, ulong root, int rootBytes)
+    private StreamTable(
+        IPhysicalMemory memory, IStreamTableSync sync, int bits, bool twoLevel, ulong root, int rootBytes)
     {
         _memory = memory;
         _sync = sync;
@@ -90,7 +92,8 @@ internal sealed class StreamTable : IDisposable
     /// <param name="hasTwoLevels">IDR0.ST_LEVEL.</param>
     /// <param name="sync">Completes invalidations.</param>
     /// <returns>The table; ENOMEM; ENODEV where a linear table would have to be larger than 4 MiB.</returns>
-    public static OpResult<StreamTable> Create(IPhysicalMemory memory, int sidBits, bool hasTwoLevels, IStreamTableSync sync)
+    public static OpResult<StreamTable> Create(
+        IPhysicalMemory memory, int sidBits, bool hasTwoLevels, IStreamTableSync sync)
     {
         bool twoLevel = sidBits > Split;
         if (twoLevel && !hasTwoLevels)
@@ -98,7 +101,7 @@ internal sealed class StreamTable : IDisposable
             if (sidBits > MaxLinearBits)
             {
                 return OpResult<StreamTable>.Refuse(Errno.ENODEV, Text(
-                    $"IDR0.ST_LEVEL is 0 and IDR1.SIDSIZE {sidBits}: a linear stream table is limited to {MaxLinearBits} bits"));
+                    $"IDR0.ST_LEVEL is 0 and IDR1.SIDSIZE {sidBits}: linear stream tables reach {MaxLinearBits} bits"));
             }
 
             twoLevel = false;
@@ -235,7 +238,8 @@ internal sealed class StreamTable : IDisposable
             OpResult<ulong> leaf = _memory.AllocatePages(LeafBytes, LeafBytes);
             if (!leaf.IsOk)
             {
-                return OpResult.Refuse(leaf.Errno, Text($"no memory for the stream table of StreamID 0x{sid:x}: {leaf.Reason}"));
+                return OpResult.Refuse(
+                    leaf.Errno, Text($"no memory for the stream table of StreamID 0x{sid:x}: {leaf.Reason}"));
             }
 
             _memory.Flush(leaf.Value, LeafBytes);

@@ -36,7 +36,8 @@ internal sealed record SmmuCapabilities
     /// <summary>IDR3.RIL.</summary>
     public required bool HasRange { get; init; }
 
-    /// <summary>What context descriptors say: IPS is limited to the 48 bits that 4 KiB pages reach without DS.</summary>
+    /// <summary>What context descriptors say: IPS is limited to the 48 bits that 4 KiB pages reach without
+    /// DS.</summary>
     public CdSettings Descriptors => new(AsidBits, Math.Min(OutputSize, 5));
 
     /// <summary>Reads the registers.</summary>

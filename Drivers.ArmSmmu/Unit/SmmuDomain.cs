@@ -52,15 +52,16 @@ internal sealed class SmmuDomain : IPasidTableSync, IDisposable
         return OpResult<SmmuDomain>.Ok(domain);
     }
 
-    /// <summary>Adds a stream, <b>before</b> its stream table entry becomes valid: whoever changes a descriptor either sees
-    /// the stream here, or the stream can only fetch what was stored before. The unit serialises.</summary>
+    /// <summary>Adds a stream, <b>before</b> its stream table entry becomes valid: whoever changes a descriptor either
+    /// sees the stream here, or the stream can only fetch what was stored before. The unit serialises.</summary>
     public void Join(SmmuStream stream)
     {
         Volatile.Write(ref _streams, [.. _streams, stream]);
         Interlocked.MemoryBarrier();
     }
 
-    /// <summary>Takes a stream out, after its stream table entry is gone from every cache. The unit serialises.</summary>
+    /// <summary>Takes a stream out, after its stream table entry is gone from every cache. The unit
+    /// serialises.</summary>
     public void Leave(SmmuStream stream) => Volatile.Write(ref _streams, [.. _streams.Where(s => s != stream)]);
 
     /// <inheritdoc/>
@@ -102,7 +103,8 @@ internal sealed class SmmuDomain : IPasidTableSync, IDisposable
         if (pasid.Value == 0)
         {
             return OpResult.Refuse(
-                Errno.EINVAL, "PASID 0x0 cannot be a process: descriptor 0 serves requests without a PASID (STE.S1DSS 2)");
+                Errno.EINVAL,
+                "PASID 0x0 cannot be a process: descriptor 0 serves requests without a PASID (STE.S1DSS 2)");
         }
 
         if (first)

@@ -80,7 +80,8 @@ internal sealed partial class SmmuUnit : IStreamTableSync
         return batch.Complete();
     }
 
-    /// <summary>Disables the unit (devices abort from then on) and frees everything, domains that are left included.</summary>
+    /// <summary>Disables the unit (devices abort from then on) and frees everything, domains that are left
+    /// included.</summary>
     public void Dispose()
     {
         lock (_topology)

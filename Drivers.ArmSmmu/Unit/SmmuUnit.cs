@@ -150,7 +150,8 @@ internal sealed partial class SmmuUnit : IIommuUnit
         if (pasidBits < 1 || pasidBits > PasidBits)
         {
             return OpResult<SmmuDomain>.Refuse(
-                Errno.EINVAL, $"a domain of {pasidBits} PASID bits on {Name}: 1 to {PasidBits} are possible (IDR1.SSIDSIZE)");
+                Errno.EINVAL,
+                $"a domain of {pasidBits} PASID bits on {Name}: 1 to {PasidBits} are possible (IDR1.SSIDSIZE)");
         }
 
         OpResult<SmmuDomain> domain = SmmuDomain.Create(
@@ -233,7 +234,8 @@ internal sealed partial class SmmuUnit : IIommuUnit
             : OpResult<SmmuProcess>.Refuse(asid.Outcome);
     }
 
-    /// <summary>Gives an ASID back, unless the TLB may still hold translations of it; see <see cref="FreeProcess"/>.</summary>
+    /// <summary>Gives an ASID back, unless the TLB may still hold translations of it; see
+    /// <see cref="FreeProcess"/>.</summary>
     internal void DeleteProcess(SmmuProcess process)
     {
         if (!process.IsTainted)

@@ -125,7 +125,8 @@ public sealed class CdTableTests
         ulong entry = table.Root + (5 * 64);
         Step[] steps = [.. _memory.Steps];
         int word0 = IndexOfStore(steps, entry);
-        Assert.All(Enumerable.Range(1, 7), w => Assert.InRange(IndexOfStore(steps, entry + ((ulong)w * 8)), 0, word0 - 1));
+        Assert.All(
+            Enumerable.Range(1, 7), w => Assert.InRange(IndexOfStore(steps, entry + ((ulong)w * 8)), 0, word0 - 1));
         int tail = Enumerable.Range(1, 7).Max(w => IndexOfStore(steps, entry + ((ulong)w * 8)));
         StepKind[] between = [.. steps[(tail + 1)..word0].Select(s => s.Kind)];
         Assert.Equal([StepKind.Flush, StepKind.Barrier, StepKind.Configuration], between);
@@ -145,7 +146,10 @@ public sealed class CdTableTests
         ulong entry = table.Root + (5 * 64);
         Assert.Equal(new Step(StepKind.Store, entry, 0), _memory.Steps[0]);
         Assert.Equal(
-            [StepKind.Store, StepKind.Flush, StepKind.Barrier, StepKind.Configuration, StepKind.Translations, StepKind.Store],
+            [
+                StepKind.Store, StepKind.Flush, StepKind.Barrier, StepKind.Configuration, StepKind.Translations,
+                StepKind.Store,
+            ],
             _memory.Steps.Take(6).Select(s => s.Kind));
         Assert.Equal(new Step(StepKind.Translations, 5, 0x2a), _memory.Steps[4]);
         Assert.All(Entry(table, 5), word => Assert.Equal(0UL, word));
@@ -276,7 +280,7 @@ public sealed class CdTableTests
     }
 
     [Fact]
-    public void D12_a_quiet_descriptor_is_the_one_of_the_vector_and_takes_two_synchronisations_without_an_invalid_moment()
+    public void D12_a_quiet_descriptor_is_the_one_of_the_vector_and_is_reached_without_an_invalid_moment()
     {
         using CdTable table = Create(16);
         table.Set(new Pasid(7), new PasidTableEntry(Root, 0x2a));

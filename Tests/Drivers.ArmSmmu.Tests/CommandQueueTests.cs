@@ -19,7 +19,9 @@ public sealed class CommandQueueTests : IDisposable
     private readonly SmmuHardware _hardware;
 
     public CommandQueueTests() => _hardware = new SmmuHardware(
-        _memory, SmmuHardwareOptions.Parse(new HardwareSetup { Options = new Dictionary<string, string> { ["log"] = "1000000" } }));
+        _memory,
+        SmmuHardwareOptions.Parse(
+            new HardwareSetup { Options = new Dictionary<string, string> { ["log"] = "1000000" } }));
 
     public void Dispose() => _hardware.Dispose();
 
@@ -94,34 +96,51 @@ public sealed class CommandQueueTests : IDisposable
     [Fact]
     public void Two_threads_each_see_their_own_commands_complete_in_order()
     {
-        const int Rounds = 2000;
-        using CommandQueue queue = Start(_hardware.Registers, 3);
+        const int Rounds = 200;
+        const int Batches = 20;
+        int inside = 0;
+        int overlaps = 0;
+
+        // Giving the processor away while the producer moves invites the other thread in; it must not come.
+        var registers = new SpyRegisters(_hardware.Registers, (offset, _) =>
+        {
+            if (offset == CmdqProd)
+            {
+                overlaps += Interlocked.Exchange(ref inside, 1);
+                Thread.Yield();
+                Volatile.Write(ref inside, 0);
+            }
+        });
+        using CommandQueue queue = Start(registers, 3);
         OpResult[] failures = new OpResult[2];
 
         Race.Run(2, (thread, barrier) =>
         {
-            for (uint round = 0; round < Rounds; round++)
+            uint next = 0;
+            for (int round = 0; round < Rounds; round++)
             {
                 barrier.SignalAndWait();
-                var batch = new CommandBatch(queue);
-                for (uint i = 0; i < 5; i++)
+                for (int i = 0; i < Batches; i++)
                 {
-                    batch.Add(Commands.CfgiCd((uint)thread, (round * 5) + i, leaf: true));
+                    var batch = new CommandBatch(queue);
+                    batch.Add(Commands.CfgiCd((uint)thread, next++, leaf: true));
+                    batch.Add(Commands.CfgiCd((uint)thread, next++, leaf: true));
+                    OpResult result = batch.Complete();
+                    failures[thread] = result.IsOk ? failures[thread] : result;
                 }
-
-                OpResult result = batch.Complete();
-                failures[thread] = result.IsOk ? failures[thread] : result;
             }
         });
 
         Assert.All(failures, f => Assert.True(f.IsOk, f.ToString()));
+        Assert.Equal(0, overlaps);
         SmmuCommand[] log = _hardware.RegisterFile.Log();
-        Assert.Equal(2 * Rounds * 6, log.Length);
+        Assert.Equal(2 * Rounds * Batches * 3, log.Length);
         for (uint thread = 0; thread < 2; thread++)
         {
             Assert.Equal(
-                Enumerable.Range(0, Rounds * 5).Select(i => (uint)i),
-                log.Where(c => c.Opcode == SmmuOpcode.CFGI_CD && c.Word0 >> 32 == thread).Select(c => (uint)(c.Word0 >> 12 & 0xFFFFF)));
+                Enumerable.Range(0, Rounds * Batches * 2).Select(i => (uint)i),
+                log.Where(c => c.Opcode == SmmuOpcode.CFGI_CD && c.Word0 >> 32 == thread)
+                    .Select(c => (uint)(c.Word0 >> 12 & 0xFFFFF)));
         }
     }
 
@@ -173,7 +192,8 @@ public sealed class CommandQueueTests : IDisposable
         {
             Assert.Equal(
                 Enumerable.Range(0, Rounds * 9).Select(i => (uint)i),
-                log.Where(c => c.Opcode == SmmuOpcode.CFGI_CD && c.Word0 >> 32 == thread).Select(c => (uint)(c.Word0 >> 12 & 0xFFFFF)));
+                log.Where(c => c.Opcode == SmmuOpcode.CFGI_CD && c.Word0 >> 32 == thread)
+                    .Select(c => (uint)(c.Word0 >> 12 & 0xFFFFF)));
         }
     }
 

@@ -150,7 +150,8 @@ public sealed class EngineTests : IDisposable
     [Fact]
     public void The_driver_says_what_it_is()
     {
-        var attribute = (PasidDriverAttribute)Attribute.GetCustomAttribute(typeof(SmmuDriver), typeof(PasidDriverAttribute))!;
+        var attribute = (PasidDriverAttribute)Attribute.GetCustomAttribute(
+            typeof(SmmuDriver), typeof(PasidDriverAttribute))!;
         Assert.Equal(
             ("arm-smmu", "arm-smmuv3", 20, "Arm", 1),
             (attribute.Name, attribute.TableFormat, attribute.PasidBits, attribute.Vendor, attribute.ContractMajor));
@@ -166,7 +167,11 @@ public sealed class EngineTests : IDisposable
     private Device AddDevice(Domain domain, uint requester)
     {
         OpResult<Device> device = _core.AddDevice(
-            domain, $"dev{requester:x}", new RequesterId(requester), PasidRange.OfWidth(domain.PasidBits), DeviceFeatures.Ats);
+            domain,
+            $"dev{requester:x}",
+            new RequesterId(requester),
+            PasidRange.OfWidth(domain.PasidBits),
+            DeviceFeatures.Ats);
         Assert.True(device.IsOk, device.ToString());
         return device.Value;
     }

@@ -4,7 +4,8 @@ using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 
-/// <summary>The stand-in hardware's walk: what each defect of a table leads to, and the record in the event queue.</summary>
+/// <summary>The stand-in hardware's walk: what each defect of a table leads to, and the record in the event
+/// queue.</summary>
 public sealed class HardwareTests : IDisposable
 {
     private const uint Sid = 0x118;
@@ -148,7 +149,8 @@ public sealed class HardwareTests : IDisposable
         ulong l1 = (_rig.Registers.Read64(0x80) & 0x000F_FFFF_FFFF_FFC0) + ((Sid >> 8) * 8);
         _rig.Memory.WriteQword(l1, 0x7_0000_0000 | 9);
         Assert.Equal(0x03, _rig.Read(Sid, Ssid).FaultCode);
-        Assert.Equal([((ulong)Sid << 32) | (Ssid << 12) | 0x803, 0, 0, 0x7_0000_0000UL + ((Sid & 0xFF) * 64)], _rig.Events()[^1]);
+        ulong ste = 0x7_0000_0000UL + ((Sid & 0xFF) * 64);
+        Assert.Equal([((ulong)Sid << 32) | (Ssid << 12) | 0x803, 0, 0, ste], _rig.Events()[^1]);
     }
 
     [Theory]
@@ -207,7 +209,9 @@ public sealed class HardwareTests : IDisposable
         TranslationResult result = _rig.Translate(
             new DmaAccess(new RequesterId(Sid), new Pasid(Ssid), 0x1_0000_0000_0000, IsWrite: true));
         Assert.Equal((TranslationStatus.Faulted, 0x10), (result.Status, result.FaultCode));
-        Assert.Equal([((ulong)Sid << 32) | (Ssid << 12) | 0x810, 2UL << 40, 0x1_0000_0000_0000, 0], Assert.Single(_rig.Events()));
+        Assert.Equal(
+            [((ulong)Sid << 32) | (Ssid << 12) | 0x810, 2UL << 40, 0x1_0000_0000_0000, 0],
+            Assert.Single(_rig.Events()));
     }
 
     [Fact]
@@ -313,7 +317,8 @@ public sealed class HardwareTests : IDisposable
     public void Id_registers_say_what_was_asked_for_and_cannot_be_written()
     {
         using var rig = new Rig(
-            new HardwareSetup { PasidBits = 9, Coherent = false }, null, ("sid-bits", "11"), ("ats", "0"), ("oas", "44"));
+            new HardwareSetup { PasidBits = 9, Coherent = false }, null,
+            ("sid-bits", "11"), ("ats", "0"), ("oas", "44"));
         Assert.False(rig.IsCoherent);
         uint idr0 = rig.Registers.Read32(0);
         Assert.Equal(0u, idr0 & (1u << 4));

@@ -94,6 +94,7 @@ public sealed class InvalidationPlanTests
     [InlineData(0UL, 0UL)]
     [InlineData(0UL, ulong.MaxValue)]
     [InlineData(0x2000UL, 0x1000UL)]
+    [InlineData(0x1800UL, 0x1400UL)]
     [InlineData(0UL, 1UL << 48)]
     public void D6_everything_and_what_runs_over_the_top_is_one_command_for_the_asid(ulong start, ulong end)
     {

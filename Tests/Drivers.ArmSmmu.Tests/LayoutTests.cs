@@ -22,6 +22,15 @@ public sealed class LayoutTests
         Assert.All(ArmSmmuLayouts.All, l => Assert.Contains("IHI 0070", l.Source, StringComparison.Ordinal));
     }
 
+    [Fact]
+    public void The_structures_are_exported_under_the_format_name()
+    {
+        var attribute = (StructureProviderAttribute)Attribute.GetCustomAttribute(
+            typeof(ArmSmmuStructures), typeof(StructureProviderAttribute))!;
+        Assert.Equal("arm-smmuv3", attribute.Name);
+        Assert.Same(ArmSmmuLayouts.All, new ArmSmmuStructures().Layouts);
+    }
+
     [Theory]
     [MemberData(nameof(Vectors))]
     public void A_vector_encodes_to_its_words_and_decodes_to_its_fields(string name)

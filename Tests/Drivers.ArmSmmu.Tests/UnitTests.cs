@@ -42,7 +42,8 @@ public sealed class UnitTests
     [InlineData(0x04, 1u << 29, 1u << 29, "IDR1.QUEUES_PRESET")]
     [InlineData(0x04, 1u << 30, 1u << 30, "IDR1.TABLES_PRESET")]
     [InlineData(0x14, 1u << 4, 0u, "IDR5.GRAN4K")]
-    public void Hardware_that_lacks_something_is_ENODEV_naming_the_field(int register, uint mask, uint value, string field)
+    public void Hardware_that_lacks_something_is_ENODEV_naming_the_field(
+        int register, uint mask, uint value, string field)
     {
         using var rig = new Rig();
         rig.Bent.Reads[register] = (rig.Registers.Read32(register) & ~mask) | value;
@@ -194,7 +195,8 @@ public sealed class UnitTests
 
         ulong table = rig.Registers.Read64(0x80) & 0x000F_FFFF_FFFF_FFC0;
         Assert.Equal(
-            new DecodedSte(true, 5, 2, domain.Table.Root, 20, 2, 1, 1, 3, 1), DecodedSte.From(memory.VisibleWords(table + (0x18 * 64), 8)));
+            new DecodedSte(true, 5, 2, domain.Table.Root, 20, 2, 1, 1, 3, 1),
+            DecodedSte.From(memory.VisibleWords(table + (0x18 * 64), 8)));
         Assert.True(DecodedSte.IsClean(memory.VisibleWords(table + (0x18 * 64), 8)));
         Assert.Equal(0, DecodedSte.From(memory.VisibleWords(table + (0x19 * 64), 8)).Eats);
         Assert.True(with.HasAts);
@@ -294,7 +296,8 @@ public sealed class UnitTests
 
         string[] all = ["CFGI_CD a/5 leaf=1", "CFGI_CD b/5 leaf=1", "SYNC"];
         Assert.Equal(
-            [.. all, .. all, "TLBI_NH_ASID 1", "SYNC", "ATC_INV a/5 size=52", "ATC_INV b/5 size=52", "SYNC"], rig.TakeLog());
+            [.. all, .. all, "TLBI_NH_ASID 1", "SYNC", "ATC_INV a/5 size=52", "ATC_INV b/5 size=52", "SYNC"],
+            rig.TakeLog());
         Assert.Equal(TranslationStatus.AbortedQuietly, rig.Read(0xA, 5).Status);
         Assert.Equal(TranslationStatus.AbortedQuietly, rig.Read(0xB, 5, ulong.MaxValue).Status);
         Assert.Empty(rig.Events());
@@ -350,6 +353,31 @@ public sealed class UnitTests
         Assert.True(domain.Invalidate(link, new Pasid(5), 0x1000, 0x1000 + (500 << 12)).IsOk);
 
         Assert.Equal(503, rig.TakeLog().Length);
+    }
+
+    [Fact]
+    public void Installing_invalidating_and_removing_an_entry_allocates_nothing()
+    {
+        using var rig = new Rig(("log", "0"));
+        using SmmuUnit unit = rig.Start();
+        SmmuDomain domain = unit.CreateDomain(8).Value!;
+        SmmuStream a = unit.AddStream(domain, new RequesterId(0xA), ats: true).Value!;
+        var link = new SmmuLink(unit.CreateProcess().Value!);
+        long allocated = 0;
+
+        // The first rounds warm up what is compiled and cached on first use.
+        for (int round = 0; round < 50; round++)
+        {
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            bool ok = domain.Attach(link, a, new Pasid(5), Root, first: true).IsOk;
+            ok &= domain.Invalidate(link, new Pasid(5), 0x1000, 0x9000).IsOk;
+            ok &= domain.Exit(link, new Pasid(5)).IsOk;
+            ok &= domain.Detach(link, a, new Pasid(5), last: true).IsOk;
+            allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+            Assert.True(ok);
+        }
+
+        Assert.Equal(0, allocated);
     }
 
     [Fact]

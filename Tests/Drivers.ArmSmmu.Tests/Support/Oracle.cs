@@ -3,7 +3,8 @@ namespace PasidFramework.Drivers.ArmSmmu.Tests.Support;
 // An independent reading of the structures: shifts and masks by the specification's bit numbers, no code of the driver.
 
 internal sealed record DecodedSte(
-    bool Valid, int Config, int S1Fmt, ulong S1ContextPtr, int S1CDMax, int S1Dss, int S1Cir, int S1Cor, int S1Csh, int Eats)
+    bool Valid, int Config, int S1Fmt, ulong S1ContextPtr, int S1CDMax, int S1Dss,
+    int S1Cir, int S1Cor, int S1Csh, int Eats)
 {
     public static DecodedSte From(ReadOnlySpan<ulong> w) => new(
         (w[0] & 1) == 1,
@@ -23,7 +24,8 @@ internal sealed record DecodedSte(
 }
 
 internal sealed record DecodedCd(
-    bool Valid, int T0sz, int Tg0, int Ir0, int Or0, int Sh0, bool Epd0, bool Epd1, int Ips, bool Aa64, bool S, bool R, bool A,
+    bool Valid, int T0sz, int Tg0, int Ir0, int Or0, int Sh0, bool Epd0, bool Epd1, int Ips,
+    bool Aa64, bool S, bool R, bool A,
     bool Aset, uint Asid, ulong Ttb0, ulong Mair)
 {
     public static DecodedCd From(ReadOnlySpan<ulong> w) => new(
@@ -75,7 +77,8 @@ internal sealed record DecodedCommand(int Opcode, uint Sid, uint Ssid, bool Ssv,
         w1 & ~0xFFFUL,
         w1 & 0xFFF);
 
-    /// <summary>Pages [First, First + Count) that a TLB or device TLB invalidation names; everything is 2^52 pages.</summary>
+    /// <summary>Pages [First, First + Count) that a TLB or device TLB invalidation names; everything is 2^52
+    /// pages.</summary>
     public static (ulong First, ulong Count) Pages(ulong w0, ulong w1)
     {
         const ulong Everything = 1UL << 52;

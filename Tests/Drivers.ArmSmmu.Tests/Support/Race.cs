@@ -3,8 +3,8 @@ namespace PasidFramework.Drivers.ArmSmmu.Tests.Support;
 /// <summary>Threads that start each round together.</summary>
 internal static class Race
 {
-    /// <summary>Runs a body on several threads and passes their exceptions on; a thread that fails does not keep the others
-    /// waiting at the barrier.</summary>
+    /// <summary>Runs a body on several threads and passes their exceptions on; a thread that fails does not keep the
+    /// others waiting at the barrier.</summary>
     public static void Run(int threads, Action<int, Barrier> body)
     {
         using var barrier = new Barrier(threads);

@@ -19,8 +19,8 @@ internal readonly record struct Step(StepKind Kind, ulong Address, ulong Value)
 }
 
 /// <summary>
-/// Memory that writes down what happens, and that shows what a walker without snooping would see: a page that was handed
-/// out holds old rubbish until its zeroes are flushed.
+/// Memory that writes down what happens, and that shows what a walker without snooping would see: a page that was
+/// handed out holds old rubbish until its zeroes are flushed.
 /// </summary>
 internal sealed class RecordingMemory : IPhysicalMemory
 {
@@ -92,7 +92,8 @@ internal sealed class RecordingMemory : IPhysicalMemory
 
     public uint ReadDword(ulong address) => Inner.ReadDword(address);
 
-    public void WriteDword(ulong address, uint value) => throw new NotSupportedException("Entries are written by 64 bits.");
+    public void WriteDword(ulong address, uint value) =>
+        throw new NotSupportedException("Entries are written by 64 bits.");
 
     public void Read(ulong address, Span<byte> destination) => Inner.Read(address, destination);
 

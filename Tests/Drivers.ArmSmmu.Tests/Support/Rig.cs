@@ -10,7 +10,8 @@ internal sealed class Rig : IIommuHardware
 {
     private readonly SmmuHardware _hardware;
 
-    public Rig(HardwareSetup? setup = null, IPhysicalMemory? memory = null, params (string Name, string Value)[] options)
+    public Rig(
+        HardwareSetup? setup = null, IPhysicalMemory? memory = null, params (string Name, string Value)[] options)
     {
         setup ??= new HardwareSetup();
         var all = new Dictionary<string, string> { ["log"] = "100000" };

@@ -32,7 +32,8 @@ internal sealed record Vector(
             parts[0],
             parts[1],
             [.. parts[2].Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(Assignment)],
-            [.. parts[3].Split(' ').Select(w => ulong.Parse(w, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture))],
+            [.. parts[3].Split(' ').Select(
+                w => ulong.Parse(w, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture))],
             parts[4]);
     }
 
