@@ -50,6 +50,13 @@ internal static class DriversCommand
             }
         }
 
+        if (catalog.Drivers.Count == 0)
+        {
+            terminal.Say($"no driver found in {string.Join(", ", catalog.SearchedDirectories)}");
+            Plugins.Report(catalog, terminal, quiet: true);
+            return ExitCode.Plugin;
+        }
+
         // The listing on stdout names them, too; a script that reads only stderr must not miss them.
         return Plugins.Report(catalog, terminal, quiet: true) ? ExitCode.Plugin : ExitCode.Ok;
     }

@@ -2,16 +2,17 @@ namespace PasidFramework.Cli;
 
 /// <summary>
 /// A file that appears under its name only when it is complete: it is written beside it and renamed, and removed if
-/// anything goes wrong before.
+/// anything goes wrong before. A symbolic link stays one; a pipe or a device is written to as it comes, since it has no
+/// content to replace.
 /// </summary>
 internal sealed class PendingFile : IDisposable
 {
     private readonly string _path;
-    private readonly string _temporary;
+    private readonly string? _temporary;
     private readonly FileStream _stream;
     private bool _isClosed;
 
-    private PendingFile(string path, string temporary, FileStream stream)
+    private PendingFile(string path, string? temporary, FileStream stream)
     {
         _path = path;
         _temporary = temporary;
@@ -32,9 +33,15 @@ internal sealed class PendingFile : IDisposable
             throw new UsageException($"{option}: {path} is a directory; expected a file");
         }
 
-        string temporary = $"{full}.{Environment.ProcessId}.part";
         try
         {
+            full = File.ResolveLinkTarget(full, returnFinalTarget: true)?.FullName ?? full;
+            if (FileType.IsSpecial(full))
+            {
+                return new PendingFile(full, null, new FileStream(full, FileMode.Open, FileAccess.Write));
+            }
+
+            string temporary = $"{full}.{Environment.ProcessId}.part";
             return new PendingFile(full, temporary, new FileStream(
                 temporary, FileMode.Create, FileAccess.Write, FileShare.Read, 1 << 16));
         }
@@ -48,7 +55,11 @@ internal sealed class PendingFile : IDisposable
     public void Commit()
     {
         _stream.Dispose();
-        File.Move(_temporary, _path, overwrite: true);
+        if (_temporary is not null)
+        {
+            File.Move(_temporary, _path, overwrite: true);
+        }
+
         _isClosed = true;
     }
 
@@ -61,6 +72,9 @@ internal sealed class PendingFile : IDisposable
 
         _isClosed = true;
         _stream.Dispose();
-        File.Delete(_temporary);
+        if (_temporary is not null)
+        {
+            File.Delete(_temporary);
+        }
     }
 }

@@ -36,7 +36,8 @@ public sealed partial class IommuCore
     /// <summary>Mappings of [start, end) of a process changed: tells every unit that it is linked to.</summary>
     /// <param name="process">The address space.</param>
     /// <param name="start">First byte.</param>
-    /// <param name="end">Byte after the range; 0 is the top of memory; <c>start == end</c> is empty.</param>
+    /// <param name="end">Byte after the range; 0 is the top of memory, so that 0, 0 is everything. Any other
+    /// <c>start == end</c> is empty.</param>
     /// <returns>Success, also where the process is not bound; or the first failed invalidation.</returns>
     public OpResult Invalidate(IAddressSpace process, ulong start, ulong end)
     {

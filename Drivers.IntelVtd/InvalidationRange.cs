@@ -27,12 +27,13 @@ internal readonly record struct InvalidationRange(ulong First, int Blocks, int A
 
     /// <summary>Covers [start, end).</summary>
     /// <param name="start">First byte.</param>
-    /// <param name="end">Byte after the last; 0 is the top of memory. <c>start == end</c> is empty.</param>
+    /// <param name="end">Byte after the last; 0 is the top of memory, so that 0, 0 is everything. Any other
+    /// <c>start == end</c> is empty.</param>
     /// <param name="maxAddressMask">Largest AM that the hardware takes; a range that needs more, and one whose end lies
     /// below its start, is everything. -1: always everything.</param>
     public static InvalidationRange Cover(ulong start, ulong end, int maxAddressMask)
     {
-        if (start == end)
+        if (start == end && end != 0)
         {
             return default;
         }

@@ -58,6 +58,7 @@ internal sealed partial class RemappingUnit
         bool mayBeCached = domain.Table.Entries > 0 || Capabilities.CachingMode;
         OpResult result = InvalidateContext(device, mayBeCached, device.HasDeviceTlb);
         EraseContextEntry(new RequesterId(device.Requester));
+        domain.MayBeWalked |= !result.IsOk;
         return result;
     }
 

@@ -132,9 +132,14 @@ internal sealed partial class RemappingUnit : IDisposable
         return OpResult<VtdDomain>.Ok(domain);
     }
 
-    /// <summary>Frees a domain that no device uses.</summary>
+    /// <summary>Frees a domain that no device uses; at <see cref="Stop"/> where the hardware may still walk it.</summary>
     public void RemoveDomain(VtdDomain domain)
     {
+        if (domain.MayBeWalked)
+        {
+            return;
+        }
+
         _gate.Enter();
         bool known = _domains.Remove(domain);
         _gate.Exit();

@@ -19,6 +19,12 @@ internal sealed class VtdDomain(
     /// <summary>Its PASID table.</summary>
     public PasidTableWriter Table => table;
 
+    /// <summary>
+    /// Whether the hardware did not confirm that it forgot a device of this domain: it may still walk the table, which is
+    /// then kept until translation is off.
+    /// </summary>
+    public bool MayBeWalked { get; set; }
+
     /// <summary>Lets a device use an address space; the first device of a link installs the entry.</summary>
     /// <param name="pasid">The number.</param>
     /// <param name="pageTableRoot">Byte address of the process's top page table.</param>

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging;
+using PasidFramework.Allocation;
 
 namespace PasidFramework.Drivers.IntelVtd;
 
@@ -22,8 +23,10 @@ internal sealed class VtdUnit(RemappingUnit unit, ILogger logger) : IIommuUnit
     /// One number per process in the whole system: ENQCMD takes it from a register of the CPU, and all first-stage
     /// entries share one domain id, so that a number may lead to one page table only (section 6.2.3.1).
     /// </summary>
-    /// <remarks>It brings no allocator: the driver of 2018 was lowest-first, as the framework's is.</remarks>
     public PasidScope VendorScope => PasidScope.System;
+
+    /// <summary>Lowest first over the whole system, as the Linux VT-d driver allocated from 2018 on.</summary>
+    public IPasidAllocator CreateAllocator(PasidRange range) => new LowestPasidAllocator(range);
 
     /// <inheritdoc/>
     public UnitStatistics Statistics => unit.Statistics;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using PasidFramework.Allocation;
 using PasidFramework.Drivers.VirtioIommu.Requests;
 using PasidFramework.Drivers.VirtioIommu.Transport;
 using PasidFramework.Threading;
@@ -42,6 +43,9 @@ internal sealed class VirtioIommuUnit : IIommuUnit
 
     /// <inheritdoc/>
     public PasidScope VendorScope => PasidScope.Domain;
+
+    /// <summary>Lowest first, so that a domain fills the leaves of the attached table one after the other.</summary>
+    public IPasidAllocator CreateAllocator(PasidRange range) => new LowestPasidAllocator(range);
 
     /// <inheritdoc/>
     public UnitStatistics Statistics
@@ -168,7 +172,7 @@ internal sealed class VirtioIommuUnit : IIommuUnit
 
         // The device walks the domain's table already; a further one of the same link needs nothing of its own.
         return first
-            ? TableOf(context.Domain).Install(context.Pasid, context.Process.PageTableRoot, AsidOf(context))
+            ? Note(context, TableOf(context.Domain).Install(context.Pasid, context.Process.PageTableRoot, AsidOf(context)))
             : OpResult.Ok;
     }
 
@@ -176,18 +180,18 @@ internal sealed class VirtioIommuUnit : IIommuUnit
     public OpResult Detach(IommuContext context, Device device, bool last)
     {
         DomainTable table = TableOf(context.Domain);
-        return last
+        return Note(context, last
             ? table.Remove(context.Pasid, AsidOf(context))
-            : table.ReleaseEndpoint(context.Pasid, AsidOf(context));
+            : table.ReleaseEndpoint(context.Pasid, AsidOf(context)));
     }
 
     /// <inheritdoc/>
     public OpResult Exit(IommuContext context) =>
-        TableOf(context.Domain).Quiet(context.Pasid, AsidOf(context));
+        Note(context, TableOf(context.Domain).Quiet(context.Pasid, AsidOf(context)));
 
     /// <inheritdoc/>
     public OpResult Invalidate(IommuContext context, ulong start, ulong end) =>
-        TableOf(context.Domain).Invalidate(context.Pasid, AsidOf(context), start, end);
+        Note(context, TableOf(context.Domain).Invalidate(context.Pasid, AsidOf(context), start, end));
 
     /// <summary>Resets the device, then frees the tables and queues.</summary>
     public void Dispose()
@@ -278,7 +282,15 @@ internal sealed class VirtioIommuUnit : IIommuUnit
     }
 
     /// <summary>Gives a process's ASID back.</summary>
-    internal void GiveAsid(object? driverProcess) => _asids.Free((int)((ProcessRecord)driverProcess!).Asid);
+    /// <remarks>Not where an invalidation did not complete: the device may still hold translations tagged with it.</remarks>
+    internal void GiveAsid(object? driverProcess)
+    {
+        var record = (ProcessRecord)driverProcess!;
+        if (!record.IsTainted)
+        {
+            _asids.Free((int)record.Asid);
+        }
+    }
 
     private static DomainTable TableOf(Domain domain) => domain.DriverState as DomainTable
         ?? throw new ArgumentException($"{domain} is not a domain of this unit.", nameof(domain));
@@ -327,7 +339,23 @@ internal sealed class VirtioIommuUnit : IIommuUnit
         $"virtio-iommu {Name} has no PASIDs: the standard has none, and {_noPasids}; proposals that have them are dialect "
         + "B (feature bit 5) and E (feature bit 7)");
 
-    private sealed record ProcessRecord(uint Asid);
+    // Remembers that the device did not confirm: then the ASID is never handed out again.
+    private static OpResult Note(IommuContext context, OpResult result)
+    {
+        if (result.Errno is Errno.EIO or Errno.ETIMEDOUT)
+        {
+            ((ProcessRecord)context.DriverProcess!).IsTainted = true;
+        }
+
+        return result;
+    }
+
+    private sealed class ProcessRecord(uint asid)
+    {
+        public uint Asid => asid;
+
+        public bool IsTainted { get; set; }
+    }
 
     private readonly record struct Width(int PasidBits, int AsidBits, string WhyNone);
 }

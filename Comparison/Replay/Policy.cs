@@ -1,3 +1,4 @@
+using PasidFramework.Allocation;
 using PasidFramework.Options;
 
 namespace PasidFramework.Comparison.Replay;
@@ -40,19 +41,19 @@ public sealed record Policy
         var policies = new List<Policy>();
         foreach (string name in s_builtIn)
         {
-            policies.Add(new Policy($"core/{name}", "core", name, false));
+            policies.Add(new Policy($"core/{name}", PasidOptions.OwnershipCore, name, false));
         }
 
-        policies.Add(new Policy("core/quarantine", "core", "lowest", true));
+        policies.Add(new Policy("core/quarantine", PasidOptions.OwnershipCore, PasidAllocators.Lowest, true));
         foreach (string name in pluginAllocators.Order(StringComparer.Ordinal))
         {
             if (!policies.Exists(p => p.Name == $"core/{name}"))
             {
-                policies.Add(new Policy($"core/{name}", "core", name, false));
+                policies.Add(new Policy($"core/{name}", PasidOptions.OwnershipCore, name, false));
             }
         }
 
-        policies.Add(new Policy("vendor", "vendor", null, false));
+        policies.Add(new Policy("vendor", PasidOptions.OwnershipVendor, null, false));
         return policies;
     }
 
@@ -68,7 +69,7 @@ public sealed record Policy
         var options = new PasidOptions
         {
             Ownership = Ownership,
-            Allocator = Allocator ?? "lowest",
+            Allocator = Allocator ?? PasidAllocators.Lowest,
             First = configured.First,
             Last = configured.Last,
             QuarantineFrees = HasQuarantine ? QuarantineFrees(configured) : 0,

@@ -95,10 +95,11 @@ public interface IIommuUnit : IDisposable
     /// <returns>As <see cref="Detach"/>.</returns>
     OpResult Exit(IommuContext context);
 
-    /// <summary>The process's mappings of [start, end) changed: tell every cache. An end of 0 is the top of memory.</summary>
+    /// <summary>The process's mappings of [start, end) changed: tell every cache.</summary>
     /// <param name="context">The link.</param>
     /// <param name="start">First byte of the range.</param>
-    /// <param name="end">Byte after the range; <c>start == end</c> is empty.</param>
+    /// <param name="end">Byte after the range; 0 is the top of memory, so that 0, 0 is everything. Any other
+    /// <c>start == end</c> is empty.</param>
     /// <returns>As <see cref="Detach"/>.</returns>
     OpResult Invalidate(IommuContext context, ulong start, ulong end);
 }

@@ -28,6 +28,12 @@ internal sealed class SmmuDomain : IPasidTableSync, IDisposable
     /// <summary>The context descriptors.</summary>
     public CdTable Table => _table;
 
+    /// <summary>
+    /// Whether the hardware did not confirm that it forgot a stream of this domain: it may still walk the table, which is
+    /// then kept until the unit is off.
+    /// </summary>
+    public bool MayBeWalked { get; set; }
+
     /// <summary>The streams that lead to the table.</summary>
     public IReadOnlyList<SmmuStream> Streams => Volatile.Read(ref _streams);
 

@@ -1,3 +1,4 @@
+using PasidFramework.Allocation;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Drivers.ArmSmmu.Queues;
 
@@ -23,6 +24,9 @@ internal sealed partial class SmmuUnit : IIommuUnit
 
     /// <inheritdoc/>
     public PasidScope VendorScope => PasidScope.Domain;
+
+    /// <summary>Lowest first, so that a domain fills its 64 KiB leaves one after the other.</summary>
+    public IPasidAllocator CreateAllocator(PasidRange range) => new LowestPasidAllocator(range);
 
     /// <inheritdoc/>
     public UnitStatistics Statistics
@@ -178,6 +182,12 @@ internal sealed partial class SmmuUnit : IIommuUnit
                 throw new InvalidOperationException($"A domain of {Name} still has {domain.Streams.Count} devices.");
             }
 
+            if (domain.MayBeWalked)
+            {
+                // Freed when the unit is off.
+                return;
+            }
+
             _domains.Remove(domain);
         }
 
@@ -209,8 +219,8 @@ internal sealed partial class SmmuUnit : IIommuUnit
     {
         lock (_topology)
         {
-            // The promise of RemoveDevice has no result: a unit that does not answer keeps its stale entry either way.
-            _ = _streams!.Clear(stream.Sid);
+            // The promise of RemoveDevice has no result; what was not confirmed keeps the table in memory instead.
+            bool forgotten = _streams!.Clear(stream.Sid).IsOk;
             var batch = new CommandBatch(_queue!);
             batch.Add(Commands.CfgiCdAll(stream.Sid));
             if (stream.HasAts)
@@ -220,7 +230,8 @@ internal sealed partial class SmmuUnit : IIommuUnit
                 batch.Add(Commands.AtcInvAll(stream.Sid, withPasid: false));
             }
 
-            _ = batch.Complete();
+            forgotten &= batch.Complete().IsOk;
+            stream.Domain.MayBeWalked |= !forgotten;
             stream.Domain.Leave(stream);
         }
     }

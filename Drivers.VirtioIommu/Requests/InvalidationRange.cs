@@ -23,18 +23,19 @@ internal readonly record struct InvalidationRange(InvalidationExtent Extent, ulo
 {
     /// <summary>Covers [<paramref name="start"/>, <paramref name="end"/>); an end of 0 is the top of memory.</summary>
     /// <param name="start">First byte.</param>
-    /// <param name="end">Byte after the range; equal to start for an empty one; below it, the range wraps.</param>
+    /// <param name="end">Byte after the range; 0, 0 is everything, any other end equal to start an empty range; below it,
+    /// the range wraps.</param>
     /// <param name="granuleLog2">log2 of the page size in bytes, 0 to 63.</param>
     public static InvalidationRange Cover(ulong start, ulong end, int granuleLog2)
     {
-        if (start == end)
+        if (start == end && end != 0)
         {
             return new InvalidationRange(InvalidationExtent.Nothing, 0, 0);
         }
 
         // Of an end of 0 this is the last byte of memory, which is what it means.
         ulong last = end - 1;
-        if (last < start)
+        if (last < start || start == end)
         {
             return new InvalidationRange(InvalidationExtent.WholePasid, 0, 0);
         }

@@ -75,6 +75,33 @@ public class ExitCodeTests
     }
 
     [Fact]
+    public void A_folder_without_a_driver_is_a_line_and_exit_3()
+    {
+        using var folder = new TemporaryFolder();
+
+        Outcome listed = Tool.Run("drivers", "--drivers", folder.Root);
+        Outcome compared = Tool.Run(["compare", .. s_small, "--drivers", folder.Root]);
+
+        Assert.Equal((3, 3), (listed.ExitCode, compared.ExitCode));
+        Assert.Contains($"no driver found in {folder.Root}", listed.Error, StringComparison.Ordinal);
+        Assert.Equal(string.Empty, compared.Out);
+    }
+
+    [Fact]
+    public void A_symbolic_link_stays_one_and_a_device_is_written_to()
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllText(folder["target"], "old");
+        File.CreateSymbolicLink(folder["link"], folder["target"]);
+
+        Assert.Equal(0, Tool.Run(["compare", .. s_small, "--json", folder["link"], "--events", "/dev/null"]).ExitCode);
+
+        Assert.NotNull(new FileInfo(folder["link"]).LinkTarget);
+        Assert.StartsWith("{", File.ReadAllText(folder["target"]), StringComparison.Ordinal);
+        Assert.Equal(["link", "target"], Directory.GetFiles(folder.Root).Select(Path.GetFileName).Order());
+    }
+
+    [Fact]
     public void A_usage_error_counts_for_more_than_a_refused_plug_in()
     {
         using var folder = new TemporaryFolder();

@@ -101,13 +101,21 @@ public sealed class InvalidationRangeTests
     }
 
     [Theory]
-    [InlineData(0)]
     [InlineData(0x1000)]
     [InlineData(0x1234)]
     [InlineData(ulong.MaxValue)]
     public void D6_an_empty_range_sends_nothing(ulong at)
     {
         Assert.Empty(Invalidate(DeviceFeatures.Ats, at, at));
+    }
+
+    [Fact]
+    public void D6_a_range_of_0_to_the_top_is_everything()
+    {
+        ulong[][] descriptors = Invalidate(DeviceFeatures.Ats, 0, 0);
+
+        // PASID-selective (granularity 2), a fence, the whole device TLB, a wait.
+        Assert.Equal([0x26UL, 0x5, 0x8, 0x5], descriptors.Select(d => d[0] & (d == descriptors[0] ? 0x3FUL : 0xF)));
     }
 
     private static ulong[][] Invalidate(DeviceFeatures features, ulong start, ulong end)
