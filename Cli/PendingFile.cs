@@ -35,7 +35,9 @@ internal sealed class PendingFile : IDisposable
 
         try
         {
-            full = File.ResolveLinkTarget(full, returnFinalTarget: true)?.FullName ?? full;
+            full = new FileInfo(full).LinkTarget is null
+                ? full
+                : File.ResolveLinkTarget(full, returnFinalTarget: true)!.FullName;
             if (FileType.IsSpecial(full))
             {
                 return new PendingFile(full, null, new FileStream(full, FileMode.Open, FileAccess.Write));

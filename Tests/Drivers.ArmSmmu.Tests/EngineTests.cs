@@ -108,7 +108,9 @@ public sealed class EngineTests : IDisposable
     {
         Domain domain = AddDomain("npu", 8);
         domain.DriverState = null;
-        Assert.Throws<ArgumentException>(() => _core.AddDevice(domain, "x", new RequesterId(1), PasidRange.OfWidth(8)));
+        OpResult<Device> added = _core.AddDevice(domain, "x", new RequesterId(1), PasidRange.OfWidth(8));
+        Assert.Equal(Errno.EIO, added.Errno);
+        Assert.Contains(nameof(ArgumentException), added.Reason, StringComparison.Ordinal);
         Assert.Throws<ArgumentException>(() => _unit.FreeProcess(null!, new object()));
         domain.DriverState = _unit.CreateDomain(8).Value;
     }

@@ -70,7 +70,7 @@ public sealed class UnitTests
         Assert.Equal("dmar0", unit.Name);
         Assert.Equal(PasidScope.System, unit.VendorScope);
         Assert.Equal([new Pasid(0)], unit.ReservedPasids);
-        Assert.Null(unit.CreateAllocator(PasidRange.Full));
+        Assert.Equal(("lowest", PasidRange.Full), (unit.CreateAllocator(PasidRange.Full)!.Name, unit.CreateAllocator(PasidRange.Full)!.Range));
     }
 
     [Theory]

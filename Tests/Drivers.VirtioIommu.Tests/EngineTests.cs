@@ -166,7 +166,9 @@ public sealed class EngineTests
         object? state = domain.DriverState;
         domain.DriverState = null;
 
-        Assert.Throws<ArgumentException>(() => system.AddDevice(domain, 0x18, 16));
+        OpResult<Device> added = system.Core.AddDevice(domain, "x", new RequesterId(0x18), PasidRange.OfWidth(16));
+        Assert.Equal(Errno.EIO, added.Errno);
+        Assert.Contains(nameof(ArgumentException), added.Reason, StringComparison.Ordinal);
 
         domain.DriverState = state;
     }
