@@ -23,7 +23,7 @@ internal static class FaultRecord
             LayoutField.Value(PRIV, "privileged (valid if PP)"),
             LayoutField.Value(EXE, "execute (valid if PP)"),
             LayoutField.Value(PP, "the request had a PASID"),
-            LayoutField.Value(FR, "reason"),
+            LayoutField.Value(FR, "reason", FaultReasonNames.All),
             LayoutField.Value(PV, "the request's PASID"),
             LayoutField.Value(AT, "address type of the request"),
             LayoutField.Value(T1, "type, first bit"),

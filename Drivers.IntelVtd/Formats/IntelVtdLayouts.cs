@@ -8,7 +8,10 @@ public static class IntelVtdLayouts
     /// <summary>The structures, by ascending id. Source of all: Intel VT-d, D51397-018 (rev 5.10).</summary>
     public static IReadOnlyList<Layout> All { get; } =
     [
+        CapabilityRegisters.Capability,
+        CapabilityRegisters.ExtendedCapability,
         FaultRecord.Layout,
+        FirstStageEntry.Layout,
         InvContextCache.Layout,
         InvDeviceTlb.Layout,
         InvInterruptEntryCache.Layout,
@@ -18,10 +21,14 @@ public static class IntelVtdLayouts
         InvPasidCache.Layout,
         InvWait.Layout,
         PageGroupResponse.Layout,
+        PageRequest.Layout,
         PasidDirectoryEntry.Layout,
         PasidEntry.Layout,
         RootTableAddress.Layout,
         ContextEntry.Layout,
         RootEntry.Layout,
+        SecondStageEntry.Layout,
+        VirtualCommand.Layout,
+        VirtualCommandResponse.Layout,
     ];
 }

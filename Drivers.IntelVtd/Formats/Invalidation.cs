@@ -52,6 +52,17 @@ internal static class Invalidation
                 $"is 0x{words.GetAddress(address):x}, not aligned to the 2^{mask} pages of AM")));
         }
     }
+
+    /// <summary>With S = 1 the lowest 0 bit of the address, from bit 12, gives the size: one must be there.</summary>
+    public static void CheckSize(ReadOnlySpan<ulong> words, Field size, Field address, ICollection<Violation> found)
+    {
+        if (words.Get(size) == 1 && words.Get(address) == address.ValueMask)
+        {
+            found.Add(new Violation(
+                address.Mnemonic,
+                "has no 0 bit with S = 1: the size has no end (everything is bits 62:12 all 1 and bit 63 = 0)"));
+        }
+    }
 }
 
 /// <summary>Context-cache invalidation, type 1.</summary>
@@ -149,8 +160,7 @@ internal static class InvDeviceTlb
         Invalidation.Source("device-TLB invalidate descriptor"),
         [
             Invalidation.TypeIs(Invalidation.DeviceTlb),
-            LayoutField.Reserved(8, 4),
-            LayoutField.Reserved(11, 9),
+            LayoutField.Reserved(11, 4),
             LayoutField.Value(MIP, "most invalidations pending at the device, 0 = 32"),
             LayoutField.Reserved(31, 21),
             LayoutField.Value(SID, "requester"),
@@ -160,7 +170,8 @@ internal static class InvDeviceTlb
             LayoutField.Reserved(75, 65),
             LayoutField.Address(ADDR, "page, with the size in its low bits if S"),
             LayoutField.Reserved(255, 128),
-        ]);
+        ],
+        Check);
 
     public static Field PfsidLow => new(15, 12, "PFSID");
 
@@ -173,6 +184,9 @@ internal static class InvDeviceTlb
     public static Field S => new(64, 64, "S");
 
     public static Field ADDR => new(127, 76, "ADDR");
+
+    internal static void Check(ReadOnlySpan<ulong> words, ICollection<Violation> found) =>
+        Invalidation.CheckSize(words, S, ADDR, found);
 }
 
 /// <summary>Interrupt entry cache invalidation, type 4.</summary>
@@ -328,7 +342,8 @@ internal static class InvPasidDeviceTlb
             LayoutField.Value(S, "more than one page: the lowest 0 bit of ADDR gives the size"),
             LayoutField.Address(ADDR, "page, with the size in its low bits if S"),
             LayoutField.Reserved(255, 128),
-        ]);
+        ],
+        Check);
 
     public static Field MIP => new(8, 4, "MIP");
 
@@ -345,11 +360,18 @@ internal static class InvPasidDeviceTlb
     public static Field S => new(75, 75, "S");
 
     public static Field ADDR => new(127, 76, "ADDR");
+
+    internal static void Check(ReadOnlySpan<ulong> words, ICollection<Violation> found) =>
+        Invalidation.CheckSize(words, S, ADDR, found);
 }
 
 /// <summary>Page group response, type 9.</summary>
 internal static class PageGroupResponse
 {
+    public const ulong Success = 0;
+    public const ulong InvalidRequest = 1;
+    public const ulong Failure = 0xF;
+
     public static readonly Layout Layout = new(
         "intel-vtd/page_group_response",
         256,
@@ -358,13 +380,15 @@ internal static class PageGroupResponse
             Invalidation.TypeIs(Invalidation.PageGroupResponse),
             LayoutField.Value(PP, "the response carries the PASID"),
             LayoutField.Reserved(11, 5),
-            LayoutField.Value(RC, "response", (0, "success"), (1, "invalid request"), (0xF, "failure")),
+            LayoutField.Value(
+                RC, "response", (Success, "success"), (InvalidRequest, "invalid request"), (Failure, "failure")),
             LayoutField.Value(RID, "requester"),
             LayoutField.Value(PASID, "PASID"),
             LayoutField.Reserved(66, 52),
             LayoutField.Value(PRGI, "page request group index"),
             LayoutField.Reserved(255, 76),
-        ]);
+        ],
+        CheckResponse);
 
     public static Field PP => new(4, 4, "PP");
 
@@ -375,4 +399,14 @@ internal static class PageGroupResponse
     public static Field PASID => new(51, 32, "PASID");
 
     public static Field PRGI => new(75, 67, "PRGI");
+
+    private static void CheckResponse(ReadOnlySpan<ulong> words, ICollection<Violation> found)
+    {
+        if (words.Get(RC) is not (Success or InvalidRequest or Failure))
+        {
+            found.Add(new Violation(RC.Mnemonic, string.Create(
+                CultureInfo.InvariantCulture,
+                $"is {words.Get(RC)}, a reserved response (0 success, 1 invalid request, 15 failure)")));
+        }
+    }
 }

@@ -72,6 +72,7 @@ internal static class PasidEntry
             LayoutField.Reserved(511, 336),
         ],
         CheckTypes,
+        CheckNestedRoot,
         CheckMemoryTypes);
 
     public static Field P => new(0, 0, "P");
@@ -142,6 +143,23 @@ internal static class PasidEntry
         {
             found.Add(new Violation(FSPM.Mnemonic, string.Create(
                 CultureInfo.InvariantCulture, $"is {words.Get(FSPM)}, reserved (0 4-level, 1 5-level)")));
+        }
+    }
+
+    // A nested entry's first-stage root is a guest address: the second stage translates 39, 48 or 57 bits. Fault 5Bh.
+    private static void CheckNestedRoot(ReadOnlySpan<ulong> words, ICollection<Violation> found)
+    {
+        if (words.Get(P) == 0 || words.Get(PGTT) != Nested || words.Get(AW) is < 1 or > 3)
+        {
+            return;
+        }
+
+        int bits = 30 + (9 * (int)words.Get(AW));
+        if (words.GetAddress(FSPTPTR) >> bits != 0)
+        {
+            found.Add(new Violation(FSPTPTR.Mnemonic, string.Create(
+                CultureInfo.InvariantCulture,
+                $"is 0x{words.GetAddress(FSPTPTR):x} with PGTT = 3, AW = {words.Get(AW)} allows {bits} bits")));
         }
     }
 

@@ -100,7 +100,7 @@ internal static class QueueError
     public static Field IQEI => new(3, 0, "IQEI");
 }
 
-/// <summary>Capability register, 0x08: the fields that are used here.</summary>
+/// <summary>Capability register, 0x08. Its layout is <c>intel-vtd/cap</c>.</summary>
 internal static class Cap
 {
     public static Field ND => new(2, 0, "ND");
@@ -115,6 +115,8 @@ internal static class Cap
 
     public static Field FRO => new(33, 24, "FRO");
 
+    public static Field SSLPS => new(37, 34, "SSLPS");
+
     public static Field PSI => new(39, 39, "PSI");
 
     public static Field NFR => new(47, 40, "NFR");
@@ -122,9 +124,13 @@ internal static class Cap
     public static Field MAMV => new(53, 48, "MAMV");
 
     public static Field FS1GP => new(56, 56, "FS1GP");
+
+    public static Field FS5LP => new(60, 60, "FS5LP");
+
+    public static Field ESRTPS => new(63, 63, "ESRTPS");
 }
 
-/// <summary>Extended capability register, 0x10: the fields that are used here.</summary>
+/// <summary>Extended capability register, 0x10. Its layout is <c>intel-vtd/ecap</c>.</summary>
 internal static class Ecap
 {
     public static Field C => new(0, 0, "C");
@@ -133,27 +139,67 @@ internal static class Ecap
 
     public static Field DT => new(2, 2, "DT");
 
+    public static Field IR => new(3, 3, "IR");
+
+    public static Field EIM => new(4, 4, "EIM");
+
     public static Field PT => new(6, 6, "PT");
 
     public static Field SC => new(7, 7, "SC");
 
     public static Field IRO => new(17, 8, "IRO");
 
+    public static Field MTS => new(25, 25, "MTS");
+
+    public static Field NEST => new(26, 26, "NEST");
+
     public static Field PRS => new(29, 29, "PRS");
 
+    public static Field ERS => new(30, 30, "ERS");
+
     public static Field SRS => new(31, 31, "SRS");
+
+    public static Field NWFS => new(33, 33, "NWFS");
+
+    public static Field EAFS => new(34, 34, "EAFS");
 
     public static Field PSS => new(39, 35, "PSS");
 
     public static Field PASID => new(40, 40, "PASID");
 
+    public static Field DIT => new(41, 41, "DIT");
+
     public static Field PDS => new(42, 42, "PDS");
 
     public static Field SMTS => new(43, 43, "SMTS");
+
+    public static Field VCS => new(44, 44, "VCS");
+
+    public static Field SSADS => new(45, 45, "SSADS");
+
+    public static Field SSTS => new(46, 46, "SSTS");
 
     public static Field FSTS => new(47, 47, "FSTS");
 
     public static Field SMPWCS => new(48, 48, "SMPWCS");
 
     public static Field RPS => new(49, 49, "RPS");
+
+    public static Field PMS => new(51, 51, "PMS");
+
+    public static Field ADMS => new(52, 52, "ADMS");
+
+    public static Field RPRIVS => new(53, 53, "RPRIVS");
+
+    public static Field HPTS => new(55, 55, "HPTS");
+
+    public static Field PTRS => new(56, 56, "PTRS");
+
+    public static Field SSIRWS => new(57, 57, "SSIRWS");
+
+    public static Field SMS => new(58, 58, "SMS");
+
+    public static Field HPT1GPS => new(59, 59, "HPT1GPS");
+
+    public static Field RDTS => new(60, 60, "RDTS");
 }

@@ -1,3 +1,4 @@
+using System.Reflection;
 using FsCheck;
 using FsCheck.Fluent;
 using PasidFramework.Drivers.IntelVtd.Formats;
@@ -14,7 +15,7 @@ public sealed class FormatTests
         get
         {
             var data = new TheoryData<string, string, string, string>();
-            foreach (string[] line in VectorFile.Read("intel-vtd.txt"))
+            foreach (string[] line in VectorFile.Read("intel-vtd.txt").Concat(VectorFile.Read("examples.txt")))
             {
                 data.Add(line[0], line[1], line[2], line[3]);
             }
@@ -32,6 +33,77 @@ public sealed class FormatTests
         Assert.Equal(ids.Order(StringComparer.Ordinal), ids);
         Assert.Equal(PositionDecoder.Structures.Order(StringComparer.Ordinal), ids);
         Assert.All(IntelVtdLayouts.All, layout => Assert.Contains("D51397-018 (rev 5.10)", layout.Source));
+    }
+
+    [Fact]
+    public void Structures_have_the_names_sizes_and_fields_that_scripts_rely_on()
+    {
+        static string[] Names(string list) => list == "-" ? [] : list.Split(',', StringSplitOptions.TrimEntries);
+
+        static string Line(string id, string bits, IEnumerable<string> names) =>
+            $"{id} {bits}: {string.Join(' ', names.Order(StringComparer.Ordinal))}";
+
+        Assert.Equal(
+            VectorFile.Read("structures.txt")
+                .Select(line => Line(line[0], line[1], Names(line[2]).Concat(Names(line[3])))),
+            IntelVtdLayouts.All.Select(layout => Line(
+                layout.Id, $"{layout.Bits}", layout.Fields.Where(f => f.IsNamed).Select(f => f.Mnemonic))));
+    }
+
+    [Fact]
+    public void Every_structure_has_an_example_beyond_the_worked_ones()
+    {
+        Assert.Equal(
+            IntelVtdLayouts.All.Select(layout => layout.Id),
+            VectorFile.Read("examples.txt").Select(line => line[1]).Distinct().Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void The_structures_are_exported_under_the_name_of_the_format()
+    {
+        StructureProviderAttribute? export =
+            typeof(IntelVtdStructures).GetCustomAttribute<StructureProviderAttribute>();
+
+        Assert.Equal(("intel-vtd", typeof(IStructureProvider)), (export?.Name, export?.ContractType));
+        Assert.Same(IntelVtdLayouts.All, new IntelVtdStructures().Layouts);
+        Assert.All(IntelVtdLayouts.All, layout => Assert.StartsWith("intel-vtd/", layout.Id, StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [MemberData(nameof(Structures))]
+    public void Every_bit_outside_the_fields_is_a_violation_and_no_other_is(string structure)
+    {
+        Layout layout = LayoutOf(structure);
+        var words = new ulong[layout.Words];
+
+        for (int bit = 0; bit < layout.Bits; bit++)
+        {
+            layout.Initialize(words);
+            words[bit / 64] ^= 1UL << (bit % 64);
+
+            bool reported = layout.Check(words).Any(v => v.Field is "TYPE"
+                || v.Field.StartsWith("RSVD", StringComparison.Ordinal));
+
+            Assert.True(reported != PositionDecoder.Of(structure).IsFree(bit), $"{structure}, bit {bit}");
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Structures))]
+    public void D11_any_words_decode_without_an_exception_and_their_bytes_come_back(string structure)
+    {
+        Layout layout = LayoutOf(structure);
+
+        Prop.ForAll(Words().ArrayOf(layout.Words).ToArbitrary(), words =>
+        {
+            bool same = layout.Check(words).All(v => v.Message.Length > 0);
+            foreach (LayoutField field in layout.Fields.Where(f => f.IsNamed))
+            {
+                same &= field.Get(words) == PositionDecoder.Of(structure).Get(words, field.Mnemonic);
+            }
+
+            return same && layout.FromBytes(layout.ToBytes(words)).AsSpan().SequenceEqual(words);
+        }).QuickCheckThrowOnFailure();
     }
 
     [Theory]
@@ -85,12 +157,8 @@ public sealed class FormatTests
         Layout layout = LayoutOf(structure);
         PositionDecoder decoder = PositionDecoder.Of(structure);
         LayoutField[] named = [.. layout.Fields.Where(f => f.IsNamed)];
-        Gen<ulong> word =
-            from high in Gen.Choose(int.MinValue, int.MaxValue)
-            from low in Gen.Choose(int.MinValue, int.MaxValue)
-            select ((ulong)(uint)high << 32) | (uint)low;
 
-        Prop.ForAll(word.ArrayOf(named.Length).ToArbitrary(), random =>
+        Prop.ForAll(Words().ArrayOf(named.Length).ToArbitrary(), random =>
         {
             var words = new ulong[layout.Words];
             layout.Initialize(words);
@@ -124,7 +192,19 @@ public sealed class FormatTests
     [InlineData("intel-vtd/pasid_entry", "P=1 PGTT=3 AW=4", "AW")]
     [InlineData("intel-vtd/pasid_entry", "P=1 PGTT=1 FSPM=2", "FSPM")]
     [InlineData("intel-vtd/pasid_entry", "P=1 PGTT=1 PAT=0x20", "PAT")]
+    [InlineData("intel-vtd/pasid_entry", "P=1 PGTT=3 AW=1 FSPTPTR=0x8000000000", "FSPTPTR")]
+    [InlineData("intel-vtd/pasid_entry", "P=1 PGTT=3 AW=2 FSPTPTR=0x1000000000000", "FSPTPTR")]
+    [InlineData("intel-vtd/pasid_entry", "P=1 PGTT=3 AW=3 FSPTPTR=0x200000000000000", "FSPTPTR")]
     [InlineData("intel-vtd/rtaddr", "TTM=2", "TTM")]
+    [InlineData("intel-vtd/ecap", "PASID=1 PSS=20", "PSS")]
+    [InlineData("intel-vtd/inv_dev_tlb", "S=1 ADDR=0xfffffffffffff000", "ADDR")]
+    [InlineData("intel-vtd/inv_p_dev_tlb", "S=1 ADDR=0xfffffffffffff000", "ADDR")]
+    [InlineData("intel-vtd/page_group_response", "RC=2", "RC")]
+    [InlineData("intel-vtd/page_group_response", "RC=14", "RC")]
+    [InlineData("intel-vtd/page_request", "LPIG=1", "PP")]
+    [InlineData("intel-vtd/vcmd", "CMD=3", "CMD")]
+    [InlineData("intel-vtd/vcrsp", "SC=2", "SC")]
+    [InlineData("intel-vtd/vcrsp", "SC=17", "SC")]
     [InlineData("intel-vtd/inv_context_cache", "G=0", "G")]
     [InlineData("intel-vtd/inv_iotlb", "G=0", "G")]
     [InlineData("intel-vtd/inv_iotlb", "G=3 AM=1 ADDR=0x1000", "ADDR")]
@@ -143,6 +223,19 @@ public sealed class FormatTests
     [InlineData("intel-vtd/pasid_entry", "P=0 FPD=1 PGTT=0")]
     [InlineData("intel-vtd/pasid_entry", "P=1 PGTT=4 FSPM=2")]
     [InlineData("intel-vtd/pasid_entry", "P=1 PGTT=1 AW=0 PAT=0x70456140")]
+    [InlineData("intel-vtd/pasid_entry", "P=1 PGTT=3 AW=1 FSPTPTR=0x7ffffff000")]
+    [InlineData("intel-vtd/pasid_entry", "P=1 PGTT=3 AW=3 FSPTPTR=0x1fffffffffff000")]
+    [InlineData("intel-vtd/pasid_entry", "P=1 PGTT=1 AW=1 FSPTPTR=0x8000000000")]
+    [InlineData("intel-vtd/ecap", "PASID=1 PSS=19")]
+    [InlineData("intel-vtd/inv_dev_tlb", "S=0 ADDR=0xfffffffffffff000")]
+    [InlineData("intel-vtd/inv_dev_tlb", "S=1 ADDR=0x7ffffffffffff000")]
+    [InlineData("intel-vtd/inv_p_dev_tlb", "S=1 ADDR=0x7ffffffffffff000")]
+    [InlineData("intel-vtd/inv_p_iotlb", "G=2 AM=2 ADDR=0x1000")]
+    [InlineData("intel-vtd/page_group_response", "RC=15")]
+    [InlineData("intel-vtd/page_request", "LPIG=1 PP=1")]
+    [InlineData("intel-vtd/page_request", "LPIG=1 WRR=1")]
+    [InlineData("intel-vtd/vcmd", "CMD=2 PASID=1")]
+    [InlineData("intel-vtd/vcrsp", "IP=1 SC=2")]
     [InlineData("intel-vtd/inv_p_iotlb", "G=3 AM=2 ADDR=0x4000")]
     [InlineData("intel-vtd/inv_pasid_cache", "G=0")]
     public void Allowed_combinations_are_not(string structure, string fields)
@@ -162,6 +255,11 @@ public sealed class FormatTests
 
         return layout.Check(words);
     }
+
+    private static Gen<ulong> Words() =>
+        from high in Gen.Choose(int.MinValue, int.MaxValue)
+        from low in Gen.Choose(int.MinValue, int.MaxValue)
+        select ((ulong)(uint)high << 32) | (uint)low;
 
     private static Layout LayoutOf(string structure) => IntelVtdLayouts.All.Single(l => l.Id == structure);
 }

@@ -14,6 +14,8 @@ internal sealed class PositionDecoder
 
     private readonly Dictionary<string, (int Msb, int Lsb)[]> _fields = [];
 
+    private readonly (int Msb, int Lsb)[] _ignored;
+
     private PositionDecoder(string[] line)
     {
         Bits = int.Parse(line[1], CultureInfo.InvariantCulture);
@@ -22,6 +24,8 @@ internal sealed class PositionDecoder
             string[] nameAndParts = field.Split(' ');
             _fields[nameAndParts[0]] = [.. nameAndParts[1].Split('+').Select(Part)];
         }
+
+        _ignored = line[3] == "-" ? [] : [.. line[3].Split(',', StringSplitOptions.TrimEntries).Select(Part)];
     }
 
     public static IReadOnlyCollection<string> Structures => s_all.Keys;
@@ -35,6 +39,10 @@ internal sealed class PositionDecoder
     public static bool IsAddress(string name) =>
         name is "FI" or "ADDR" or "STATUS_ADDR" or "RTA" or "LCTP" or "UCTP" or "PASIDDIRPTR" or "SMPTBLPTR"
             or "SSPTPTR" or "FSPTPTR" or "HPTPTR";
+
+    /// <summary>Whether any value of a bit is allowed: it is in a field, or ignored.</summary>
+    public bool IsFree(int bit) =>
+        _fields.Values.SelectMany(parts => parts).Concat(_ignored).Any(p => p.Lsb <= bit && bit <= p.Msb);
 
     public int Width(string name) => _fields[name].Sum(p => p.Msb - p.Lsb + 1);
 

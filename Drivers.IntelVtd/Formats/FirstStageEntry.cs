@@ -1,0 +1,61 @@
+using PasidFramework.Records;
+
+namespace PasidFramework.Drivers.IntelVtd.Formats;
+
+/// <summary>
+/// First-stage page table entry, the x86-64 format. Intel VT-d, D51397-018 (rev 5.10), section 9.7.
+/// </summary>
+/// <remarks>
+/// An entry does not say its level nor the host address width (HAW). What depends on them is a walker's to check: PS is
+/// reserved in the two top levels, ADDR from HAW upwards, and bit 12 of a large page's ADDR is its PAT bit. There is no
+/// execute-disable bit in rev 5.10.
+/// </remarks>
+internal static class FirstStageEntry
+{
+    public const int SizeBytes = 8;
+
+    public static readonly Layout Layout = new(
+        "intel-vtd/fs_pte",
+        64,
+        "Intel VT-d D51397-018 (rev 5.10), section 9.7",
+        [
+            LayoutField.Value(P, "present"),
+            LayoutField.Value(RW, "writes allowed"),
+            LayoutField.Value(US, "user requests allowed"),
+            LayoutField.Value(PWT, "page-level write-through"),
+            LayoutField.Value(PCD, "page-level cache disable"),
+            LayoutField.Value(A, "accessed"),
+            LayoutField.Value(D, "dirty (leaf)"),
+            LayoutField.Value(PS, "a leaf at the 1 GiB or 2 MiB level; reserved in the two top levels"),
+            LayoutField.Value(G, "global; ignored"),
+            LayoutField.Ignored(9, 9),
+            LayoutField.Value(EA, "extended accessed (PASID entry EAFE)"),
+            LayoutField.Ignored(11, 11),
+            LayoutField.Address(
+                ADDR,
+                "page or next table; bits from the host address width are reserved; bit 12 is PAT in a large page"),
+            LayoutField.Ignored(63, 52),
+        ]);
+
+    public static Field P => new(0, 0, "P");
+
+    public static Field RW => new(1, 1, "R/W");
+
+    public static Field US => new(2, 2, "U/S");
+
+    public static Field PWT => new(3, 3, "PWT");
+
+    public static Field PCD => new(4, 4, "PCD");
+
+    public static Field A => new(5, 5, "A");
+
+    public static Field D => new(6, 6, "D");
+
+    public static Field PS => new(7, 7, "PS");
+
+    public static Field G => new(8, 8, "G");
+
+    public static Field EA => new(10, 10, "EA");
+
+    public static Field ADDR => new(51, 12, "ADDR");
+}
