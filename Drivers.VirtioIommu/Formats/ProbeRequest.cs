@@ -2,8 +2,8 @@ using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.VirtioIommu.Formats;
 
-// OASIS virtio 1.2 to 1.4, IOMMU device, "PROBE request". The driver writes 72 bytes; the device writes probe_size bytes
-// of properties after them, and then the tail.
+// OASIS virtio 1.2 to 1.4, IOMMU device, "PROBE request". The driver writes 72 bytes; the device writes probe_size
+// bytes of properties after them, and then the tail.
 
 /// <summary>The part of a PROBE request that the driver writes.</summary>
 internal static class ProbeRequest
