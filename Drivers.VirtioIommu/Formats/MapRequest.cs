@@ -40,9 +40,7 @@ internal static class MapRequest
             LayoutField.Value(VirtEnd, "last byte of the virtual range"),
             LayoutField.Value(PhysStart, "first byte of the physical range"),
             LayoutField.Value(
-                Flags,
-                "READ 1, WRITE 2, MMIO 4",
-                (1, "READ"), (2, "WRITE"), (3, "READ|WRITE"), (4, "MMIO")),
+                Flags, "READ 1, WRITE 2, MMIO 4", (1, "READ"), (2, "WRITE"), (3, "READ|WRITE"), (4, "MMIO")),
             RequestHead.Tail(288),
         ],
         RequestHead.HasType(RequestType.Map),

@@ -1,10 +1,10 @@
+using System.Globalization;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.VirtioIommu.Formats;
 
 // OASIS virtio 1.2 to 1.4, IOMMU device, "PROBE properties": {type u16 (its low 12 bits), length u16, value[length]}, a
-// type of 0 ends the list. Only RESV_MEM is standard. The value layouts of the two proposals' properties are ASSUMED:
-// the sources at hand give their names and numbers only.
+// type of 0 ends the list. Only RESV_MEM is standard.
 
 /// <summary>What all properties share.</summary>
 internal static class ProbeProperty
@@ -21,12 +21,43 @@ internal static class ProbeProperty
     public static Field Type => new(15, 0, "type");
 
     public static Field Length => new(31, 16, "length");
+
+    /// <summary>The field type of one property.</summary>
+    public static LayoutField TypeField(int number, string name) =>
+        LayoutField.Value(Type, "property type, its low 12 bits", ((ulong)number, name));
+
+    /// <summary>The field length of one property.</summary>
+    /// <param name="bytes">Bytes of its value.</param>
+    public static LayoutField LengthField(int bytes) =>
+        LayoutField.Value(Length, string.Create(CultureInfo.InvariantCulture, $"bytes after this field, {bytes}"));
+
+    /// <summary>The rule that a property has its type, of which only the low 12 bits count, and length.</summary>
+    /// <param name="number">Type.</param>
+    /// <param name="bytes">Bytes of its value.</param>
+    public static LayoutRule HasTypeAndLength(int number, int bytes) => (words, found) =>
+    {
+        ulong type = words.Get(Type) & TypeMask;
+        if (type != (ulong)number)
+        {
+            found.Add(new Violation(Type.Mnemonic, string.Create(
+                CultureInfo.InvariantCulture, $"is {type} in its low 12 bits, this property has {number}")));
+        }
+
+        if (words.Get(Length) != (ulong)bytes)
+        {
+            found.Add(new Violation(Length.Mnemonic, string.Create(
+                CultureInfo.InvariantCulture, $"is {words.Get(Length)}, this property has {bytes}")));
+        }
+    };
 }
 
 /// <summary>A range of addresses that no mapping may use (standard property 1).</summary>
 internal static class ResvMemProperty
 {
     public const int TypeNumber = 1;
+
+    /// <summary>Bytes after the length.</summary>
+    public const int ValueBytes = 20;
 
     public static Field Subtype => new(39, 32, "subtype");
 
@@ -39,77 +70,13 @@ internal static class ResvMemProperty
         192,
         RequestHead.Standard + ", property RESV_MEM",
         [
-            LayoutField.Value(ProbeProperty.Type, "property type, its low 12 bits", (TypeNumber, "RESV_MEM")),
-            LayoutField.Value(ProbeProperty.Length, "bytes after this field, 20"),
+            ProbeProperty.TypeField(TypeNumber, "RESV_MEM"),
+            ProbeProperty.LengthField(ValueBytes),
             LayoutField.Value(Subtype, "0 reserved, 1 MSI", (0, "RESERVED"), (1, "MSI")),
             LayoutField.Reserved(63, 40),
             LayoutField.Value(Start, "first byte of the range"),
             LayoutField.Value(End, "last byte of the range"),
         ],
+        ProbeProperty.HasTypeAndLength(TypeNumber, ValueBytes),
         MapRequest.EndNotBelowStart(Start, End));
-}
-
-/// <summary>Proposal B: PASID width of an endpoint (property 5).</summary>
-internal static class ProposalBPasidSizeProperty
-{
-    public const int TypeNumber = 5;
-
-    public static Field Bits => new(39, 32, "bits");
-
-    public static readonly Layout Layout = new(
-        "virtio-iommu/proposalB/pasid_size_property",
-        64,
-        RequestHead.ProposalB + ", property PASID_SIZE; value layout assumed",
-        [
-            LayoutField.Value(ProbeProperty.Type, "property type, its low 12 bits", (TypeNumber, "PASID_SIZE")),
-            LayoutField.Value(ProbeProperty.Length, "bytes after this field, 4"),
-            LayoutField.Value(Bits, "PASID width in bits"),
-            LayoutField.Reserved(63, 40),
-        ]);
-}
-
-/// <summary>Proposal B: a PASID table format that the endpoint can use (property 7); one for each format.</summary>
-internal static class ProposalBPasidTableFormatProperty
-{
-    public const int TypeNumber = 7;
-
-    public static Field Format => new(47, 32, "format");
-
-    public static readonly Layout Layout = new(
-        "virtio-iommu/proposalB/pasid_table_fmt_property",
-        64,
-        RequestHead.ProposalB + ", property PASID_TABLE_FMT; value layout assumed",
-        [
-            LayoutField.Value(ProbeProperty.Type, "property type, its low 12 bits", (TypeNumber, "PASID_TABLE_FMT")),
-            LayoutField.Value(ProbeProperty.Length, "bytes after this field, 4"),
-            LayoutField.Value(Format, "table format", (ProposalBAttachPstArm.FormatArmSmmuV3, "ARM_SMMUV3")),
-            LayoutField.Reserved(63, 48),
-        ]);
-}
-
-/// <summary>Proposal E: the SMMUv3 identification registers of the hardware behind an endpoint (type 2).</summary>
-internal static class ProposalEArmProperty
-{
-    public const int TypeNumber = 2;
-
-    public static Field Idr0 => new(63, 32, "idr0");
-
-    public static Field Idr1 => new(95, 64, "idr1");
-
-    public static Field Idr3 => new(127, 96, "idr3");
-
-    public static Field Idr5 => new(159, 128, "idr5");
-
-    public static readonly Layout Layout = new(
-        "virtio-iommu/proposalE/arm_property",
-        160,
-        RequestHead.ProposalE + ", probe of hardware, Arm; value layout assumed",
-        [
-            LayoutField.Value(ProbeProperty.Type, "property type, its low 12 bits", (TypeNumber, "ARM")),
-            LayoutField.Value(ProbeProperty.Length, "bytes after this field, 16"),
-            LayoutField.Value(Idr0, "SMMU_IDR0"),
-            LayoutField.Value(Idr1, "SMMU_IDR1; SSIDSIZE 10:6"),
-            LayoutField.Value(Idr3, "SMMU_IDR3"),
-            LayoutField.Value(Idr5, "SMMU_IDR5"),
-        ]);
 }

@@ -51,5 +51,8 @@ internal static class ProposalBAttachPstArm
             LayoutField.Reserved(607, 224),
             RequestHead.Tail(608),
         ],
-        RequestHead.HasType(RequestType.AttachTable));
+        RequestHead.HasType(RequestType.AttachTable),
+        RequestHead.HasValue(Format, FormatArmSmmuV3),
+        RequestHead.OnlyValues(S1Fmt, 0, 2),
+        RequestHead.OnlyValues(S1Dss, 0, 2));
 }

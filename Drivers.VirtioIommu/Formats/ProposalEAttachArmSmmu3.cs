@@ -43,5 +43,6 @@ internal static class ProposalEAttachArmSmmu3
             LayoutField.Reserved(991, 256),
             RequestHead.Tail(992),
         ],
-        RequestHead.HasType(RequestType.AttachTable));
+        RequestHead.HasType(RequestType.AttachTable),
+        RequestHead.HasValue(Format, FormatArmSmmu3));
 }

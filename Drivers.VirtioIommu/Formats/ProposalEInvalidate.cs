@@ -73,5 +73,7 @@ internal static class ProposalEInvalidate
             RequestHead.Tail(480),
         ],
         RequestHead.HasType(RequestType.Invalidate),
+        RequestHead.OnlyValues(Scope, ScopeDomain, ScopeAddress),
+        RequestHead.OnlyFlags(Caches, CachePasid | CacheTlb),
         RequestHead.OnlyFlags(Flags, FlagLeaf | FlagPasid | FlagId | FlagGlobal));
 }

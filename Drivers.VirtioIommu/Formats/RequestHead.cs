@@ -12,17 +12,24 @@ internal static class RequestHead
     /// <summary>The standard, as <see cref="Layout.Source"/> names it.</summary>
     public const string Standard = "OASIS virtio 1.2 to 1.4, IOMMU device";
 
+    /// <summary>Proposal A's source.</summary>
+    public const string ProposalA = "PROPOSAL A, not standard: J.-P. Brucker, v0.7 era header of a QEMU tree (2018)";
+
     /// <summary>Proposal B's source.</summary>
     public const string ProposalB = "PROPOSAL B, not standard: J.-P. Brucker, v0.9-devel header of the Linux branch";
+
+    /// <summary>Proposal C's source.</summary>
+    public const string ProposalC = "PROPOSAL C, not standard: V. Gautam, RFC v1 (LKML 2021-01-15)";
+
+    /// <summary>Proposal D's source.</summary>
+    public const string ProposalD = "PROPOSAL D, not standard: V. Gautam, page request RFC (LKML 2021-04-23)";
 
     /// <summary>Proposal E's source.</summary>
     public const string ProposalE = "PROPOSAL E, not standard: later draft, Qualcomm tree header and vSMMU driver";
 
     public static Field Type => new(7, 0, "type");
 
-    /// <summary>
-    /// The type field; the type is a field of virtio structures, so a wrong one can be written and is found.
-    /// </summary>
+    /// <summary>The type; a field of virtio structures, so a wrong one can be written and is found.</summary>
     public static LayoutField TypeField(RequestType type, string name) =>
         LayoutField.Value(Type, "request type", ((ulong)type, name));
 
@@ -34,13 +41,27 @@ internal static class RequestHead
         LayoutField.Ignored(lsb + 31, lsb, "tail, written by the device (virtio-iommu/tail)");
 
     /// <summary>The rule that a structure has the type that its id says.</summary>
-    public static LayoutRule HasType(RequestType type) => (words, found) =>
+    public static LayoutRule HasType(RequestType type) => HasValue(Type, (ulong)type);
+
+    /// <summary>The rule that a field has the one value that makes the structure what its id says.</summary>
+    public static LayoutRule HasValue(Field field, ulong value) => (words, found) =>
     {
-        ulong value = words.Get(Type);
-        if (value != (ulong)type)
+        ulong actual = words.Get(field);
+        if (actual != value)
         {
-            found.Add(new Violation("type", string.Create(
-                CultureInfo.InvariantCulture, $"is {value}, this request has {(int)type}")));
+            found.Add(new Violation(field.Mnemonic, string.Create(
+                CultureInfo.InvariantCulture, $"is {actual}, this structure has {value}")));
+        }
+    };
+
+    /// <summary>The rule that a field has one of the known values, which run from a first to a last.</summary>
+    public static LayoutRule OnlyValues(Field field, ulong first, ulong last) => (words, found) =>
+    {
+        ulong actual = words.Get(field);
+        if (actual < first || actual > last)
+        {
+            found.Add(new Violation(field.Mnemonic, string.Create(
+                CultureInfo.InvariantCulture, $"is {actual}, known are {first} to {last}")));
         }
     };
 
@@ -57,7 +78,7 @@ internal static class RequestHead
 }
 
 /// <summary>
-/// Request types. 6 and 7 are proposals; other dialects give the same numbers to other requests.
+/// Request types. 6, 7 and 8 are proposals; other dialects give the same numbers to other requests.
 /// </summary>
 internal enum RequestType : byte
 {
@@ -76,9 +97,12 @@ internal enum RequestType : byte
     /// <summary>Asks for an endpoint's properties.</summary>
     Probe = 5,
 
-    /// <summary>Proposals A, B, E: puts an endpoint into a domain with tables in memory.</summary>
+    /// <summary>Proposals A, B, C, E: puts an endpoint into a domain with tables in memory.</summary>
     AttachTable = 6,
 
     /// <summary>Proposals A, B, C, E: invalidates what the device caches of such tables.</summary>
     Invalidate = 7,
+
+    /// <summary>Proposal D: answers a page request.</summary>
+    PageResponse = 8,
 }

@@ -6,8 +6,8 @@ namespace PasidFramework.Drivers.VirtioIommu.Formats;
 public static class VirtioIommuLayouts
 {
     /// <summary>
-    /// The standard's structures first, then the proposals' (ids <c>virtio-iommu/proposalB/...</c> and
-    /// <c>virtio-iommu/proposalE/...</c>; their <see cref="Layout.Source"/> says PROPOSAL).
+    /// The standard's structures first, then the proposals' (ids <c>virtio-iommu/proposalA/...</c> to
+    /// <c>virtio-iommu/proposalE/...</c>; their <see cref="Layout.Source"/> says PROPOSAL and what is assumed).
     /// </summary>
     /// <remarks>
     /// A request's layout includes the four bytes of the tail at its end, as ignored bits: the device writes them
@@ -23,11 +23,21 @@ public static class VirtioIommuLayouts
         ResvMemProperty.Layout,
         FaultEvent.Layout,
         RequestTail.Layout,
+        ProposalAAttachTable.Layout,
         ProposalBAttachPstArm.Layout,
+        ProposalBAttachPgtArm.Layout,
         ProposalBInvalidate.Layout,
         FaultEvent.ProposalBLayout,
+        ProposalBPageSizeMaskProperty.Layout,
+        ProposalBInputRangeProperty.Layout,
+        ProposalBOutputSizeProperty.Layout,
         ProposalBPasidSizeProperty.Layout,
+        ProposalBPageTableFormatProperty.Layout,
         ProposalBPasidTableFormatProperty.Layout,
+        ProposalCAttachPgtArm.Layout,
+        ProposalCInvalidate.Layout,
+        ProposalDPageResponse.Layout,
+        ProposalDPageRequest.Layout,
         ProposalEAttachArmSmmu3.Layout,
         ProposalEInvalidate.Layout,
         ProposalEArmProperty.Layout,

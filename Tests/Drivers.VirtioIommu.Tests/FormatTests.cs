@@ -14,6 +14,10 @@ public sealed class FormatTests
 
     public static TheoryData<string> Names => [.. Vector.All.Keys];
 
+    public static TheoryData<string> Violations => [.. ViolationVector.All.Keys];
+
+    public static TheoryData<string> Ids => [.. KnownStructure.All.Keys];
+
     [Theory]
     [MemberData(nameof(Names))]
     public void A_vector_encodes_to_its_bytes(string name)
@@ -45,32 +49,68 @@ public sealed class FormatTests
     }
 
     [Fact]
-    public void Every_structure_has_a_vector()
+    public void Every_structure_has_a_line_in_each_list()
     {
+        string[] ids = [.. VirtioIommuLayouts.All.Select(l => l.Id).Order(StringComparer.Ordinal)];
+
+        Assert.Equal(ids, KnownStructure.All.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(ids, Vector.Positions.Values.Select(v => v.Layout.Id).Order(StringComparer.Ordinal));
         Assert.Equal(
-            VirtioIommuLayouts.All.Select(l => l.Id).Order(StringComparer.Ordinal),
-            Vector.All.Values.Select(v => v.Layout.Id).Distinct().Order(StringComparer.Ordinal));
+            ids, ViolationVector.All.Values.Select(v => v.Layout.Id).Distinct().Order(StringComparer.Ordinal));
     }
 
     [Theory]
-    [InlineData("virtio-iommu/attach", 192, "type domain endpoint flags")]
-    [InlineData("virtio-iommu/detach", 192, "type domain endpoint")]
-    [InlineData("virtio-iommu/map", 320, "type domain virt_start virt_end phys_start flags")]
-    [InlineData("virtio-iommu/unmap", 256, "type domain virt_start virt_end")]
-    [InlineData("virtio-iommu/probe_head", 576, "type endpoint")]
-    [InlineData("virtio-iommu/resv_mem_property", 192, "type length subtype start end")]
-    [InlineData("virtio-iommu/fault", 192, "reason flags endpoint address")]
-    [InlineData("virtio-iommu/tail", 32, "status")]
-    [InlineData("virtio-iommu/proposalB/attach_pst_arm", 640, "type domain endpoint format s1fmt s1dss s1contextptr s1cdmax")]
-    [InlineData("virtio-iommu/proposalB/invalidate", 512, "type scope flags domain pasid id virt_start nr_pages granule")]
-    [InlineData("virtio-iommu/proposalE/attach_arm_smmu3", 1024, "type domain endpoint format ste0 ste1")]
-    [InlineData("virtio-iommu/proposalE/invalidate", 512, "type scope caches flags domain pasid id address nr_pages page_size")]
-    public void A_structure_has_the_size_and_fields_that_users_know(string id, int bits, string fields)
+    [MemberData(nameof(Ids))]
+    public void A_structure_has_the_size_and_fields_that_users_know(string id)
     {
+        KnownStructure known = KnownStructure.All[id];
         Layout layout = VirtioIommuLayouts.All.Single(l => l.Id == id);
 
-        Assert.Equal(bits, layout.Bits);
-        Assert.Equal(fields, string.Join(' ', layout.Fields.Where(f => f.IsNamed).Select(f => f.Mnemonic)));
+        Assert.Equal(known.Bits, layout.Bits);
+        Assert.Equal(known.Fields, layout.Fields.Where(f => f.IsNamed).Select(f => f.Mnemonic));
+        Assert.DoesNotContain(layout.Fields, f => f.Kind == FieldKind.Constant);
+    }
+
+    [Theory]
+    [MemberData(nameof(Ids))]
+    public void A_vector_of_positions_sets_every_field(string id)
+    {
+        Vector vector = Vector.Positions.Values.Single(v => v.Layout.Id == id);
+
+        Assert.Equal(KnownStructure.All[id].Fields, vector.Fields.Keys);
+        Assert.DoesNotContain(0UL, vector.Fields.Values);
+    }
+
+    [Theory]
+    [MemberData(nameof(Violations))]
+    public void What_is_wrong_with_a_structure_is_reported_and_nothing_else(string name)
+    {
+        ViolationVector vector = ViolationVector.All[name];
+
+        IEnumerable<string> reported = vector.Layout.Check(vector.Layout.FromBytes(vector.Bytes)).Select(v => v.Field);
+
+        Assert.Equal(vector.Reported.Order(StringComparer.Ordinal), reported.Order(StringComparer.Ordinal));
+    }
+
+    [Theory]
+    [MemberData(nameof(Ids))]
+    public void D11_a_single_reserved_bit_is_reported_and_an_ignored_one_is_not(string id)
+    {
+        Vector vector = Vector.Positions.Values.Single(v => v.Layout.Id == id);
+        foreach (LayoutField field in vector.Layout.Fields.Where(f => !f.IsNamed))
+        {
+            foreach (Field part in field.Parts)
+            {
+                for (int bit = part.Lsb; bit <= part.Msb; bit++)
+                {
+                    ulong[] words = vector.Layout.FromBytes(vector.Bytes);
+                    words[bit >> 6] |= 1UL << (bit & 63);
+
+                    string[] expected = field.Kind == FieldKind.Reserved ? [part.ToString()] : [];
+                    Assert.Equal(expected, vector.Layout.Check(words).Select(v => v.Field));
+                }
+            }
+        }
     }
 
     [Fact]
@@ -81,6 +121,10 @@ public sealed class FormatTests
             Assert.Equal(
                 layout.Id.Contains("/proposal", StringComparison.Ordinal),
                 layout.Source.StartsWith("PROPOSAL", StringComparison.Ordinal));
+            if (layout.Id.Split("/proposal") is [_, { } rest])
+            {
+                Assert.StartsWith($"PROPOSAL {rest[0]}, not standard: ", layout.Source, StringComparison.Ordinal);
+            }
         }
     }
 
@@ -116,24 +160,56 @@ public sealed class FormatTests
     }
 
     [Fact]
-    public void A_wrong_type_is_written_and_reported()
+    public void Any_bytes_decode_and_come_back_from_their_fields()
     {
-        var words = new ulong[3];
+        foreach (Layout layout in VirtioIommuLayouts.All)
+        {
+            Prop.ForAll<ulong[]>(values =>
+            {
+                var words = new ulong[layout.Words];
+                for (int i = 0; i < words.Length; i++)
+                {
+                    words[i] = Value(values, i);
+                }
 
-        Assert.True(AttachRequest.Layout.TrySet(words, "type", 2).IsOk);
+                byte[] bytes = layout.ToBytes(words);
+                ulong[] decoded = layout.FromBytes(bytes);
+                var again = new ulong[layout.Words];
+                foreach (LayoutField field in layout.Fields)
+                {
+                    if (field.IsNamed)
+                    {
+                        Assert.True(layout.TrySet(again, field.Mnemonic, field.Get(decoded)).IsOk);
+                        continue;
+                    }
 
-        Assert.Contains(AttachRequest.Layout.Check(words), v => v.Field == "type");
+                    foreach (Field part in field.Parts)
+                    {
+                        again.AsSpan().Set(part, ((ReadOnlySpan<ulong>)decoded).Get(part));
+                    }
+                }
+
+                Assert.Equal(bytes, layout.ToBytes(again));
+                Assert.All(layout.Check(decoded), v => Assert.NotEmpty(v.Message));
+            }).QuickCheckThrowOnFailure();
+        }
     }
 
-    [Fact]
-    public void A_range_that_ends_below_its_start_is_reported()
+    [Theory]
+    [MemberData(nameof(Ids))]
+    public void A_value_that_is_one_too_wide_is_refused_and_nothing_changes(string id)
     {
-        var words = new ulong[5];
-        MapRequest.Layout.TrySet(words, "type", 3);
-        MapRequest.Layout.TrySet(words, "virt_start", 0x2000);
-        MapRequest.Layout.TrySet(words, "virt_end", 0x1fff);
+        Vector vector = Vector.Positions.Values.Single(v => v.Layout.Id == id);
+        foreach (LayoutField field in vector.Layout.Fields.Where(f => f.IsNamed && f.Width < 64))
+        {
+            ulong[] words = vector.Layout.FromBytes(vector.Bytes);
 
-        Assert.Contains(MapRequest.Layout.Check(words), v => v.Field == "virt_end");
+            Assert.Equal(Errno.EINVAL, vector.Layout.TrySet(words, field.Mnemonic, field.Maximum + 1).Errno);
+
+            Assert.Equal(vector.Bytes, vector.Layout.ToBytes(words));
+            Assert.True(vector.Layout.TrySet(words, field.Mnemonic, field.Maximum).IsOk);
+            Assert.Equal(field.Maximum, field.Get(words));
+        }
     }
 
     [Theory]
@@ -191,7 +267,14 @@ public sealed class FormatTests
         Assert.Equal(ProposalBInvalidate.DriverBytes, ProposalBInvalidate.Layout.Bytes - 4);
         Assert.Equal(ProposalEAttachArmSmmu3.DriverBytes, ProposalEAttachArmSmmu3.Layout.Bytes - 4);
         Assert.Equal(ProposalEInvalidate.DriverBytes, ProposalEInvalidate.Layout.Bytes - 4);
+        Assert.Equal(ProposalAAttachTable.DriverBytes, ProposalAAttachTable.Layout.Bytes - 4);
+        Assert.Equal(ProposalBAttachPgtArm.DriverBytes, ProposalBAttachPgtArm.Layout.Bytes - 4);
+        Assert.Equal(ProposalCAttachPgtArm.DriverBytes, ProposalCAttachPgtArm.Layout.Bytes - 4);
+        Assert.Equal(ProposalCInvalidate.DriverBytes, ProposalCInvalidate.Layout.Bytes - 4);
+        Assert.Equal(ProposalDPageResponse.DriverBytes, ProposalDPageResponse.Layout.Bytes - 4);
         Assert.Equal(ProbeRequest.DriverBytes, ProbeRequest.Layout.Bytes);
+        Assert.Equal(FaultEvent.Bytes, FaultEvent.Layout.Bytes);
+        Assert.Equal(ProposalDPageRequest.Bytes, ProposalDPageRequest.Layout.Bytes);
     }
 
     private static ulong Value(ulong[] values, int index) =>
