@@ -8,7 +8,9 @@ internal static class ExitCode
     /// <summary>The command line, a trace, a scenario or the configuration is wrong; there is no result.</summary>
     public const int Usage = 2;
 
-    /// <summary>A plug-in could not be loaded. There is a complete result, unless it is one that the scenario needs.</summary>
+    /// <summary>
+    /// A plug-in could not be loaded. There is a complete result, unless it is one that the scenario needs.
+    /// </summary>
     public const int Plugin = 3;
 
     /// <summary>A defect of ours or of a driver; there is no result.</summary>
