@@ -69,8 +69,8 @@ internal static class DriversCommand
             output.WriteLine($"{driver.Name}");
             output.WriteLine($"  vendor    {(data.Vendor.Length == 0 ? "-" : data.Vendor)}");
             output.WriteLine(Text($"  tables    {data.TableFormat}, PASIDs of {data.PasidBits} bits"));
-            output.WriteLine(Text(
-                $"  contract  {data.ContractMajor}.{data.ContractMinor} (this host has {DriverContract.Major}.{DriverContract.Minor})"));
+            output.WriteLine(Text($"  contract  {data.ContractMajor}.{data.ContractMinor} ")
+                + Text($"(this host has {DriverContract.Major}.{DriverContract.Minor})"));
             output.WriteLine($"  version   {driver.AssemblyVersion}");
             output.WriteLine($"  from      {driver.Path}");
             if (driver.ImportedTableFormats.Count > 0)

@@ -98,8 +98,9 @@ internal static class PasidCtl
     {
         string version = typeof(PasidCtl).Assembly
             .GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
+        string contract = FormattableString.Invariant($"{DriverContract.Major}.{DriverContract.Minor}");
         return FormattableString.Invariant(
-            $"pasidctl {version} (driver contract {DriverContract.Major}.{DriverContract.Minor}, JSON schema {JsonReport.SchemaVersion})");
+            $"pasidctl {version} (driver contract {contract}, JSON schema {JsonReport.SchemaVersion})");
     }
 
     private sealed class ExampleFirst(HelpAction inner) : SynchronousCommandLineAction

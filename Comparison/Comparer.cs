@@ -14,8 +14,8 @@ public static class Comparer
     /// <summary>Runs a comparison.</summary>
     /// <param name="request">What to compare.</param>
     /// <param name="events">
-    /// Where every event is written as JSON, one object a line; null for nowhere. What was written is complete only if the
-    /// call returns a result.
+    /// Where every event is written as JSON, one object a line; null for nowhere. What was written is complete only
+    /// if the call returns a result.
     /// </param>
     /// <param name="progress">Told how far it is; called on the caller's thread.</param>
     /// <param name="cancellation">Ends it early.</param>

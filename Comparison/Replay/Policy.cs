@@ -7,8 +7,8 @@ namespace PasidFramework.Comparison.Replay;
 public sealed record Policy
 {
     /// <summary>
-    /// Frees that a number waits for under <c>core/quarantine</c> where the options say nothing; half of the numbers where
-    /// there are fewer than twice as many.
+    /// Frees that a number waits for under <c>core/quarantine</c> where the options say nothing; half of the numbers
+    /// where there are fewer than twice as many.
     /// </summary>
     public const int DefaultQuarantineFrees = 64;
 
@@ -35,7 +35,8 @@ public sealed record Policy
     public bool HasQuarantine { get; }
 
     /// <summary>Every policy: the built-in ones, those of plug-ins, and the vendors' own.</summary>
-    /// <param name="pluginAllocators">Names of the allocators that plug-ins export; a built-in name is not taken over.</param>
+    /// <param name="pluginAllocators">Names of the allocators that plug-ins export; a built-in name is not taken
+    /// over.</param>
     public static IReadOnlyList<Policy> Catalogue(IEnumerable<string> pluginAllocators)
     {
         var policies = new List<Policy>();
@@ -59,8 +60,8 @@ public sealed record Policy
 
     /// <summary>The options of a run under this policy.</summary>
     /// <param name="configured">
-    /// What is configured. Range, reserved numbers, waiting time, quota and lifetime apply to every policy; the number of
-    /// frees in quarantine applies to <c>core/quarantine</c> only, as the others are to be seen without.
+    /// What is configured. Range, reserved numbers, waiting time, quota and lifetime apply to every policy; the
+    /// number of frees in quarantine applies to <c>core/quarantine</c> only, as the others are to be seen without.
     /// </param>
     /// <param name="seed">The seed.</param>
     public PasidOptions Derive(PasidOptions configured, ulong seed)

@@ -138,7 +138,8 @@ internal sealed class PolicyReplay : ICoreObserver, IDisposable
     }
 
     /// <summary>Removes everything and counts what was not given back.</summary>
-    /// <exception cref="InvalidOperationException">Numbers, driver records or memory leaked: a defect of core or driver.</exception>
+    /// <exception cref="InvalidOperationException">Numbers, driver records or memory leaked: a defect of core or
+    /// driver.</exception>
     public void TearDown()
     {
         foreach (Device device in _devices)

@@ -61,7 +61,9 @@ internal sealed class ReplayEvent
 
     public string? Cause { get; init; }
 
-    /// <summary>On the last event of a call: commands of each driver in the call, in the order of the drivers.</summary>
+    /// <summary>
+    /// On the last event of a call: commands of each driver in the call, in the order of the drivers.
+    /// </summary>
     public IReadOnlyList<long>? Commands { get; set; }
 
     /// <summary>On the last event of a call: bytes of each driver's PASID tables after it.</summary>

@@ -8,8 +8,8 @@ using PasidFramework.Options;
 namespace PasidFramework.Comparison.Reports;
 
 /// <summary>
-/// Writes a result as JSON. Scripts rely on the keys: none is renamed or removed within one schema version. Nothing in it
-/// depends on the machine, the folder or the time of the run.
+/// Writes a result as JSON. Scripts rely on the keys: none is renamed or removed within one schema version. Nothing
+/// in it depends on the machine, the folder or the time of the run.
 /// </summary>
 public static class JsonReport
 {

@@ -6,7 +6,9 @@ using PasidFramework.Comparison.Traces;
 
 namespace PasidFramework.Comparison.Reports;
 
-/// <summary>Writes a result for people: the verdict first, then two tables, no line longer than 80 characters.</summary>
+/// <summary>
+/// Writes a result for people: the verdict first, then two tables, no line longer than 80 characters.
+/// </summary>
 public static class TextReport
 {
     /// <summary>Longest line in characters.</summary>
@@ -58,10 +60,17 @@ public static class TextReport
         TimelineCounts counts = request.Timeline.Counts;
         Scenario scenario = request.Scenario;
         double seconds = (trace.LastNanoseconds - trace.FirstNanoseconds) / 1e9;
-        Wrap(lines, "Trace:   ", Text(
-            $"{trace.File}: {trace.Events.Count} events in {seconds:F1} s, {counts.Processes} processes, {counts.Threads} threads, {counts.AddressSpaces} address spaces; {counts.StartedBefore} processes began before it and {counts.EndedAfter} outlived it"));
-        Wrap(lines, "System:  ", Text(
-            $"{scenario.File}: {scenario.Instances.Count} IOMMU instances, {scenario.Devices.Count} devices, {scenario.Rules.Count} rules; seed {request.Seed}"));
+        Wrap(
+            lines,
+            "Trace:   ",
+            Text($"{trace.File}: {trace.Events.Count} events in {seconds:F1} s, {counts.Processes} processes, ")
+                + Text($"{counts.Threads} threads, {counts.AddressSpaces} address spaces; {counts.StartedBefore} ")
+                + Text($"processes began before it and {counts.EndedAfter} outlived it"));
+        Wrap(
+            lines,
+            "System:  ",
+            Text($"{scenario.File}: {scenario.Instances.Count} IOMMU instances, {scenario.Devices.Count} devices, ")
+                + Text($"{scenario.Rules.Count} rules; seed {request.Seed}"));
         foreach (string note in Notes(request.Timeline))
         {
             Wrap(lines, "Note:    ", note);
@@ -77,8 +86,8 @@ public static class TextReport
         var notes = new List<string>();
         if (trace.LostGaps > 0)
         {
-            notes.Add(Text(
-                $"the trace has {trace.LostGaps} gaps with {trace.LostEvents} lost events: lives around them are not complete"));
+            notes.Add(Text($"the trace has {trace.LostGaps} gaps with {trace.LostEvents} lost events: ")
+                + "lives around them are not complete");
         }
 
         if (counts.MissingExits + counts.MissingForks > 0)
@@ -89,14 +98,14 @@ public static class TextReport
 
         if (trace.OutOfOrder > 0)
         {
-            notes.Add(Text(
-                $"time goes back in {trace.OutOfOrder} lines, first in line {trace.FirstOutOfOrderLine}; they were put in order"));
+            notes.Add(Text($"time goes back in {trace.OutOfOrder} lines, first in line {trace.FirstOutOfOrderLine}; ")
+                + "they were put in order");
         }
 
         if (counts.Ambiguous + counts.Unattributed > 0)
         {
-            notes.Add(Text(
-                $"of {counts.Ambiguous + counts.Unattributed} tasks the trace does not say whether they were processes; they are taken for threads"));
+            notes.Add(Text($"of {counts.Ambiguous + counts.Unattributed} tasks the trace does not say whether they ")
+                + "were processes; they are taken for threads");
         }
 
         return notes;
@@ -179,7 +188,9 @@ public static class TextReport
     {
         var line = new StringBuilder(label);
         bool isEmpty = true;
-        foreach (string part in text.Split(' ').SelectMany(w => w.Chunk(Width - label.Length)).Select(c => new string(c)))
+        IEnumerable<string> parts = text.Split(' ')
+            .SelectMany(w => w.Chunk(Width - label.Length)).Select(c => new string(c));
+        foreach (string part in parts)
         {
             if (!isEmpty && line.Length + 1 + part.Length > Width)
             {

@@ -6,7 +6,9 @@ public enum ExitBehaviour
     /// <summary>The core tears them down: the process died while its devices were bound.</summary>
     ProcessExit,
 
-    /// <summary>The devices' drivers unbind them first, in the order of binding, and the process ends after that.</summary>
+    /// <summary>
+    /// The devices' drivers unbind them first, in the order of binding, and the process ends after that.
+    /// </summary>
     UnbindFirst,
 }
 
@@ -25,7 +27,9 @@ public sealed record Scenario
     /// <summary>Name for people.</summary>
     public required string Name { get; init; }
 
-    /// <summary>Number of tenants over which address spaces are spread by a hash of seed and number; 0 for none.</summary>
+    /// <summary>
+    /// Number of tenants over which address spaces are spread by a hash of seed and number; 0 for none.
+    /// </summary>
     public int Tenants { get; init; }
 
     /// <summary>What happens to bindings at exit.</summary>

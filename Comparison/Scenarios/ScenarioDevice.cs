@@ -21,8 +21,8 @@ public sealed record ScenarioDevice
     public DeviceFeatures Features { get; init; }
 
     /// <summary>
-    /// Name of its domain, unique on its instance; devices that name the same one share a PASID table. Its own name where
-    /// the scenario names none.
+    /// Name of its domain, unique on its instance; devices that name the same one share a PASID table. Its own name
+    /// where the scenario names none.
     /// </summary>
     public required string Domain { get; init; }
 

@@ -256,7 +256,8 @@ public static class ScenarioReader
             }
 
             return value.Type == JsonTokenType.Number
-                && long.TryParse(value.Text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long number)
+                && long.TryParse(
+                    value.Text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long number)
                 && number >= first && number <= last
                 ? number
                 : throw Wrong(value, limit);

@@ -14,7 +14,9 @@ public sealed record ScenarioRule
     /// <summary>How the address space came into being; any of them must match.</summary>
     public IReadOnlyList<LifeBegin> Began { get; init; } = [LifeBegin.Fork, LifeBegin.Exec, LifeBegin.Before];
 
-    /// <summary>Share of the matching address spaces that bind, 0 to 1, drawn from seed, rule and address space.</summary>
+    /// <summary>
+    /// Share of the matching address spaces that bind, 0 to 1, drawn from seed, rule and address space.
+    /// </summary>
     public double Fraction { get; init; } = 1;
 
     /// <summary>The tenant that it must belong to, 0 to <see cref="Scenario.Tenants"/> - 1; null for any.</summary>

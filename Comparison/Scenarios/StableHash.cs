@@ -1,6 +1,8 @@
 namespace PasidFramework.Comparison.Scenarios;
 
-/// <summary>Draws that depend on nothing but seed and names: FNV-1a over the words, then the splitmix64 finaliser.</summary>
+/// <summary>
+/// Draws that depend on nothing but seed and names: FNV-1a over the words, then the splitmix64 finaliser.
+/// </summary>
 /// <remarks>The platform's string hash differs from run to run.</remarks>
 internal static class StableHash
 {

@@ -43,7 +43,9 @@ public sealed record AddressSpaceLife
     /// <summary>The program's file name after an exec, else the task's name.</summary>
     public required string Name { get; init; }
 
-    /// <summary>Begin in nanoseconds on the trace's clock; of one from before the recording the recording's begin.</summary>
+    /// <summary>
+    /// Begin in nanoseconds on the trace's clock; of one from before the recording the recording's begin.
+    /// </summary>
     public required long StartNanoseconds { get; init; }
 
     /// <summary>End in nanoseconds on the trace's clock; of one alive at the end the recording's end.</summary>

@@ -1,7 +1,9 @@
 namespace PasidFramework.Comparison.Traces;
 
 /// <summary>CRC-32 as gzip stores it (RFC 1952 section 8).</summary>
-/// <remarks>The platform's gzip reader takes a file that ends early for a short one, so the check is made here.</remarks>
+/// <remarks>
+/// The platform's gzip reader takes a file that ends early for a short one, so the check is made here.
+/// </remarks>
 internal struct Crc32
 {
     private static readonly uint[] s_table = MakeTable();

@@ -12,9 +12,9 @@ namespace PasidFramework.Comparison.Traces;
 /// <item>A task that exits with <c>group_dead=false</c> leaves others of its process behind: it is a thread of the
 /// process that forked it. If that process was dead by then it leads an own process, whose threads outlive it.</item>
 /// <item>A task that exits with <c>group_dead=true</c> is the last of its process, which has one such exit. It leads an
-/// own process, unless the leader of the process that forked it has exited with false before and nothing is heard of that
-/// process later: then it is that process's last thread. Of several such tasks it is the earliest; the others are
-/// counted as ambiguous.</item>
+/// own process, unless the leader of the process that forked it has exited with false before and nothing is heard of
+/// that process later: then it is that process's last thread. Of several such tasks it is the earliest; the others
+/// are counted as ambiguous.</item>
 /// <item>A task that neither executes nor exits leads an own process if the one that forked it ended within the
 /// recording. Otherwise it is ambiguous and taken for a thread: no address space is made up.</item>
 /// <item>What <c>kthreadd</c> (process 2) or a <c>kworker</c> forks is a kernel thread unless it executes a
@@ -242,18 +242,19 @@ public sealed class ProcessTimeline
 
         private static bool IsLost(Task task) => task.LostAt >= 0 && task.ProcessEnd == task.LostAt;
 
-        private AddressSpaceLife Life(Task task, string name, int start, int end, LifeBegin began, LifeEnd ended) => new()
-        {
-            Id = 0,
-            Pid = task.Pid,
-            Name = name,
-            StartNanoseconds = start < 0 ? trace.FirstNanoseconds : trace.Events[start].Nanoseconds,
-            EndNanoseconds = end == trace.Events.Count ? trace.LastNanoseconds : trace.Events[end].Nanoseconds,
-            Began = began,
-            Ended = ended,
-            StartIndex = start,
-            EndIndex = end,
-        };
+        private AddressSpaceLife Life(
+            Task task, string name, int start, int end, LifeBegin began, LifeEnd ended) => new()
+            {
+                Id = 0,
+                Pid = task.Pid,
+                Name = name,
+                StartNanoseconds = start < 0 ? trace.FirstNanoseconds : trace.Events[start].Nanoseconds,
+                EndNanoseconds = end == trace.Events.Count ? trace.LastNanoseconds : trace.Events[end].Nanoseconds,
+                Began = began,
+                Ended = ended,
+                StartIndex = start,
+                EndIndex = end,
+            };
 
         private void FollowFork(in TraceEvent e, int index)
         {

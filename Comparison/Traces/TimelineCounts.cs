@@ -18,7 +18,9 @@ public sealed record TimelineCounts
     /// <summary>Tasks that were threads of such a process.</summary>
     public int Threads { get; init; }
 
-    /// <summary>Tasks that the kernel's <c>kthreadd</c> made and that executed nothing; they have no address space.</summary>
+    /// <summary>
+    /// Tasks that the kernel's <c>kthreadd</c> made and that executed nothing; they have no address space.
+    /// </summary>
     public int KernelThreads { get; init; }
 
     /// <summary>Lives of address spaces.</summary>
@@ -31,8 +33,8 @@ public sealed record TimelineCounts
     public int EndedAfter { get; init; }
 
     /// <summary>
-    /// Tasks of which the trace does not say whether they are threads or processes; taken for threads, so that no address
-    /// space is made up.
+    /// Tasks of which the trace does not say whether they are threads or processes; taken for threads, so that no
+    /// address space is made up.
     /// </summary>
     public int Ambiguous { get; init; }
 

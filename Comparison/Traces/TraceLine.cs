@@ -18,8 +18,8 @@ internal enum TraceLineKind
 /// <c>TASK-PID [(TGID)] [CPU] [flags] seconds.fraction: tracepoint: fields</c>.
 /// </summary>
 /// <remarks>
-/// A task's name is up to 15 bytes of anything: blanks, colons, brackets, dashes. The names of our tracepoints are longer
-/// than that, so they are what is looked for first; everything else is read from there to both sides.
+/// A task's name is up to 15 bytes of anything: blanks, colons, brackets, dashes. The names of our tracepoints are
+/// longer than that, so they are what is looked for first; everything else is read from there to both sides.
 /// </remarks>
 internal static class TraceLine
 {
@@ -131,7 +131,8 @@ internal static class TraceLine
             return false;
         }
 
-        // With the option record-tgid the process's id stands between, padded with blanks, or dashes where it is unknown.
+        // With the option record-tgid the process's id stands between, padded with blanks, or dashes where it is
+        // unknown.
         header = header.Trim();
         int open = header.EndsWith(")", StringComparison.Ordinal) ? header.LastIndexOf('(') : -1;
         if (open >= 0)

@@ -18,6 +18,9 @@ public static class TraceReader
 {
     private const int MaxLineBytes = 1 << 16;
 
+    private static readonly string s_tooLong = string.Create(
+        CultureInfo.InvariantCulture, $"the line is longer than {MaxLineBytes} bytes; expected tracefs text");
+
     /// <summary>Reads a trace.</summary>
     /// <param name="source">The file's bytes.</param>
     /// <param name="file">The file as the user named it.</param>
@@ -90,8 +93,7 @@ public static class TraceReader
             used -= done;
             if (used > MaxLineBytes)
             {
-                return parser.Error(1, string.Create(
-                    CultureInfo.InvariantCulture, $"the line is longer than {MaxLineBytes} bytes; expected tracefs text"));
+                return parser.Error(1, s_tooLong);
             }
         }
 
@@ -137,8 +139,7 @@ public static class TraceReader
             Line++;
             if (line.Length > MaxLineBytes)
             {
-                return Error(0, string.Create(
-                    CultureInfo.InvariantCulture, $"the line is longer than {MaxLineBytes} bytes; expected tracefs text"));
+                return Error(0, s_tooLong);
             }
 
             if (_text.Length < line.Length)
@@ -178,7 +179,8 @@ public static class TraceReader
                 return InputResult<Trace>.Refuse(new InputError(
                     file,
                     Line,
-                    "the trace is empty; expected lines of sched_process_fork, sched_process_exec or sched_process_exit"));
+                    "the trace is empty; expected lines of sched_process_fork, sched_process_exec or "
+                        + "sched_process_exit"));
             }
 
             // Buffers of several processors are merged while they fill, so a line may come late. The sort is stable.
