@@ -1,6 +1,6 @@
-// Arm IHI 0070 (SMMUv3), issue H.a era, section 7.3 "Event records": 256 bits each, event number in bits 7:0. A record has
-// the fields that its event defines, at positions that all events share. Bits that hold details of the implementation or
-// of a rare event only (Reason, the span of ATS requests) are declared as ignored.
+// Arm IHI 0070 (SMMUv3), issue H.a era, section 7.3 "Event records": 256 bits each, event number in bits 7:0. A record
+// has the fields that its event defines, at positions that all events share. Bits that hold details of the
+// implementation or of a rare event only (Reason, the span of ATS requests) are declared as ignored.
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Formats;
@@ -183,7 +183,8 @@ internal static class Events
     [
         LayoutField.Reserved(102, 100),
         LayoutField.Value(S2, "stage 2 fault"),
-        LayoutField.Value(CLASS, "what faulted", (0, "CD fetch"), (1, "translation table"), (ClassInput, "input address")),
+        LayoutField.Value(
+            CLASS, "what faulted", (0, "CD fetch"), (1, "translation table"), (ClassInput, "input address")),
     ];
 
     private static LayoutField[] Intermediate() =>
@@ -194,7 +195,15 @@ internal static class Events
     ];
 
     private static LayoutField[] Fault() =>
-        [.. Requester(), .. Stalled(), .. Access(), .. Stage(), LayoutField.Reserved(127, 106), Input(), .. Intermediate()];
+    [
+        .. Requester(),
+        .. Stalled(),
+        .. Access(),
+        .. Stage(),
+        LayoutField.Reserved(127, 106),
+        Input(),
+        .. Intermediate()
+    ];
 
     private static LayoutField[] Fetch() =>
     [

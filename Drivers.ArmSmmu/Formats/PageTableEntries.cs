@@ -128,7 +128,9 @@ internal static class PageTableEntries
     public static LayoutField Shareability(Field field) => LayoutField.Value(
         field, "shareability", (0, "non"), (1, "reserved"), (2, "outer"), (3, "inner"));
 
-    /// <summary>Reserved in entries that are present (see <see cref="Check"/>): what is not present is software's own.</summary>
+    /// <summary>
+    /// Reserved in entries that are present (see <see cref="Check"/>): what is not present is software's own.
+    /// </summary>
     public static LayoutField Upper() => LayoutField.Ignored(50, 48, "49:48 are 0 in an entry that is present");
 
     public static LayoutField Contiguous() => LayoutField.Ignored(52, 52, "hint that neighbours continue the mapping");

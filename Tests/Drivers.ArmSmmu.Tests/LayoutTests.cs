@@ -226,7 +226,8 @@ public sealed class LayoutTests
             // Whatever the bits are: what is read from them can be written again and reads the same.
             foreach (LayoutField field in layout.Fields.Where(f => f.IsNamed))
             {
-                Assert.True(layout.TrySet(copy, field.Mnemonic, field.Get(words)).IsOk, $"{layout.Id} {field.Mnemonic}");
+                Assert.True(
+                    layout.TrySet(copy, field.Mnemonic, field.Get(words)).IsOk, $"{layout.Id} {field.Mnemonic}");
                 Assert.Equal(field.Get(words), field.Get(copy));
             }
 

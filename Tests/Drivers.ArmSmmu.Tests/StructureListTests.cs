@@ -66,7 +66,9 @@ public sealed class StructureListTests
 
         Assert.Equal("arm-smmuv3", export.Metadata.Name);
         Assert.Equal(ArmSmmuLayouts.All, export.Value.Layouts);
-        Assert.All(export.Value.Layouts, l => Assert.True(new StructureCatalog(export.Value.Layouts).TryFind(l.Id, out _)));
+        Assert.All(
+            export.Value.Layouts,
+            l => Assert.True(new StructureCatalog(export.Value.Layouts).TryFind(l.Id, out _)));
     }
 
     private static IEnumerable<string> Names(Layout layout) =>
