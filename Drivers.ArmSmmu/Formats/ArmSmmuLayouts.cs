@@ -14,6 +14,9 @@ public static class ArmSmmuLayouts
         L1StreamDescriptor.Layout,
         .. Commands.All,
         .. Events.All,
+        PageRequestEntry.Layout,
+        Stage1PageTableEntry.Layout,
+        Stage2PageTableEntry.Layout,
         .. IdRegisters.All,
     ];
 }

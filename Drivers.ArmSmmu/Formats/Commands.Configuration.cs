@@ -36,6 +36,8 @@ internal static partial class Commands
     /// <summary>Forget every context descriptor of a StreamID.</summary>
     public static SmmuCommand CfgiCdAll(uint sid) => new((ulong)SmmuOpcode.CFGI_CD_ALL | Put(SID, sid), 0);
 
+    // One opcode, two ids. cfgi_ste_range takes every Range, as the hardware does, and names 31 what it is; cfgi_all
+    // implies 31 and reports another one. In neither is the SID of a CFGI_ALL a violation.
     private static Layout[] ConfigurationLayouts() =>
     [
         Declare("prefetch_cfg", SmmuOpcode.PREFETCH_CFG, "2", [
@@ -52,7 +54,7 @@ internal static partial class Commands
         Declare("cfgi_ste_range", SmmuOpcode.CFGI_STE_RANGE, "3", [
             LayoutField.Reserved(31, 8),
             StreamId(),
-            LayoutField.Value(Range, "2^(Range+1) StreamIDs", (RangeAll, "all")),
+            LayoutField.Value(Range, "2^(Range+1) StreamIDs", (RangeAll, "all: CFGI_ALL, SID has no meaning")),
             LayoutField.Reserved(127, 69)]),
         Declare("cfgi_all", SmmuOpcode.CFGI_STE_RANGE, "3", [
             LayoutField.Reserved(31, 8),

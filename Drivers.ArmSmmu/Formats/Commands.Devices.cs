@@ -93,11 +93,21 @@ internal static partial class Commands
         }
     }
 
-    private static void CheckSync(ReadOnlySpan<ulong> words, ICollection<Violation> found)
+    private static void CheckPriResponse(ReadOnlySpan<ulong> words, ICollection<Violation> found) =>
+        CheckEncoding(words, PriResp, "4.5", found);
+
+    private static void CheckResume(ReadOnlySpan<ulong> words, ICollection<Violation> found) =>
+        CheckEncoding(words, ResumeResp, "4.6", found);
+
+    private static void CheckSync(ReadOnlySpan<ulong> words, ICollection<Violation> found) =>
+        CheckEncoding(words, CS, "4.7", found);
+
+    private static void CheckEncoding(
+        ReadOnlySpan<ulong> words, Field field, string section, ICollection<Violation> found)
     {
-        if (words.Get(CS) == 3)
+        if (words.Get(field) == 3)
         {
-            found.Add(new Violation(nameof(CS), "is 3, a reserved encoding (4.7)"));
+            found.Add(new Violation(field.Mnemonic, $"is 3, a reserved encoding: CERROR_ILL ({section})"));
         }
     }
 
@@ -122,7 +132,7 @@ internal static partial class Commands
             LayoutField.Reserved(75, 73),
             LayoutField.Value(
                 PriResp, "the answer", (0, "response failure"), (1, "invalid request"), (2, "success"), (3, "illegal")),
-            LayoutField.Reserved(127, 78)]),
+            LayoutField.Reserved(127, 78)], CheckPriResponse),
     ];
 
     private static Layout[] QueueLayouts() =>
@@ -134,7 +144,7 @@ internal static partial class Commands
             LayoutField.Reserved(31, 14),
             StreamId(),
             LayoutField.Value(STAG, "tag of the stalled transaction"),
-            LayoutField.Reserved(127, 80)]),
+            LayoutField.Reserved(127, 80)], CheckResume),
         Declare("stall_term", SmmuOpcode.STALL_TERM, "6", [
             LayoutField.Reserved(31, 8),
             StreamId(),

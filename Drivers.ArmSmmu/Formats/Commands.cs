@@ -54,6 +54,8 @@ internal static partial class Commands
             SmmuOpcode.TLBI_NH_VA or SmmuOpcode.TLBI_NH_VAA or SmmuOpcode.TLBI_EL2_VA or SmmuOpcode.TLBI_EL2_VAA
                 or SmmuOpcode.TLBI_S2_IPA => IsRangeLegal(words) && (hasRange || !UsesRange(words)),
             SmmuOpcode.ATC_INV => words.Get(AtcSize) <= AtcSizeAll,
+            SmmuOpcode.PRI_RESP => words.Get(PriResp) != 3,
+            SmmuOpcode.RESUME => words.Get(ResumeResp) != 3,
             SmmuOpcode.SYNC => words.Get(CS) != 3,
             _ => true,
         };

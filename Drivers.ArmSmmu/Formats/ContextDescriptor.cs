@@ -27,8 +27,8 @@ internal static class ContextDescriptor
     public const ulong WalkInnerShareable = 3;
 
     /// <summary>
-    /// The memory attributes that Linux gives process page tables: index 0 = 0x44 (not cacheable), 1 = 0xff
-    /// (write-back), 2 = 0x04 (device).
+    /// The memory attributes that Linux gives process page tables: index 0 = 0x44 (not cacheable), 1 = 0xff (write-back),
+    /// 2 = 0x04 (device).
     /// </summary>
     public const ulong LinuxMair = 0x04_ff44;
 
@@ -131,8 +131,7 @@ internal static class ContextDescriptor
             LayoutField.Value(TG0, "granule of TTB0", (Granule4K, "4 KiB"), (1, "64 KiB"), (2, "16 KiB")),
             LayoutField.Value(IR0, "inner cacheability of TTB0 walks", (WalkWriteBack, "write-back")),
             LayoutField.Value(OR0, "outer cacheability of TTB0 walks", (WalkWriteBack, "write-back")),
-            LayoutField.Value(
-                SH0, "shareability of TTB0 walks", (0, "non"), (2, "outer"), (WalkInnerShareable, "inner")),
+            LayoutField.Value(SH0, "shareability of TTB0 walks", (0, "non"), (2, "outer"), (WalkInnerShareable, "inner")),
             LayoutField.Value(EPD0, "TTB0 is not walked: its addresses fault"),
             LayoutField.Value(ENDI, "page tables are big-endian"),
             LayoutField.Value(T1SZ, "TTB1 covers 64 - T1SZ bits of address"),
@@ -201,30 +200,41 @@ internal static class ContextDescriptor
 
         if (words.Get(EPD0) == 0)
         {
-            ulong size = words.Get(T0SZ);
-            if (size is < 12 or > 39)
-            {
-                found.Add(new Violation(
-                    nameof(T0SZ), Text($"is {size}, legal are 16 to 39 (12 with 52-bit addresses) (5.4)")));
-            }
-
-            if (words.Get(TG0) == 3)
-            {
-                found.Add(new Violation(nameof(TG0), "is 3, a reserved encoding (5.4)"));
-            }
-
-            ulong ips = words.Get(IPS);
-            ulong root = words.GetAddress(TTB0);
-            if (ips < 6 && root >> OutputBits((int)ips) != 0)
-            {
-                found.Add(new Violation(
-                    nameof(TTB0), Text($"0x{root:x} is beyond the {OutputBits((int)ips)} bits of IPS {ips} (5.4)")));
-            }
+            CheckTable(words, T0SZ, TG0, 3, TTB0, found);
         }
 
-        if (words.Get(EPD1) == 0 && words.Get(TG1) == 0)
+        if (words.Get(EPD1) == 0)
         {
-            found.Add(new Violation(nameof(TG1), "is 0, a reserved encoding (5.4)"));
+            CheckTable(words, T1SZ, TG1, 0, TTB1, found);
+        }
+    }
+
+    private static void CheckTable(
+        ReadOnlySpan<ulong> words,
+        Field inputSize,
+        Field granule,
+        ulong reservedGranule,
+        Field table,
+        ICollection<Violation> found)
+    {
+        ulong size = words.Get(inputSize);
+        if (size is < 12 or > 39)
+        {
+            found.Add(new Violation(
+                inputSize.Mnemonic, Text($"is {size}, legal are 16 to 39 (12 with 52-bit addresses) (5.4)")));
+        }
+
+        if (words.Get(granule) == reservedGranule)
+        {
+            found.Add(new Violation(granule.Mnemonic, Text($"is {reservedGranule}, a reserved encoding (5.4)")));
+        }
+
+        int ips = (int)words.Get(IPS);
+        ulong root = words.GetAddress(table);
+        if (root >> OutputBits(ips) != 0)
+        {
+            found.Add(new Violation(
+                table.Mnemonic, Text($"0x{root:x} is outside of the {OutputBits(ips)} bits of IPS {ips} (5.4)")));
         }
     }
 

@@ -1,5 +1,6 @@
-// Arm IHI 0070 (SMMUv3), issue H.a era, section 7.3 "Event records": 256 bits each, event number in bits 7:0. Declared
-// here are the records that the walker of this assembly can write.
+// Arm IHI 0070 (SMMUv3), issue H.a era, section 7.3 "Event records": 256 bits each, event number in bits 7:0. A record
+// has the fields that its event defines, at positions that all events share. Bits that hold details of the
+// implementation or of a rare event only (Reason, the span of ATS requests) are declared as ignored.
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Formats;
@@ -8,14 +9,24 @@ namespace PasidFramework.Drivers.ArmSmmu.Formats;
 internal enum SmmuEvent
 {
     None = 0,
+    F_UUT = 0x01,
     C_BAD_STREAMID = 0x02,
     F_STE_FETCH = 0x03,
     C_BAD_STE = 0x04,
+    F_BAD_ATS_TREQ = 0x05,
     F_STREAM_DISABLED = 0x06,
+    F_TRANSL_FORBIDDEN = 0x07,
     C_BAD_SUBSTREAMID = 0x08,
     F_CD_FETCH = 0x09,
     C_BAD_CD = 0x0A,
+    F_WALK_EABT = 0x0B,
     F_TRANSLATION = 0x10,
+    F_ADDR_SIZE = 0x11,
+    F_ACCESS = 0x12,
+    F_PERMISSION = 0x13,
+    F_TLB_CONFLICT = 0x20,
+    F_CFG_CONFLICT = 0x21,
+    E_PAGE_REQUEST = 0x24,
 }
 
 /// <summary>Records of the event queue.</summary>
@@ -29,8 +40,6 @@ internal static class Events
 
     /// <summary>CLASS: the fault is in the input address.</summary>
     public const ulong ClassInput = 2;
-
-    private const string Source = "Arm IHI 0070 7.3";
 
     public static Field ID => new(7, 0, "ID");
 
@@ -60,83 +69,155 @@ internal static class Events
 
     public static Field IPA => new(243, 204, "IPA");
 
-    /// <summary>Every layout of an event.</summary>
+    /// <summary>Every layout of an event, by event number.</summary>
     public static IReadOnlyList<Layout> All { get; } =
     [
-        Stream("bad_streamid", SmmuEvent.C_BAD_STREAMID),
-        Fetch("ste_fetch", SmmuEvent.F_STE_FETCH),
-        Stream("bad_ste", SmmuEvent.C_BAD_STE),
-        new(
-            "arm-smmuv3/evt_stream_disabled",
-            256,
-            Source,
+        Declare("uut", SmmuEvent.F_UUT, [
+            .. Requester(),
+            LayoutField.Ignored(95, 64, "reason, implementation defined"),
+            LayoutField.Reserved(96, 96),
+            .. Access(),
+            LayoutField.Reserved(127, 100),
+            Input(),
+            LayoutField.Reserved(255, 192)]),
+        Declare("bad_streamid", SmmuEvent.C_BAD_STREAMID, [.. Requester(), LayoutField.Reserved(255, 64)]),
+        Declare("ste_fetch", SmmuEvent.F_STE_FETCH, Fetch()),
+        Declare("bad_ste", SmmuEvent.C_BAD_STE, [.. Requester(), LayoutField.Reserved(255, 64)]),
+        Declare("bad_ats_treq", SmmuEvent.F_BAD_ATS_TREQ, [
+            .. Requester(),
+            LayoutField.Ignored(127, 64, "span and permissions of the ATS request"),
+            Input(),
+            LayoutField.Reserved(255, 192)]),
+        Declare("stream_disabled", SmmuEvent.F_STREAM_DISABLED, [
+            LayoutField.Reserved(31, 8), StreamId(), LayoutField.Reserved(255, 64)]),
+        Declare("transl_forbidden", SmmuEvent.F_TRANSL_FORBIDDEN, [
+            .. Requester(),
+            LayoutField.Reserved(98, 64),
+            LayoutField.Value(RnW, "read access"),
+            LayoutField.Reserved(127, 100),
+            Input(),
+            LayoutField.Reserved(255, 192)]),
+        Declare("bad_substreamid", SmmuEvent.C_BAD_SUBSTREAMID, [
+            LayoutField.Reserved(11, 8),
+            LayoutField.Value(SSID, "SubstreamID, always valid"),
+            StreamId(),
+            LayoutField.Reserved(255, 64)]),
+        Declare("cd_fetch", SmmuEvent.F_CD_FETCH, Fetch()),
+        Declare("bad_cd", SmmuEvent.C_BAD_CD, [.. Requester(), LayoutField.Reserved(255, 64)]),
+        Declare(
+            "walk_eabt",
+            SmmuEvent.F_WALK_EABT,
             [
-                Number(SmmuEvent.F_STREAM_DISABLED),
-                LayoutField.Reserved(31, 8),
-                LayoutField.Value(SID, "StreamID"),
-                LayoutField.Reserved(255, 64),
-            ]),
-        new(
-            "arm-smmuv3/evt_bad_substreamid",
-            256,
-            Source,
-            [
-                Number(SmmuEvent.C_BAD_SUBSTREAMID),
-                LayoutField.Reserved(11, 8),
-                LayoutField.Value(SSID, "SubstreamID, always valid"),
-                LayoutField.Value(SID, "StreamID"),
-                LayoutField.Reserved(255, 64),
-            ]),
-        Fetch("cd_fetch", SmmuEvent.F_CD_FETCH),
-        Stream("bad_cd", SmmuEvent.C_BAD_CD),
-        new(
-            "arm-smmuv3/evt_translation",
-            256,
-            Source,
-            [
-                Number(SmmuEvent.F_TRANSLATION),
                 .. Requester(),
-                LayoutField.Value(STAG, "tag of a stalled transaction"),
-                LayoutField.Reserved(94, 80),
-                LayoutField.Value(Stall, "the transaction waits for RESUME"),
-                LayoutField.Reserved(96, 96),
-                LayoutField.Value(PnU, "privileged access"),
-                LayoutField.Value(InD, "instruction access"),
-                LayoutField.Value(RnW, "read access"),
-                LayoutField.Reserved(102, 100),
-                LayoutField.Value(S2, "stage 2 fault"),
-                LayoutField.Value(
-                    CLASS, "what faulted", (0, "CD fetch"), (1, "translation table"), (2, "input address")),
-                LayoutField.Reserved(127, 106),
-                LayoutField.Value(InputAddr, "input address"),
-                LayoutField.Reserved(203, 192),
-                LayoutField.Address(IPA, "intermediate address of a stage 2 fault"),
-                LayoutField.Reserved(255, 244),
-            ]),
+                .. Stalled(),
+                .. Access(),
+                .. Stage(),
+                LayoutField.Ignored(127, 106, "reason, implementation defined"),
+                Input(),
+                LayoutField.Reserved(194, 192),
+                LayoutField.Address(FetchAddr, "address that could not be read"),
+                LayoutField.Reserved(255, 248),
+            ],
+            CheckClass),
+        Declare("translation", SmmuEvent.F_TRANSLATION, Fault(), CheckClass),
+        Declare("addr_size", SmmuEvent.F_ADDR_SIZE, Fault(), CheckClass),
+        Declare("access", SmmuEvent.F_ACCESS, Fault(), CheckClass),
+        Declare("permission", SmmuEvent.F_PERMISSION, Fault(), CheckClass),
+        Declare("tlb_conflict", SmmuEvent.F_TLB_CONFLICT, [
+            .. Requester(),
+            LayoutField.Ignored(95, 64, "reason, implementation defined"),
+            LayoutField.Reserved(96, 96),
+            .. Access(),
+            LayoutField.Reserved(102, 100),
+            LayoutField.Value(S2, "stage 2 fault"),
+            LayoutField.Reserved(127, 104),
+            Input(),
+            .. Intermediate()]),
+        Declare("cfg_conflict", SmmuEvent.F_CFG_CONFLICT, [
+            .. Requester(),
+            LayoutField.Ignored(95, 64, "reason, implementation defined"),
+            LayoutField.Reserved(255, 96)]),
+        Declare("page_request", SmmuEvent.E_PAGE_REQUEST, [
+            .. Requester(),
+            LayoutField.Ignored(127, 64, "span and permissions of the hint"),
+            Input(),
+            LayoutField.Reserved(255, 192)]),
     ];
 
-    private static LayoutField Number(SmmuEvent number) => LayoutField.Fixed(ID, (ulong)number, "what happened");
+    private static Layout Declare(
+        string name, SmmuEvent number, LayoutField[] fields, params LayoutRule[] rules) => new(
+            $"arm-smmuv3/evt_{name}",
+            256,
+            "Arm IHI 0070 7.3",
+            [LayoutField.Fixed(ID, (ulong)number, "what happened"), .. fields],
+            rules);
+
+    private static LayoutField StreamId() => LayoutField.Value(SID, "StreamID");
+
+    private static LayoutField Input() => LayoutField.Value(InputAddr, "input address");
 
     private static LayoutField[] Requester() =>
     [
         LayoutField.Reserved(10, 8),
         LayoutField.Value(SSV, "SSID is valid"),
         LayoutField.Value(SSID, "SubstreamID"),
-        LayoutField.Value(SID, "StreamID"),
+        StreamId(),
     ];
 
-    private static Layout Stream(string name, SmmuEvent number) => new(
-        $"arm-smmuv3/evt_{name}", 256, Source, [Number(number), .. Requester(), LayoutField.Reserved(255, 64)]);
+    private static LayoutField[] Stalled() =>
+    [
+        LayoutField.Value(STAG, "tag of a stalled transaction"),
+        LayoutField.Reserved(94, 80),
+        LayoutField.Value(Stall, "the transaction waits for RESUME"),
+        LayoutField.Reserved(96, 96),
+    ];
 
-    private static Layout Fetch(string name, SmmuEvent number) => new(
-        $"arm-smmuv3/evt_{name}",
-        256,
-        Source,
-        [
-            Number(number),
-            .. Requester(),
-            LayoutField.Reserved(194, 64),
-            LayoutField.Address(FetchAddr, "address that could not be read"),
-            LayoutField.Reserved(255, 248),
-        ]);
+    private static LayoutField[] Access() =>
+    [
+        LayoutField.Value(PnU, "privileged access"),
+        LayoutField.Value(InD, "instruction access"),
+        LayoutField.Value(RnW, "read access"),
+    ];
+
+    private static LayoutField[] Stage() =>
+    [
+        LayoutField.Reserved(102, 100),
+        LayoutField.Value(S2, "stage 2 fault"),
+        LayoutField.Value(
+            CLASS, "what faulted", (0, "CD fetch"), (1, "translation table"), (ClassInput, "input address")),
+    ];
+
+    private static LayoutField[] Intermediate() =>
+    [
+        LayoutField.Reserved(203, 192),
+        LayoutField.Address(IPA, "intermediate address of a stage 2 fault"),
+        LayoutField.Reserved(255, 244),
+    ];
+
+    private static LayoutField[] Fault() =>
+    [
+        .. Requester(),
+        .. Stalled(),
+        .. Access(),
+        .. Stage(),
+        LayoutField.Reserved(127, 106),
+        Input(),
+        .. Intermediate()
+    ];
+
+    private static LayoutField[] Fetch() =>
+    [
+        .. Requester(),
+        LayoutField.Reserved(194, 64),
+        LayoutField.Address(FetchAddr, "address that could not be read"),
+        LayoutField.Reserved(255, 248),
+    ];
+
+    private static void CheckClass(ReadOnlySpan<ulong> words, ICollection<Violation> found)
+    {
+        if (words.Get(CLASS) == 3)
+        {
+            found.Add(new Violation(nameof(CLASS), "is 3, a reserved encoding (7.3)"));
+        }
+    }
 }

@@ -157,6 +157,9 @@ internal static class StreamTableEntry
                 Config,
                 "which stages translate; 0xx aborts without an event",
                 (0, "abort"),
+                (1, "abort"),
+                (2, "abort"),
+                (3, "abort"),
                 (ConfigBypass, "bypass"),
                 (ConfigStage1, "stage 1"),
                 (ConfigStage2, "stage 2"),
@@ -199,7 +202,8 @@ internal static class StreamTableEntry
             LayoutField.Value(MTCFG, "whether MemAttr overrides the incoming type"),
             LayoutField.Value(ALLOCCFG, "allocation hints override"),
             LayoutField.Reserved(107, 105),
-            LayoutField.Value(SHCFG, "shareability override", (1, "use incoming")),
+            LayoutField.Value(
+                SHCFG, "shareability override", (0, "non"), (1, "use incoming"), (2, "outer"), (3, "inner")),
             LayoutField.Value(NSCFG, "non-secure attribute override"),
             LayoutField.Value(PRIVCFG, "privileged attribute override"),
             LayoutField.Value(INSTCFG, "instruction attribute override"),
@@ -228,6 +232,7 @@ internal static class StreamTableEntry
             LayoutField.Reserved(511, 256, "features of later revisions and of the Secure state, written as 0"),
         ],
         CheckStage1,
+        CheckStage2,
         CheckAts);
 
     // Combinations that are illegal on every implementation; what depends on the ID registers is the walker's business.
@@ -257,6 +262,13 @@ internal static class StreamTableEntry
             found.Add(new Violation(nameof(S1DSS), "is 3, a reserved encoding (5.2)"));
         }
 
+        // With stage 2 the regime is NS-EL1 whatever STRW says.
+        ulong regime = words.Get(STRW);
+        if (config == ConfigStage1 && regime is (1 or 3))
+        {
+            found.Add(new Violation(nameof(STRW), Text($"is {regime}, reserved in a Non-secure stream table (5.2)")));
+        }
+
         ulong pointer = words.GetAddress(S1ContextPtr);
         ulong alignment = ContextTableAlignment(format, cdMax);
         if ((pointer & (alignment - 1)) != 0)
@@ -264,6 +276,14 @@ internal static class StreamTableEntry
             found.Add(new Violation(
                 nameof(S1ContextPtr),
                 Text($"0x{pointer:x} is not a multiple of 0x{alignment:x} (5.2, S1Fmt {format}, S1CDMax {cdMax})")));
+        }
+    }
+
+    private static void CheckStage2(ReadOnlySpan<ulong> words, ICollection<Violation> found)
+    {
+        if (words.Get(V) != 0 && words.Get(Config) is (ConfigStage2 or ConfigNested) && words.Get(S2TG) == 3)
+        {
+            found.Add(new Violation(nameof(S2TG), "is 3, a reserved encoding (5.2)"));
         }
     }
 

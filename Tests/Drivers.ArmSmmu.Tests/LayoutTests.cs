@@ -17,7 +17,7 @@ public sealed class LayoutTests
     {
         // The constructor refuses a bit that is declared twice or not at all.
         Assert.Equal(ArmSmmuLayouts.All.Count, ArmSmmuLayouts.All.Select(l => l.Id).Distinct().Count());
-        Assert.Equal(38, ArmSmmuLayouts.All.Count);
+        Assert.Equal(51, ArmSmmuLayouts.All.Count);
         Assert.All(ArmSmmuLayouts.All, l => Assert.StartsWith("arm-smmuv3/", l.Id, StringComparison.Ordinal));
         Assert.All(ArmSmmuLayouts.All, l => Assert.Contains("IHI 0070", l.Source, StringComparison.Ordinal));
     }
@@ -62,6 +62,15 @@ public sealed class LayoutTests
     {
         Layout layout = ArmSmmuLayouts.All.Single(l => l.Id == id);
         LayoutField[] named = [.. layout.Fields.Where(f => f.IsNamed)];
+        var used = new ulong[layout.Words];
+        foreach (Field part in named.SelectMany(f => f.Parts))
+        {
+            used[part.Word] |= part.WordMask;
+        }
+
+        // What the id implies (opcode, event number) and nothing else lies outside of the named fields.
+        ulong[] implied = new ulong[layout.Words];
+        layout.Initialize(implied);
         Gen<ulong> value = Gen.Choose(int.MinValue, int.MaxValue).Two()
             .Select(p => ((ulong)(uint)p.Item1 << 32) | (uint)p.Item2);
 
@@ -79,7 +88,11 @@ public sealed class LayoutTests
                 Assert.Equal(values[i] & named[i].Maximum, named[i].Get(words));
             }
 
-            Assert.DoesNotContain(layout.Check(words), v => v.Field.StartsWith("RSVD", StringComparison.Ordinal));
+            for (int word = 0; word < words.Length; word++)
+            {
+                Assert.Equal(implied[word], words[word] & ~used[word]);
+            }
+
             Assert.Equal(words, layout.FromBytes(layout.ToBytes(words)));
         }).QuickCheckThrowOnFailure();
     }
@@ -95,9 +108,33 @@ public sealed class LayoutTests
     [InlineData("cd", "V=1 T0SZ=40 EPD1=1", "T0SZ")]
     [InlineData("cd", "V=1 T0SZ=16 EPD1=1 TTB0=0x100000000", "TTB0")]
     [InlineData("cd", "V=1 T0SZ=16 TG0=3 EPD1=1", "TG0")]
-    [InlineData("cd", "V=1 T0SZ=16", "TG1")]
+    [InlineData("cd", "V=1 EPD0=1 T1SZ=16", "TG1")]
+    [InlineData("cd", "V=1 EPD0=1 TG1=2 T1SZ=11", "T1SZ")]
+    [InlineData("cd", "V=1 EPD0=1 TG1=2 T1SZ=16 IPS=3 TTB1=0x40000000000", "TTB1")]
+    [InlineData("cd", "V=1 T0SZ=11 EPD1=1", "T0SZ")]
+    [InlineData("cd", "V=1 T0SZ=16 EPD1=1 IPS=6 TTB0=0x10000000000000", "TTB0")]
+    [InlineData("ste", "STRW=1 V=1 Config=5", "STRW")]
+    [InlineData("ste", "STRW=3 V=1 Config=5", "STRW")]
+    [InlineData("ste", "S2TG=3 V=1 Config=6", "S2TG")]
+    [InlineData("ste", "S2TG=3 V=1 Config=7", "S2TG")]
+    [InlineData("ste", "EATS=2 V=1 Config=6", "EATS")]
     [InlineData("l1_stream_desc", "Span=12", "Span")]
     [InlineData("cmd_tlbi_nh_va", "TG=1", "TG")]
+    [InlineData("cmd_tlbi_nh_vaa", "TG=2 Leaf=1", "TG")]
+    [InlineData("cmd_tlbi_el2_va", "TG=3", "TG")]
+    [InlineData("cmd_tlbi_el2_vaa", "TG=1", "TG")]
+    [InlineData("cmd_tlbi_s2_ipa", "TG=1 IPA=0x1000", "TG")]
+    [InlineData("cmd_pri_resp", "Resp=3", "Resp")]
+    [InlineData("cmd_resume", "Resp=3", "Resp")]
+    [InlineData("evt_walk_eabt", "CLASS=3", "CLASS")]
+    [InlineData("evt_translation", "CLASS=3", "CLASS")]
+    [InlineData("evt_addr_size", "CLASS=3", "CLASS")]
+    [InlineData("evt_access", "CLASS=3", "CLASS")]
+    [InlineData("evt_permission", "CLASS=3", "CLASS")]
+    [InlineData("s1_pte", "type=1 SH=1", "SH")]
+    [InlineData("s2_pte", "type=1 SH=1", "SH")]
+    [InlineData("s1_pte", "type=1 address=0x20000", "RSVD[20:17]")]
+    [InlineData("s2_pte", "type=1 address=0x100000", "RSVD[20:17]")]
     [InlineData("cmd_atc_inv", "Size=53", "Size")]
     [InlineData("cmd_sync", "CS=3", "CS")]
     public void An_illegal_combination_is_encoded_and_reported(string structure, string fields, string culprit)
@@ -118,9 +155,110 @@ public sealed class LayoutTests
     [InlineData("ste", "S1CDMax=31 S1Fmt=3 S1ContextPtr=0x40 V=0 Config=5")]
     [InlineData("cd", "V=1 EPD0=1 EPD1=1")]
     [InlineData("cd", "V=1 T0SZ=39 EPD1=1 TTB0=0xfffff000")]
+    [InlineData("cd", "V=1 T0SZ=12 TG0=2 EPD1=1 IPS=6 TTB0=0xffffffffff000")]
+    [InlineData("cd", "V=1 EPD0=1 TG1=1 T1SZ=39 TTB1=0xfffff000")]
+    [InlineData("cd", "V=0 T0SZ=0 TTB0=0x100000000")]
+    [InlineData("ste", "V=1 Config=3 STRW=3 S2TG=3")]
+    [InlineData("ste", "V=1 Config=4 STRW=3 S2TG=3")]
+    [InlineData("ste", "V=1 Config=5 S2TG=3 STRW=2")]
+    [InlineData("ste", "V=1 Config=7 EATS=2")]
+    [InlineData("ste", "V=0 Config=6 S2TG=3")]
+    [InlineData("l1_stream_desc", "Span=11")]
+    [InlineData("cmd_tlbi_nh_va", "TG=1 NUM=1")]
+    [InlineData("cmd_tlbi_nh_va", "TG=1 SCALE=1")]
+    [InlineData("cmd_atc_inv", "Size=52")]
+    [InlineData("priq_entry", "Last=1")]
+    [InlineData("s1_pte", "type=0 SH=1 address=0x20000")]
+    [InlineData("s1_pte", "type=2 SH=1 address=0x20000")]
+    [InlineData("s1_pte", "type=3 SH=1 address=0x20000")]
+    [InlineData("s1_pte", "type=1 address=0x20f000")]
     [InlineData("cmd_tlbi_nh_va", "TG=1 TTL=3")]
     public void A_legal_boundary_is_not_reported(string structure, string fields) =>
         Assert.Empty(Find(structure).Check(Encode(structure, fields)));
+
+    [Fact]
+    public void A_present_page_table_entry_with_a_reserved_high_bit_is_reported_and_an_absent_one_is_not()
+    {
+        foreach (string structure in (string[])["s1_pte", "s2_pte"])
+        {
+            Layout layout = Find(structure);
+            ulong high = (1UL << 49) | (1UL << 48);
+
+            Assert.Equal("RSVD[49:48]", Assert.Single(layout.Check([high | 3])).Field);
+            Assert.Equal("RSVD[49:48]", Assert.Single(layout.Check([(1UL << 48) | 1])).Field);
+            Assert.Empty(layout.Check([ulong.MaxValue & ~1UL]));
+        }
+    }
+
+    [Fact]
+    public void Every_reserved_bit_is_reported_under_its_range_and_every_ignored_bit_is_accepted()
+    {
+        foreach (Layout layout in ArmSmmuLayouts.All)
+        {
+            foreach (LayoutField field in layout.Fields.Where(f => !f.IsNamed && f.Kind != FieldKind.Constant))
+            {
+                foreach (Field part in field.Parts)
+                {
+                    for (int bit = part.Lsb; bit <= part.Msb; bit++)
+                    {
+                        var words = new ulong[layout.Words];
+                        layout.Initialize(words);
+                        int before = layout.Check(words).Count;
+                        words[bit >> 6] |= 1UL << (bit & 63);
+
+                        IReadOnlyList<Violation> found = layout.Check(words);
+
+                        Assert.Equal(before + (field.Kind == FieldKind.Reserved ? 1 : 0), found.Count);
+                        Assert.Equal(field.Kind == FieldKind.Reserved, found.Any(v => v.Field == part.ToString()));
+                    }
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public void Random_bits_are_explained_without_an_exception()
+    {
+        Gen<ulong> word = Gen.Choose(int.MinValue, int.MaxValue).Two()
+            .Select(p => ((ulong)(uint)p.Item1 << 32) | (uint)p.Item2);
+        Gen<(int Layout, ulong[] Words)> any =
+            from layout in Gen.Choose(0, ArmSmmuLayouts.All.Count - 1)
+            from words in word.ArrayOf(8)
+            select (layout, words);
+
+        Prop.ForAll(any.ToArbitrary(), c =>
+        {
+            Layout layout = ArmSmmuLayouts.All[c.Layout];
+            ulong[] words = c.Words[..layout.Words];
+            var copy = new ulong[layout.Words];
+
+            // Whatever the bits are: what is read from them can be written again and reads the same.
+            foreach (LayoutField field in layout.Fields.Where(f => f.IsNamed))
+            {
+                Assert.True(
+                    layout.TrySet(copy, field.Mnemonic, field.Get(words)).IsOk, $"{layout.Id} {field.Mnemonic}");
+                Assert.Equal(field.Get(words), field.Get(copy));
+            }
+
+            Assert.All(layout.Check(words), v => Assert.NotEmpty(v.Message));
+        }).QuickCheckThrowOnFailure();
+    }
+
+    [Fact]
+    public void Range_31_is_all_in_both_ids_and_only_cfgi_all_insists_on_it()
+    {
+        Layout range = Find("cmd_cfgi_ste_range");
+        Layout all = Find("cmd_cfgi_all");
+        ulong[] everything = Vector.Of("cmd/cfgi-all").Padded(2);
+        ulong[] some = Vector.Of("cmd/cfgi-ste-range").Padded(2);
+
+        Assert.Empty(range.Check(everything));
+        Assert.StartsWith("all", range.Find("Range")!.Values[31], StringComparison.Ordinal);
+        Assert.Empty(all.Check(everything));
+        Assert.Empty(all.Check([everything[0] | (0x18UL << 32), everything[1]]));
+        Assert.Empty(range.Check(some));
+        Assert.Equal("Range", Assert.Single(all.Check(some)).Field);
+    }
 
     [Fact]
     public void The_hardware_accepts_a_command_exactly_where_its_layout_has_no_violation()

@@ -2,15 +2,14 @@ using System.Globalization;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests.Support;
 
-/// <summary>One line of the vectors file.</summary>
+/// <summary>One line of the vector files.</summary>
 internal sealed record Vector(
     string Name, string Structure, IReadOnlyList<(string Field, ulong Value)> Fields, ulong[] Words, string Source)
 {
     public static IReadOnlyList<Vector> All { get; } =
     [
-        .. File.ReadLines(Path.Combine(AppContext.BaseDirectory, "Vectors", "arm-smmuv3.txt"))
-            .Where(line => line.Length > 0 && line[0] != '#')
-            .Select(Parse),
+        .. DataFile.Lines("arm-smmuv3.txt").Select(Parse),
+        .. DataFile.Lines("arm-smmuv3-positions.txt").Select(Parse),
     ];
 
     public static Vector Of(string name) => All.Single(v => v.Name == name);

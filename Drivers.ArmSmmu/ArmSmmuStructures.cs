@@ -1,11 +1,11 @@
-using PasidFramework.Drivers.ArmSmmu.Tables;
+using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Records;
 
-namespace PasidFramework.Drivers.ArmSmmu.Formats;
+namespace PasidFramework.Drivers.ArmSmmu;
 
 /// <summary>Exports <see cref="ArmSmmuLayouts"/> to whoever explains or encodes structures.</summary>
-[StructureProvider(SmmuTableFormat.FormatName)]
-public sealed class ArmSmmuStructures : IStructureProvider
+[StructureProvider("arm-smmuv3")]
+internal sealed class ArmSmmuStructures : IStructureProvider
 {
     /// <inheritdoc/>
     public IReadOnlyList<Layout> Layouts => ArmSmmuLayouts.All;
