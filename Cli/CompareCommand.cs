@@ -253,8 +253,6 @@ internal sealed class CompareCommand
         }
 
         _cancellation.ThrowIfCancellationRequested();
-        events?.Commit();
-        json?.Commit();
         if (jsonPath == "-")
         {
             Output.Write(_terminal, report);
@@ -268,5 +266,9 @@ internal sealed class CompareCommand
             TextReport.Write(result, _terminal.Out);
             _terminal.Out.Flush();
         }
+
+        // Last: where stdout cannot take the result, there are no files of it either.
+        events?.Commit();
+        json?.Commit();
     }
 }

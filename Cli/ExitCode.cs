@@ -5,7 +5,9 @@ internal static class ExitCode
 {
     public const int Ok = 0;
 
-    /// <summary>The command line, a trace, a scenario or the configuration is wrong; there is no result.</summary>
+    /// <summary>
+    /// The command line, a trace, a scenario or the configuration is wrong, or the output cannot be written; no result.
+    /// </summary>
     public const int Usage = 2;
 
     /// <summary>A plug-in could not be loaded, or there is none. There is a complete result, unless it is one that the scenario needs.</summary>

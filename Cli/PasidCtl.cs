@@ -31,6 +31,12 @@ internal static class PasidCtl
             terminal.Say("interrupted; there is no result");
             return ExitCode.Interrupted;
         }
+        catch (IOException e)
+        {
+            // A full disk, or a reader that went away; what is read is checked where it is read.
+            terminal.Say($"output cannot be written: {e.Message}; there is no result");
+            return ExitCode.Usage;
+        }
         catch (Exception e)
         {
             // Whatever comes here was not expected: a person has to see where it came from.

@@ -102,6 +102,19 @@ public class ExitCodeTests
     }
 
     [Fact]
+    public void Output_that_cannot_be_written_is_a_line_and_leaves_no_file()
+    {
+        using var folder = new TemporaryFolder();
+
+        Outcome outcome = Tool.Run(["compare", .. s_small, "--json", "/dev/full", "--events", folder["e"]]);
+
+        Assert.Equal(2, outcome.ExitCode);
+        string line = Assert.Single(Tool.Lines(outcome.Error), l => l.Contains("cannot be written", StringComparison.Ordinal));
+        Assert.StartsWith("pasidctl: ", line, StringComparison.Ordinal);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(folder.Root));
+    }
+
+    [Fact]
     public void A_usage_error_counts_for_more_than_a_refused_plug_in()
     {
         using var folder = new TemporaryFolder();
