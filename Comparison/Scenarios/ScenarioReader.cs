@@ -157,6 +157,7 @@ public static class ScenarioReader
             value, "name", "match", "devices", "delayMicroseconds", "stepMicroseconds", "holdMicroseconds");
         string name = members.Text("name", string.Create(CultureInfo.InvariantCulture, $"rule{number}"));
         List<string> used = members.Names("devices", devices.Select(d => d.Name), "a device");
+        members.Unique("devices", used);
         var rule = new ScenarioRule
         {
             Name = name,
@@ -331,7 +332,7 @@ public static class ScenarioReader
                 : throw Wrong(value, atLeast == 0 ? "a list" : "a list that is not empty");
         }
 
-        public void Unique(string list, IEnumerable<string> values, string key)
+        public void Unique(string list, IEnumerable<string> values, string? key = null)
         {
             var seen = new HashSet<string>(StringComparer.Ordinal);
             int index = 0;
@@ -341,7 +342,7 @@ public static class ScenarioReader
                 {
                     JsonTree item = Take(list)!.Items[index];
                     throw new ScenarioException(
-                        item.Line, $"{item.Path}.{key}: \"{value}\" is there twice; expected it once");
+                        item.Line, $"{item.Path}{(key is null ? string.Empty : "." + key)}: \"{value}\" is there twice; expected it once");
                 }
 
                 index++;
