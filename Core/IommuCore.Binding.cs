@@ -74,7 +74,6 @@ public sealed partial class IommuCore
                 domain.Gate.Exit();
             }
 
-
             foreach (Pasid pasid in bound)
             {
                 OpResult one = Unbind(device, pasid, UnbindCause.DeviceRemoved);
@@ -355,18 +354,6 @@ public sealed partial class IommuCore
         return attached;
     }
 
-    // Detach, exit or invalidate. Domain's gate held.
-    private OpResult CallTeardown(IommuContext context, string callback, Func<IommuContext, OpResult> call)
-    {
-        OpResult result = Guarded(context.Domain.Instance, callback, (call, context), static (_, made) => made.call(made.context));
-        if (!result.IsOk)
-        {
-            context.Lease.IsRetired = true;
-        }
-
-        return result;
-    }
-
     // These two say that the hardware did not confirm: some cache may know the entry. Any other refusal of an attach
     // promises that nothing was changed.
     private static void RetireIfInDoubt(IommuContext context, OpResult attached)
@@ -436,8 +423,12 @@ public sealed partial class IommuCore
             }
 
             last = context.Devices.Length == 1;
-            result = CallTeardown(
-                context, nameof(IIommuUnit.Detach), c => domain.Instance.Unit.Detach(c, device, last));
+            result = Guarded(
+                domain.Instance,
+                nameof(IIommuUnit.Detach),
+                (context, device, last),
+                static (unit, made) => unit.Detach(made.context, made.device, made.last));
+            context.Lease.IsRetired |= !result.IsOk;
             context.Devices = [.. context.Devices.Where(d => !ReferenceEquals(d, device))];
             if (last)
             {

@@ -65,16 +65,9 @@ public sealed partial class IommuCore
 
     private OpResult TeardownInGate(IommuContext context, string callback, Func<IommuContext, OpResult> call)
     {
-        Domain domain = context.Domain;
-        domain.Gate.Enter();
-        try
-        {
-            return CallTeardown(context, callback, call);
-        }
-        finally
-        {
-            domain.Gate.Exit();
-        }
+        OpResult result = InGate(context.Domain, callback, context, call);
+        context.Lease.IsRetired |= !result.IsOk;
+        return result;
     }
 
     private void Teardown(IommuProcess process)
@@ -113,39 +106,39 @@ public sealed partial class IommuCore
             }
         }
 
-        if (mine)
+        if (!mine)
         {
-            // Outside of every lock: a device's driver may block here, and may unbind (the 2018 deadlock).
-            List<Exception>? thrown = TellDevices(process, told);
-            lock (process.Gate)
-            {
-                foreach (IommuContext context in process.Contexts)
-                {
-                    foreach (Device device in context.Devices)
-                    {
-                        DetachDevice(context, device, UnbindCause.Exit);
-                    }
-                }
-
-                foreach (PasidLease lease in process.Leases.ToArray())
-                {
-                    process.Leases.Remove(lease);
-                    lease.HeldByProcess = false;
-                    lease.Drop();
-                }
-            }
-
             process.Put();
-            process.Put();
-            if (thrown is not null)
-            {
-                throw new AggregateException($"{process}: exit handlers of its devices threw.", thrown);
-            }
-
             return;
         }
 
+        // Outside of every lock: a device's driver may block here, and may unbind (the 2018 deadlock).
+        List<Exception>? thrown = TellDevices(process, told);
+        lock (process.Gate)
+        {
+            foreach (IommuContext context in process.Contexts)
+            {
+                foreach (Device device in context.Devices)
+                {
+                    DetachDevice(context, device, UnbindCause.Exit);
+                }
+            }
+
+            foreach (PasidLease lease in process.Leases.ToArray())
+            {
+                process.Leases.Remove(lease);
+                lease.HeldByProcess = false;
+                lease.Drop();
+            }
+        }
+
+        // The reference that was taken above, and the registry's.
         process.Put();
+        process.Put();
+        if (thrown is not null)
+        {
+            throw new AggregateException($"{process}: exit handlers of its devices threw.", thrown);
+        }
     }
 
     [System.Diagnostics.CodeAnalysis.SuppressMessage(

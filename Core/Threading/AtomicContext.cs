@@ -9,9 +9,6 @@ internal static class AtomicContext
     [ThreadStatic]
     private static string? s_callback;
 
-    /// <summary>Whether this thread is inside a callback that must not block or re-enter.</summary>
-    public static bool IsInside => s_callback is not null;
-
     public static string? Enter(string callback)
     {
         string? outer = s_callback;

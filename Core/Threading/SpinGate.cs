@@ -14,9 +14,6 @@ public struct SpinGate
 {
     private int _taken;
 
-    /// <summary>Whether somebody is inside.</summary>
-    public readonly bool IsHeld => Volatile.Read(in _taken) != 0;
-
     /// <summary>Enters, waiting for the holder to leave.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Enter()
