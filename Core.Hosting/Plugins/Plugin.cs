@@ -36,6 +36,9 @@ internal sealed class Plugin(PluginManifest manifest)
 
     public Dictionary<string, IPasidAllocatorFactory> Allocators { get; } = new(StringComparer.Ordinal);
 
+    /// <summary>Structures, models, readers and page tables: what helps people and tests, beside the driver.</summary>
+    public PluginExtras Extras { get; } = new();
+
     /// <summary>Table formats that it was given, with the plug-in that exports each.</summary>
     public SortedDictionary<string, Plugin> Imports { get; } = new(StringComparer.Ordinal);
 
@@ -69,6 +72,7 @@ internal sealed class Plugin(PluginManifest manifest)
         Driver = null;
         TableFormats.Clear();
         Allocators.Clear();
+        Extras.Clear();
         Imports.Clear();
         Exception? thrown = null;
         try

@@ -2,6 +2,9 @@ using System.Collections.Frozen;
 using System.Collections.Immutable;
 using PasidFramework.Allocation;
 using PasidFramework.Drivers;
+using PasidFramework.Models;
+using PasidFramework.Records;
+using PasidFramework.Tables;
 
 namespace PasidFramework.Hosting;
 
@@ -28,6 +31,10 @@ public sealed class PluginCatalog : IDisposable
     private FrozenDictionary<string, IPasidAllocatorFactory> _allocators =
         FrozenDictionary<string, IPasidAllocatorFactory>.Empty;
     private ImmutableArray<string> _warnings;
+    private FrozenDictionary<string, IIommuModelFactory> _models = FrozenDictionary<string, IIommuModelFactory>.Empty;
+    private FrozenDictionary<string, ITableReader> _readers = FrozenDictionary<string, ITableReader>.Empty;
+    private FrozenDictionary<string, IPageTableFormat> _pageTables = FrozenDictionary<string, IPageTableFormat>.Empty;
+    private StructureCatalog _structures = new([]);
 
     private PluginCatalog(
         List<Plugin> plugins,
@@ -53,6 +60,19 @@ public sealed class PluginCatalog : IDisposable
 
     /// <summary>The exported allocation policies by name.</summary>
     public IReadOnlyDictionary<string, IPasidAllocatorFactory> Allocators => _allocators;
+
+    /// <summary>The structures of no vendor and those that the plug-ins export. Where two have one id, the first in ordinal
+    /// order of the plug-ins' paths stays and <see cref="Warnings"/> says so.</summary>
+    public StructureCatalog Structures => _structures;
+
+    /// <summary>The exported software models by the name of their architecture.</summary>
+    public IReadOnlyDictionary<string, IIommuModelFactory> Models => _models;
+
+    /// <summary>The exported table readers by the name of their architecture.</summary>
+    public IReadOnlyDictionary<string, ITableReader> TableReaders => _readers;
+
+    /// <summary>The exported page table formats by name.</summary>
+    public IReadOnlyDictionary<string, IPageTableFormat> PageTables => _pageTables;
 
     /// <summary>What was not loaded, in ordinal order of the paths.</summary>
     public IReadOnlyList<RefusedPlugin> Refusals { get; }
@@ -172,11 +192,40 @@ public sealed class PluginCatalog : IDisposable
         }
     }
 
+    private List<Layout> UniqueLayouts()
+    {
+        List<Layout> layouts = [.. PcieLayouts.All];
+        HashSet<string> ids = new(layouts.Select(layout => layout.Id), StringComparer.Ordinal);
+        foreach (Plugin plugin in _plugins)
+        {
+            foreach (Layout layout in plugin.Extras.Structures.Values.SelectMany(list => list))
+            {
+                if (ids.Add(layout.Id))
+                {
+                    layouts.Add(layout);
+                    continue;
+                }
+
+                string warning = $"{plugin.Manifest.Path}: structure '{layout.Id}' not taken, it is there already";
+                if (!_warnings.Contains(warning))
+                {
+                    _warnings = _warnings.Add(warning);
+                }
+            }
+        }
+
+        return layouts;
+    }
+
     private void Publish()
     {
         _drivers = [.. _plugins.Select(plugin => plugin.Driver).OfType<LoadedDriver>()
             .OrderBy(driver => driver.Name, StringComparer.Ordinal)];
         _tableFormats = _plugins.SelectMany(plugin => plugin.TableFormats).ToFrozenDictionary(StringComparer.Ordinal);
         _allocators = _plugins.SelectMany(plugin => plugin.Allocators).ToFrozenDictionary(StringComparer.Ordinal);
+        _models = _plugins.SelectMany(plugin => plugin.Extras.Models).ToFrozenDictionary(StringComparer.Ordinal);
+        _readers = _plugins.SelectMany(plugin => plugin.Extras.TableReaders).ToFrozenDictionary(StringComparer.Ordinal);
+        _pageTables = _plugins.SelectMany(plugin => plugin.Extras.PageTables).ToFrozenDictionary(StringComparer.Ordinal);
+        _structures = new StructureCatalog(UniqueLayouts());
     }
 }

@@ -2,6 +2,9 @@ using System.Composition.Hosting;
 using System.Reflection;
 using PasidFramework.Allocation;
 using PasidFramework.Drivers;
+using PasidFramework.Models;
+using PasidFramework.Records;
+using PasidFramework.Tables;
 
 namespace PasidFramework.Hosting;
 
@@ -121,6 +124,8 @@ internal sealed class PluginComposer(
                 }
             }
 
+            stage = "making what it exports beside its driver";
+            ComposeExtras(plugin);
             stage = $"making driver '{manifest.Driver?.Name}'";
             return manifest.Driver is null ? null : ComposeDriver(plugin, assembly, manifest.Driver);
         }
@@ -150,6 +155,46 @@ internal sealed class PluginComposer(
 
         plugin.TableFormats.Add(name, formats[0]);
         return null;
+    }
+
+    private void ComposeExtras(Plugin plugin)
+    {
+        PluginExtras extras = plugin.Extras;
+        Collect<IStructureProvider, IReadOnlyList<Layout>>(
+            plugin, "structures", extras.Structures, other => other.Structures, provider => provider.Layouts);
+        Collect(plugin, "model", extras.Models, other => other.Models, (IIommuModelFactory factory) => factory);
+        Collect(plugin, "table reader", extras.TableReaders, other => other.TableReaders, (ITableReader reader) => reader);
+        Collect(plugin, "page tables", extras.PageTables, other => other.PageTables, (IPageTableFormat format) => format);
+    }
+
+    // They are found by their metadata's name. One that is there already stays, as everywhere: the first path wins.
+    private void Collect<TExport, T>(
+        Plugin plugin,
+        string what,
+        Dictionary<string, T> found,
+        Func<PluginExtras, Dictionary<string, T>> table,
+        Func<TExport, T> value)
+        where TExport : class
+    {
+        foreach (Lazy<TExport, IDictionary<string, object>> export in
+            plugin.Container!.GetExports<Lazy<TExport, IDictionary<string, object>>>())
+        {
+            if (!export.Metadata.TryGetValue("Name", out object? stated) || stated is not string { Length: > 0 } name)
+            {
+                warnings.Add($"{plugin.Manifest.Path}: {what} without a name (class {export.Value.GetType().FullName})");
+                continue;
+            }
+
+            Plugin? owner = plugins.FirstOrDefault(
+                other => other.State != PluginState.Gone && table(other.Extras).ContainsKey(name));
+            if (owner is not null)
+            {
+                warnings.Add($"{plugin.Manifest.Path}: {what} '{name}' not taken, it is there from {owner.Manifest.Path}");
+                continue;
+            }
+
+            found.Add(name, value(export.Value));
+        }
     }
 
     private static RefusedPlugin? ComposeAllocator(Plugin plugin, Assembly assembly, string name)

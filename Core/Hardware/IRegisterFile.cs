@@ -2,7 +2,8 @@ namespace PasidFramework.Hardware;
 
 /// <summary>
 /// The memory-mapped registers of one IOMMU, by byte offset from its base, little-endian. A write may act before it
-/// returns (software model) or later (real hardware): drivers poll as the specification says.
+/// returns (software model) or later (real hardware): drivers poll as the specification says. A write does not order
+/// stores to memory before it: call <see cref="IPhysicalMemory.StoreBarrier"/> first where it rings a doorbell.
 /// </summary>
 public interface IRegisterFile
 {

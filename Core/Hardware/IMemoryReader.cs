@@ -1,0 +1,36 @@
+namespace PasidFramework.Hardware;
+
+/// <summary>Memory that can be read: physical memory, a walker's view of it, or a dump.</summary>
+/// <remarks>Addresses are byte addresses; words are little-endian.</remarks>
+public interface IMemoryReader
+{
+    /// <summary>Loads 64 bits.</summary>
+    /// <param name="address">Byte address, a multiple of 8.</param>
+    /// <returns>The value; 0 where no memory is (see <see cref="IsBacked"/>).</returns>
+    ulong ReadQword(ulong address);
+
+    /// <summary>Loads 32 bits from a multiple of 4.</summary>
+    uint ReadDword(ulong address);
+
+    /// <summary>Loads bytes; what is not backed reads as 0.</summary>
+    void Read(ulong address, Span<byte> destination);
+
+    /// <summary>Whether every byte of the range is memory.</summary>
+    bool IsBacked(ulong address, long bytes);
+}
+
+/// <summary>Memory as a device sees it: it reads and writes, and neither allocates nor flushes.</summary>
+public interface IDeviceMemory : IMemoryReader
+{
+    /// <summary>Stores 64 bits in one access: another agent sees all of it or none.</summary>
+    /// <param name="address">Byte address, a multiple of 8, in allocated memory.</param>
+    /// <param name="value">The value.</param>
+    /// <exception cref="ArgumentException">Misaligned, or no memory there.</exception>
+    void WriteQword(ulong address, ulong value);
+
+    /// <summary>Stores 32 bits at a multiple of 4.</summary>
+    void WriteDword(ulong address, uint value);
+
+    /// <summary>Stores bytes, in order of their address.</summary>
+    void Write(ulong address, ReadOnlySpan<byte> source);
+}

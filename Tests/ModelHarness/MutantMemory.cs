@@ -1,0 +1,142 @@
+using PasidFramework.Hardware;
+using PasidFramework.Models;
+
+namespace PasidFramework.ModelHarness;
+
+/// <summary>One store, flush or barrier of the driver as it asked for it.</summary>
+/// <param name="Kind">Store, flush or barrier.</param>
+/// <param name="Number">Its number among those of its kind, from 0.</param>
+/// <param name="Address">Byte address.</param>
+/// <param name="Value">The 64-bit word that a store makes (merged, for a smaller one); the bytes of a flush.</param>
+public readonly record struct DriverAction(MemoryEventKind Kind, int Number, ulong Address, ulong Value);
+
+/// <summary>
+/// Stands between a correct driver and the memory of a model, and makes it a broken one: everything passes but the one
+/// action that the mutation names. What the driver wanted is recorded.
+/// </summary>
+public sealed class MutantMemory(ModelMemory inner, Mutation? mutation) : IPhysicalMemory
+{
+    private readonly List<DriverAction> _actions = [];
+    private (ulong Address, ulong Value)? _held;
+    private int _stores;
+    private int _flushes;
+    private int _barriers;
+
+    /// <summary>Whether the mutated action was reached.</summary>
+    public bool Applied { get; private set; }
+
+    /// <summary>What the driver did, or wanted to.</summary>
+    public IReadOnlyList<DriverAction> Actions => _actions;
+
+    public OpResult<ulong> AllocatePages(int bytes, int alignmentBytes = 4096) =>
+        inner.AllocatePages(bytes, alignmentBytes);
+
+    public void FreePages(ulong address, int bytes) => inner.FreePages(address, bytes);
+
+    public ulong ReadQword(ulong address) => inner.ReadQword(address);
+
+    public uint ReadDword(ulong address) => inner.ReadDword(address);
+
+    public void Read(ulong address, Span<byte> destination) => inner.Read(address, destination);
+
+    public bool IsBacked(ulong address, long bytes) => inner.IsBacked(address, bytes);
+
+    public void WriteQword(ulong address, ulong value) => Store(address, value);
+
+    public void WriteDword(ulong address, uint value)
+    {
+        ulong word = address & ~7UL;
+        int shift = (int)(address & 4) * 8;
+        Store(word, (inner.ReadQword(word) & ~(0xFFFF_FFFFUL << shift)) | ((ulong)value << shift));
+    }
+
+    public void Write(ulong address, ReadOnlySpan<byte> source)
+    {
+        Span<byte> bytes = stackalloc byte[8];
+        while (!source.IsEmpty)
+        {
+            ulong word = address & ~7UL;
+            int offset = (int)(address & 7);
+            int count = Math.Min(8 - offset, source.Length);
+            inner.Read(word, bytes);
+            source[..count].CopyTo(bytes[offset..]);
+            Store(word, System.Buffers.Binary.BinaryPrimitives.ReadUInt64LittleEndian(bytes));
+            source = source[count..];
+            address += (uint)count;
+        }
+    }
+
+    public void Flush(ulong address, int bytes)
+    {
+        int number = _flushes++;
+        _actions.Add(new DriverAction(MemoryEventKind.Flush, number, address, (ulong)bytes));
+        if (mutation is Mutation.DropFlush drop && drop.Number == number)
+        {
+            Applied = true;
+            return;
+        }
+
+        inner.Flush(address, bytes);
+    }
+
+    public void StoreBarrier()
+    {
+        int number = _barriers++;
+        _actions.Add(new DriverAction(MemoryEventKind.Barrier, number, 0, 0));
+        if (mutation is Mutation.DropBarrier drop && drop.Number == number)
+        {
+            Applied = true;
+            return;
+        }
+
+        inner.StoreBarrier();
+    }
+
+    private void Store(ulong address, ulong value)
+    {
+        int number = _stores++;
+        _actions.Add(new DriverAction(MemoryEventKind.Store, number, address, value));
+        switch (mutation)
+        {
+            case Mutation.DropStore drop when drop.Number == number:
+                Applied = true;
+                return;
+            case Mutation.SwapStores swap when swap.Number == number:
+                _held = (address, value);
+                return;
+            case Mutation.ReplaceStores replace when replace.Values.TryGetValue(number, out ulong other):
+                Applied = true;
+                value = other;
+                break;
+            default:
+                break;
+        }
+
+        inner.WriteQword(address, value);
+        if (_held is { } held)
+        {
+            _held = null;
+            Applied = true;
+            inner.WriteQword(held.Address, held.Value);
+        }
+    }
+}
+
+/// <summary>A model whose driver-side memory is mutated.</summary>
+public sealed class MutantHardware(IIommuModel model, Mutation? mutation) : IIommuHardware
+{
+    public MutantMemory Mutant { get; } = new(model.ModelMemory, mutation);
+
+    public IPhysicalMemory Memory => Mutant;
+
+    public IRegisterFile Registers => model.Registers;
+
+    public bool IsCoherent => model.IsCoherent;
+
+    public TranslationResult Translate(in DmaAccess access) => model.Translate(access);
+
+    public void Dispose()
+    {
+        // The model belongs to the scenario.
+    }
+}
