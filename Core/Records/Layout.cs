@@ -139,7 +139,7 @@ public sealed class Layout
                 ? string.Create(
                     CultureInfo.InvariantCulture,
                     $"a byte address, multiple of 0x{1UL << field.Parts[0].Shift:x}, at most 0x{field.Maximum:x}")
-                : string.Create(CultureInfo.InvariantCulture, $"{field.Width} bits, at most 0x{field.Maximum:x}");
+                : string.Create(CultureInfo.InvariantCulture, $"{field.Width} bit{(field.Width == 1 ? "" : "s")}, at most 0x{field.Maximum:x}");
             return OpResult.Refuse(Errno.EINVAL, string.Create(
                 CultureInfo.InvariantCulture, $"{Id}: {field.Mnemonic} = 0x{value:x} does not fit ({limit})"));
         }
@@ -169,7 +169,7 @@ public sealed class Layout
             else if (field.Kind == FieldKind.Constant && field.Get(words) != field.Constant)
             {
                 found.Add(new Violation(field.Mnemonic, string.Create(
-                    CultureInfo.InvariantCulture, $"is 0x{field.Get(words):x}, {Id} has 0x{field.Constant:x}")));
+                    CultureInfo.InvariantCulture, $"is 0x{field.Get(words):x}, must be 0x{field.Constant:x} for {Id}")));
             }
         }
 
