@@ -1,0 +1,528 @@
+using System.Globalization;
+using PasidFramework.Drivers.VirtioIommu.Hardware;
+using PasidFramework.Drivers.VirtioIommu.Tables;
+using PasidFramework.Hardware;
+using PasidFramework.Models;
+
+namespace PasidFramework.Drivers.VirtioIommu.Model;
+
+/// <summary>Receives a complaint: rule and message.</summary>
+internal delegate void Complaint(string rule, FormattableString message);
+
+/// <summary>
+/// What a virtio-iommu may keep, and the walks that fill it. Level 1 descriptors and context descriptors are kept for
+/// each endpoint, invalid ones too (Arm IHI 0070 section 5.3: a descriptor that becomes valid needs an invalidation);
+/// page table entries, tables and leaves alike, for each domain, PASID and ASID; mappings for each domain and page.
+/// Entries that are not present are not kept: a translation that fails is looked up again. Not safe for concurrent use.
+/// </summary>
+internal sealed class ModelCaches
+{
+    // Hardware is finite as well; a full cache forgets everything.
+    private const int MostEntries = 1 << 16;
+
+    private readonly ModelMemory _memory;
+    private readonly Complaint _complain;
+    private readonly Dictionary<(uint Endpoint, uint Index), ulong> _level1 = [];
+    private readonly Dictionary<(uint Endpoint, uint Substream), ulong[]> _descriptors = [];
+    private readonly Dictionary<TranslationKey, ulong> _entries = [];
+    private readonly Dictionary<(uint Domain, ulong Page), DeviceMapping> _mappings = [];
+    private readonly Dictionary<uint, HashSet<uint>> _endpointsOf = [];
+
+    /// <summary>Makes empty caches.</summary>
+    /// <param name="memory">Where the tables are; only the walker's view is read.</param>
+    /// <param name="complain">Told of what is forbidden.</param>
+    public ModelCaches(ModelMemory memory, Complaint complain)
+    {
+        _memory = memory;
+        _complain = complain;
+    }
+
+    // A page table entry's place: the virtual address without the bits below its level.
+    private readonly record struct TranslationKey(
+        uint Domain, uint Substream, uint Asid, bool IsGlobal, int Level, ulong Prefix);
+
+    /// <summary>Everything that is kept.</summary>
+    public IReadOnlyList<CachedItem> List() =>
+    [
+        .. _level1.Select(e => new CachedItem(
+            "L1CD", Text($"endpoint 0x{e.Key.Endpoint:x}, index 0x{e.Key.Index:x}"), Text($"0x{e.Value:x16}"))),
+        .. _descriptors.Select(e => new CachedItem(
+            "CD", Text($"endpoint 0x{e.Key.Endpoint:x}, PASID 0x{e.Key.Substream:x}"), Describe(e.Value))),
+        .. _entries.Select(e => new CachedItem(
+            new StageOneEntry(e.Value, e.Key.Level).IsTable ? "walk cache" : "TLB",
+            Text($"domain {e.Key.Domain}, PASID 0x{e.Key.Substream:x}, {Tag(e.Key)}, {Place(e.Key)}"),
+            Text($"0x{e.Value:x16}"))),
+        .. _mappings.Select(e => new CachedItem(
+            "TLB",
+            Text($"domain {e.Key.Domain}, address 0x{e.Key.Page << 12:x}"),
+            Text($"0x{e.Value.Physical + ((e.Key.Page << 12) - e.Value.Start):x}"))),
+    ];
+
+    /// <summary>Forgets everything.</summary>
+    public void DropAll()
+    {
+        _level1.Clear();
+        _descriptors.Clear();
+        _entries.Clear();
+        _mappings.Clear();
+    }
+
+    /// <summary>The first endpoint came into a domain.</summary>
+    public void Created(DeviceDomain domain)
+    {
+        if (domain.Table is not { } table)
+        {
+            return;
+        }
+
+        int alignment = ArmTables.RootAlignmentLog2(table);
+        if ((table.S1ContextPtr & ((1UL << alignment) - 1)) != 0)
+        {
+            _complain(
+                "virtio-table-alignment",
+                $"table 0x{table.S1ContextPtr:x} of domain {domain.Id} is no multiple of 2^{alignment} (IHI 0070 5.2)");
+        }
+
+        long bytes = ArmTables.RootEntries(table) * (table.S1Fmt == 0 ? ArmTables.DescriptorBytes : 8);
+        if (!_memory.IsBacked(table.S1ContextPtr, bytes))
+        {
+            _complain(
+                "virtio-table-memory",
+                $"table 0x{table.S1ContextPtr:x} of domain {domain.Id} has {bytes} bytes that are not all memory");
+        }
+    }
+
+    /// <summary>An endpoint left a domain: it has no configuration, and a domain without endpoints is none.</summary>
+    public void Left(uint endpoint, DeviceDomain domain)
+    {
+        Drop(_level1, k => k.Endpoint == endpoint);
+        Drop(_descriptors, k => k.Endpoint == endpoint);
+        if (_endpointsOf.TryGetValue(domain.Id, out HashSet<uint>? endpoints))
+        {
+            endpoints.Remove(endpoint);
+        }
+
+        if (domain.Endpoints == 0)
+        {
+            _endpointsOf.Remove(domain.Id);
+            Drop(_entries, k => k.Domain == domain.Id);
+            Drop(_mappings, k => k.Domain == domain.Id);
+        }
+    }
+
+    /// <summary>UNMAP is its own invalidation.</summary>
+    public void Unmapped(DeviceDomain domain, ulong first, ulong last) =>
+        Drop(_mappings, k => k.Domain == domain.Id && k.Page >= first >> 12 && k.Page <= last >> 12);
+
+    /// <summary>Forgets what a request names, and nothing else.</summary>
+    public void Invalidate(DeviceDomain domain, in DeviceInvalidation what)
+    {
+        if (what.Configuration)
+        {
+            InvalidateConfiguration(domain, what);
+        }
+
+        if (what.Translations)
+        {
+            InvalidateTranslations(domain.Id, what);
+        }
+    }
+
+    /// <summary>Finds a mapping and keeps it.</summary>
+    public DeviceMapping? Find(DeviceDomain domain, ulong address)
+    {
+        (uint, ulong) key = (domain.Id, address >> 12);
+        if (_mappings.TryGetValue(key, out DeviceMapping kept))
+        {
+            return kept;
+        }
+
+        DeviceMapping? found = VirtioIommuHardware.Find(domain, address);
+        if (found is { } mapping)
+        {
+            Keep(_mappings, key, mapping);
+        }
+
+        return found;
+    }
+
+    /// <summary>Follows one access from the table to memory.</summary>
+    public WalkResult Walk(DeviceDomain domain, in DmaAccess access)
+    {
+        DeviceTable table = domain.Table!.Value;
+        if (ArmTables.Select(table, access.Pasid, out uint substream) is { } end)
+        {
+            return end;
+        }
+
+        uint endpoint = access.Requester.Value;
+        if (!_endpointsOf.TryGetValue(domain.Id, out HashSet<uint>? endpoints))
+        {
+            _endpointsOf[domain.Id] = endpoints = [];
+        }
+
+        endpoints.Add(endpoint);
+        if (FindDescriptor(table, endpoint, substream, out ulong[] words) is { } refused)
+        {
+            return refused;
+        }
+
+        var descriptor = new ContextDescriptorImage(words);
+        if (descriptor.Objection(substream) is { } objection)
+        {
+            return WalkResult.Configuration($"{objection}");
+        }
+
+        WalkResult result = descriptor.IsQuiet
+            ? WalkResult.Mapping($"translation of substream 0x{substream:x} is switched off (EPD0)")
+            : Translate(domain.Id, substream, descriptor, access);
+
+        // Whether a fault of the address is recorded is the descriptor's R.
+        return result.Status == TranslationStatus.Faulted && !descriptor.Records
+            ? new WalkResult(TranslationStatus.AbortedQuietly, result.PageTableRoot, false, null)
+            : result;
+    }
+
+    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+
+    private static string Tag(TranslationKey key) => key.IsGlobal ? "global" : Text($"ASID {key.Asid}");
+
+    private static string Place(TranslationKey key) =>
+        Text($"level {key.Level}, address 0x{key.Prefix << StageOneEntry.Shift(key.Level):x}");
+
+    private static string Describe(ulong[] words)
+    {
+        var descriptor = new ContextDescriptorImage(words);
+        return !descriptor.IsValid ? "not valid"
+            : descriptor.IsQuiet ? Text($"ASID {descriptor.Asid}, EPD0")
+            : Text($"ASID {descriptor.Asid}, TTB0 0x{descriptor.Ttb0:x}");
+    }
+
+    private static void Drop<TKey, TValue>(Dictionary<TKey, TValue> cache, Func<TKey, bool> isNamed)
+        where TKey : notnull
+    {
+        // Removing while enumerating is defined for this collection.
+        foreach (TKey key in cache.Keys)
+        {
+            if (isNamed(key))
+            {
+                cache.Remove(key);
+            }
+        }
+    }
+
+    private static void Keep<TKey, TValue>(Dictionary<TKey, TValue> cache, TKey key, TValue value)
+        where TKey : notnull
+    {
+        if (cache.Count >= MostEntries)
+        {
+            cache.Clear();
+        }
+
+        cache[key] = value;
+    }
+
+    private void InvalidateConfiguration(DeviceDomain domain, DeviceInvalidation what)
+    {
+        DeviceTable table = domain.Table!.Value;
+        if (what.Scope != InvalidationScope.Domain)
+        {
+            LookForTearing(table, what.Pasid);
+        }
+
+        HashSet<uint> endpoints = _endpointsOf.GetValueOrDefault(domain.Id) ?? [];
+        bool all = what.Scope == InvalidationScope.Domain;
+        Drop(_descriptors, k => endpoints.Contains(k.Endpoint) && (all || k.Substream == what.Pasid));
+        if (!what.Leaf)
+        {
+            uint index = what.Pasid >> ArmTables.LeafBits(table.S1Fmt);
+            Drop(_level1, k => endpoints.Contains(k.Endpoint) && (all || k.Index == index));
+        }
+    }
+
+    private void InvalidateTranslations(uint domain, DeviceInvalidation what) => Drop(_entries, k =>
+    {
+        if (k.Domain != domain)
+        {
+            return false;
+        }
+
+        if (what.Scope == InvalidationScope.Domain)
+        {
+            return true;
+        }
+
+        bool isLeaf = !new StageOneEntry(_entries[k], k.Level).IsTable;
+        int shift = StageOneEntry.Shift(k.Level);
+        ulong first = k.Prefix << shift;
+        ulong last = first + (1UL << shift) - 1;
+        return k.Substream == what.Pasid
+            && (k.IsGlobal ? what.Globals : what.Id == k.Asid)
+            && (isLeaf || !what.Leaf)
+            && (what.Scope == InvalidationScope.Pasid || (first <= what.Last && last >= what.First));
+    });
+
+    private WalkResult? FindDescriptor(in DeviceTable table, uint endpoint, uint substream, out ulong[] words)
+    {
+        if (_descriptors.TryGetValue((endpoint, substream), out ulong[]? kept))
+        {
+            words = kept;
+            return null;
+        }
+
+        words = [];
+        ulong address = table.S1ContextPtr + ((ulong)substream * ArmTables.DescriptorBytes);
+        if (table.S1Fmt != 0)
+        {
+            int split = ArmTables.LeafBits(table.S1Fmt);
+            uint index = substream >> split;
+            if (!_level1.TryGetValue((endpoint, index), out ulong level1))
+            {
+                ulong at = table.S1ContextPtr + ((ulong)index * 8);
+                if (!_memory.Device.IsBacked(at, 8))
+                {
+                    return Missing(at, "a level 1 descriptor");
+                }
+
+                level1 = _memory.Device.ReadQword(at);
+                Keep(_level1, (endpoint, index), level1);
+            }
+
+            if (!ArmTables.IsLevel1Valid(level1))
+            {
+                return WalkResult.Configuration($"the level 1 descriptor of substream 0x{substream:x} is not valid");
+            }
+
+            if (ArmTables.Level1ReservedBits(level1) != 0)
+            {
+                _complain(
+                    "virtio-reserved-bits",
+                    $"level 1 descriptor 0x{level1:x} of substream 0x{substream:x} has reserved bits set (IHI 0070 5.3)");
+            }
+
+            address = ArmTables.Leaf(level1) + ((substream & ((1UL << split) - 1)) * ArmTables.DescriptorBytes);
+        }
+
+        if (!_memory.Device.IsBacked(address, ArmTables.DescriptorBytes))
+        {
+            return Missing(address, "a context descriptor");
+        }
+
+        LookForTearing(address, substream);
+        words = new ulong[ArmTables.DescriptorWords];
+        for (int i = 0; i < words.Length; i++)
+        {
+            words[i] = _memory.Device.ReadQword(address + ((ulong)i * 8));
+        }
+
+        Keep(_descriptors, (endpoint, substream), words);
+        return null;
+    }
+
+    private void LookForTearing(in DeviceTable table, uint substream)
+    {
+        ulong address = table.S1ContextPtr + ((ulong)substream * ArmTables.DescriptorBytes);
+        if (table.S1Fmt != 0)
+        {
+            int split = ArmTables.LeafBits(table.S1Fmt);
+            ulong at = table.S1ContextPtr + ((ulong)(substream >> split) * 8);
+            ulong level1 = _memory.IsBacked(at, 8) ? _memory.Device.ReadQword(at) : 0;
+            if (!ArmTables.IsLevel1Valid(level1))
+            {
+                return;
+            }
+
+            address = ArmTables.Leaf(level1) + ((substream & ((1UL << split) - 1)) * ArmTables.DescriptorBytes);
+        }
+
+        if (_memory.IsBacked(address, ArmTables.DescriptorBytes))
+        {
+            LookForTearing(address, substream);
+        }
+    }
+
+    // A walker reads a descriptor word by word while the driver stores. Whatever mixture of words it may have met since
+    // the last invalidation must lead nowhere, as the descriptor did before, or as it does now (D2).
+    private void LookForTearing(ulong address, uint substream)
+    {
+        Span<ulong> words = stackalloc ulong[ArmTables.DescriptorWords];
+        for (int i = 0; i < words.Length; i++)
+        {
+            words[i] = _memory.Device.ReadQword(address + ((ulong)i * 8));
+        }
+
+        var now = new ContextDescriptorImage(words);
+        ContextDescriptorImage? before = null;
+        int torn = 0;
+        try
+        {
+            _ = _memory.ForEachMix(address, ArmTables.DescriptorWords, mix =>
+            {
+                var image = new ContextDescriptorImage(mix);
+
+                // The first mixture has every word's oldest value.
+                before ??= image;
+                if (image.IsValid && !image.LeadsAs(now) && !image.LeadsAs(before.Value))
+                {
+                    torn++;
+                }
+            });
+        }
+        catch (InvalidOperationException)
+        {
+            // Too many to look at: far more stores than any order of writing needs.
+            torn = 1;
+        }
+
+        if (torn > 0)
+        {
+            _complain(
+                "virtio-torn-descriptor",
+                $"a walker may read a mixture of the context descriptor of substream 0x{substream:x} (IHI 0070 3.21, D2)");
+        }
+    }
+
+    private WalkResult Missing(ulong address, string what)
+    {
+        _complain("virtio-stray-read", $"{what} is at 0x{address:x}, where no memory is");
+        return WalkResult.Configuration($"{what} is at 0x{address:x}, where no memory is");
+    }
+
+    private WalkResult Translate(
+        uint domain, uint substream, in ContextDescriptorImage descriptor, in DmaAccess access)
+    {
+        int inputBits = 64 - descriptor.T0Sz;
+        ulong address = descriptor.IgnoresTopByte ? access.Address & (ulong.MaxValue >> 8) : access.Address;
+        if (address >> inputBits != 0)
+        {
+            return WalkResult.Mapping($"address 0x{access.Address:x} is beyond the {inputBits} bits of T0SZ");
+        }
+
+        // A leaf that is kept is used whatever has become of the way to it; then the lowest table that is kept.
+        for (int level = 3; level >= 1; level--)
+        {
+            if (Kept(domain, substream, descriptor, level, address) is { IsTable: false } leaf)
+            {
+                return Reach(leaf, descriptor, access, address);
+            }
+        }
+
+        int first = StageOneEntry.FirstLevel(inputBits);
+        int start = first;
+        ulong table = descriptor.Ttb0 & ~((8UL << (inputBits - StageOneEntry.Shift(first))) - 1);
+        bool forbidsUser = false;
+        bool forbidsWrite = false;
+        for (int level = 2; level >= first; level--)
+        {
+            if (Kept(domain, substream, descriptor, level, address) is { IsTable: true } kept)
+            {
+                start = level + 1;
+                table = kept.Address;
+                break;
+            }
+        }
+
+        // Attributes of tables above a kept one count as well; they are kept with it.
+        for (int level = first; level < start; level++)
+        {
+            if (Kept(domain, substream, descriptor, level, address) is { } above && !descriptor.IgnoresHierarchy)
+            {
+                forbidsUser |= above.ForbidsUser;
+                forbidsWrite |= above.ForbidsWrite;
+            }
+        }
+
+        for (int level = start; ; level++)
+        {
+            int shift = StageOneEntry.Shift(level);
+            ulong index = (address >> shift) & (level == first ? ulong.MaxValue : 511);
+            ulong at = table + (index * 8);
+            if (!_memory.Device.IsBacked(at, 8))
+            {
+                _complain("virtio-stray-read", $"a level {level} page table entry is at 0x{at:x}, where no memory is");
+                return WalkResult.Mapping($"a level {level} page table entry is at 0x{at:x}, where no memory is");
+            }
+
+            var entry = new StageOneEntry(_memory.Device.ReadQword(at), level);
+            if (!entry.IsValid)
+            {
+                return WalkResult.Mapping($"address 0x{access.Address:x} is not mapped (level {level})");
+            }
+
+            if (entry.ReservedBits != 0)
+            {
+                _complain(
+                    "virtio-reserved-bits",
+                    $"level {level} entry 0x{entry.Word:x} at 0x{at:x} has reserved bits set (DDI 0487 D8.3)");
+            }
+
+            if (entry.Address >> ArmTables.AddressBits(descriptor.Ips) != 0)
+            {
+                return WalkResult.Mapping($"0x{entry.Address:x} is outside of the output size, IPS {descriptor.Ips}");
+            }
+
+            bool isTable = entry.IsTable;
+            if (!isTable)
+            {
+                // What the tables above forbid is part of the translation.
+                entry = entry with
+                {
+                    Word = (forbidsUser ? entry.Word & ~(1UL << 6) : entry.Word) | (forbidsWrite ? 1UL << 7 : 0),
+                };
+                if (!entry.IsAccessed && !descriptor.IgnoresAccessFlag)
+                {
+                    return WalkResult.Mapping($"address 0x{access.Address:x} has never been accessed (AF is 0)");
+                }
+            }
+
+            bool isGlobal = !isTable && entry.IsGlobal;
+            Keep(
+                _entries,
+                new TranslationKey(
+                    domain, substream, isGlobal ? 0 : descriptor.Asid, isGlobal, level, address >> shift),
+                entry.Word);
+            if (!isTable)
+            {
+                return Reach(entry, descriptor, access, address);
+            }
+
+            if (!descriptor.IgnoresHierarchy)
+            {
+                forbidsUser |= entry.ForbidsUser;
+                forbidsWrite |= entry.ForbidsWrite;
+            }
+
+            table = entry.Address;
+        }
+    }
+
+    private StageOneEntry? Kept(
+        uint domain, uint substream, in ContextDescriptorImage descriptor, int level, ulong address)
+    {
+        ulong prefix = address >> StageOneEntry.Shift(level);
+        return _entries.TryGetValue(
+                new TranslationKey(domain, substream, descriptor.Asid, false, level, prefix), out ulong word)
+            || _entries.TryGetValue(new TranslationKey(domain, substream, 0, true, level, prefix), out word)
+            ? new StageOneEntry(word, level)
+            : null;
+    }
+
+    private static WalkResult Reach(
+        in StageOneEntry entry, in ContextDescriptorImage descriptor, in DmaAccess access, ulong address)
+    {
+        // Requests with a PASID are a process's own: unprivileged.
+        if (!entry.IsUser)
+        {
+            return WalkResult.Mapping($"address 0x{access.Address:x} is not for user accesses (AP1 is 0)");
+        }
+
+        return access.IsWrite && entry.IsReadOnly
+            ? WalkResult.Mapping($"address 0x{access.Address:x} is read only (AP2 is 1)")
+            : new WalkResult(
+                TranslationStatus.Translated,
+                descriptor.Ttb0,
+                false,
+                null,
+                entry.Address + (address & ((1UL << StageOneEntry.Shift(entry.Level)) - 1)));
+    }
+}

@@ -1,0 +1,74 @@
+using PasidFramework.Drivers.VirtioIommu.Model;
+using PasidFramework.Drivers.VirtioIommu.Tests.Support;
+using PasidFramework.Hardware;
+using PasidFramework.Models;
+using PasidFramework.ModelHarness;
+
+namespace PasidFramework.Drivers.VirtioIommu.Tests;
+
+/// <summary>The driver under the real core on the strict model: lives of processes, judged by accesses.</summary>
+public sealed class ScenarioTests
+{
+    public static TheoryData<string, bool, StoreOrder> Worlds
+    {
+        get
+        {
+            var worlds = new TheoryData<string, bool, StoreOrder>();
+            foreach (string dialect in new[] { "B", "E" })
+            {
+                worlds.Add(dialect, true, StoreOrder.Immediate);
+                worlds.Add(dialect, true, StoreOrder.Weak);
+                worlds.Add(dialect, false, StoreOrder.Immediate);
+                worlds.Add(dialect, false, StoreOrder.Weak);
+            }
+
+            return worlds;
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Worlds))]
+    public void D1_D2_D5_D6_D12_D13_a_clean_run_meets_no_stale_and_no_torn_entry(
+        string dialect, bool coherent, StoreOrder order)
+    {
+        ScenarioReport report = ModelScenario.Run(Scenarios.Setup(dialect, coherent, order));
+
+        Assert.Empty(report.Failures);
+        Assert.InRange(report.Probes, 1000, long.MaxValue);
+    }
+}
+
+/// <summary>What the shared scenario runs on here.</summary>
+internal static class Scenarios
+{
+    public static ScenarioSetup Setup(string dialect, bool coherent, StoreOrder order) => new()
+    {
+        Driver = new ImpatientDriver(new VirtioIommuDriver { ArmSmmuV3Format = new ArmSmmu.Tables.SmmuTableFormat() }),
+        Model = new VirtioIommuModelFactory(),
+        PageTables = new TestPageTables(),
+        Hardware = new HardwareSetup
+        {
+            Coherent = coherent,
+            Options = new Dictionary<string, string> { ["dialect"] = dialect, ["endpoints"] = "0,0x118,0x120,0x290" },
+        },
+        UnitOptions = new Dictionary<string, string> { ["dialect"] = dialect },
+        Order = order,
+    };
+
+    /// <summary>The driver with a clock that runs away, so that a request without an answer costs little time.</summary>
+    private sealed class ImpatientDriver(VirtioIommuDriver driver) : IPasidDriver
+    {
+        public IIommuHardware CreateHardware(IPhysicalMemory memory, HardwareSetup setup) =>
+            driver.CreateHardware(memory, setup);
+
+        public OpResult<IIommuUnit> CreateUnit(UnitSetup setup) =>
+            driver.CreateUnit(setup with { Time = new RunawayTime() });
+    }
+
+    private sealed class RunawayTime : TimeProvider
+    {
+        private long _now;
+
+        public override long GetTimestamp() => Interlocked.Add(ref _now, TimestampFrequency * 3600);
+    }
+}
