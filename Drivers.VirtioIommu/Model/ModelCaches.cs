@@ -342,16 +342,20 @@ internal sealed class ModelCaches
     }
 
     // A walker reads a descriptor word by word while the driver stores. Whatever mixture of words it may have met since
-    // the last invalidation must lead nowhere, as the descriptor did before, or as it does now (D2).
+    // the last invalidation must lead nowhere, as the descriptor did before, or as it does now (D2): now is what is seen,
+    // or what the driver has stored and is on its way.
     private void LookForTearing(ulong address, uint substream)
     {
-        Span<ulong> words = stackalloc ulong[ArmTables.DescriptorWords];
-        for (int i = 0; i < words.Length; i++)
+        Span<ulong> words = stackalloc ulong[2 * ArmTables.DescriptorWords];
+        Span<ulong> storedWords = words[ArmTables.DescriptorWords..];
+        for (int i = 0; i < storedWords.Length; i++)
         {
             words[i] = _memory.Device.ReadQword(address + ((ulong)i * 8));
+            storedWords[i] = _memory.ReadQword(address + ((ulong)i * 8));
         }
 
-        var now = new ContextDescriptorImage(words);
+        var seen = new ContextDescriptorImage(words);
+        var stored = new ContextDescriptorImage(storedWords);
         ContextDescriptorImage? before = null;
         int torn = 0;
         try
@@ -362,7 +366,7 @@ internal sealed class ModelCaches
 
                 // The first mixture has every word's oldest value.
                 before ??= image;
-                if (image.IsValid && !image.LeadsAs(now) && !image.LeadsAs(before.Value))
+                if (image.IsValid && !image.LeadsAs(seen) && !image.LeadsAs(stored) && !image.LeadsAs(before.Value))
                 {
                     torn++;
                 }
@@ -391,108 +395,66 @@ internal sealed class ModelCaches
     private WalkResult Translate(
         uint domain, uint substream, in ContextDescriptorImage descriptor, in DmaAccess access)
     {
-        int inputBits = 64 - descriptor.T0Sz;
-        ulong address = descriptor.IgnoresTopByte ? access.Address & (ulong.MaxValue >> 8) : access.Address;
-        if (address >> inputBits != 0)
+        var walk = new StageOneWalk(descriptor, access);
+        if (walk.Refusal is { } refusal)
         {
-            return WalkResult.Mapping($"address 0x{access.Address:x} is beyond the {inputBits} bits of T0SZ");
+            return refusal;
         }
 
         // A leaf that is kept is used whatever has become of the way to it; then the lowest table that is kept.
-        for (int level = 3; level >= 1; level--)
+        for (int level = 3; level >= walk.FirstLevel; level--)
         {
-            if (Kept(domain, substream, descriptor, level, address) is { IsTable: false } leaf)
+            if (Kept(domain, substream, descriptor, level, walk.Address) is { IsTable: false } leaf)
             {
-                return Reach(leaf, descriptor, access, address);
+                return walk.Reach(leaf);
             }
         }
 
-        int first = StageOneEntry.FirstLevel(inputBits);
-        int start = first;
-        ulong table = descriptor.Ttb0 & ~((8UL << (inputBits - StageOneEntry.Shift(first))) - 1);
-        bool forbidsUser = false;
-        bool forbidsWrite = false;
-        for (int level = 2; level >= first; level--)
+        for (int level = 2; level >= walk.FirstLevel; level--)
         {
-            if (Kept(domain, substream, descriptor, level, address) is { IsTable: true } kept)
+            if (Kept(domain, substream, descriptor, level, walk.Address) is { IsTable: true } table)
             {
-                start = level + 1;
-                table = kept.Address;
+                walk.Descend(table);
                 break;
             }
         }
 
-        // Attributes of tables above a kept one count as well; they are kept with it.
-        for (int level = first; level < start; level++)
+        while (true)
         {
-            if (Kept(domain, substream, descriptor, level, address) is { } above && !descriptor.IgnoresHierarchy)
-            {
-                forbidsUser |= above.ForbidsUser;
-                forbidsWrite |= above.ForbidsWrite;
-            }
-        }
-
-        for (int level = start; ; level++)
-        {
-            int shift = StageOneEntry.Shift(level);
-            ulong index = (address >> shift) & (level == first ? ulong.MaxValue : 511);
-            ulong at = table + (index * 8);
+            ulong at = walk.EntryAddress;
             if (!_memory.Device.IsBacked(at, 8))
             {
-                _complain("virtio-stray-read", $"a level {level} page table entry is at 0x{at:x}, where no memory is");
-                return WalkResult.Mapping($"a level {level} page table entry is at 0x{at:x}, where no memory is");
+                _complain("virtio-stray-read", $"a page table entry is at 0x{at:x}, where no memory is");
+                return WalkResult.Mapping($"a page table entry is at 0x{at:x}, where no memory is");
             }
 
-            var entry = new StageOneEntry(_memory.Device.ReadQword(at), level);
-            if (!entry.IsValid)
-            {
-                return WalkResult.Mapping($"address 0x{access.Address:x} is not mapped (level {level})");
-            }
-
+            var entry = new StageOneEntry(_memory.Device.ReadQword(at), walk.Level);
             if (entry.ReservedBits != 0)
             {
                 _complain(
                     "virtio-reserved-bits",
-                    $"level {level} entry 0x{entry.Word:x} at 0x{at:x} has reserved bits set (DDI 0487 D8.3)");
+                    $"level {entry.Level} entry 0x{entry.Word:x} at 0x{at:x} has reserved bits set (DDI 0487 D8.3)");
             }
 
-            if (entry.Address >> ArmTables.AddressBits(descriptor.Ips) != 0)
+            StageOneEntry merged = walk.Inherit(entry);
+            WalkResult? result = walk.Take(entry);
+
+            // Everything that is present is kept, but an access flag fault never is (DDI 0487 D8.12).
+            if (entry.IsValid && (entry.IsTable || entry.IsAccessed || descriptor.IgnoresAccessFlag))
             {
-                return WalkResult.Mapping($"0x{entry.Address:x} is outside of the output size, IPS {descriptor.Ips}");
+                bool isGlobal = !entry.IsTable && entry.IsGlobal;
+                ulong prefix = walk.Address >> StageOneEntry.Shift(entry.Level);
+                uint asid = isGlobal ? 0 : descriptor.Asid;
+                Keep(
+                    _entries,
+                    new TranslationKey(domain, substream, asid, isGlobal, entry.Level, prefix),
+                    merged.Word);
             }
 
-            bool isTable = entry.IsTable;
-            if (!isTable)
+            if (result is { } end)
             {
-                // What the tables above forbid is part of the translation.
-                entry = entry with
-                {
-                    Word = (forbidsUser ? entry.Word & ~(1UL << 6) : entry.Word) | (forbidsWrite ? 1UL << 7 : 0),
-                };
-                if (!entry.IsAccessed && !descriptor.IgnoresAccessFlag)
-                {
-                    return WalkResult.Mapping($"address 0x{access.Address:x} has never been accessed (AF is 0)");
-                }
+                return end;
             }
-
-            bool isGlobal = !isTable && entry.IsGlobal;
-            Keep(
-                _entries,
-                new TranslationKey(
-                    domain, substream, isGlobal ? 0 : descriptor.Asid, isGlobal, level, address >> shift),
-                entry.Word);
-            if (!isTable)
-            {
-                return Reach(entry, descriptor, access, address);
-            }
-
-            if (!descriptor.IgnoresHierarchy)
-            {
-                forbidsUser |= entry.ForbidsUser;
-                forbidsWrite |= entry.ForbidsWrite;
-            }
-
-            table = entry.Address;
         }
     }
 
@@ -505,24 +467,5 @@ internal sealed class ModelCaches
             || _entries.TryGetValue(new TranslationKey(domain, substream, 0, true, level, prefix), out word)
             ? new StageOneEntry(word, level)
             : null;
-    }
-
-    private static WalkResult Reach(
-        in StageOneEntry entry, in ContextDescriptorImage descriptor, in DmaAccess access, ulong address)
-    {
-        // Requests with a PASID are a process's own: unprivileged.
-        if (!entry.IsUser)
-        {
-            return WalkResult.Mapping($"address 0x{access.Address:x} is not for user accesses (AP1 is 0)");
-        }
-
-        return access.IsWrite && entry.IsReadOnly
-            ? WalkResult.Mapping($"address 0x{access.Address:x} is read only (AP2 is 1)")
-            : new WalkResult(
-                TranslationStatus.Translated,
-                descriptor.Ttb0,
-                false,
-                null,
-                entry.Address + (address & ((1UL << StageOneEntry.Shift(entry.Level)) - 1)));
     }
 }

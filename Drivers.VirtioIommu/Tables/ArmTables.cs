@@ -146,6 +146,9 @@ internal readonly struct ContextDescriptorImage
     /// <summary>Whether the second half of the address space is switched off, as this framework's writers do.</summary>
     public bool IsUpperHalfOff => (_word0 >> 30 & 1) != 0;
 
+    /// <summary>The field for which hardware refuses the descriptor; empty where it does not.</summary>
+    public string ObjectionField => Refusal().Field;
+
     /// <summary>
     /// Why hardware refuses the descriptor (C_BAD_CD), or null. The hardware meant here has 4 KiB granules, 48-bit
     /// output, 16-bit ASIDs, no stalls, no hardware updates of flags and always aborts (TERM_MODEL 1).
@@ -153,63 +156,24 @@ internal readonly struct ContextDescriptorImage
     /// <param name="substream">The descriptor's number, for the text.</param>
     public string? Objection(uint substream)
     {
-        if (!IsValid)
-        {
-            return Text($"the context descriptor of substream 0x{substream:x} is not valid");
-        }
-
-        if (!IsAArch64)
-        {
-            return Text($"the context descriptor of substream 0x{substream:x} is not AArch64");
-        }
-
-        if (IsBigEndian)
-        {
-            return Text($"ENDI of substream 0x{substream:x} is 1, big-endian tables are not supported");
-        }
-
-        if (UpdatesFlags)
-        {
-            return Text($"HA or HD of substream 0x{substream:x} is 1, hardware updates are not supported");
-        }
-
-        if (Stalls)
-        {
-            return Text($"S of substream 0x{substream:x} is 1, stalls are not supported");
-        }
-
-        if (!Aborts)
-        {
-            return Text($"A of substream 0x{substream:x} is 0, terminated accesses always abort");
-        }
-
-        if (Is52Bit)
-        {
-            return Text($"DS of substream 0x{substream:x} is 1, 52-bit addresses are not supported");
-        }
-
-        if (!IsQuiet)
-        {
-            if (T0Sz is < 16 or > 39)
-            {
-                return Text($"T0SZ of substream 0x{substream:x} is {T0Sz}, legal are 16 to 39");
-            }
-
-            if (Tg0 != 0)
-            {
-                return Text($"TG0 of substream 0x{substream:x} is {Tg0}, only 0 (4 KiB) is supported");
-            }
-
-            if (Ttb0 >> ArmTables.AddressBits(Ips) != 0)
-            {
-                return Text($"TTB0 0x{Ttb0:x} is outside of the {ArmTables.AddressBits(Ips)} bits of IPS {Ips}");
-            }
-        }
-
-        return IsUpperHalfOff
-            ? null
-            : Text($"EPD1 of substream 0x{substream:x} is 0, the upper half is not supported here");
+        (string field, string? why) = Refusal();
+        return why is null ? null
+            : Text($"the context descriptor of substream 0x{substream:x} is refused: {field} {why}");
     }
+
+    /// <summary>Where the page table begins: hardware does not look at the bits of TTB0 below its first table's size.</summary>
+    /// <param name="level">The level of that table.</param>
+    public ulong FirstTable(out int level)
+    {
+        int inputBits = 64 - T0Sz;
+        level = StageOneEntry.FirstLevel(inputBits);
+        int indexBits = Math.Clamp(inputBits - StageOneEntry.Shift(level), 1, 9);
+        return Ttb0 & ~((8UL << indexBits) - 1);
+    }
+
+    /// <summary>Bits of a valid descriptor that must be 0 and are not, of all words together.</summary>
+    public static ulong ReservedBits(ReadOnlySpan<ulong> words) =>
+        (words[1] & 0xF300_0000_0000_0000) | (words[2] & 0xF3F0_0000_0000_0000) | words[5] | words[6] | words[7];
 
     /// <summary>Whether two descriptors lead accesses the same way; what a quiet one does not look at does not count.</summary>
     public bool LeadsAs(in ContextDescriptorImage other)
@@ -228,6 +192,68 @@ internal readonly struct ContextDescriptorImage
     }
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+
+    private (string Field, string? Why) Refusal()
+    {
+        if (!IsValid)
+        {
+            return ("V", "is 0, not valid");
+        }
+
+        if (!IsAArch64)
+        {
+            return ("AA64", "is 0, not AArch64");
+        }
+
+        if (IsBigEndian)
+        {
+            return ("ENDI", "is 1, big-endian tables are not supported");
+        }
+
+        if (UpdatesFlags)
+        {
+            return ("HA", "or HD is 1, hardware updates are not supported");
+        }
+
+        if (Stalls)
+        {
+            return ("S", "is 1, stalls are not supported");
+        }
+
+        if (!Aborts)
+        {
+            return ("A", "is 0, terminated accesses always abort");
+        }
+
+        if (Is52Bit)
+        {
+            return ("DS", "is 1, 52-bit addresses are not supported");
+        }
+
+        if (!IsUpperHalfOff)
+        {
+            return ("EPD1", "is 0, the upper half of the address space is not supported");
+        }
+
+        if (IsQuiet)
+        {
+            return (string.Empty, null);
+        }
+
+        if (T0Sz is < 16 or > 39)
+        {
+            return ("T0SZ", Text($"is {T0Sz}, legal are 16 to 39"));
+        }
+
+        if (Tg0 != 0)
+        {
+            return ("TG0", Text($"is {Tg0}, only 0 (4 KiB) is supported"));
+        }
+
+        return Ttb0 >> ArmTables.AddressBits(Ips) != 0
+            ? ("TTB0", Text($"is 0x{Ttb0:x}, outside of the {ArmTables.AddressBits(Ips)} bits of IPS {Ips}"))
+            : (string.Empty, null);
+    }
 }
 
 /// <summary>One descriptor of a stage 1 page table (4 KiB granule).</summary>
@@ -257,12 +283,6 @@ internal readonly record struct StageOneEntry(ulong Word, int Level)
 
     /// <summary>nG = 0: every ASID uses the translation.</summary>
     public bool IsGlobal => (Word >> 11 & 1) == 0;
-
-    /// <summary>APTable[0]: no user access below this table.</summary>
-    public bool ForbidsUser => (Word >> 61 & 1) != 0;
-
-    /// <summary>APTable[1]: no write below this table.</summary>
-    public bool ForbidsWrite => (Word >> 62 & 1) != 0;
 
     /// <summary>Next table, block or page.</summary>
     public ulong Address => IsTable || Level == 3 ? Word & AddressMask : Word & AddressMask & ~((1UL << Shift(Level)) - 1);

@@ -33,7 +33,7 @@ public sealed class ScenarioTests
     {
         ScenarioReport report = ModelScenario.Run(Scenarios.Setup(dialect, coherent, order));
 
-        Assert.Empty(report.Failures);
+        Assert.True(report.Failures.Count == 0, string.Join("\n", report.Failures));
         Assert.InRange(report.Probes, 1000, long.MaxValue);
     }
 }
