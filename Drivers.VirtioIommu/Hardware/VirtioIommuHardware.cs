@@ -145,6 +145,9 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
         }
     }
 
+    /// <summary>A domain; for the watcher, while the device stands still.</summary>
+    public DeviceDomain? FindDomain(uint id) => _domains.GetValueOrDefault(id);
+
     /// <summary>Takes the remembered requests and forgets them.</summary>
     public ConsumedRequest[] TakeLog()
     {

@@ -128,6 +128,19 @@ internal sealed class ModelCaches
         }
     }
 
+    /// <summary>Whether the device is sure to see what the driver stored for a PASID.</summary>
+    public bool IsSettled(in DeviceTable table, uint substream)
+    {
+        ulong? descriptor = FindStored(table, substream, out ulong? level1);
+        bool settled = level1 is not { } at || IsSettled(at);
+        for (int i = 0; i < ArmTables.DescriptorWords && descriptor is { } address; i++)
+        {
+            settled &= IsSettled(address + ((ulong)i * 8));
+        }
+
+        return settled;
+    }
+
     /// <summary>Finds a mapping and keeps it.</summary>
     public DeviceMapping? Find(DeviceDomain domain, ulong address)
     {
@@ -321,25 +334,40 @@ internal sealed class ModelCaches
 
     private void LookForTearing(in DeviceTable table, uint substream)
     {
+        if (FindStored(table, substream, out _) is { } address && IsSettled(table, substream))
+        {
+            LookForTearing(address, substream);
+        }
+    }
+
+    // Where the driver has a descriptor; null where it has none.
+    private ulong? FindStored(in DeviceTable table, uint substream, out ulong? level1)
+    {
+        level1 = null;
         ulong address = table.S1ContextPtr + ((ulong)substream * ArmTables.DescriptorBytes);
         if (table.S1Fmt != 0)
         {
             int split = ArmTables.LeafBits(table.S1Fmt);
             ulong at = table.S1ContextPtr + ((ulong)(substream >> split) * 8);
-            ulong level1 = _memory.IsBacked(at, 8) ? _memory.Device.ReadQword(at) : 0;
-            if (!ArmTables.IsLevel1Valid(level1))
+            if (!_memory.IsBacked(at, 8))
             {
-                return;
+                return null;
             }
 
-            address = ArmTables.Leaf(level1) + ((substream & ((1UL << split) - 1)) * ArmTables.DescriptorBytes);
+            level1 = at;
+            ulong word = _memory.ReadQword(at);
+            if (!ArmTables.IsLevel1Valid(word))
+            {
+                return null;
+            }
+
+            address = ArmTables.Leaf(word) + ((substream & ((1UL << split) - 1)) * ArmTables.DescriptorBytes);
         }
 
-        if (_memory.IsBacked(address, ArmTables.DescriptorBytes))
-        {
-            LookForTearing(address, substream);
-        }
+        return _memory.IsBacked(address, ArmTables.DescriptorBytes) ? address : null;
     }
+
+    private bool IsSettled(ulong address) => _memory.Device.ReadQword(address) == _memory.ReadQword(address);
 
     // A walker reads a descriptor word by word while the driver stores. Whatever mixture of words it may have met since
     // the last invalidation must lead nowhere, as the descriptor did before, or as it does now (D2): now is what is seen,

@@ -18,15 +18,19 @@ internal sealed class RingWatch
 
     private readonly ModelMemory _memory;
     private readonly Complaint _complain;
+    private readonly Action<int, ulong, int> _shown;
     private readonly Watched?[] _queues = new Watched?[QueueIndex.Count];
 
     /// <summary>Makes a watch over no queue.</summary>
     /// <param name="memory">The memory: what the driver stored and what the device sees.</param>
     /// <param name="complain">Told of what is forbidden.</param>
-    public RingWatch(ModelMemory memory, Complaint complain)
+    /// <param name="shown">Told of every chain that the device may take from now on: queue, address and length of its
+    /// first part.</param>
+    public RingWatch(ModelMemory memory, Complaint complain, Action<int, ulong, int> shown)
     {
         _memory = memory;
         _complain = complain;
+        _shown = shown;
     }
 
     /// <summary>The device was reset: it owns nothing.</summary>
@@ -184,6 +188,11 @@ internal sealed class RingWatch
                         : "buffer for the answer (a line that is written back later would overwrite the answer)");
                     return owned;
                 }
+            }
+
+            if (count == 0)
+            {
+                _shown(index, address, (int)Math.Min(bytes, int.MaxValue));
             }
 
             if ((flags & VirtqueueLayout.FlagNext) == 0)

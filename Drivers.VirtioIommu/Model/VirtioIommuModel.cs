@@ -1,7 +1,10 @@
 using System.Globalization;
+using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Drivers.VirtioIommu.Hardware;
+using PasidFramework.Drivers.VirtioIommu.Transport;
 using PasidFramework.Hardware;
 using PasidFramework.Models;
+using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.VirtioIommu.Model;
 
@@ -32,7 +35,7 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
     {
         ModelMemory = memory;
         _caches = new ModelCaches(memory, Complain);
-        _rings = new RingWatch(memory, Complain);
+        _rings = new RingWatch(memory, Complain, OnShown);
         _device = new VirtioIommuHardware(memory, memory.Device, setup, this);
         memory.Changed += OnMemory;
     }
@@ -134,6 +137,28 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
     }
 
     private void OnMemory(MemoryEvent change) => _device.Freeze(() => _rings.Seen(change));
+
+    // A device may carry a request out as soon as it can see it: the entry that an INVALIDATE of configuration names must
+    // be sure to be seen by then, or the device could keep the old one again.
+    private void OnShown(int queue, ulong address, int bytes)
+    {
+        if (queue != QueueIndex.Request || bytes < ProposalBInvalidate.DriverBytes || !ModelMemory.IsBacked(address, bytes))
+        {
+            return;
+        }
+
+        Span<ulong> words = stackalloc ulong[2];
+        words[0] = ModelMemory.ReadQword(address & ~7UL);
+        words[1] = ModelMemory.ReadQword((address & ~7UL) + 8);
+        if (words.Get(RequestHead.Type) == (ulong)RequestType.Invalidate
+            && _device.FindDomain((uint)words.Get(ProposalBInvalidate.Domain)) is { Table: { } table } domain
+            && !_caches.IsSettled(table, (uint)words.Get(ProposalBInvalidate.Pasid)))
+        {
+            Complain(
+                "virtio-table-order",
+                $"an INVALIDATE of domain {domain.Id} is offered before the entry that it names is sure to be seen");
+        }
+    }
 
     private void Complain(string rule, FormattableString message)
     {

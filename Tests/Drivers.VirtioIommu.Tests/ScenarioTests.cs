@@ -41,28 +41,36 @@ public sealed class ScenarioTests
 /// <summary>What the shared scenario runs on here.</summary>
 internal static class Scenarios
 {
-    public static ScenarioSetup Setup(string dialect, bool coherent, StoreOrder order) => new()
+    /// <summary>Device 0 is asked at the start; the others are the scenario's.</summary>
+    private const string Endpoints = "0,0x118,0x120,0x290";
+
+    public static ScenarioSetup Setup(
+        string dialect, bool coherent, StoreOrder order, Func<IIommuHardware, RequestMutator>? wrap = null) => new()
     {
-        Driver = new ImpatientDriver(new VirtioIommuDriver { ArmSmmuV3Format = new ArmSmmu.Tables.SmmuTableFormat() }),
+        Driver = new ImpatientDriver(
+            new VirtioIommuDriver { ArmSmmuV3Format = new ArmSmmu.Tables.SmmuTableFormat() }, wrap),
         Model = new VirtioIommuModelFactory(),
         PageTables = new TestPageTables(),
         Hardware = new HardwareSetup
         {
             Coherent = coherent,
-            Options = new Dictionary<string, string> { ["dialect"] = dialect, ["endpoints"] = "0,0x118,0x120,0x290" },
+            Options = new Dictionary<string, string> { ["dialect"] = dialect, ["endpoints"] = Endpoints },
         },
         UnitOptions = new Dictionary<string, string> { ["dialect"] = dialect },
         Order = order,
     };
 
     /// <summary>The driver with a clock that runs away, so that a request without an answer costs little time.</summary>
-    private sealed class ImpatientDriver(VirtioIommuDriver driver) : IPasidDriver
+    private sealed class ImpatientDriver(VirtioIommuDriver driver, Func<IIommuHardware, RequestMutator>? wrap) : IPasidDriver
     {
         public IIommuHardware CreateHardware(IPhysicalMemory memory, HardwareSetup setup) =>
             driver.CreateHardware(memory, setup);
 
-        public OpResult<IIommuUnit> CreateUnit(UnitSetup setup) =>
-            driver.CreateUnit(setup with { Time = new RunawayTime() });
+        public OpResult<IIommuUnit> CreateUnit(UnitSetup setup) => driver.CreateUnit(setup with
+        {
+            Time = new RunawayTime(),
+            Hardware = wrap is null ? setup.Hardware : wrap(setup.Hardware),
+        });
     }
 
     private sealed class RunawayTime : TimeProvider
