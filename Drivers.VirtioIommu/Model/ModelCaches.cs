@@ -27,6 +27,8 @@ internal sealed class ModelCaches
     private readonly Dictionary<TranslationKey, ulong> _entries = [];
     private readonly Dictionary<(uint Domain, ulong Page), DeviceMapping> _mappings = [];
     private readonly Dictionary<uint, HashSet<uint>> _endpointsOf = [];
+    private readonly Dictionary<uint, DeviceTable> _tables = [];
+    private readonly HashSet<(uint Domain, ulong Address, ulong Word)> _linked = [];
 
     /// <summary>Makes empty caches.</summary>
     /// <param name="memory">Where the tables are; only the walker's view is read.</param>
@@ -75,6 +77,7 @@ internal sealed class ModelCaches
             return;
         }
 
+        _tables[domain.Id] = table;
         int alignment = ArmTables.RootAlignmentLog2(table);
         if ((table.S1ContextPtr & ((1UL << alignment) - 1)) != 0)
         {
@@ -105,6 +108,8 @@ internal sealed class ModelCaches
         if (domain.Endpoints == 0)
         {
             _endpointsOf.Remove(domain.Id);
+            _tables.Remove(domain.Id);
+            _linked.RemoveWhere(link => link.Domain == domain.Id);
             Drop(_entries, k => k.Domain == domain.Id);
             Drop(_mappings, k => k.Domain == domain.Id);
         }
@@ -126,6 +131,37 @@ internal sealed class ModelCaches
         {
             InvalidateTranslations(domain.Id, what);
         }
+    }
+
+    /// <summary>
+    /// Looks at level 1 descriptors that the device may see from now on: what one leads to must be sure to be seen (D3).
+    /// </summary>
+    /// <param name="change">A store, or a flush for a device that does not snoop.</param>
+    /// <returns>Whether it is the first that leads to a leaf whose contents are all settled.</returns>
+    public bool LinksLeaf(in MemoryEvent change)
+    {
+        bool links = false;
+        foreach ((uint domain, DeviceTable table) in _tables)
+        {
+            if (table.S1Fmt == 0)
+            {
+                continue;
+            }
+
+            ulong end = table.S1ContextPtr + ((ulong)ArmTables.RootEntries(table) * 8);
+            ulong first = Math.Max(change.Address & ~7UL, table.S1ContextPtr);
+            ulong last = Math.Min(change.Address + (ulong)change.Bytes, end);
+            for (ulong at = first; at < last; at += 8)
+            {
+                ulong word = _memory.ReadQword(at);
+                if (ArmTables.IsLevel1Valid(word) && _linked.Add((domain, at, word)))
+                {
+                    links |= IsLeafSettled(table, ArmTables.Leaf(word));
+                }
+            }
+        }
+
+        return links;
     }
 
     /// <summary>Whether the device is sure to see what the driver stored for a PASID.</summary>
@@ -365,6 +401,29 @@ internal sealed class ModelCaches
         }
 
         return _memory.IsBacked(address, ArmTables.DescriptorBytes) ? address : null;
+    }
+
+    private bool IsLeafSettled(in DeviceTable table, ulong leaf)
+    {
+        int bytes = ArmTables.DescriptorBytes << ArmTables.LeafBits(table.S1Fmt);
+        if (!_memory.IsBacked(leaf, bytes))
+        {
+            _complain("virtio-table-memory", $"the leaf 0x{leaf:x} has {bytes} bytes that are not all memory");
+            return false;
+        }
+
+        for (int offset = 0; offset < bytes; offset += 8)
+        {
+            if (!IsSettled(leaf + (ulong)offset))
+            {
+                _complain(
+                    "virtio-leaf-order",
+                    $"a level 1 descriptor leads to 0x{leaf:x} before 0x{leaf + (ulong)offset:x} is sure to be seen (D3)");
+                return false;
+            }
+        }
+
+        return true;
     }
 
     private bool IsSettled(ulong address) => _memory.Device.ReadQword(address) == _memory.ReadQword(address);

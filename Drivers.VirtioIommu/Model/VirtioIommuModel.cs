@@ -136,7 +136,16 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
         _settles = false;
     }
 
-    private void OnMemory(MemoryEvent change) => _device.Freeze(() => _rings.Seen(change));
+    private void OnMemory(MemoryEvent change) => _device.Freeze(() =>
+    {
+        _rings.Seen(change);
+        MemoryEventKind shows = ModelMemory.IsCoherent ? MemoryEventKind.Store : MemoryEventKind.Flush;
+        if (change.Kind == shows && _caches.LinksLeaf(change))
+        {
+            // What was stored to the leaf before cannot be met in parts: no walk came there.
+            ModelMemory.Settle();
+        }
+    });
 
     // A device may carry a request out as soon as it can see it: the entry that an INVALIDATE of configuration names must
     // be sure to be seen by then, or the device could keep the old one again.

@@ -131,15 +131,10 @@ internal sealed class RequestQueue
         int slot, ReadOnlySpan<ulong> request, ulong readable, int readableBytes, ulong writable, int writableBytes)
     {
         _gate.Enter();
-        if (request.IsEmpty)
-        {
-            _queue.ExpectStores();
-        }
-        else
-        {
-            _queue.Store(readable, request);
-        }
 
+        // A request tells of what was stored elsewhere, a table entry or the caller's own memory: that comes before it.
+        _queue.ExpectStores();
+        _queue.Store(readable, request);
         _queue.SetDescriptor(2 * slot, readable, readableBytes, VirtqueueLayout.FlagNext, (2 * slot) + 1);
         _queue.SetDescriptor((2 * slot) + 1, writable, writableBytes, VirtqueueLayout.FlagWrite, 0);
         _states[slot] = SlotState.InFlight;

@@ -154,8 +154,7 @@ internal sealed class Virtqueue
 
     /// <summary>
     /// Gives all chains that were offered to the device: barrier, index, barrier (section 2.7.13); the caller notifies
-    /// after. There is no first barrier where nothing was stored since the last one, as for a request that repeats the
-    /// one before.
+    /// after. There is no first barrier where nothing was stored since the last one.
     /// </summary>
     public void Publish()
     {

@@ -91,7 +91,7 @@ public sealed class QueueTests
     }
 
     [Fact]
-    public void A_request_that_repeats_the_one_before_stores_the_index_alone()
+    public void A_request_that_repeats_the_one_before_orders_what_it_tells_of_and_stores_the_index_alone()
     {
         using Rig rig = Rig.Start("none", coherent: false);
         Virtqueue ring = rig.Started.Requests.Ring;
@@ -108,6 +108,7 @@ public sealed class QueueTests
 
         Assert.Equal(
             [
+                new(MemoryOperation.Barrier, 0, 0),
                 new(MemoryOperation.Store, ring.Available, 4),
                 new(MemoryOperation.Flush, ring.Available, 4),
                 new(MemoryOperation.Barrier, 0, 0),
