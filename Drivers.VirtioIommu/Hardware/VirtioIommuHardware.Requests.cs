@@ -70,8 +70,8 @@ internal sealed partial class VirtioIommuHardware
         {
             RequestType.Map or RequestType.Unmap => FeatureBits.MapUnmap,
             RequestType.Probe => FeatureBits.Probe,
-            RequestType.AttachTable or RequestType.Invalidate => _options.Dialect?.AttachFeature ?? ulong.MaxValue,
-            RequestType.Attach or RequestType.Detach => ulong.MaxValue,
+            RequestType.AttachTable or RequestType.Invalidate => _options.Dialect?.AttachFeature ?? 0,
+            RequestType.Attach or RequestType.Detach => FeatureBits.Version1,
             _ => 0,
         };
         if (!Has(needed))

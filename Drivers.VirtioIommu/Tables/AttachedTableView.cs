@@ -10,9 +10,6 @@ namespace PasidFramework.Drivers.VirtioIommu.Tables;
 /// <remarks>Safe for concurrent use as far as the memory is.</remarks>
 internal sealed class AttachedTableView : ITableView
 {
-    // Memory is asked for by pages: a table of which nothing is there costs a question for each.
-    private const int ChunkBytes = 4096;
-
     private readonly IMemoryReader _memory;
     private readonly DeviceTable _table;
     private readonly RequesterId? _endpoint;
@@ -150,7 +147,6 @@ internal sealed class AttachedTableView : ITableView
             if (!_memory.IsBacked(at, 8))
             {
                 missing ??= at;
-                index |= (ChunkBytes / 8) - 1 - (long)(at / 8 % (ChunkBytes / 8));
                 continue;
             }
 
@@ -293,7 +289,8 @@ internal sealed class AttachedTableView : ITableView
                 ArmTables.DescriptorStructure, at, words, pasid, "RSVD", $"reserved bits are 0x{reserved:x}, must be 0");
         }
 
-        if (!descriptor.IsQuiet && !_memory.IsBacked(descriptor.FirstTable(out int first), 8))
+        if (descriptor.ObjectionField.Length == 0 && !descriptor.IsQuiet
+            && !_memory.IsBacked(descriptor.FirstTable(out int first), 8))
         {
             yield return Finding(
                 ArmTables.DescriptorStructure,

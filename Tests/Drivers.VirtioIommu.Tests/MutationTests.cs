@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Globalization;
 using System.Text;
 using PasidFramework.Drivers.VirtioIommu.Tests.Support;
+using PasidFramework.Hardware;
 using PasidFramework.Models;
 using PasidFramework.ModelHarness;
 
@@ -11,30 +12,23 @@ namespace PasidFramework.Drivers.VirtioIommu.Tests;
 /// Every store, flush, barrier and field of a request that the driver could leave out or get wrong, one at a time: the
 /// model must notice, or a line of Vectors/equivalent-mutants.txt says why nobody could.
 /// </summary>
-public sealed class MutationTests(ITestOutputHelper output)
+public abstract class MutationTests(string dialect, ITestOutputHelper output)
 {
-    public static TheoryData<string, bool> Worlds => new()
-    {
-        { "B", true },
-        { "B", false },
-        { "E", true },
-        { "E", false },
-    };
-
     [Theory]
-    [MemberData(nameof(Worlds))]
-    public void Every_broken_driver_is_caught_or_equivalent_for_a_reason(string dialect, bool coherent)
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Every_broken_driver_is_caught_or_equivalent_for_a_reason(bool coherent)
     {
         string world = $"{dialect} {(coherent ? "coherent" : "not coherent")}";
         Dictionary<string, string> equivalent = DataFile.Read("equivalent-mutants.txt")
-            .Where(parts => world.Contains(parts[0], StringComparison.Ordinal))
+            .Where(parts => parts[0] == "all" || parts[0] == world)
             .ToDictionary(parts => parts[1], parts => parts[2], StringComparer.Ordinal);
         RequestMutator? clean = null;
-        ScenarioReport report = Run(dialect, coherent, null, hardware => clean = new RequestMutator(hardware));
+        ScenarioReport report = Run(coherent, null, true, hardware => clean = new RequestMutator(hardware));
         Assert.True(report.Failures.Count == 0, string.Join('\n', report.Failures));
 
         var found = new SortedDictionary<string, Tally>(StringComparer.Ordinal);
-        foreach ((string kind, Func<string?> run) in Mutants(dialect, coherent, clean!))
+        foreach ((string kind, Func<string?> run) in Mutants(coherent, clean!))
         {
             if (!found.TryGetValue(kind, out Tally? tally))
             {
@@ -60,8 +54,7 @@ public sealed class MutationTests(ITestOutputHelper output)
         Assert.Equal(known, table.Select(line => line.Split(" | ")).Select(p => $"{p[1]} | {p[3]}"));
     }
 
-    private static IEnumerable<(string Kind, Func<string?> Run)> Mutants(
-        string dialect, bool coherent, RequestMutator clean)
+    private IEnumerable<(string Kind, Func<string?> Run)> Mutants(bool coherent, RequestMutator clean)
     {
         foreach (SeenAction action in clean.Actions)
         {
@@ -71,18 +64,18 @@ public sealed class MutationTests(ITestOutputHelper output)
                 case MemoryEventKind.Store when action.ChangesNothing:
                     break;
                 case MemoryEventKind.Store:
-                    yield return ("drop " + kind, () => Catch(dialect, coherent, new Mutation.DropStore(action.Number)));
+                    yield return ("drop " + kind, () => Catch(coherent, kind, new Mutation.DropStore(action.Number)));
                     break;
                 case MemoryEventKind.Flush:
                     if (!coherent)
                     {
                         yield return (
-                            "drop " + kind, () => Catch(dialect, coherent, new Mutation.DropFlush(action.Number)));
+                            "drop " + kind, () => Catch(coherent, kind, new Mutation.DropFlush(action.Number)));
                     }
 
                     break;
                 default:
-                    yield return ("drop " + kind, () => Catch(dialect, coherent, new Mutation.DropBarrier(action.Number)));
+                    yield return ("drop " + kind, () => Catch(coherent, kind, new Mutation.DropBarrier(action.Number)));
                     break;
             }
         }
@@ -95,22 +88,22 @@ public sealed class MutationTests(ITestOutputHelper output)
             if (action.Kind == MemoryEventKind.Store && !action.ChangesNothing && next >= 0
                 && clean.Actions.FindIndex(i, next - i, a => a.Kind == MemoryEventKind.Barrier) >= 0)
             {
-                yield return (
-                    $"delay {clean.Kind(action)}", () => Catch(dialect, coherent, new Mutation.SwapStores(action.Number)));
+                string kind = $"delay {clean.Kind(action)}";
+                yield return (kind, () => Catch(coherent, kind, new Mutation.SwapStores(action.Number)));
             }
         }
 
         for (int number = 0; number < clean.Requests.Count; number++)
         {
             int target = number;
-            foreach ((string kind, Func<byte[], byte[]> change) in Changes(dialect, clean.Requests[number], number == 0))
+            foreach ((string kind, Func<byte[], byte[]> change) in Changes(clean.Requests[number], number == 0))
             {
-                yield return (kind, () => Catch(dialect, coherent, null, target, change));
+                yield return (kind, () => Catch(coherent, kind, null, target, change));
             }
         }
     }
 
-    private static IEnumerable<(string Kind, Func<byte[], byte[]> Change)> Changes(string dialect, byte[] request, bool first)
+    private IEnumerable<(string Kind, Func<byte[], byte[]> Change)> Changes(byte[] request, bool first)
     {
         switch (request[0])
         {
@@ -137,7 +130,7 @@ public sealed class MutationTests(ITestOutputHelper output)
                     : ("ATTACH_TABLE with a narrower table", r => With8(r, 23, (byte)((r[23] & 7) | (5 << 3))));
                 break;
             case 7:
-                foreach ((string Kind, Func<byte[], byte[]> Change) change in Invalidations(dialect, request))
+                foreach ((string Kind, Func<byte[], byte[]> Change) change in Invalidations(request))
                 {
                     yield return change;
                 }
@@ -146,7 +139,7 @@ public sealed class MutationTests(ITestOutputHelper output)
         }
     }
 
-    private static IEnumerable<(string Kind, Func<byte[], byte[]> Change)> Invalidations(string dialect, byte[] request)
+    private IEnumerable<(string Kind, Func<byte[], byte[]> Change)> Invalidations(byte[] request)
     {
         bool isB = dialect == "B";
         bool pages = request[4] == (isB ? 4 : 3);
@@ -213,15 +206,18 @@ public sealed class MutationTests(ITestOutputHelper output)
     }
 
     // What caught it, in few words; null for nothing.
-    private static string? Catch(
-        string dialect, bool coherent, Mutation? mutation, int target = -1, Func<byte[], byte[]>? change = null)
+    private string? Catch(
+        bool coherent, string kind, Mutation? mutation, int target = -1, Func<byte[], byte[]>? change = null)
     {
         RequestMutator? wrapped = null;
+
+        // Looking at every moment takes time, and only at stores to the table there is something to see.
+        bool torn = kind.Contains("table", StringComparison.Ordinal) && mutation is not null;
         ScenarioReport report = Run(
-            dialect, coherent, mutation, hardware => wrapped = new RequestMutator(hardware, target, change));
-        Assert.True(report.Applied || wrapped!.Applied, $"{mutation} was not reached");
+            coherent, mutation, torn, hardware => wrapped = new RequestMutator(hardware, target, change));
         if (report.Failures.Count == 0)
         {
+            Assert.True(report.Applied || wrapped!.Applied, $"{mutation} was not reached");
             return null;
         }
 
@@ -234,9 +230,9 @@ public sealed class MutationTests(ITestOutputHelper output)
             : first.Contains("are left", StringComparison.Ordinal) ? "memory left" : "error";
     }
 
-    private static ScenarioReport Run(
-        string dialect, bool coherent, Mutation? mutation, Func<PasidFramework.Hardware.IIommuHardware, RequestMutator> wrap) =>
-        ModelScenario.Run(Scenarios.Setup(dialect, coherent, StoreOrder.Weak, wrap), mutation);
+    private ScenarioReport Run(
+        bool coherent, Mutation? mutation, bool torn, Func<IIommuHardware, RequestMutator> wrap) =>
+        ModelScenario.Run(Scenarios.Setup(dialect, coherent, StoreOrder.Weak, wrap, torn), mutation);
 
     private sealed class Tally
     {
@@ -256,3 +252,7 @@ public sealed class MutationTests(ITestOutputHelper output)
         public override string ToString() => new StringBuilder().AppendJoin(", ", _by.Keys).ToString();
     }
 }
+
+public sealed class MutationsOfDialectBTests(ITestOutputHelper output) : MutationTests("B", output);
+
+public sealed class MutationsOfDialectETests(ITestOutputHelper output) : MutationTests("E", output);

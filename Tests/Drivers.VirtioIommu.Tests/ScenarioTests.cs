@@ -45,7 +45,11 @@ internal static class Scenarios
     private const string Endpoints = "0,0x118,0x120,0x290";
 
     public static ScenarioSetup Setup(
-        string dialect, bool coherent, StoreOrder order, Func<IIommuHardware, RequestMutator>? wrap = null) => new()
+        string dialect,
+        bool coherent,
+        StoreOrder order,
+        Func<IIommuHardware, RequestMutator>? wrap = null,
+        bool torn = true) => new()
     {
         Driver = new ImpatientDriver(
             new VirtioIommuDriver { ArmSmmuV3Format = new ArmSmmu.Tables.SmmuTableFormat() }, wrap),
@@ -58,6 +62,7 @@ internal static class Scenarios
         },
         UnitOptions = new Dictionary<string, string> { ["dialect"] = dialect },
         Order = order,
+        Torn = torn,
     };
 
     /// <summary>The driver with a clock that runs away, so that a request without an answer costs little time.</summary>
