@@ -23,12 +23,9 @@ public abstract class MutationTests(string dialect, ITestOutputHelper output)
         Dictionary<string, string> equivalent = DataFile.Read("equivalent-mutants.txt")
             .Where(parts => parts[0] == "all" || parts[0] == world)
             .ToDictionary(parts => parts[1], parts => parts[2], StringComparer.Ordinal);
-        RequestMutator? clean = null;
-        ScenarioReport report = Run(coherent, null, true, hardware => clean = new RequestMutator(hardware));
-        Assert.True(report.Failures.Count == 0, string.Join('\n', report.Failures));
-
         var found = new SortedDictionary<string, Tally>(StringComparer.Ordinal);
-        foreach ((string kind, Func<string?> run) in Mutants(coherent, clean!))
+        foreach ((string kind, Func<string?> run) in StoreMutants(coherent, torn: true)
+            .Concat(StoreMutants(coherent, torn: false)).Concat(RequestMutants(coherent)))
         {
             if (!found.TryGetValue(kind, out Tally? tally))
             {
@@ -54,53 +51,66 @@ public abstract class MutationTests(string dialect, ITestOutputHelper output)
         Assert.Equal(known, table.Select(line => line.Split(" | ")).Select(p => $"{p[1]} | {p[3]}"));
     }
 
-    private IEnumerable<(string Kind, Func<string?> Run)> Mutants(bool coherent, RequestMutator clean)
+    // Looking at every moment takes time, and there is something to see only while the table is written. How many faults
+    // there are to fetch depends on it, so each way of looking has its own clean run.
+    private IEnumerable<(string Kind, Func<string?> Run)> StoreMutants(bool coherent, bool torn)
     {
-        foreach (SeenAction action in clean.Actions)
-        {
-            string kind = clean.Kind(action);
-            switch (action.Kind)
-            {
-                case MemoryEventKind.Store when action.ChangesNothing:
-                    break;
-                case MemoryEventKind.Store:
-                    yield return ("drop " + kind, () => Catch(coherent, kind, new Mutation.DropStore(action.Number)));
-                    break;
-                case MemoryEventKind.Flush:
-                    if (!coherent)
-                    {
-                        yield return (
-                            "drop " + kind, () => Catch(coherent, kind, new Mutation.DropFlush(action.Number)));
-                    }
-
-                    break;
-                default:
-                    yield return ("drop " + kind, () => Catch(coherent, kind, new Mutation.DropBarrier(action.Number)));
-                    break;
-            }
-        }
-
-        // A store that is held back until after the next one passes every barrier and flush in between.
+        RequestMutator clean = Clean(coherent, torn);
         for (int i = 0; i < clean.Actions.Count; i++)
         {
             SeenAction action = clean.Actions[i];
-            int next = clean.Actions.FindIndex(i + 1, a => a.Kind == MemoryEventKind.Store);
-            if (action.Kind == MemoryEventKind.Store && !action.ChangesNothing && next >= 0
-                && clean.Actions.FindIndex(i, next - i, a => a.Kind == MemoryEventKind.Barrier) >= 0)
+            string what = clean.Kind(action);
+            if (what.Contains("table", StringComparison.Ordinal) != torn || action.ChangesNothing)
             {
-                string kind = $"delay {clean.Kind(action)}";
-                yield return (kind, () => Catch(coherent, kind, new Mutation.SwapStores(action.Number)));
+                continue;
+            }
+
+            switch (action.Kind)
+            {
+                case MemoryEventKind.Store:
+                    yield return Mutant("drop " + what, new Mutation.DropStore(action.Number));
+
+                    // A store that is held back until after the next one passes every barrier and flush in between.
+                    int next = clean.Actions.FindIndex(i + 1, a => a.Kind == MemoryEventKind.Store);
+                    if (next >= 0 && clean.Actions.FindIndex(i, next - i, a => a.Kind == MemoryEventKind.Barrier) >= 0)
+                    {
+                        yield return Mutant("delay " + what, new Mutation.SwapStores(action.Number));
+                    }
+
+                    break;
+                case MemoryEventKind.Barrier:
+                    yield return Mutant("drop " + what, new Mutation.DropBarrier(action.Number));
+                    break;
+                case MemoryEventKind.Flush when !coherent:
+                    yield return Mutant("drop " + what, new Mutation.DropFlush(action.Number));
+                    break;
+                default:
+                    break;
             }
         }
 
+        (string, Func<string?>) Mutant(string kind, Mutation mutation) => (kind, () => Catch(coherent, torn, mutation));
+    }
+
+    private IEnumerable<(string Kind, Func<string?> Run)> RequestMutants(bool coherent)
+    {
+        RequestMutator clean = Clean(coherent, torn: false);
         for (int number = 0; number < clean.Requests.Count; number++)
         {
             int target = number;
             foreach ((string kind, Func<byte[], byte[]> change) in Changes(clean.Requests[number], number == 0))
             {
-                yield return (kind, () => Catch(coherent, kind, null, target, change));
+                yield return (kind, () => Catch(coherent, false, null, target, change));
             }
         }
+    }
+
+    private RequestMutator Clean(bool coherent, bool torn)
+    {
+        RequestMutator? clean = null;
+        ScenarioReport report = Run(coherent, null, torn, hardware => clean = new RequestMutator(hardware));
+        Assert.True(report.Failures.Count == 0, string.Join('\n', report.Failures));
+        return clean!;
     }
 
     private IEnumerable<(string Kind, Func<byte[], byte[]> Change)> Changes(byte[] request, bool first)
@@ -207,12 +217,9 @@ public abstract class MutationTests(string dialect, ITestOutputHelper output)
 
     // What caught it, in few words; null for nothing.
     private string? Catch(
-        bool coherent, string kind, Mutation? mutation, int target = -1, Func<byte[], byte[]>? change = null)
+        bool coherent, bool torn, Mutation? mutation, int target = -1, Func<byte[], byte[]>? change = null)
     {
         RequestMutator? wrapped = null;
-
-        // Looking at every moment takes time, and only at stores to the table there is something to see.
-        bool torn = kind.Contains("table", StringComparison.Ordinal) && mutation is not null;
         ScenarioReport report = Run(
             coherent, mutation, torn, hardware => wrapped = new RequestMutator(hardware, target, change));
         if (report.Failures.Count == 0)
