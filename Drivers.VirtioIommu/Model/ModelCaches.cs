@@ -60,6 +60,44 @@ internal sealed class ModelCaches
             Text($"0x{e.Value.Physical + ((e.Key.Page << 12) - e.Value.Start):x}"))),
     ];
 
+    /// <summary>A configuration that is kept, or a translation whose descriptor is gone; null for none.</summary>
+    public string? FindStale()
+    {
+        foreach ((uint domain, DeviceTable table) in _tables)
+        {
+            HashSet<uint> endpoints = _endpointsOf.GetValueOrDefault(domain) ?? [];
+            foreach (((uint endpoint, uint index), ulong word) in _level1)
+            {
+                ulong at = table.S1ContextPtr + ((ulong)index * 8);
+                if (endpoints.Contains(endpoint) && _memory.ReadQword(at) != word)
+                {
+                    return Text($"level 1 descriptor {index} of endpoint 0x{endpoint:x} is kept as 0x{word:x}");
+                }
+            }
+
+            foreach (((uint endpoint, uint substream), ulong[] words) in _descriptors)
+            {
+                if (endpoints.Contains(endpoint)
+                    && !new ContextDescriptorImage(words).LeadsAs(Stored(table, substream)))
+                {
+                    return Text($"the descriptor of endpoint 0x{endpoint:x}, PASID 0x{substream:x} is kept: {Describe(words)}");
+                }
+            }
+
+            foreach (TranslationKey key in _entries.Keys)
+            {
+                ContextDescriptorImage stored = Stored(table, key.Substream);
+                if (key.Domain == domain
+                    && (!stored.IsValid || stored.IsQuiet || (!key.IsGlobal && stored.Asid != key.Asid)))
+                {
+                    return Text($"a translation of domain {domain}, PASID 0x{key.Substream:x}, {Tag(key)} is kept");
+                }
+            }
+        }
+
+        return null;
+    }
+
     /// <summary>Forgets everything.</summary>
     public void DropAll()
     {
@@ -374,6 +412,18 @@ internal sealed class ModelCaches
         {
             LookForTearing(address, substream);
         }
+    }
+
+    private ContextDescriptorImage Stored(in DeviceTable table, uint substream)
+    {
+        Span<ulong> words = stackalloc ulong[ArmTables.DescriptorWords];
+        words.Clear();
+        for (int i = 0; i < words.Length && FindStored(table, substream, out _) is { } address; i++)
+        {
+            words[i] = _memory.ReadQword(address + ((ulong)i * 8));
+        }
+
+        return new ContextDescriptorImage(words);
     }
 
     // Where the driver has a descriptor; null where it has none.

@@ -90,6 +90,17 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
         _device.Dispose();
     }
 
+    /// <summary>
+    /// Something that is kept and is not what the driver has stored; null for nothing. Between two calls of a correct
+    /// driver there is none.
+    /// </summary>
+    internal string? FindStale()
+    {
+        string? found = null;
+        _device.Freeze(() => found = _caches.FindStale());
+        return found;
+    }
+
     WalkResult IDeviceWatcher.Walk(DeviceDomain domain, in DmaAccess access) => _caches.Walk(domain, access);
 
     DeviceMapping? IDeviceWatcher.Find(DeviceDomain domain, ulong address) => _caches.Find(domain, address);

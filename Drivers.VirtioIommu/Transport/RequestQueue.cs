@@ -135,8 +135,7 @@ internal sealed class RequestQueue
         // A request tells of what was stored elsewhere, a table entry or the caller's own memory: that comes before it.
         _queue.ExpectStores();
         _queue.Store(readable, request);
-        _queue.SetDescriptor(2 * slot, readable, readableBytes, VirtqueueLayout.FlagNext, (2 * slot) + 1);
-        _queue.SetDescriptor((2 * slot) + 1, writable, writableBytes, VirtqueueLayout.FlagWrite, 0);
+        _queue.SetPair(2 * slot, readable, readableBytes, writable, writableBytes);
         _states[slot] = SlotState.InFlight;
         _queue.Offer(2 * slot);
         _queue.Publish();

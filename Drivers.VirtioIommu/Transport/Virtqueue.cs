@@ -103,6 +103,21 @@ internal sealed class Virtqueue
         Store(at, [address, (uint)bytes | ((ulong)flags << 32) | ((ulong)next << 48)]);
     }
 
+    /// <summary>Writes two neighbouring descriptors that form a chain, as one piece.</summary>
+    /// <param name="index">The first one's, even: both lie in one cache line.</param>
+    /// <param name="readable">What the device reads.</param>
+    /// <param name="readableBytes">Its length.</param>
+    /// <param name="writable">What the device writes.</param>
+    /// <param name="writableBytes">Its length.</param>
+    public void SetPair(int index, ulong readable, int readableBytes, ulong writable, int writableBytes) => Store(
+        Descriptors + (ulong)(index * VirtqueueLayout.DescriptorBytes),
+        [
+            readable,
+            (uint)readableBytes | ((ulong)VirtqueueLayout.FlagNext << 32) | ((ulong)(index + 1) << 48),
+            writable,
+            (uint)writableBytes | ((ulong)VirtqueueLayout.FlagWrite << 32),
+        ]);
+
     /// <summary>
     /// Stores what is not there already and writes it back, to be ordered by the next <see cref="Publish"/>.
     /// </summary>

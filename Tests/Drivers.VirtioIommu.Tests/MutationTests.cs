@@ -43,6 +43,9 @@ public abstract class MutationTests(string dialect, ITestOutputHelper output)
         output.WriteLine(string.Join('\n', table));
         File.WriteAllLines(
             Path.Combine(AppContext.BaseDirectory, $"mutants.{world.Replace(' ', '-')}.txt"), table);
+        File.WriteAllLines(
+            Path.Combine(AppContext.BaseDirectory, $"missed.{world.Replace(' ', '-')}.txt"),
+            found.Where(f => f.Value.Missed).Select(f => $"{f.Key}: {f.Value.Misses} of {f.Value.Count}"));
         Assert.Equal([], found.Where(f => f.Value.Missed && !equivalent.ContainsKey(f.Key)).Select(f => f.Key));
         Assert.Equal([], equivalent.Keys.Where(kind => !found.TryGetValue(kind, out Tally? t) || !t.Missed));
 
@@ -234,6 +237,8 @@ public abstract class MutationTests(string dialect, ITestOutputHelper output)
             : first.Contains("the walker read", StringComparison.Ordinal) ? "stray read"
             : first.Contains("must reach", StringComparison.Ordinal)
                 || first.Contains("of the dying", StringComparison.Ordinal) ? "probe"
+            : first.Contains(": warning: ", StringComparison.Ordinal) ? "warning"
+            : first.Contains(": stale: ", StringComparison.Ordinal) ? "stale entry"
             : first.Contains("are left", StringComparison.Ordinal) ? "memory left" : "error";
     }
 
@@ -246,6 +251,8 @@ public abstract class MutationTests(string dialect, ITestOutputHelper output)
         private readonly SortedDictionary<string, int> _by = new(StringComparer.Ordinal);
 
         public int Count { get; private set; }
+
+        public int Misses => _by.GetValueOrDefault("nothing");
 
         public bool Missed => _by.ContainsKey("nothing");
 

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Logging;
 using PasidFramework.Drivers.VirtioIommu.Model;
 using PasidFramework.Drivers.VirtioIommu.Tests.Support;
 using PasidFramework.Hardware;
@@ -49,33 +50,64 @@ internal static class Scenarios
         bool coherent,
         StoreOrder order,
         Func<IIommuHardware, RequestMutator>? wrap = null,
-        bool torn = true) => new()
+        bool torn = true)
     {
-        Driver = new ImpatientDriver(
-            new VirtioIommuDriver { ArmSmmuV3Format = new ArmSmmu.Tables.SmmuTableFormat() }, wrap),
-        Model = new VirtioIommuModelFactory(),
-        PageTables = new TestPageTables(),
-        Hardware = new HardwareSetup
+        var driver = new ImpatientDriver(
+            new VirtioIommuDriver { ArmSmmuV3Format = new ArmSmmu.Tables.SmmuTableFormat() }, wrap);
+        return new()
         {
-            Coherent = coherent,
-            Options = new Dictionary<string, string> { ["dialect"] = dialect, ["endpoints"] = Endpoints },
-        },
-        UnitOptions = new Dictionary<string, string> { ["dialect"] = dialect },
-        Order = order,
-        Torn = torn,
-    };
+            Driver = driver,
+            Check = model => driver.Warnings.Warning is { } warning
+                ? "warning: " + warning
+                : ((VirtioIommuModel)model).FindStale() is { } stale ? "stale: " + stale : null,
+            Model = new VirtioIommuModelFactory(),
+            PageTables = new TestPageTables(),
+            Hardware = new HardwareSetup
+            {
+                Coherent = coherent,
+                Options = new Dictionary<string, string> { ["dialect"] = dialect, ["endpoints"] = Endpoints },
+            },
+            UnitOptions = new Dictionary<string, string> { ["dialect"] = dialect },
+            Order = order,
+            Torn = torn,
+        };
+    }
 
     /// <summary>The driver with a clock that runs away, so that a request without an answer costs little time.</summary>
     private sealed class ImpatientDriver(VirtioIommuDriver driver, Func<IIommuHardware, RequestMutator>? wrap) : IPasidDriver
     {
+        public WarningLog Warnings { get; } = new();
+
         public IIommuHardware CreateHardware(IPhysicalMemory memory, HardwareSetup setup) =>
             driver.CreateHardware(memory, setup);
 
         public OpResult<IIommuUnit> CreateUnit(UnitSetup setup) => driver.CreateUnit(setup with
         {
             Time = new RunawayTime(),
+            Logger = Warnings,
             Hardware = wrap is null ? setup.Hardware : wrap(setup.Hardware),
         });
+    }
+
+    /// <summary>Keeps what the driver could tell nobody else: a refused DETACH. Faults are told at the same level.</summary>
+    private sealed class WarningLog : ILogger
+    {
+        public string? Warning { get; private set; }
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(
+            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        {
+            string text = formatter(state, exception);
+            if (!text.Contains(": fault of endpoint", StringComparison.Ordinal))
+            {
+                Warning ??= text;
+            }
+        }
     }
 
     private sealed class RunawayTime : TimeProvider

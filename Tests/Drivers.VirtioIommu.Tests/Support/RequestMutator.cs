@@ -17,6 +17,7 @@ internal sealed class RequestMutator(IIommuHardware inner, int target = -1, Func
     private readonly ulong[] _descriptors = new ulong[2];
     private readonly ulong[] _available = new ulong[2];
     private readonly ulong[] _used = new ulong[2];
+    private readonly List<int> _publishedAt = [];
     private uint _queue;
     private int _stores;
     private int _flushes;
@@ -88,14 +89,26 @@ internal sealed class RequestMutator(IIommuHardware inner, int target = -1, Func
                 return $"{name} ring entry";
             }
 
-            if (address >= _used[queue] && address < _used[queue] + 16384 && (address & ~0xFFFFUL) == (_used[queue] & ~0xFFFFUL))
+            int size = (int)((_available[queue] - _descriptors[queue]) / 16);
+            int bytes = queue == 0 ? RequestQueue.MemoryBytes(size) : EventQueue.MemoryBytes(size);
+            if (address >= _used[queue] && address < _descriptors[queue] + (ulong)bytes)
             {
-                return queue == 0 ? "request" : "event buffer";
+                return queue == 0 ? Word(action) : "event buffer";
             }
         }
 
         return ProbePages.Contains(address & ~0xFFFUL) ? "probe"
             : action.Kind == MemoryEventKind.Store ? $"table word {address / 8 % 8}" : "table";
+    }
+
+    // Which word of which request a store makes: the request is the next one that is published.
+    private string Word(SeenAction action)
+    {
+        int at = Actions.IndexOf(action);
+        int request = _publishedAt.FindIndex(p => p >= at);
+        return action.Kind == MemoryEventKind.Store && request >= 0
+            ? $"request of type {Requests[request][0]}, word {(action.Address & 127) / 8}"
+            : "request";
     }
 
     public OpResult<ulong> AllocatePages(int bytes, int alignmentBytes = 4096) =>
@@ -201,6 +214,7 @@ internal sealed class RequestMutator(IIommuHardware inner, int target = -1, Func
         }
 
         Requests.Add(request);
+        _publishedAt.Add(Actions.Count);
         if (Requests.Count - 1 != target)
         {
             return;
