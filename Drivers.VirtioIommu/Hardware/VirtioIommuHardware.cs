@@ -13,9 +13,9 @@ namespace PasidFramework.Drivers.VirtioIommu.Hardware;
 /// QueueNotify, the standard's requests, and one proposal dialect if asked for. Safe for concurrent use.
 /// </summary>
 /// <remarks>
-/// By itself it caches nothing: a forgotten invalidation shows in the log of requests, not in a translation, and process
-/// page tables are not walked; a watcher does both. Interrupts are bits of InterruptStatus. Not implemented: INPUT_RANGE, DOMAIN_RANGE, indirect
-/// descriptors, packed queues, notification suppression by used_event.
+/// By itself it caches nothing: a forgotten invalidation shows in the log of requests, not in a translation, and
+/// process page tables are not walked; a watcher does both. Interrupts are bits of InterruptStatus. Not implemented:
+/// INPUT_RANGE, DOMAIN_RANGE, indirect descriptors, packed queues, notification suppression by used_event.
 /// </remarks>
 internal sealed partial class VirtioIommuHardware : IIommuHardware
 {
