@@ -22,7 +22,7 @@ public sealed class HardwareTests : IDisposable
         _domain = _unit.CreateDomain(20).Value!;
         SmmuStream stream = _unit.AddStream(_domain, new RequesterId(Sid), ats: true).Value!;
         var link = new SmmuLink(_unit.CreateProcess().Value!);
-        Assert.True(_domain.Attach(link, stream, new Pasid(Ssid), Root, first: true).IsOk);
+        Assert.True(_domain.Attach(link, new Pasid(Ssid), Root, first: true).IsOk);
     }
 
     // Where the entries are: a walk by hand.
@@ -126,7 +126,7 @@ public sealed class HardwareTests : IDisposable
         SmmuUnit unit = rig.Start();
         SmmuDomain domain = unit.CreateDomain(8).Value!;
         SmmuStream stream = unit.AddStream(domain, new RequesterId(1), ats: false).Value!;
-        domain.Attach(new SmmuLink(unit.CreateProcess().Value!), stream, new Pasid(2), Root, first: true);
+        domain.Attach(new SmmuLink(unit.CreateProcess().Value!), new Pasid(2), Root, first: true);
         Assert.Equal(TranslationStatus.ReachedPageTable, rig.Read(1, 2).Status);
         ulong cd = domain.Table.Root + (2 * 64);
         rig.Memory.WriteQword(cd, rig.Memory.ReadQword(cd) | (1UL << 56));
@@ -221,7 +221,7 @@ public sealed class HardwareTests : IDisposable
         SmmuUnit unit = rig.Start();
         SmmuDomain domain = unit.CreateDomain(20).Value!;
         SmmuStream stream = unit.AddStream(domain, new RequesterId(0x18), ats: false).Value!;
-        domain.Attach(new SmmuLink(unit.CreateProcess().Value!), stream, new Pasid(Ssid), Root, first: true);
+        domain.Attach(new SmmuLink(unit.CreateProcess().Value!), new Pasid(Ssid), Root, first: true);
 
         // EPD0 alone, with R left at 1: the fault is recorded. That is why Exit clears R as well.
         ulong leaf = rig.Memory.ReadQword(domain.Table.Root + ((Ssid >> 10) * 8)) & ~0xFFFUL;
