@@ -14,6 +14,7 @@ internal sealed class VtdDomain(
     VtdCapabilities capabilities,
     Pasid ridPasid) : IDisposable
 {
+    private readonly List<VtdDevice> _withTlb = [];
     private VtdLink? _free;
 
     /// <summary>Its PASID table.</summary>
@@ -24,6 +25,18 @@ internal sealed class VtdDomain(
     /// then kept until translation is off.
     /// </summary>
     public bool MayBeWalked { get; set; }
+
+    /// <summary>A device walks the domain's table from now on: its TLB may hold any translation of it.</summary>
+    public void Add(VtdDevice device)
+    {
+        if (device.HasDeviceTlb)
+        {
+            _withTlb.Add(device);
+        }
+    }
+
+    /// <summary>A device walks the table no more.</summary>
+    public void Remove(VtdDevice device) => _withTlb.Remove(device);
 
     /// <summary>Lets a device use an address space; the first device of a link installs the entry.</summary>
     /// <param name="pasid">The number.</param>
@@ -63,6 +76,7 @@ internal sealed class VtdDomain(
         if (!result.IsOk)
         {
             table.Clear(pasid);
+            table.Publish();
             table.Erase(pasid);
             return result;
         }
@@ -81,6 +95,12 @@ internal sealed class VtdDomain(
         {
             return OpResult.Refuse(
                 Errno.ESRCH, $"requester 0x{device.Requester:x4} has no part in the link of PASID {pasid}");
+        }
+
+        // A completed exit has told every cache already, and a device keeps nothing that is not present.
+        if (!last && link.IsQuiet)
+        {
+            return Drain(pasid, device);
         }
 
         if (!last)
@@ -108,7 +128,7 @@ internal sealed class VtdDomain(
 
         var batch = new DescriptorBatch(queue, stackalloc ulong[DescriptorBatch.BufferWords]);
         InvalidateEntry(ref batch, pasid);
-        InvalidateDevices(ref batch, pasid, link.Devices);
+        InvalidateDevices(ref batch, pasid);
         OpResult result = batch.Submit();
         foreach (VtdDevice device in link.Devices)
         {
@@ -139,7 +159,7 @@ internal sealed class VtdDomain(
         if (range.IsAll)
         {
             batch.PasidIotlb(PasidTableWriter.DomainId, pasid);
-            InvalidateDevices(ref batch, pasid, link.Devices);
+            InvalidateDevices(ref batch, pasid);
             return batch.Submit();
         }
 
@@ -149,17 +169,17 @@ internal sealed class VtdDomain(
                 PasidTableWriter.DomainId, pasid, range.First + ((ulong)i * range.BlockBytes), range.AddressMask);
         }
 
-        bool fenced = false;
-        foreach (VtdDevice device in link.Devices)
+        if (_withTlb.Count > 0)
         {
-            if (device.HasDeviceTlb)
+            batch.Fence();
+        }
+
+        foreach (VtdDevice device in _withTlb)
+        {
+            for (int i = 0; i < range.Blocks; i++)
             {
-                FenceOnce(ref batch, ref fenced);
-                for (int i = 0; i < range.Blocks; i++)
-                {
-                    batch.PasidDeviceTlb(
-                        device.Requester, pasid, range.First + ((ulong)i * range.BlockBytes), range.AddressMask);
-                }
+                batch.PasidDeviceTlb(
+                    device.Requester, pasid, range.First + ((ulong)i * range.BlockBytes), range.AddressMask);
             }
         }
 
@@ -169,21 +189,13 @@ internal sealed class VtdDomain(
     /// <inheritdoc/>
     public void Dispose() => table.Dispose();
 
-    private static void FenceOnce(ref DescriptorBatch batch, ref bool fenced)
-    {
-        if (!fenced)
-        {
-            batch.Fence();
-            fenced = true;
-        }
-    }
-
     // An entry that was not present needs an invalidation only where such entries are cached (CM); a new directory
     // entry is covered by it, since the PASIDs beside this one are not present still and get their own.
     private OpResult MadePresent(Pasid pasid)
     {
         if (!capabilities.CachingMode)
         {
+            table.Publish();
             return capabilities.WriteBuffer ? command.FlushWriteBuffer() : OpResult.Ok;
         }
 
@@ -201,21 +213,27 @@ internal sealed class VtdDomain(
         if (!link.IsQuiet || capabilities.CachingMode)
         {
             InvalidateEntry(ref batch, pasid);
-            if (device.HasDeviceTlb)
-            {
-                batch.Fence();
-            }
         }
 
-        InvalidateDevice(ref batch, pasid, device);
-        OpResult result = batch.Submit();
+        if (!link.IsQuiet)
+        {
+            InvalidateDevices(ref batch, pasid);
+        }
+
+        OpResult result = batch.IsEmpty ? Published() : batch.Submit();
         table.Erase(pasid);
-        if (result.IsOk && !link.IsQuiet)
+        if (result.IsOk)
         {
             result = Drain(pasid, device);
         }
 
         return known || !result.IsOk ? result : OpResult.Refuse(Errno.ESRCH, $"PASID {pasid} has no entry");
+    }
+
+    private OpResult Published()
+    {
+        table.Publish();
+        return OpResult.Ok;
     }
 
     // Stages of table 28: entries, then translations that were made from them.
@@ -234,16 +252,17 @@ internal sealed class VtdDomain(
         }
     }
 
-    private static void InvalidateDevices(ref DescriptorBatch batch, Pasid pasid, ReadOnlySpan<VtdDevice> devices)
+    // The table is the domain's: every device with a TLB may have asked for the number, bound or not.
+    private void InvalidateDevices(ref DescriptorBatch batch, Pasid pasid)
     {
-        bool fenced = false;
-        foreach (VtdDevice device in devices)
+        if (_withTlb.Count > 0)
         {
-            if (device.HasDeviceTlb)
-            {
-                FenceOnce(ref batch, ref fenced);
-                InvalidateDevice(ref batch, pasid, device);
-            }
+            batch.Fence();
+        }
+
+        foreach (VtdDevice device in _withTlb)
+        {
+            InvalidateDevice(ref batch, pasid, device);
         }
     }
 

@@ -73,7 +73,7 @@ public sealed class X86PageTableTests
         using IPageTable table = Rig.Ok(new X86PageTableFormat().Create(memory));
         int runs = 0;
         memory.Changed += _ => runs += memory.ForEachVisible(
-            () => Assert.Contains(Leaf(memory.Device, table.Root, 0x5000), [0UL, 0x6067UL, 0x7025UL]));
+            () => Assert.Contains(Leaf(memory.Device, table.Root, 0x5000), new ulong[] { 0, 0x6067, 0x7025 }));
 
         Rig.Ok(table.Map(0x5000, 0x6000, true));
         Assert.Equal(0x6067UL, Leaf(memory.Device, table.Root, 0x5000));

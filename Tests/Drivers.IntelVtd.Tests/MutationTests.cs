@@ -1,0 +1,257 @@
+using System.Globalization;
+using PasidFramework.ModelHarness;
+using PasidFramework.Models;
+
+namespace PasidFramework.Drivers.IntelVtd.Tests;
+
+/// <summary>
+/// Breaks the driver in every way that the recorded run of the scenario offers, one at a time: the model, the probes or
+/// the driver itself must notice.
+/// </summary>
+public sealed class MutationTests(ITestOutputHelper output)
+{
+    private const int QueueBytes = 8192;
+
+    [Fact]
+    public void D2_D3_D5_D6_every_mutant_of_the_driver_is_caught()
+    {
+        Dictionary<string, string> equivalent = VectorFile.Read("equivalent-mutants.txt")
+            .ToDictionary(line => line[0], line => line[1]);
+        var unused = new HashSet<string>(equivalent.Keys);
+        var counts = new SortedDictionary<string, int>(StringComparer.Ordinal);
+        var missed = new List<string>();
+        foreach (int cachingMode in new[] { 0, 1 })
+        {
+            foreach (Family family in s_families)
+            {
+                string where = Text($"CM={cachingMode} {family.Name}");
+                ScenarioSetup setup = ScenarioTests.Setup(family.Coherent, family.Order, cachingMode);
+                ulong queue = 0;
+                ScenarioReport clean = ModelScenario.Run(setup with
+                {
+                    Check = model =>
+                    {
+                        queue = model.Registers.Read64(0x90) & ~0xFFFUL;
+                        return null;
+                    },
+                });
+                Assert.Empty(clean.Failures);
+                foreach ((string kind, string name, Mutation mutation) in family.Make(new Recording(clean.Actions, queue)))
+                {
+                    ScenarioReport report = ModelScenario.Run(setup, mutation);
+                    string caught = !report.Applied ? "not reached" : CaughtBy(report);
+                    if (caught is "nothing" or "not reached")
+                    {
+                        string key = Text($"{where}: {name}");
+                        string? rule = equivalent.Keys.FirstOrDefault(
+                            rule => key.StartsWith(rule, StringComparison.Ordinal));
+                        if (rule is null)
+                        {
+                            missed.Add(Text($"{key} [{caught}]"));
+                        }
+                        else
+                        {
+                            unused.Remove(rule);
+                            caught = "equivalent";
+                        }
+                    }
+
+                    string line = Text($"{where} | {kind} | {caught}");
+                    counts[line] = counts.GetValueOrDefault(line) + 1;
+                    output.WriteLine(Text($"{where} | {kind} | {name} | {caught} | {report.Failures.FirstOrDefault()}"));
+                }
+            }
+        }
+
+        string[] summary = [.. counts.Select(c => Text($"{c.Key} | {c.Value}"))];
+        output.WriteLine(string.Join('\n', summary));
+        Assert.True(missed.Count == 0, Text($"{missed.Count} mutants were not caught:\n{string.Join('\n', missed)}"));
+        Assert.Empty(unused);
+        Assert.Equal(VectorFile.Read("mutants.txt").Select(line => string.Join(" | ", line)), summary);
+    }
+
+    private static readonly Family[] s_families =
+    [
+        new("coherent, stores and descriptors", true, StoreOrder.Immediate, r => r.Stores().Concat(r.Descriptors())),
+        new("coherent, barriers", true, StoreOrder.Weak, r => r.Barriers()),
+        new("not coherent, flushes", false, StoreOrder.Immediate, r => r.Flushes()),
+        new("not coherent, barriers", false, StoreOrder.Weak, r => r.Barriers()),
+    ];
+
+    private static string CaughtBy(ScenarioReport report)
+    {
+        if (report.Failures.Count == 0)
+        {
+            return "nothing";
+        }
+
+        string failure = report.Failures[0];
+        int complaint = failure.IndexOf("complaint ", StringComparison.Ordinal);
+        return complaint >= 0 ? failure[complaint..failure.IndexOf(':', complaint)]
+            : failure.Contains("walker read", StringComparison.Ordinal) ? "stray read"
+            : failure.Contains("must reach", StringComparison.Ordinal)
+                ? failure.Contains("faults", StringComparison.Ordinal) ? "access faults" : "stale or wrong translation"
+            : failure.Contains("of the dying", StringComparison.Ordinal) ? "exit is not quiet"
+            : failure.Contains("ETIMEDOUT", StringComparison.Ordinal) ? "driver times out"
+            : failure.Contains("EIO", StringComparison.Ordinal) ? "queue error"
+            : "the core";
+    }
+
+    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+
+    private sealed record Family(
+        string Name, bool Coherent, StoreOrder Order, Func<Recording, IEnumerable<(string, string, Mutation)>> Make);
+
+    /// <summary>What the clean driver did, and the mutants that follow from it.</summary>
+    private sealed class Recording(IReadOnlyList<DriverAction> actions, ulong queue)
+    {
+        private readonly DriverAction[] _stores = [.. actions.Where(a => a.Kind == MemoryEventKind.Store)];
+
+        public IEnumerable<(string, string, Mutation)> Flushes() => actions
+            .Where(a => a.Kind == MemoryEventKind.Flush)
+            .Select(a => ("drop flush", Text($"drop flush {a.Number} of {a.Value} bytes{In(a.Address)}"),
+                (Mutation)new Mutation.DropFlush(a.Number)));
+
+        public IEnumerable<(string, string, Mutation)> Barriers()
+        {
+            foreach (DriverAction barrier in actions.Where(a => a.Kind == MemoryEventKind.Barrier))
+            {
+                yield return ("drop barrier", Text($"drop barrier {barrier.Number}"),
+                    new Mutation.DropBarrier(barrier.Number));
+            }
+
+            for (int i = 0; i + 1 < actions.Count; i++)
+            {
+                if (actions[i].Kind != MemoryEventKind.Barrier)
+                {
+                    continue;
+                }
+
+                // The stores beside a barrier, however many flushes are between.
+                DriverAction? before = actions.Take(i).LastOrDefault(a => a.Kind == MemoryEventKind.Store) is
+                    { Kind: MemoryEventKind.Store } b ? b : null;
+                bool after = actions.Skip(i).Any(a => a.Kind == MemoryEventKind.Store);
+                if (before is { } store && after)
+                {
+                    yield return ("swap stores", Text(
+                        $"swap stores {store.Number}{In(store.Address)} and the next across barrier {actions[i].Number}"),
+                        new Mutation.SwapStores(store.Number));
+                }
+            }
+        }
+
+        public IEnumerable<(string, string, Mutation)> Stores()
+        {
+            var memory = new Dictionary<ulong, ulong>();
+            foreach (DriverAction store in _stores)
+            {
+                bool same = memory.GetValueOrDefault(store.Address) == store.Value;
+                memory[store.Address] = store.Value;
+
+                // A store of what is there already changes nothing: there is no such mutant.
+                if (!same)
+                {
+                    yield return ("drop store", Text(
+                        $"drop store {store.Number} of 0x{store.Value:x}{In(store.Address)}"),
+                        new Mutation.DropStore(store.Number));
+                }
+            }
+        }
+
+        public IEnumerable<(string, string, Mutation)> Descriptors()
+        {
+            foreach (DriverAction store in _stores.Where(s => IsQueue(s.Address) && (s.Address & 31) == 0))
+            {
+                int at = store.Number;
+                ulong low = store.Value;
+                ulong high = _stores[at + 1].Value;
+                foreach ((string what, ulong newLow, ulong newHigh) in Wrong(low, high))
+                {
+                    yield return (what, Text($"{what}: {at} 0x{low:x} 0x{high:x}"), new Mutation.ReplaceStores(
+                        what, new Dictionary<int, ulong> { [at] = newLow, [at + 1] = newHigh }));
+                }
+            }
+        }
+
+        private static IEnumerable<(string, ulong, ulong)> Wrong(ulong low, ulong high)
+        {
+            const ulong Nothing = 5; // a wait that neither tells nor fences
+            ulong type = low & 0xF;
+            ulong granularity = (low >> 4) & 3;
+            string name = Name(type);
+            yield return ($"drop {name}", Nothing, 0);
+            if (type == 5 && (low & 0x40) != 0)
+            {
+                yield return ("wait without fence", low & ~0x40UL, high);
+            }
+
+            if ((type == 2 && granularity != 1) || type == 6 || (type == 7 && granularity != 3))
+            {
+                yield return ($"{name}, wrong DID", low ^ (3UL << 16), high);
+            }
+
+            if (type == 6 || (type == 7 && granularity == 1) || type == 8)
+            {
+                yield return ($"{name}, wrong PASID", low ^ (1UL << 42), high);
+            }
+
+            if (type == 3 || (type == 1 && granularity == 3))
+            {
+                yield return ($"{name}, wrong SID", low ^ (1UL << 40), high);
+            }
+            else if (type == 8)
+            {
+                yield return ($"{name}, wrong SID", low ^ (1UL << 24), high);
+            }
+
+            (ulong narrower, ulong address) = (type, granularity) switch
+            {
+                (1, 1) => (low | 0x30, high),
+                (2, 1) => ((low & ~0x30UL) | 0x20, high),
+                (2, 2) => (low | 0x30, 0UL),
+                (6, 2) => (low | 0x30, 0UL),
+                (7, 3) => (low & ~0x30UL, high),
+                (7, 0) => (low | 0x10, high),
+                _ => (0UL, 0UL),
+            };
+            if (narrower != 0)
+            {
+                yield return ($"{name}, narrower granularity", narrower, address);
+            }
+
+            if (type == 6 && granularity == 3)
+            {
+                yield return ($"{name}, wrong address", low, high ^ (1UL << 46));
+                if ((high & 0x3F) != 0)
+                {
+                    yield return ($"{name}, half the range", low, high - 1);
+                }
+            }
+
+            bool all = type is 3 or 8 && high >> 12 == 0x7_FFFF_FFFF_FFFF;
+            if (type is 3 or 8)
+            {
+                ulong size = type == 3 ? 1UL : 1UL << 11;
+                yield return all || (high & size) != 0
+                    ? ($"{name}, one page only", low, all ? 0 : high & (high + 0x1000) & ~0xFFFUL)
+                    : ($"{name}, wrong address", low, high ^ (1UL << 46));
+            }
+        }
+
+        private static string Name(ulong type) => type switch
+        {
+            1 => "context-cache",
+            2 => "IOTLB",
+            3 => "device-TLB",
+            5 => "wait",
+            6 => "PASID-IOTLB",
+            7 => "PASID-cache",
+            8 => "PASID-device-TLB",
+            _ => Text($"type {type}"),
+        };
+
+        private bool IsQueue(ulong address) => address >= queue && address < queue + QueueBytes;
+
+        private string In(ulong address) => IsQueue(address) ? " in the queue" : Text($" at 0x{address:x}");
+    }
+}
