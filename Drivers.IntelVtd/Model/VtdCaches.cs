@@ -116,7 +116,7 @@ internal sealed class VtdCaches
             .. Blocked.Select(b => new CachedItem(
                 "IOTLB",
                 Text($"SID 0x{b.Key.Requester:x4} PASID 0x{b.Key.Pasid:x}"),
-                Text($"fault {b.Value.Fault:x2}h"))),
+                Text($"fault {b.Value.Fault:x2}h{(b.Value.IsQuiet ? ", quiet" : string.Empty)}"))),
             .. Devices.Select(d => new CachedItem(
                 "device-TLB",
                 Text($"SID 0x{d.Key.Requester:x4} PASID {(d.Key.Pasid is { } p ? Text($"0x{p:x}") : "none")} page 0x{d.Key.Page << 12:x}"),

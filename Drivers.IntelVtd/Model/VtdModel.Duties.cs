@@ -103,12 +103,16 @@ internal sealed partial class VtdModel
                 return;
             }
 
-            foreach (((uint requester, uint? pasid), Duty duty) in _duties)
+            Overdue();
+            foreach ((uint requester, CachedContext context) in _caches.Contexts)
             {
-                Complain("vtd-kept", Owed(requester, pasid, duty));
+                if (context.IsPresent && WordNow(context.Address).Field(ContextEntry.P) == 0)
+                {
+                    Complain("vtd-kept", Text(
+                        $"SID 0x{requester:x4}: context entry 0x{context.Address:x} went away and is cached still (table 28, context entry)"));
+                }
             }
 
-            _duties.Clear();
             _usedDomains.Clear();
             _caches.Devices.Clear();
         }
@@ -126,6 +130,19 @@ internal sealed partial class VtdModel
         if (_complaints.Count < MostComplaints && !_complaints.Contains(complaint))
         {
             _complaints.Add(complaint);
+        }
+    }
+
+    // When the next entry goes away, or translation goes off, what was owed before must have been done.
+    private void Overdue()
+    {
+        foreach (((uint requester, uint? pasid), Duty duty) in _duties.ToArray())
+        {
+            if (!duty.IsNew)
+            {
+                Complain("vtd-kept", Owed(requester, pasid, duty));
+                _duties.Remove((requester, pasid));
+            }
         }
     }
 
@@ -155,6 +172,7 @@ internal sealed partial class VtdModel
     {
         if (entry.IsPresent && WordNow(entry.Address).Field(PasidEntry.P) == 0)
         {
+            Overdue();
             _duties[(requester, pasid)] = new Duty(
                 [Need.Iotlb], [entry.DomainId], Text($"PASID entry 0x{entry.Address:x} went away"));
         }
@@ -187,6 +205,7 @@ internal sealed partial class VtdModel
 
         if (needs.Count > 0)
         {
+            Overdue();
             _duties[(requester, null)] = new Duty(
                 needs, domains ?? [], Text($"context entry 0x{context.Address:x} went away"));
         }
@@ -265,16 +284,18 @@ internal sealed partial class VtdModel
         List<Need> needs, HashSet<uint> domains, string cause, bool isOlderThanGroup = false)
     {
         private readonly Queue<Need> _needs = new(needs);
-        private bool _isNew = !isOlderThanGroup;
+
+        /// <summary>Whether the group in which it arose is the last one so far.</summary>
+        public bool IsNew { get; private set; } = !isOlderThanGroup;
 
         /// <summary>A group of invalidations has completed.</summary>
         /// <returns>Whether nothing is owed any more.</returns>
         public bool Step(List<ulong[]> group, uint requester, uint? pasid)
         {
             // The group in which the entry was dropped is no later one.
-            if (_isNew)
+            if (IsNew)
             {
-                _isNew = false;
+                IsNew = false;
                 return false;
             }
 
