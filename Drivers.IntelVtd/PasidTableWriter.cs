@@ -65,6 +65,9 @@ internal sealed class PasidTableWriter : IDisposable
     /// <summary>PDTS of a context entry: the directory has 2^(PDTS+7) entries.</summary>
     public int DirectorySize { get; }
 
+    /// <summary>Whether a barrier has made the zeroed directory visible: before a context entry points to it.</summary>
+    public bool IsPublished { get; set; }
+
     /// <summary>PASID tables.</summary>
     public int Leaves { get; private set; }
 

@@ -91,7 +91,9 @@ internal sealed partial class RemappingUnit
             newTable = at == 0;
             if (newTable)
             {
-                return AddContextTable(requester, words);
+                OpResult added = AddContextTable(requester, words);
+                table.IsPublished |= added.IsOk;
+                return added;
             }
 
             if (_memory.ReadQword(at) != 0)
@@ -99,13 +101,18 @@ internal sealed partial class RemappingUnit
                 return OpResult.Refuse(Errno.EEXIST, $"{Name}: {requester} has a context entry already");
             }
 
-            if (StoreContextWords(at, words))
+            bool stored = StoreContextWords(at, words);
+            if (stored)
             {
                 _memory.Flush(at, ContextEntry.SizeBytes);
             }
 
-            // The domain's directory must be visible too.
-            _memory.StoreBarrier();
+            if (stored || !table.IsPublished)
+            {
+                _memory.StoreBarrier();
+                table.IsPublished = true;
+            }
+
             _memory.WriteQword(at, words[0]);
             _memory.Flush(at, 8);
             return OpResult.Ok;

@@ -210,14 +210,14 @@ internal sealed class VtdDomain(
         var batch = new DescriptorBatch(queue, stackalloc ulong[DescriptorBatch.BufferWords]);
 
         // After a completed exit no cache holds the entry; with CM the quiet entry itself may be cached.
-        if (!link.IsQuiet || capabilities.CachingMode)
-        {
-            InvalidateEntry(ref batch, pasid);
-        }
-
         if (!link.IsQuiet)
         {
+            InvalidateEntry(ref batch, pasid);
             InvalidateDevices(ref batch, pasid);
+        }
+        else if (capabilities.CachingMode)
+        {
+            batch.PasidCache(InvPasidCache.PasidInDomain, PasidTableWriter.DomainId, pasid);
         }
 
         OpResult result = batch.IsEmpty ? Published() : batch.Submit();

@@ -252,7 +252,8 @@ internal sealed partial class VtdModel
         {
             bool same = granularity == InvPasidCache.Global
                 || ((granularity == InvPasidCache.Domain || of == pasid)
-                    && (entry.IsPresent ? entry.DomainId == domain : MatchesReplacement(requester, of, domain)));
+                    && (entry.IsPresent ? entry.DomainId == domain
+                        : MatchesReplacement(requester, of, domain, entry.Words is null ? 0 : entry.DomainId)));
             if (same)
             {
                 _caches.Entries.Remove((requester, of));
@@ -295,11 +296,12 @@ internal sealed partial class VtdModel
         return lost;
     }
 
-    // An entry that was not present has no domain id to be tagged with: it goes with domain id 0, or with that of the
-    // entry that has taken its place; with any where there is none.
-    private bool MatchesReplacement(uint requester, uint pasid, uint domain)
+    // An entry that was not present is tagged with nothing that counts: it goes with domain id 0, or with that of the
+    // entry that has taken its place, else with what stood in its field; with any where there is neither.
+    private bool MatchesReplacement(uint requester, uint pasid, uint domain, uint field = 0)
     {
         WalkResult found = TableWalker.Configure(Rules, RootTable, InFlight(requester, pasid, 0), _uncached);
-        return domain == 0 || found.Fault != 0 || found.DomainId == domain;
+        uint tag = found.Fault == 0 ? found.DomainId : field;
+        return domain == 0 || tag == 0 || tag == domain;
     }
 }

@@ -20,7 +20,6 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
     private readonly bool _cachingMode;
     private readonly MemorySource _uncached;
     private ulong _directory;
-    private string? _illFormed;
 
     /// <summary>Makes a model.</summary>
     /// <param name="memory">The memory that driver and model share.</param>
@@ -45,21 +44,6 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
             lock (_cacheGate)
             {
                 return _caches.Describe();
-            }
-        }
-    }
-
-    /// <summary>
-    /// The first entry that was neither well-formed nor not present, as a walk met it; null for none. A driver whose
-    /// stores are in order never shows one.
-    /// </summary>
-    internal string? IllFormed
-    {
-        get
-        {
-            lock (_cacheGate)
-            {
-                return _illFormed;
             }
         }
     }
@@ -101,13 +85,6 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
     {
         uint requester = point.Requester.Value;
         (uint, uint) tag = (requester, point.Pasid);
-
-        if (fault is not (0 or FaultReason.RootNotPresent or FaultReason.ContextNotPresent
-            or FaultReason.DirectoryNotPresent or FaultReason.EntryNotPresent or FaultReason.FirstStageNotPresent
-            or FaultReason.NotWritable or FaultReason.UserNotAllowed or FaultReason.SecondStagePermission))
-        {
-            _illFormed ??= Text($"{point.Stage} at 0x{point.Address:x} 0x{words[0]:x}: {FaultReason.Describe(fault)}");
-        }
 
         // Entries that are not present or wrong are cached in caching mode only.
         bool keep = fault == 0 || _cachingMode;
