@@ -365,6 +365,7 @@ public sealed class ModelScenario : IDisposable
         ProbeAll();
         for (int page = 0; page < pages; page++)
         {
+            ProbePage(process, start + ((ulong)page * 0x1000));
             process.Map(start + ((ulong)page * 0x1000));
         }
 
