@@ -214,6 +214,35 @@ public sealed class ModelTests : IDisposable
         Assert.Equal(0x85UL, (_model.Registers.Read64(0x228) >> 32) & 0xFF);
     }
 
+    [Theory]
+    [InlineData(0x0000_0000_0007_00F2UL, 0x5000UL, true)] // page in domain 7
+    [InlineData(0x0000_0000_0007_00E2UL, 0UL, true)]
+    [InlineData(0x0000_0000_0007_00F2UL, 0x6000UL, false)]
+    [InlineData(0x0000_0000_0001_00F2UL, 0x5000UL, false)]
+    [InlineData(0x0000_0006_0007_0026UL, 0UL, false)] // P_IOTLB is for first-stage translations
+    public void Second_stage_translations_go_by_domain(ulong low, ulong high, bool drops)
+    {
+        Start(DeviceFeatures.None, 0, ("second-stage", "1"));
+        ulong tables = Rig.Ok(_memory.AllocatePages(4 * 4096));
+        for (ulong level = 0; level < 3; level++)
+        {
+            _memory.WriteQword(tables + (level << 12), (tables + ((level + 1) << 12)) | 3);
+        }
+
+        _memory.WriteQword(tables + 0x3028, 0x4_4003);
+        ulong entry = PasidTableTests.EntryAddress(_memory, _domain.Table, 6);
+        _memory.WriteQword(entry + 8, 7); // domain id
+        _memory.WriteQword(entry, tables | 0x89);
+        Assert.Equal(0x4_4000UL, Reach(new Pasid(6)));
+        _memory.WriteQword(tables + 0x3028, 0x5_5003);
+
+        Assert.Equal(0x4_4000UL, Reach(new Pasid(6)));
+        Send([low, high, 0, 0]);
+
+        Assert.Equal(drops ? 0x5_5000UL : 0x4_4000UL, Reach(new Pasid(6)));
+        Assert.Equal(0x1_1000UL, Reach());
+    }
+
     [Fact]
     public void Coherence_of_setup_and_memory_must_agree()
     {
@@ -259,9 +288,11 @@ public sealed class ModelTests : IDisposable
         Assert.Empty(_model.Complaints);
     }
 
-    private void Start(DeviceFeatures features, int cachingMode = 0)
+    private void Start(
+        DeviceFeatures features, int cachingMode = 0, params (string Name, string Value)[] options)
     {
-        _model = new VtdModelFactory().Create(_memory, Rig.With(("caching-mode", $"{cachingMode}")));
+        _model = new VtdModelFactory().Create(
+            _memory, Rig.With([("caching-mode", $"{cachingMode}"), .. options]));
         _unit = Rig.Ok(RemappingUnit.Start(new UnitSetup { Name = "dmar0", Hardware = _model }));
         _domain = Rig.Ok(_unit.AddDomain(20));
         VtdDevice device = Rig.Ok(_unit.AddDevice(Rig.Nic, features, _domain));

@@ -98,6 +98,7 @@ public sealed class MutationTests(ITestOutputHelper output)
             : failure.Contains("walker sees", StringComparison.Ordinal) ? "not visible after the call"
             : failure.Contains("ill-formed", StringComparison.Ordinal) ? "ill-formed entry visible"
             : failure.Contains("quiet", StringComparison.Ordinal) ? "quiet entry left"
+            : failure.Contains("cached is", StringComparison.Ordinal) ? "cached differs from stored"
             : failure.Contains("of the dying", StringComparison.Ordinal) ? "exit is not quiet"
             : failure.Contains("ETIMEDOUT", StringComparison.Ordinal) ? "driver times out"
             : failure.Contains("EIO", StringComparison.Ordinal) ? "queue error"
