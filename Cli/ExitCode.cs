@@ -5,6 +5,9 @@ internal static class ExitCode
 {
     public const int Ok = 0;
 
+    /// <summary>Some input lines were wrong; each has its error in the output, all others their result.</summary>
+    public const int SomeFailed = 1;
+
     /// <summary>
     /// The command line, a trace, a scenario or the configuration is wrong, or the output cannot be written; no result.
     /// </summary>

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.Reflection;
+using PasidFramework.Cli.Structures;
 using PasidFramework.Comparison.Reports;
 using PasidFramework.Drivers;
 
@@ -76,10 +77,12 @@ internal static class PasidCtl
 
     private static RootCommand CreateRoot(Terminal terminal, CancellationToken cancellation)
     {
-        var root = new RootCommand("Tries PASID allocation policies on real traces and real table formats.")
+        var root = new RootCommand("PASID allocation policies, IOMMU drivers and the tables they write.")
         {
             CompareCommand.Create(terminal, cancellation),
             DriversCommand.Create(terminal),
+            StructureCommands.Explain(terminal, cancellation),
+            StructureCommands.Encode(terminal, cancellation),
         };
         foreach (Option option in root.Options)
         {
@@ -115,9 +118,13 @@ internal static class PasidCtl
         {
             TextWriter output = parseResult.InvocationConfiguration.Output;
             output.WriteLine("Example:");
-            output.WriteLine(parseResult.CommandResult.Command.Name == "drivers"
-                ? "  pasidctl drivers --json -"
-                : "  pasidctl compare --policy core/lowest,core/quarantine,vendor --json -");
+            output.WriteLine(parseResult.CommandResult.Command.Name switch
+            {
+                "drivers" => "  pasidctl drivers --json -",
+                "explain" => "  pasidctl explain intel-vtd/pasid_dir_entry 0x123457001",
+                "encode" => "  pasidctl encode intel-vtd/pasid_dir_entry P=1 SMPTBLPTR=0x123457000",
+                _ => "  pasidctl compare --policy core/lowest,core/quarantine,vendor --json -",
+            });
             output.WriteLine();
 
             // A fixed width, so that help reads the same in a pipe and on any terminal.
@@ -127,6 +134,7 @@ internal static class PasidCtl
             {
                 output.WriteLine("Exit codes:");
                 output.WriteLine("  0    result");
+                output.WriteLine("  1    input lines that were wrong; their errors are in the output");
                 output.WriteLine("  2    usage, trace, scenario or configuration; no result");
                 output.WriteLine("  3    a plug-in was refused; the result is complete unless it is needed");
                 output.WriteLine("  4    internal error; no result");

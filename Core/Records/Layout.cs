@@ -99,6 +99,12 @@ public sealed class Layout
     public LayoutField? Find(string mnemonic) =>
         _byName.TryGetValue(mnemonic, out LayoutField? field) && field.IsNamed ? field : null;
 
+    /// <summary>Finds a named field without making a string.</summary>
+    public LayoutField? Find(ReadOnlySpan<char> mnemonic) =>
+        _byName.GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(mnemonic, out LayoutField? field) && field.IsNamed
+            ? field
+            : null;
+
     /// <summary>Clears a structure and writes what its id implies.</summary>
     public void Initialize(Span<ulong> words)
     {
@@ -116,18 +122,26 @@ public sealed class Layout
     /// <returns>Success, or EINVAL.</returns>
     public OpResult TrySet(Span<ulong> words, string mnemonic, ulong value)
     {
-        if (Find(mnemonic) is not { } field)
-        {
-            return OpResult.Refuse(Errno.EINVAL, $"{Id} has no field '{mnemonic}'");
-        }
+        ArgumentNullException.ThrowIfNull(mnemonic);
+        return Find(mnemonic) is { } field
+            ? TrySet(words, field, value)
+            : OpResult.Refuse(Errno.EINVAL, $"{Id} has no field '{mnemonic}'");
+    }
 
+    /// <summary>Sets a field of this structure; refuses what does not fit, with a line that says the limit.</summary>
+    /// <returns>Success, or EINVAL.</returns>
+    public OpResult TrySet(Span<ulong> words, LayoutField field, ulong value)
+    {
+        ArgumentNullException.ThrowIfNull(field);
         if (!field.Fits(value))
         {
             string limit = field.Kind == FieldKind.Address
-                ? string.Create(CultureInfo.InvariantCulture, $"a byte address, multiple of 0x{1UL << field.Parts[0].Shift:x}, at most 0x{field.Maximum:x}")
+                ? string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"a byte address, multiple of 0x{1UL << field.Parts[0].Shift:x}, at most 0x{field.Maximum:x}")
                 : string.Create(CultureInfo.InvariantCulture, $"{field.Width} bits, at most 0x{field.Maximum:x}");
             return OpResult.Refuse(Errno.EINVAL, string.Create(
-                CultureInfo.InvariantCulture, $"{Id}: {mnemonic} = 0x{value:x} does not fit ({limit})"));
+                CultureInfo.InvariantCulture, $"{Id}: {field.Mnemonic} = 0x{value:x} does not fit ({limit})"));
         }
 
         field.Set(words, value);
@@ -170,13 +184,29 @@ public sealed class Layout
     /// <summary>The structure's bytes as they lie in memory.</summary>
     public byte[] ToBytes(ReadOnlySpan<ulong> words)
     {
-        var bytes = new byte[Words * 8];
-        for (int i = 0; i < Words; i++)
-        {
-            BinaryPrimitives.WriteUInt64LittleEndian(bytes.AsSpan(i * 8), words[i]);
-        }
+        var bytes = new byte[Bytes];
+        WriteBytes(words, bytes);
+        return bytes;
+    }
 
-        return bytes[..Bytes];
+    /// <summary>Writes the structure's bytes as they lie in memory.</summary>
+    /// <param name="words">The structure.</param>
+    /// <param name="destination">At least <see cref="Bytes"/> long.</param>
+    public void WriteBytes(ReadOnlySpan<ulong> words, Span<byte> destination)
+    {
+        Span<byte> last = stackalloc byte[8];
+        for (int at = 0; at < Bytes; at += 8)
+        {
+            if (Bytes - at >= 8)
+            {
+                BinaryPrimitives.WriteUInt64LittleEndian(destination[at..], words[at / 8]);
+            }
+            else
+            {
+                BinaryPrimitives.WriteUInt64LittleEndian(last, words[at / 8]);
+                last[..(Bytes - at)].CopyTo(destination[at..]);
+            }
+        }
     }
 
     /// <summary>The words of a structure from its bytes in memory.</summary>

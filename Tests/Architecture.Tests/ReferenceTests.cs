@@ -18,6 +18,7 @@ public sealed class ReferenceTests
     {
         ["Core"] = [],
         ["Core.Hosting"] = ["Core"],
+        ["Benchmarks"] = ["Core"],
         ["Comparison"] = ["Core"],
         ["Drivers.ArmSmmu"] = ["Core"],
         ["Drivers.IntelVtd"] = ["Core"],

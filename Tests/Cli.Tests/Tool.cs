@@ -22,10 +22,24 @@ internal static class Tool
     /// <summary>Runs the tool as a script would: all streams are pipes, and TERM claims a terminal.</summary>
     public static Outcome Run(params string[] arguments) => Wait(Start(Executable, arguments));
 
+    /// <summary>Runs the tool with text on its stdin.</summary>
+    public static Outcome RunWith(string input, params string[] arguments)
+    {
+        Process process = Start(Executable, arguments, keepInput: true);
+        Task writing = Task.Run(() =>
+        {
+            process.StandardInput.Write(input);
+            process.StandardInput.Close();
+        });
+        Outcome outcome = Wait(process);
+        writing.GetAwaiter().GetResult();
+        return outcome;
+    }
+
     public static Outcome Recompute(string events, string report) =>
         Wait(Start(Path.Combine(Binary("Recompute"), "PasidFramework.Recompute"), [events, report]));
 
-    public static Process Start(string file, IEnumerable<string> arguments)
+    public static Process Start(string file, IEnumerable<string> arguments, bool keepInput = false)
     {
         var start = new ProcessStartInfo(file, arguments)
         {
@@ -42,7 +56,11 @@ internal static class Tool
         }
 
         Process process = Process.Start(start)!;
-        process.StandardInput.Close();
+        if (!keepInput)
+        {
+            process.StandardInput.Close();
+        }
+
         return process;
     }
 

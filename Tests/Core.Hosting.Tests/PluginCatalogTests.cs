@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using PasidFramework.Allocation;
 using PasidFramework.Drivers;
 using PasidFramework.Hardware;
+using PasidFramework.Records;
 
 namespace PasidFramework.Hosting.Tests;
 
@@ -62,12 +63,54 @@ public sealed class PluginCatalogTests
     }
 
     [Fact]
+    public void Structures_models_readers_and_page_tables_are_collected_and_doubles_are_named()
+    {
+        using PluginFolder folder = new();
+        string path = folder.Add("Structures");
+        using PluginCatalog catalog = folder.Load();
+
+        Assert.Empty(catalog.Refusals);
+        Assert.True(catalog.Structures.TryFind("pcie/ats_cap", out Layout? layout));
+        Assert.Equal(16, layout.Bits);
+
+        // Which of two classes of one name is taken is composition's choice; one is, and the other is named.
+        Assert.NotEqual(catalog.Structures.TryFind("test/entry", out _), catalog.Structures.TryFind("test/more", out _));
+        Assert.Equal(["test"], catalog.Models.Keys);
+        Assert.Equal(["test"], catalog.TableReaders.Keys);
+        Assert.Equal(["test"], catalog.PageTables.Keys);
+        Assert.Contains(
+            $"{path}: structures 'test' not taken, it is there from {path}", catalog.Warnings);
+        Assert.Contains(
+            $"{path}: page tables without a name (class PasidFramework.TestDrivers.NamelessPageTables)", catalog.Warnings);
+        if (catalog.Structures.TryFind("test/entry", out _))
+        {
+            Assert.Contains($"{path}: structure 'pcie/ats_cap' not taken, it is there already", catalog.Warnings);
+        }
+    }
+
+    [Fact]
+    public void Structures_of_an_unloaded_catalogue_are_gone_but_for_those_of_no_vendor()
+    {
+        using PluginFolder folder = new();
+        folder.Add("Structures");
+        PluginCatalog catalog = folder.Load();
+
+        catalog.Dispose();
+
+        Assert.All(catalog.Structures.All, layout => Assert.Contains(layout, PcieLayouts.All));
+        Assert.Empty(catalog.Models);
+        Assert.Empty(catalog.TableReaders);
+        Assert.Empty(catalog.PageTables);
+    }
+
+    [Fact]
     public void Disposing_the_catalogue_unloads_every_context()
     {
         using PluginFolder folder = new();
         folder.Add("Good");
         folder.Add("ImportsFormats");
         folder.Add("AllocatorOnly");
+        folder.Add("Structures");
 
         foreach (WeakReference context in UseAndDispose(folder))
         {

@@ -1,0 +1,76 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using PasidFramework.Records;
+
+namespace PasidFramework.Cli.Structures;
+
+/// <summary>Contents of structures as users give them.</summary>
+internal static class StructureInput
+{
+    /// <summary>Reads hexadecimal bytes in memory order; blanks between them are skipped.</summary>
+    /// <returns>What is wrong; null for nothing.</returns>
+    public static string? ReadBytes(ReadOnlySpan<char> text, Layout layout, Span<ulong> words)
+    {
+        Span<byte> raw = stackalloc byte[layout.Words * 8];
+        raw.Clear();
+        int digits = 0;
+        foreach (char c in text)
+        {
+            if (c is ' ' or '\t')
+            {
+                continue;
+            }
+
+            if (!char.IsAsciiHexDigit(c))
+            {
+                return Text($"bytes: '{c}' is not a hexadecimal digit");
+            }
+
+            if (digits < layout.Bytes * 2)
+            {
+                int value = c <= '9' ? c - '0' : (c | 0x20) - 'a' + 10;
+                raw[digits / 2] |= (byte)(digits % 2 == 0 ? value << 4 : value);
+            }
+
+            digits++;
+        }
+
+        if (digits % 2 != 0)
+        {
+            return Text($"bytes: {digits} digits are not whole bytes");
+        }
+
+        if (digits / 2 > layout.Bytes || digits / 2 < LeastBytes(layout))
+        {
+            string least = LeastBytes(layout) == layout.Bytes
+                ? string.Empty
+                : Text($" (or {LeastBytes(layout)} without the tail, which the device writes)");
+            return Text($"{layout.Id} has {layout.Bytes} bytes{least}, {digits / 2} are given");
+        }
+
+        for (int i = 0; i < words.Length; i++)
+        {
+            words[i] = BinaryPrimitives.ReadUInt64LittleEndian(raw[(i * 8)..]);
+        }
+
+        return null;
+    }
+
+    /// <summary>A structure that is not whole 64-bit words must not have bits beyond its end.</summary>
+    /// <returns>What is wrong; null for nothing.</returns>
+    public static string? CheckLastWord(Layout layout, ReadOnlySpan<ulong> words)
+    {
+        int used = layout.Bits % 64;
+        return used != 0 && words[^1] >> used != 0
+            ? Text($"word {layout.Words - 1} = 0x{words[^1]:x} does not fit: {layout.Id} has {layout.Bits} bits")
+            : null;
+    }
+
+    // A request as the driver makes it ends before its tail: the last 32 bits, written by the device.
+    private static int LeastBytes(Layout layout) =>
+        layout.Bytes > 4 && layout.Fields[^1] is { Kind: FieldKind.Ignored, Width: 32 } tail && tail.Parts[0].Lsb % 32 == 0
+            ? tail.Parts[0].Lsb / 8
+            : layout.Bytes;
+
+    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}

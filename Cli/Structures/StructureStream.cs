@@ -1,0 +1,473 @@
+using System.Buffers;
+using System.Collections.Frozen;
+using System.Globalization;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using PasidFramework.Records;
+
+namespace PasidFramework.Cli.Structures;
+
+/// <summary>
+/// Encodes or explains one JSON object a line. A line that is wrong becomes an error object in its place; all others are
+/// not touched by it. Memory does not grow with the number of lines.
+/// </summary>
+internal sealed class StructureStream : IDisposable
+{
+    private const int FlushBytes = 1 << 16;
+
+    private static readonly JsonEncodedText s_structure = JsonEncodedText.Encode("structure");
+    private static readonly JsonEncodedText s_fields = JsonEncodedText.Encode("fields");
+    private static readonly JsonEncodedText s_words = JsonEncodedText.Encode("words64");
+    private static readonly JsonEncodedText s_bytes = JsonEncodedText.Encode("bytes");
+    private static readonly JsonEncodedText s_violations = JsonEncodedText.Encode("violations");
+
+    private readonly StructureCatalog _catalog;
+    private readonly FrozenDictionary<string, Known> _known;
+    private readonly FrozenDictionary<string, Known>.AlternateLookup<ReadOnlySpan<char>> _byId;
+    private readonly ArrayBufferWriter<byte> _buffer = new(FlushBytes * 2);
+    private readonly Utf8JsonWriter _json;
+    private readonly ulong[] _words;
+    private readonly byte[] _raw;
+    private readonly bool[] _given;
+    private char[] _text = new char[256];
+
+    public StructureStream(StructureCatalog catalog)
+    {
+        _catalog = catalog;
+        _known = catalog.All.ToFrozenDictionary(layout => layout.Id, layout => new Known(layout), StringComparer.Ordinal);
+        _byId = _known.GetAlternateLookup<ReadOnlySpan<char>>();
+        _words = new ulong[catalog.All.Max(layout => layout.Words)];
+        _raw = new byte[_words.Length * 8];
+        _given = new bool[catalog.All.Max(layout => layout.Fields.Count)];
+        _json = new Utf8JsonWriter(_buffer, new JsonWriterOptions
+        {
+            Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+            SkipValidation = true,
+        });
+    }
+
+    private enum Part
+    {
+        None,
+        Structure,
+        Fields,
+        Words,
+        Bytes,
+        Violations,
+        Error,
+    }
+
+    /// <summary>Runs until the input ends.</summary>
+    /// <param name="input">Lines.</param>
+    /// <param name="output">One line for each line that is not blank.</param>
+    /// <param name="encode">Whether to encode; else to explain.</param>
+    /// <returns>Lines that were wrong.</returns>
+    public long Run(Stream input, Stream output, bool encode)
+    {
+        long wrong = 0;
+        void Flush()
+        {
+            output.Write(_buffer.WrittenSpan);
+            output.Flush();
+            _buffer.ResetWrittenCount();
+        }
+
+        var reader = new LineReader(input, Flush);
+        while (reader.TryRead(out ReadOnlySpan<byte> line, out bool isTooLong))
+        {
+            if (reader.Number == 1 && line.StartsWith("\uFEFF"u8))
+            {
+                line = line[3..];
+            }
+
+            if (!isTooLong && line.Trim(" \t\r"u8).IsEmpty)
+            {
+                continue;
+            }
+
+            int before = _buffer.WrittenCount;
+            string? error = isTooLong
+                ? Text($"the line is longer than {LineReader.MaxBytes} bytes")
+                : Convert(line, encode);
+            if (error is not null)
+            {
+                wrong++;
+                Discard(before);
+                _json.Reset();
+                _json.WriteStartObject();
+                _json.WriteString("error", error);
+                _json.WriteNumber("line", reader.Number);
+                _json.WriteEndObject();
+            }
+
+            _json.Flush();
+            _buffer.GetSpan(1)[0] = (byte)'\n';
+            _buffer.Advance(1);
+            if (_buffer.WrittenCount >= FlushBytes)
+            {
+                Flush();
+            }
+        }
+
+        Flush();
+        return wrong;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _json.Dispose();
+
+    // Nothing of a line reaches the buffer before it is whole: the writer is flushed at its end only, and a line is far
+    // smaller than what makes the writer flush by itself. If it did, that half would have to go.
+    private void Discard(int length)
+    {
+        if (_buffer.WrittenCount == length)
+        {
+            return;
+        }
+
+        byte[] kept = _buffer.WrittenSpan[..length].ToArray();
+        _buffer.ResetWrittenCount();
+        _buffer.Write(kept);
+    }
+
+    private string? Convert(ReadOnlySpan<byte> line, bool encode)
+    {
+        try
+        {
+            string? error = Find(line, out Found found);
+            if (error is not null)
+            {
+                return error;
+            }
+
+            _json.Reset();
+            return encode ? Encode(line, found) : Explain(line, found);
+        }
+        catch (JsonException e)
+        {
+            return Text($"not a JSON object in one line: {OneLine(e)}");
+        }
+        catch (InvalidOperationException)
+        {
+            // The reader's word for escapes that stand for no character.
+            return "not valid Unicode text";
+        }
+    }
+
+    private static string OneLine(JsonException e) =>
+        Text($"invalid at byte {(e.BytePositionInLine ?? 0) + 1}");
+
+    // The keys may come in any order and the structure decides how to read the rest: first find where everything is.
+    private string? Find(ReadOnlySpan<byte> line, out Found found)
+    {
+        found = default;
+        var reader = new Utf8JsonReader(line);
+        if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject)
+        {
+            return "not a JSON object";
+        }
+
+        string? inherited = null;
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            Part part = Which(ref reader);
+            string? key = part == Part.None ? reader.GetString() : null;
+            reader.Read();
+            int at = (int)reader.TokenStartIndex;
+            switch (part)
+            {
+                case Part.Structure when reader.TokenType != JsonTokenType.String:
+                    return "structure is not a string";
+                case Part.Structure when found.Known is not null:
+                    return "structure is given twice";
+                case Part.Structure:
+                    if (!_byId.TryGetValue(Chars(ref reader), out found.Known))
+                    {
+                        return _catalog.Unknown(reader.GetString()!).Reason;
+                    }
+
+                    break;
+                case Part.Fields when found.Fields != 0:
+                    return "fields is given twice";
+                case Part.Fields when reader.TokenType != JsonTokenType.StartObject:
+                    return "fields is not an object";
+                case Part.Fields:
+                    found.Fields = at;
+                    break;
+                case Part.Words when found.Words != 0:
+                    return "words64 is given twice";
+                case Part.Words when reader.TokenType != JsonTokenType.StartArray:
+                    return "words64 is not an array";
+                case Part.Words:
+                    found.Words = at;
+                    break;
+                case Part.Bytes when found.Bytes != 0:
+                    return "bytes is given twice";
+                case Part.Bytes when reader.TokenType != JsonTokenType.String:
+                    return "bytes is not a string";
+                case Part.Bytes:
+                    found.Bytes = at;
+                    break;
+                case Part.Error when reader.TokenType == JsonTokenType.String:
+                    inherited = reader.GetString();
+                    break;
+                case Part.None:
+                    return $"unknown key '{key}'; known are structure, fields, words64, bytes";
+                default:
+                    break;
+            }
+
+            reader.Skip();
+        }
+
+        // Whatever follows the object is an error of the reader.
+        if (reader.Read())
+        {
+            return "more than one JSON value";
+        }
+
+        // An error line of the other direction stays what it is.
+        return inherited ?? (found.Known is null ? "no structure is given" : null);
+    }
+
+    private static Part Which(ref Utf8JsonReader reader) =>
+        reader.ValueTextEquals("structure"u8) ? Part.Structure
+        : reader.ValueTextEquals("fields"u8) ? Part.Fields
+        : reader.ValueTextEquals("words64"u8) ? Part.Words
+        : reader.ValueTextEquals("bytes"u8) ? Part.Bytes
+        : reader.ValueTextEquals("violations"u8) ? Part.Violations
+        : reader.ValueTextEquals("error"u8) || reader.ValueTextEquals("line"u8) ? Part.Error
+        : Part.None;
+
+    private string? Encode(ReadOnlySpan<byte> line, Found found)
+    {
+        Known known = found.Known!;
+        if (found.Fields == 0)
+        {
+            return "no fields are given";
+        }
+
+        if (found.Words != 0 || found.Bytes != 0)
+        {
+            return "words64 and bytes are for explain; encode takes fields";
+        }
+
+        Layout layout = known.Layout;
+        Span<ulong> words = _words.AsSpan(0, layout.Words);
+        layout.Initialize(words);
+        Array.Clear(_given);
+        var reader = new Utf8JsonReader(line[found.Fields..]);
+        reader.Read();
+        while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
+        {
+            if (!known.Fields.TryGetValue(Chars(ref reader), out NamedField? field))
+            {
+                return Text($"{layout.Id} has no field '{reader.GetString()}'");
+            }
+
+            if (_given[field.Index])
+            {
+                return Text($"{layout.Id}: {field.Field.Mnemonic} is given twice");
+            }
+
+            _given[field.Index] = true;
+            reader.Read();
+            if (!TryNumber(ref reader, isWord: false, out ulong value))
+            {
+                return Text($"{layout.Id}: {field.Field.Mnemonic} is not {Number.Expected}");
+            }
+
+            OpResult set = layout.TrySet(words, field.Field, value);
+            if (!set.IsOk)
+            {
+                return set.Reason;
+            }
+        }
+
+        _json.WriteStartObject();
+        _json.WriteString(s_structure, known.Id);
+        _json.WriteStartArray(s_words);
+        Span<char> hex = stackalloc char[18];
+        foreach (ulong word in words)
+        {
+            _ = hex.TryWrite(CultureInfo.InvariantCulture, $"0x{word:x}", out int length);
+            _json.WriteStringValue(hex[..length]);
+        }
+
+        _json.WriteEndArray();
+        layout.WriteBytes(words, _raw);
+        Span<char> bytes = Room(layout.Bytes * 2);
+        _ = System.Convert.TryToHexStringLower(_raw.AsSpan(0, layout.Bytes), bytes, out int digits);
+        _json.WriteString(s_bytes, bytes[..digits]);
+        IReadOnlyList<Violation> violations = layout.Check(words);
+        if (violations.Count > 0)
+        {
+            Write(violations);
+        }
+
+        _json.WriteEndObject();
+        return null;
+    }
+
+    private string? Explain(ReadOnlySpan<byte> line, Found found)
+    {
+        Known known = found.Known!;
+        Layout layout = known.Layout;
+        if (found.Fields != 0)
+        {
+            return "fields is for encode; explain takes words64 or bytes";
+        }
+
+        if (found.Words == 0 && found.Bytes == 0)
+        {
+            return "neither words64 nor bytes is given";
+        }
+
+        Span<ulong> words = _words.AsSpan(0, layout.Words);
+        if (found.Words != 0 && ReadWords(line[found.Words..], layout, words) is { } error)
+        {
+            return error;
+        }
+
+        if (found.Bytes != 0)
+        {
+            Span<ulong> fromBytes = stackalloc ulong[words.Length];
+            if (ReadBytes(line[found.Bytes..], layout, fromBytes) is { } problem)
+            {
+                return problem;
+            }
+
+            if (found.Words != 0 && !words.SequenceEqual(fromBytes))
+            {
+                return "words64 and bytes differ";
+            }
+
+            fromBytes.CopyTo(words);
+        }
+
+        _json.WriteStartObject();
+        _json.WriteString(s_structure, known.Id);
+        _json.WriteStartObject(s_fields);
+        foreach (NamedField field in known.Named)
+        {
+            _json.WriteNumber(field.Name, field.Field.Get(words));
+        }
+
+        _json.WriteEndObject();
+        Write(layout.Check(words));
+        _json.WriteEndObject();
+        return null;
+    }
+
+    private void Write(IReadOnlyList<Violation> violations)
+    {
+        _json.WriteStartArray(s_violations);
+        foreach (Violation violation in violations)
+        {
+            _json.WriteStartObject();
+            _json.WriteString("field", violation.Field);
+            _json.WriteString("message", violation.Message);
+            _json.WriteEndObject();
+        }
+
+        _json.WriteEndArray();
+    }
+
+    private string? ReadWords(ReadOnlySpan<byte> json, Layout layout, Span<ulong> words)
+    {
+        var reader = new Utf8JsonReader(json);
+        reader.Read();
+        int count = 0;
+        while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
+        {
+            if (count == words.Length)
+            {
+                return Text($"{layout.Id} has {layout.Words} words, more are given");
+            }
+
+            if (!TryNumber(ref reader, isWord: true, out words[count]))
+            {
+                return Text($"word {count} is not {Number.Expected}");
+            }
+
+            count++;
+        }
+
+        return count < words.Length
+            ? Text($"{layout.Id} has {layout.Words} words, {count} are given")
+            : StructureInput.CheckLastWord(layout, words);
+    }
+
+    private string? ReadBytes(ReadOnlySpan<byte> json, Layout layout, Span<ulong> words)
+    {
+        var reader = new Utf8JsonReader(json);
+        reader.Read();
+        return StructureInput.ReadBytes(Chars(ref reader), layout, words);
+    }
+
+    private bool TryNumber(ref Utf8JsonReader reader, bool isWord, out ulong value)
+    {
+        value = 0;
+        return reader.TokenType switch
+        {
+            JsonTokenType.Number => reader.TryGetUInt64(out value),
+            JsonTokenType.String when isWord => Number.TryParseWord(Chars(ref reader), out value),
+            JsonTokenType.String => Number.TryParse(Chars(ref reader), out value),
+            _ => false,
+        };
+    }
+
+    private ReadOnlySpan<char> Chars(ref Utf8JsonReader reader)
+    {
+        int bytes = reader.HasValueSequence ? (int)reader.ValueSequence.Length : reader.ValueSpan.Length;
+        Span<char> room = Room(bytes);
+        return room[..reader.CopyString(room)];
+    }
+
+    private Span<char> Room(int chars)
+    {
+        if (_text.Length < chars)
+        {
+            _text = new char[Math.Max(chars, _text.Length * 2)];
+        }
+
+        return _text;
+    }
+
+    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+
+    // Where the parts of a line begin; 0 for what is not there.
+    private struct Found
+    {
+        public Known? Known;
+        public int Fields;
+        public int Words;
+        public int Bytes;
+    }
+
+    private sealed record NamedField(LayoutField Field, int Index, JsonEncodedText Name);
+
+    private sealed class Known
+    {
+        public Known(Layout layout)
+        {
+            Layout = layout;
+            Id = JsonEncodedText.Encode(layout.Id);
+            Named =
+            [
+                .. layout.Fields.Where(f => f.IsNamed)
+                    .Select((f, i) => new NamedField(f, i, JsonEncodedText.Encode(f.Mnemonic, JavaScriptEncoder.UnsafeRelaxedJsonEscaping))),
+            ];
+            Fields = Named.ToFrozenDictionary(f => f.Field.Mnemonic, StringComparer.Ordinal)
+                .GetAlternateLookup<ReadOnlySpan<char>>();
+        }
+
+        public Layout Layout { get; }
+
+        public JsonEncodedText Id { get; }
+
+        public NamedField[] Named { get; }
+
+        public FrozenDictionary<string, NamedField>.AlternateLookup<ReadOnlySpan<char>> Fields { get; }
+    }
+}
