@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using PasidFramework.Drivers.IntelVtd.Formats;
 
 namespace PasidFramework.Drivers.IntelVtd;
@@ -97,10 +98,11 @@ internal sealed class VtdDomain(
                 Errno.ESRCH, $"requester 0x{device.Requester:x4} has no part in the link of PASID {pasid}");
         }
 
-        // A completed exit has told every cache already, and a device keeps nothing that is not present.
+        // A completed exit has told every cache already; a device keeps nothing that is not present, and hardware answers
+        // its page requests itself.
         if (!last && link.IsQuiet)
         {
-            return Drain(pasid, device);
+            return OpResult.Ok;
         }
 
         if (!last)
@@ -108,10 +110,10 @@ internal sealed class VtdDomain(
             var batch = new DescriptorBatch(queue, stackalloc ulong[DescriptorBatch.BufferWords]);
             InvalidateDevice(ref batch, pasid, device);
             OpResult left = batch.Submit();
-            return left.IsOk ? Drain(pasid, device) : left;
+            return left.IsOk ? Drain(pasid, [device]) : left;
         }
 
-        OpResult result = Remove(pasid, device, link);
+        OpResult result = Remove(pasid, link);
         PutLink(link);
         link = null;
         return result;
@@ -130,9 +132,9 @@ internal sealed class VtdDomain(
         InvalidateEntry(ref batch, pasid);
         InvalidateDevices(ref batch, pasid);
         OpResult result = batch.Submit();
-        foreach (VtdDevice device in link.Devices)
+        if (result.IsOk)
         {
-            result = result.IsOk ? Drain(pasid, device) : result;
+            result = Drain(pasid, CollectionsMarshal.AsSpan(_withTlb));
         }
 
         // Where a cache did not answer, the detach asks it again.
@@ -204,7 +206,7 @@ internal sealed class VtdDomain(
         return batch.Submit();
     }
 
-    private OpResult Remove(Pasid pasid, VtdDevice device, VtdLink link)
+    private OpResult Remove(Pasid pasid, VtdLink link)
     {
         bool known = table.Clear(pasid);
         var batch = new DescriptorBatch(queue, stackalloc ulong[DescriptorBatch.BufferWords]);
@@ -222,9 +224,9 @@ internal sealed class VtdDomain(
 
         OpResult result = batch.IsEmpty ? Published() : batch.Submit();
         table.Erase(pasid);
-        if (result.IsOk)
+        if (result.IsOk && !link.IsQuiet)
         {
-            result = Drain(pasid, device);
+            result = Drain(pasid, CollectionsMarshal.AsSpan(_withTlb));
         }
 
         return known || !result.IsOk ? result : OpResult.Refuse(Errno.ESRCH, $"PASID {pasid} has no entry");
@@ -266,19 +268,24 @@ internal sealed class VtdDomain(
         }
     }
 
-    // Draining page requests: everything ahead completes, translations go once more, and the last wait
-    // answers when no page request is in flight.
-    private OpResult Drain(Pasid pasid, VtdDevice device)
+    // Draining page requests, after everything else has completed: translations go once more, and the wait answers when
+    // no page request is in flight.
+    private OpResult Drain(Pasid pasid, ReadOnlySpan<VtdDevice> devices)
     {
-        if (!device.RequestsPages || !capabilities.PageRequestDrain)
+        var batch = new DescriptorBatch(queue, stackalloc ulong[DescriptorBatch.BufferWords]);
+        foreach (VtdDevice device in devices)
         {
-            return OpResult.Ok;
+            if (device.RequestsPages && capabilities.PageRequestDrain)
+            {
+                if (batch.IsEmpty)
+                {
+                    batch.PasidIotlb(PasidTableWriter.DomainId, pasid);
+                }
+
+                batch.PasidDeviceTlb(device.Requester, pasid);
+            }
         }
 
-        var batch = new DescriptorBatch(queue, stackalloc ulong[DescriptorBatch.BufferWords]);
-        batch.Fence();
-        batch.PasidIotlb(PasidTableWriter.DomainId, pasid);
-        batch.PasidDeviceTlb(device.Requester, pasid);
         return batch.Submit(drain: true);
     }
 

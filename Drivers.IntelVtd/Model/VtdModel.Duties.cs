@@ -16,6 +16,7 @@ internal sealed partial class VtdModel
 
     private readonly List<ModelComplaint> _complaints = [];
     private readonly Dictionary<(uint Requester, uint? Pasid), Duty> _duties = [];
+    private readonly Dictionary<(uint Requester, uint Pasid), uint> _undrained = [];
     private readonly Dictionary<uint, HashSet<uint>> _usedDomains = [];
     private Duty? _rootDuty;
     private bool _rootLatched;
@@ -104,6 +105,11 @@ internal sealed partial class VtdModel
             }
 
             Overdue();
+            foreach ((uint requester, uint pasid) in _undrained.Keys.ToArray())
+            {
+                Undrained(requester, pasid);
+            }
+
             foreach ((uint requester, CachedContext context) in _caches.Contexts)
             {
                 if (context.IsPresent && WordNow(context.Address).Field(ContextEntry.P) == 0)
@@ -158,6 +164,7 @@ internal sealed partial class VtdModel
 
         domains.Add(domain);
         Due(requester, pasid);
+        Undrained(requester, pasid);
     }
 
     private void Due(uint requester, uint? pasid)
@@ -168,11 +175,26 @@ internal sealed partial class VtdModel
         }
     }
 
+    private void Undrained(uint requester, uint pasid)
+    {
+        if (_undrained.Remove((requester, pasid)))
+        {
+            Complain("vtd-not-drained", Text(
+                $"SID 0x{requester:x4} PASID 0x{pasid:x}: the entry went away and page requests of it were not drained (IOTLB, device-TLB, wait with PD; sections 6.5.2 and 7)"));
+        }
+    }
+
     private void EntryDropped(uint requester, uint pasid, CachedEntry entry)
     {
         if (entry.IsPresent && WordNow(entry.Address).Field(PasidEntry.P) == 0)
         {
             Overdue();
+            if (Rules.Has(Ecap.PDS) && _caches.Contexts.TryGetValue(requester, out CachedContext? context)
+                && context.Words.AsSpan().Get(ContextEntry.PRE) == 1)
+            {
+                _undrained[(requester, pasid)] = entry.DomainId;
+            }
+
             _duties[(requester, pasid)] = new Duty(
                 [Need.Iotlb], [entry.DomainId], Text($"PASID entry 0x{entry.Address:x} went away"));
         }
@@ -216,8 +238,28 @@ internal sealed partial class VtdModel
         ModelMemory.IsBacked(address, 8) ? ModelMemory.Device.ReadQword(address) : 0;
 
     // Each group can fulfil one step of a duty that existed before it: the next step needs the one before completed.
-    private void Advance(List<ulong[]> group)
+    private void Advance(List<ulong[]> group, bool drains)
     {
+        if (drains)
+        {
+            foreach (((uint requester, uint pasid), uint domain) in _undrained.ToArray())
+            {
+                bool translations = group.Any(words => words.AsSpan().Get(Invalidation.Type) == Invalidation.PasidIotlb
+                    && words.AsSpan().Get(InvPasidIotlb.G) == InvPasidIotlb.Pasid
+                    && words.AsSpan().Get(InvPasidIotlb.DID) == domain
+                    && words.AsSpan().Get(InvPasidIotlb.PASID) == pasid);
+                bool device = group.Any(words => words.AsSpan().Get(Invalidation.Type) == Invalidation.PasidDeviceTlb
+                    && words.AsSpan().Get(InvPasidDeviceTlb.SID) == requester
+                    && words.AsSpan().Get(InvPasidDeviceTlb.PASID) == pasid
+                    && words.AsSpan().Get(InvPasidDeviceTlb.S) == 1
+                    && words.AsSpan().Get(InvPasidDeviceTlb.ADDR) == InvPasidDeviceTlb.ADDR.ValueMask >> 1);
+                if (translations && device)
+                {
+                    _undrained.Remove((requester, pasid));
+                }
+            }
+        }
+
         if (_rootDuty is { } root && root.Step(group, 0, null))
         {
             _rootDuty = null;

@@ -16,7 +16,7 @@ namespace PasidFramework.Drivers.IntelVtd.Model;
 /// </remarks>
 internal sealed partial class VtdModel
 {
-    private readonly List<List<ulong[]>> _groups = [];
+    private readonly List<(List<ulong[]> Group, bool Drains)> _groups = [];
     private readonly List<ulong[]> _waits = [];
     private List<ulong[]> _open = [];
     private int _openAtLastWait;
@@ -37,7 +37,7 @@ internal sealed partial class VtdModel
         // Without a fence what follows may have begun already, so the wait is answered when that is known.
         if (descriptor.Get(InvWait.FN) == 1)
         {
-            _groups.Add(_open);
+            _groups.Add((_open, descriptor.Get(InvWait.PD) == 1));
             _open = [];
             _openAtLastWait = 0;
             if (tells)
@@ -56,7 +56,7 @@ internal sealed partial class VtdModel
         }
 
         // What came after the last wait stays pending.
-        _groups.Add(_open[.._openAtLastWait]);
+        _groups.Add((_open[.._openAtLastWait], _waits[^1].AsSpan().Get(InvWait.PD) == 1));
         _open = _open[_openAtLastWait..];
         _openAtLastWait = 0;
         Answer();
@@ -66,9 +66,10 @@ internal sealed partial class VtdModel
     {
         lock (_cacheGate)
         {
-            foreach (List<ulong[]> group in _groups)
+            foreach ((List<ulong[]> group, bool drains) in _groups)
             {
                 Apply(group);
+                Advance(group, drains);
             }
         }
 
@@ -103,8 +104,6 @@ internal sealed partial class VtdModel
         {
             Refill(InvalidateContexts(words));
         }
-
-        Advance(group);
     }
 
     // Accesses that are in flight come back at once and fill what they find.

@@ -125,7 +125,7 @@ public sealed class DomainTests
     }
 
     [Theory]
-    [InlineData("", "PC1 fence PIOTLB2 fence PDEV:0118 wait fence PIOTLB2 PDEV:0118 drain")]
+    [InlineData("", "PC1 fence PIOTLB2 fence PDEV:0118 wait PIOTLB2 PDEV:0118 drain")]
     [InlineData("PDS", "PC1 fence PIOTLB2 fence PDEV:0118 wait")]
     [InlineData("PRS", "PC1 fence PIOTLB2 fence PDEV:0118 wait")]
     [InlineData("DT", "PC1 fence PIOTLB2 wait")]

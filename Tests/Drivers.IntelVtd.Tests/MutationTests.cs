@@ -25,7 +25,8 @@ public sealed class MutationTests(ITestOutputHelper output)
             foreach (Family family in s_families)
             {
                 string where = Text($"CM={cachingMode} {family.Name}");
-                ScenarioSetup setup = ScenarioTests.Setup(family.Coherent, family.Order, cachingMode);
+                ScenarioSetup setup = ScenarioTests.Setup(family.Coherent, family.Order, cachingMode)
+                    with { Features = family.Features };
                 ulong queue = 0;
                 ScenarioReport clean = Run(setup, null, model => queue = model.Registers.Read64(0x90) & ~0xFFFUL);
                 Assert.Empty(clean.Failures);
@@ -65,6 +66,7 @@ public sealed class MutationTests(ITestOutputHelper output)
     private static readonly Family[] s_families =
     [
         new("coherent, stores and descriptors", true, StoreOrder.Immediate, r => r.Stores().Concat(r.Descriptors())),
+        new("coherent, drains of page requests", true, StoreOrder.Immediate, r => r.Drains(), DeviceFeatures.Ats | DeviceFeatures.Pri),
         new("coherent, barriers", true, StoreOrder.Weak, r => r.Barriers()),
         new("not coherent, flushes", false, StoreOrder.Weak, r => r.Flushes()),
         new("not coherent, barriers", false, StoreOrder.Weak, r => r.Barriers()),
@@ -108,7 +110,8 @@ public sealed class MutationTests(ITestOutputHelper output)
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     private sealed record Family(
-        string Name, bool Coherent, StoreOrder Order, Func<Recording, IEnumerable<Mutant>> Make);
+        string Name, bool Coherent, StoreOrder Order, Func<Recording, IEnumerable<Mutant>> Make,
+        DeviceFeatures Features = DeviceFeatures.Ats);
 
     /// <param name="Kind">What is done.</param>
     /// <param name="Name">To which action.</param>
@@ -180,9 +183,16 @@ public sealed class MutationTests(ITestOutputHelper output)
             }
         }
 
-        public IEnumerable<Mutant> Descriptors()
+        public IEnumerable<Mutant> Descriptors() => Of(_ => true);
+
+        // The submissions whose closing wait has PD.
+        public IEnumerable<Mutant> Drains() =>
+            Of(store => (Submission(store.Number)[^1].Value & 0x8F) == 0x85);
+
+        private IEnumerable<Mutant> Of(Func<DriverAction, bool> choose)
         {
-            foreach (DriverAction store in _stores.Where(s => IsQueue(s.Address) && (s.Address & 31) == 0))
+            foreach (DriverAction store in _stores.Where(
+                s => IsQueue(s.Address) && (s.Address & 31) == 0 && choose(s)))
             {
                 int at = store.Number;
                 ulong low = store.Value;
@@ -203,6 +213,11 @@ public sealed class MutationTests(ITestOutputHelper output)
             ulong granularity = (low >> 4) & 3;
             string name = Name(type);
             yield return ($"drop {name}", Nothing, 0);
+            if (type == 5 && (low & 0x80) != 0)
+            {
+                yield return ("wait without drain", low & ~0x80UL, high);
+            }
+
             if (type == 5 && (low & 0x40) != 0)
             {
                 yield return ("wait without fence", low & ~0x40UL, high);

@@ -27,6 +27,19 @@ public sealed class ScenarioTests
         Assert.True(report.Probes > 1000, $"only {report.Probes} probes");
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    public void D5_page_requests_are_drained_before_a_number_is_free(int cachingMode)
+    {
+        ScenarioReport report = ModelScenario.Run(Setup(true, StoreOrder.Immediate, cachingMode) with
+        {
+            Features = DeviceFeatures.Ats | DeviceFeatures.Pri,
+        });
+
+        Assert.Empty(report.Failures);
+    }
+
     [Fact]
     public void D2_every_mixture_of_words_that_a_walk_may_have_read_is_the_old_entry_or_not_present()
     {
