@@ -8,7 +8,12 @@ using PasidFramework.Tables;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 
+/// <summary>Tests that look at the memory of the whole process run alone.</summary>
+[CollectionDefinition(nameof(Alone), DisableParallelization = true)]
+public sealed class Alone;
+
 /// <summary>Whatever memory holds: no exception, no hang, bounded memory.</summary>
+[Collection(nameof(Alone))]
 public sealed class DecodingTests
 {
     private const ulong Base = 0x10_0000;
