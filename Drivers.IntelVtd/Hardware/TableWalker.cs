@@ -291,7 +291,8 @@ internal static class TableWalker
         for (int level = found.SecondStageLevels; ; level--)
         {
             var at = new WalkPoint(
-                WalkStage.SecondStage, table + Offset(input, level), requester, found.Pasid, found.DomainId, level, input);
+                WalkStage.SecondStage, table + Offset(input, level), requester, found.Pasid, found.DomainId, level,
+                input);
             int fault = source.Read(at, entry) ? rules.CheckSecondStage(entry[0], level)
                 : level == found.SecondStageLevels ? FaultReason.SecondStageTableAccess
                 : FaultReason.SecondStageAccess;

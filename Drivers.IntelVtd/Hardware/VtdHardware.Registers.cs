@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Numerics;
 using PasidFramework.Drivers.IntelVtd.Registers;
 using PasidFramework.Hardware;
@@ -113,7 +114,9 @@ internal partial class VtdHardware
             | (value & GlobalCommandBits.OneShot);
         if (BitOperations.PopCount(changed) != 1)
         {
-            Misused("vtd-gcmd", $"GCMD 0x{value:x8} changes {BitOperations.PopCount(changed)} bits at once; one is allowed (Global Command Register)");
+            Misused("vtd-gcmd", string.Create(
+                CultureInfo.InvariantCulture,
+                $"GCMD 0x{value:x8} changes {BitOperations.PopCount(changed)} bits, one is allowed (Global Command Register)"));
             return;
         }
 

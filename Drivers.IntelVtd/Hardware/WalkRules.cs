@@ -15,12 +15,11 @@ internal sealed class WalkRules(ulong cap, ulong ecap, int hostAddressBits)
 {
     private static readonly ulong[] s_contextReserved = ReservedBits(ContextEntry.Layout);
     private static readonly ulong[] s_entryReserved = ReservedBits(PasidEntry.Layout);
-    private static readonly ulong s_secondStageIgnored = LeafBits();
 
     /// <summary>What a table pointer may not have set.</summary>
     public ulong AboveHostAddresses { get; } = ulong.MaxValue << hostAddressBits;
 
-    /// <summary>Whether a field of a capability is absent.</summary>
+    /// <summary>Whether the hardware has a capability.</summary>
     public bool Has(Field capability) => ecap.Field(capability) == 1;
 
     /// <summary>Reserved bits of a layout, word by word.</summary>
@@ -228,7 +227,7 @@ internal sealed class WalkRules(ulong cap, ulong ecap, int hostAddressBits)
         bool leaf = large || level == 1;
         ulong sizes = cap.Field(Cap.SSLPS);
         bool wrong = (entry & SecondStageEntry.ADDR.WordMask & AboveHostAddresses) != 0
-            || (!leaf && (entry & s_secondStageIgnored) != 0)
+            || (!leaf && entry.Field(SecondStageEntry.SNP) == 1)
             || (large && (level > 3 || ((sizes >> (level - 2)) & 1) == 0 || (entry & LowBits(level) & ~0xFFFUL) != 0));
         return wrong ? FaultReason.SecondStageReserved : 0;
     }
@@ -238,9 +237,6 @@ internal sealed class WalkRules(ulong cap, ulong ecap, int hostAddressBits)
 
     private static int PasidBitsOf(ReadOnlySpan<ulong> context) =>
         (int)context.Get(ContextEntry.PDTS) + ContextEntry.LeastPasidBits;
-
-    // SNP means something in a leaf only.
-    private static ulong LeafBits() => SecondStageEntry.SNP.WordMask;
 
     private int CheckType(ReadOnlySpan<ulong> words)
     {

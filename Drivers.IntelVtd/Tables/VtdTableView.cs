@@ -71,7 +71,13 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
     private static string Reason(int fault) => Text($"{fault:x2}h: {FaultReason.Describe(fault)}");
 
     private static TableItem Finding(
-        string structure, ulong address, ulong[] words, string? field, string text, RequesterId? requester, Pasid? pasid) =>
+        string structure,
+        ulong address,
+        ulong[] words,
+        string? field,
+        string text,
+        RequesterId? requester,
+        Pasid? pasid) =>
         new()
         {
             Kind = TableItemKind.Finding,
@@ -90,7 +96,8 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
         if (!memory.IsBacked(root, RootEntry.TableBytes))
         {
             yield return Finding(
-                RootTableAddress.Layout.Id, root, [rtaddr], "RTA", Text($"no memory for the 4 KiB at 0x{root:x}"), null, null);
+                RootTableAddress.Layout.Id, root, [rtaddr], "RTA", Text($"no memory for the 4 KiB at 0x{root:x}"),
+                null, null);
             yield break;
         }
 
@@ -353,8 +360,10 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
         ulong domain = entry.Get(PasidEntry.DID);
         return entry.Get(PasidEntry.PGTT) switch
         {
-            PasidEntry.FirstStage => Text($"first stage at 0x{entry.GetAddress(PasidEntry.FSPTPTR):x}, domain id {domain}"),
-            PasidEntry.SecondStage => Text($"second stage at 0x{entry.GetAddress(PasidEntry.SSPTPTR):x}, domain id {domain}"),
+            PasidEntry.FirstStage => Text(
+                $"first stage at 0x{entry.GetAddress(PasidEntry.FSPTPTR):x}, domain id {domain}"),
+            PasidEntry.SecondStage => Text(
+                $"second stage at 0x{entry.GetAddress(PasidEntry.SSPTPTR):x}, domain id {domain}"),
             PasidEntry.Nested => Text(
                 $"nested, first stage at guest 0x{entry.GetAddress(PasidEntry.FSPTPTR):x}, second stage at 0x{entry.GetAddress(PasidEntry.SSPTPTR):x}, domain id {domain}"),
             PasidEntry.PassThrough => Text($"pass-through, domain id {domain}"),

@@ -81,7 +81,8 @@ internal sealed class X86PageTable(IPhysicalMemory memory, ulong root) : IPageTa
     }
 
     private static int IndexOffset(ulong address, int level) =>
-        (int)((address >> (PageShift + (LevelBits * (level - 1)))) & ((1 << LevelBits) - 1)) * FirstStageEntry.SizeBytes;
+        (int)((address >> (PageShift + (LevelBits * (level - 1)))) & ((1 << LevelBits) - 1))
+        * FirstStageEntry.SizeBytes;
 
     private static OpResult Check(ulong address) => (address & PageMask) == 0 && address >> AddressBits == 0
         ? OpResult.Ok

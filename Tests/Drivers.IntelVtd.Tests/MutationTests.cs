@@ -66,7 +66,8 @@ public sealed class MutationTests(ITestOutputHelper output)
     private static readonly Family[] s_families =
     [
         new("coherent, stores and descriptors", true, StoreOrder.Immediate, r => r.Stores().Concat(r.Descriptors())),
-        new("coherent, drains of page requests", true, StoreOrder.Immediate, r => r.Drains(), DeviceFeatures.Ats | DeviceFeatures.Pri),
+        new("coherent, drains of page requests", true, StoreOrder.Immediate, r => r.Drains(),
+            DeviceFeatures.Ats | DeviceFeatures.Pri),
         new("coherent, barriers", true, StoreOrder.Weak, r => r.Barriers()),
         new("not coherent, flushes", false, StoreOrder.Weak, r => r.Flushes()),
         new("not coherent, barriers", false, StoreOrder.Weak, r => r.Barriers()),
@@ -306,7 +307,8 @@ public sealed class MutationTests(ITestOutputHelper output)
                 return null;
             }
 
-            HashSet<(ulong, ulong)> before = [.. Submission((start - 4)).Select(s => (s.Value, _stores[s.Number + 1].Value))];
+            HashSet<(ulong, ulong)> before =
+                [.. Submission(start - 4).Select(s => (s.Value, _stores[s.Number + 1].Value))];
             return submission.Where(s => (s.Value & 0xF) == 6)
                 .All(s => before.Contains((s.Value, _stores[s.Number + 1].Value)))
                 ? "other-link"
