@@ -26,6 +26,11 @@ public sealed class Layout
     private readonly Dictionary<string, LayoutField> _byName = new(StringComparer.Ordinal);
     private readonly LayoutRule[] _rules;
 
+    // Looking for what is wrong is done for every entry of a table: what does not change is worked out once.
+    private readonly (Field Part, string Name)[] _reserved;
+    private readonly LayoutField[] _constants;
+    private readonly string _mustBeZero;
+
     /// <summary>Declares a structure.</summary>
     /// <param name="id">Identifier for users, such as <c>intel-vtd/pasid_entry</c>.</param>
     /// <param name="bits">Size in bits, a multiple of 8.</param>
@@ -41,6 +46,12 @@ public sealed class Layout
         Source = source;
         Fields = [.. fields.OrderBy(f => f.Parts[0].Lsb)];
         _rules = rules;
+        _reserved =
+        [
+            .. Fields.Where(f => f.Kind == FieldKind.Reserved).SelectMany(f => f.Parts).Select(p => (p, p.ToString())),
+        ];
+        _constants = [.. Fields.Where(f => f.Kind == FieldKind.Constant)];
+        _mustBeZero = $", must be 0 ({source})";
 
         var owner = new string?[bits];
         foreach (LayoutField field in fields)
@@ -152,21 +163,19 @@ public sealed class Layout
     public IReadOnlyList<Violation> Check(ReadOnlySpan<ulong> words)
     {
         var found = new List<Violation>();
-        foreach (LayoutField field in Fields)
+        foreach ((Field part, string name) in _reserved)
         {
-            if (field.Kind == FieldKind.Reserved)
+            ulong value = words.Get(part);
+            if (value != 0)
             {
-                foreach (Field part in field.Parts)
-                {
-                    ulong value = words.Get(part);
-                    if (value != 0)
-                    {
-                        found.Add(new Violation(part.ToString(), string.Create(
-                            CultureInfo.InvariantCulture, $"reserved bits are 0x{value:x}, must be 0 ({Source})")));
-                    }
-                }
+                found.Add(new Violation(name, string.Concat(
+                    "reserved bits are 0x", value.ToString("x", CultureInfo.InvariantCulture), _mustBeZero)));
             }
-            else if (field.Kind == FieldKind.Constant && field.Get(words) != field.Constant)
+        }
+
+        foreach (LayoutField field in _constants)
+        {
+            if (field.Get(words) != field.Constant)
             {
                 found.Add(new Violation(field.Mnemonic, string.Create(
                     CultureInfo.InvariantCulture, $"is 0x{field.Get(words):x}, must be 0x{field.Constant:x} for {Id}")));
