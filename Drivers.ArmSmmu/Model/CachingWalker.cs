@@ -15,6 +15,8 @@ namespace PasidFramework.Drivers.ArmSmmu.Model;
 /// <remarks>Not safe for concurrent use: the model locks.</remarks>
 internal sealed partial class CachingWalker : SmmuWalker
 {
+    private const int MostMixtures = 1024;
+
     private readonly Action<string, string> _complain;
     private readonly Dictionary<ulong, ulong> _firstStreams = [];
     private readonly Dictionary<uint, Entry> _streams = [];
@@ -153,6 +155,8 @@ internal sealed partial class CachingWalker : SmmuWalker
     /// under way may have joined words of several moments.
     /// </summary>
     /// <param name="memory">The memory.</param>
+    /// <remarks>A synchronisation ends the fetches of the entries that it names. What the others may have read goes
+    /// on to the next one.</remarks>
     public void CheckMixtures(ModelMemory memory)
     {
         foreach ((uint sid, Entry entry) in _streams)
@@ -414,22 +418,35 @@ internal sealed partial class CachingWalker : SmmuWalker
 
         var now = new ulong[entry.Words.Length];
         _ = Load(entry.Address, now);
-        ulong[]? old = null;
-        bool isTorn = false;
-        void Look(ReadOnlySpan<ulong> mix)
+        var old = new ulong[now.Length];
+        long total = 1;
+        for (int i = 0; i < now.Length; i++)
         {
-            // The first mixture is the oldest of every word: what the entry was before the first store.
-            old ??= mix.ToArray();
-            isTorn |= mix.Get(valid) != 0 && !Means<TRules>(mix, old) && !Means<TRules>(mix, now);
+            // Each value that the word has had since a fetch may have begun, the oldest first.
+            List<ulong> choices = entry.Seen[i];
+            _ = memory.ForEachMix(entry.Address + ((ulong)i * 8), 1, value =>
+            {
+                if (!choices.Contains(value[0]))
+                {
+                    choices.Add(value[0]);
+                }
+            });
+            old[i] = choices[0];
+            total *= choices.Count;
         }
 
-        try
+        bool isTorn = total > MostMixtures;
+        Span<ulong> mix = stackalloc ulong[now.Length];
+        for (long number = 0; number < total && !isTorn; number++)
         {
-            _ = memory.ForEachMix(entry.Address, now.Length, Look);
-        }
-        catch (InvalidOperationException)
-        {
-            isTorn = true;
+            long rest = number;
+            for (int i = 0; i < mix.Length; i++)
+            {
+                mix[i] = entry.Seen[i][(int)(rest % entry.Seen[i].Count)];
+                rest /= entry.Seen[i].Count;
+            }
+
+            isTorn = mix.Get(valid) != 0 && !Means<TRules>(mix, old) && !Means<TRules>(mix, now);
         }
 
         if (isTorn)
@@ -476,6 +493,9 @@ internal sealed partial class CachingWalker : SmmuWalker
 
     private sealed record Entry(ulong Address, ulong Link, ulong[] Words)
     {
+        /// <summary>Values of each word that a fetch under way may have read before the last synchronisation.</summary>
+        public List<ulong>[] Seen { get; } = [.. Words.Select(_ => new List<ulong>())];
+
         public bool IsSet(Field field) => ((ReadOnlySpan<ulong>)Words).Get(field) != 0;
     }
 

@@ -251,7 +251,7 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
         foreach (SmmuCommand command in devices)
         {
             List<DeviceTlbs.Held> forgotten = _devices.Invalidate(command);
-            if (translations.Length > 0 && _enabled)
+            if (_enabled)
             {
                 forgotten.ForEach(FetchAgain);
             }
@@ -300,7 +300,7 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
         }
     }
 
-    // A device that has lost a translation asks for it at once, and the main TLB still has it.
+    // A device that has lost a translation asks for it at once, and gets it where the main TLB still has it.
     private void FetchAgain(DeviceTlbs.Held held)
     {
         if (held.Ssid is { } ssid

@@ -1,0 +1,267 @@
+using System.Globalization;
+using PasidFramework.Drivers.ArmSmmu.Model;
+using PasidFramework.Drivers.ArmSmmu.PageTables;
+using PasidFramework.Drivers.ArmSmmu.Tests.Support;
+using PasidFramework.Models;
+using PasidFramework.ModelHarness;
+
+namespace PasidFramework.Drivers.ArmSmmu.Tests;
+
+/// <summary>
+/// The driver on the model: as it is nothing is wrong, and with any one store, flush, barrier or command missing or wrong
+/// something is. What caught what is in <c>Vectors/mutants.txt</c>, what cannot matter in
+/// <c>Vectors/equivalent-mutants.txt</c>.
+/// </summary>
+public sealed class MutationTests(ITestOutputHelper output)
+{
+    private const ulong PrefetchConfiguration = 0x01;
+
+    private static readonly Dictionary<string, (bool Coherent, StoreOrder Order, bool TwoLevel)> s_machines = new()
+    {
+        ["coherent two-level"] = (true, StoreOrder.Immediate, true),
+        ["coherent linear"] = (true, StoreOrder.Immediate, false),
+        ["weak two-level"] = (true, StoreOrder.Weak, true),
+        ["weak linear"] = (true, StoreOrder.Weak, false),
+        ["flushed two-level"] = (false, StoreOrder.Immediate, true),
+        ["flushed linear"] = (false, StoreOrder.Immediate, false),
+        ["flushed weak two-level"] = (false, StoreOrder.Weak, true),
+        ["flushed weak linear"] = (false, StoreOrder.Weak, false),
+    };
+
+    public static TheoryData<string> Machines => [.. s_machines.Keys];
+
+    [Theory]
+    [MemberData(nameof(Machines))]
+    public void D1_D2_D3_D5_D6_D12_D13_the_driver_as_it_is_does_nothing_that_the_model_catches(string machine)
+    {
+        ScenarioReport report = ModelScenario.Run(Setup(machine));
+        Assert.Empty(report.Failures);
+        Assert.True(report.Probes > 1000);
+    }
+
+    [Theory]
+    [MemberData(nameof(Machines))]
+    public void Every_mutant_is_caught(string machine)
+    {
+        (ulong Start, ulong End) queue = default;
+        ScenarioReport clean = ModelScenario.Run(Setup(machine) with
+        {
+            Check = model =>
+            {
+                ulong value = model.Registers.Read64(0x90);
+                ulong start = value & 0x000F_FFFF_FFFF_FFE0;
+                queue = (start, start + (16UL << (int)(value & 31)));
+                return null;
+            },
+        });
+        Assert.Empty(clean.Failures);
+
+        Mutant[] mutants = [.. Mutants(machine, clean.Actions, queue)];
+        var caught = new string[mutants.Length];
+        Parallel.For(0, mutants.Length, new ParallelOptions { MaxDegreeOfParallelism = 2 }, i =>
+        {
+            ScenarioReport report = ModelScenario.Run(Setup(machine), mutants[i].Mutation);
+            caught[i] = !report.Applied ? "never applied" : report.Failures.Count == 0 ? "SURVIVED" : Classify(report.Failures[0]);
+            mutants[i].Message = report.Failures.Count == 0 ? string.Empty : report.Failures[0];
+        });
+
+        var lines = new List<string>();
+        foreach (IGrouping<(string, string), int> group in Enumerable.Range(0, mutants.Length)
+            .GroupBy(i => (mutants[i].Kind, mutants[i].Equivalent is { } reason && caught[i] == "SURVIVED" ? $"equivalent: {reason}" : caught[i]))
+            .OrderBy(g => g.Key, Comparer<(string, string)>.Create((a, b) => string.CompareOrdinal($"{a}", $"{b}"))))
+        {
+            lines.Add(string.Create(CultureInfo.InvariantCulture, $"{machine} | {group.Key.Item1} | {group.Count()} | {group.Key.Item2}"));
+        }
+
+        foreach (string line in lines)
+        {
+            output.WriteLine(line);
+        }
+
+        for (int i = 0; i < mutants.Length; i++)
+        {
+            output.WriteLine($"  {mutants[i].Kind}: {mutants[i].What}: {caught[i]}: {mutants[i].Message}");
+        }
+
+        Assert.DoesNotContain(Enumerable.Range(0, mutants.Length), i => caught[i] == "never applied"
+            || (caught[i] == "SURVIVED" && mutants[i].Equivalent is null));
+        Assert.Equal(
+            DataFile.Lines("mutants.txt").Where(l => l.StartsWith(machine + " |", StringComparison.Ordinal)), lines);
+    }
+
+    private static ScenarioSetup Setup(string machine)
+    {
+        (bool coherent, StoreOrder order, bool twoLevel) = s_machines[machine];
+        return new ScenarioSetup
+        {
+            Driver = new SmmuDriver(),
+            Model = new SmmuModelFactory(),
+            PageTables = new LpaePageTableFormat(),
+            Hardware = new HardwareSetup
+            {
+                Coherent = coherent,
+                PasidBits = twoLevel ? 20 : 10,
+                Options = new Dictionary<string, string> { ["sid-bits"] = twoLevel ? "16" : "8" },
+            },
+            Order = order,
+            Check = model => (model.Registers.Read32(0x60) | model.Registers.Read32(0x64)) == 0 ? null : "the command queue stopped",
+            Requesters = twoLevel
+                ? [new RequesterId(0x0118), new RequesterId(0x0120), new RequesterId(0x0290)]
+                : [new RequesterId(0x18), new RequesterId(0x20), new RequesterId(0x90)],
+        };
+    }
+
+    private static IEnumerable<Mutant> Mutants(
+        string machine, IReadOnlyList<DriverAction> actions, (ulong Start, ulong End) queue)
+    {
+        (bool coherent, StoreOrder order, _) = s_machines[machine];
+        bool isWeak = order == StoreOrder.Weak;
+        var memory = new Dictionary<ulong, ulong>();
+        DriverAction? last = null;
+        bool ordered = false;
+        bool wasSame = false;
+        for (int i = 0; i < actions.Count; i++)
+        {
+            DriverAction action = actions[i];
+            bool isQueue = action.Address >= queue.Start && action.Address < queue.End;
+            string what = string.Create(CultureInfo.InvariantCulture, $"{action.Kind} {action.Number} 0x{action.Address:x} 0x{action.Value:x}{(isQueue ? " queue" : string.Empty)}");
+            switch (action.Kind)
+            {
+                case MemoryEventKind.Flush when !coherent:
+                    yield return new Mutant(isQueue ? "drop flush of commands" : "drop flush", what, new Mutation.DropFlush(action.Number));
+                    break;
+                case MemoryEventKind.Barrier:
+                    ordered = true;
+                    if (isWeak)
+                    {
+                        yield return new Mutant("drop barrier", what, new Mutation.DropBarrier(action.Number));
+                    }
+
+                    break;
+                case MemoryEventKind.Store:
+                    bool isSame = memory.GetValueOrDefault(action.Address) == action.Value;
+                    string? equivalent = isSame ? "same-value" : null;
+                    yield return new Mutant(
+                        isQueue ? "drop store of a command" : "drop store", what, new Mutation.DropStore(action.Number), equivalent);
+                    if (ordered && last is { } before)
+                    {
+                        yield return new Mutant(
+                            "swap stores across a barrier",
+                            what,
+                            new Mutation.SwapStores(before.Number),
+                            wasSame ? "same-value" : null);
+                    }
+
+                    memory[action.Address] = action.Value;
+                    last = action;
+                    wasSame = isSame;
+                    ordered = false;
+                    if (!isWeak && coherent && isQueue && (action.Address & 15) == 8)
+                    {
+                        foreach (Mutant command in Commands(actions, i, action.Value))
+                        {
+                            yield return command;
+                        }
+                    }
+
+                    break;
+            }
+        }
+    }
+
+    // The two stores of a command: low word, high word.
+    private static IEnumerable<Mutant> Commands(IReadOnlyList<DriverAction> actions, int index, ulong high)
+    {
+        DriverAction first = actions[index - 1];
+        ulong low = first.Value;
+        int numberLow = first.Number;
+        int numberHigh = actions[index].Number;
+        string name = $"{DecodedCommand.From(low, high)} #{numberLow}";
+
+        Mutant Replace(string kind, ulong newLow, ulong newHigh) => new(
+            kind,
+            name,
+            new Mutation.ReplaceStores(
+                $"{kind}: {name}", new Dictionary<int, ulong> { [numberLow] = newLow, [numberHigh] = newHigh }));
+
+        int opcode = (int)(low & 0xFF);
+        yield return Replace(
+            $"drop {name.Split(' ')[0]}", PrefetchConfiguration, 0);
+        bool hasSid = opcode is 0x03 or 0x05 or 0x06 or 0x40;
+        if (hasSid)
+        {
+            yield return Replace("wrong SID", low ^ (1UL << 32), high);
+        }
+
+        if (opcode is 0x05 || (opcode == 0x40 && (low & (1UL << 9)) == 0))
+        {
+            yield return Replace("wrong SSID", low ^ (1UL << 12), high);
+        }
+
+        if (opcode is 0x11 or 0x12)
+        {
+            yield return Replace("wrong ASID", low ^ (1UL << 48), high);
+            yield return Replace("wrong VMID", low ^ (1UL << 32), high);
+        }
+
+        if (opcode is 0x03 or 0x05 && (high & 1) == 0)
+        {
+            yield return Replace("Leaf instead of path", low, high | 1);
+        }
+
+        if (opcode == 0x12)
+        {
+            yield return Replace("wrong address", low, high ^ 0x10_0000);
+            if ((high >> 10 & 3) != 0)
+            {
+                yield return (low >> 12 & 31) > 0
+                    ? Replace("smaller range", low - (1UL << 12), high)
+                    : Replace("smaller range", low - (1UL << 20), high);
+            }
+        }
+
+        if (opcode == 0x40)
+        {
+            ulong size = high & 0x3F;
+            if (size > 0)
+            {
+                yield return Replace("smaller Size", low, size == 52 ? high - 52 : high - 1);
+            }
+
+            if (size < 52)
+            {
+                yield return Replace("wrong address", low, high ^ (0x1000UL << (int)size));
+            }
+        }
+
+        if (opcode == 0x04 && (high & 31) == 31)
+        {
+            yield return Replace("smaller Range", low, 0);
+        }
+    }
+
+    private static string Classify(string failure)
+    {
+        int at = failure.IndexOf("complaint ", StringComparison.Ordinal);
+        if (at >= 0)
+        {
+            return failure[(at + 10)..].Split(':')[0];
+        }
+
+        return failure switch
+        {
+            _ when failure.Contains("must reach", StringComparison.Ordinal) => "probe",
+            _ when failure.Contains("of the dying", StringComparison.Ordinal) => "probe",
+            _ when failure.Contains("queue stopped", StringComparison.Ordinal) => "command error",
+            _ when failure.Contains("the walker read", StringComparison.Ordinal) => "stray read",
+            _ when failure.Contains("page memory are left", StringComparison.Ordinal) => "leak",
+            _ when failure.Contains("Exception", StringComparison.Ordinal) => "exception",
+            _ => "error of the driver",
+        };
+    }
+
+    private sealed record Mutant(string Kind, string What, Mutation Mutation, string? Equivalent = null)
+    {
+        public string Message { get; set; } = string.Empty;
+    }
+}
