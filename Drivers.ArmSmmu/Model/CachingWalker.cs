@@ -198,6 +198,42 @@ internal sealed partial class CachingWalker : SmmuWalker
     /// <summary>Reads and checks the stream table entry of a StreamID, from the cache where it is there.</summary>
     public SmmuFault ReadStream(uint sid, in StreamRoot root, Span<ulong> ste) => ReadStreamEntry(sid, root, ste);
 
+    /// <summary>Fetches the configuration of a stream and one of its substreams, as hardware may at any time.</summary>
+    public void FetchAhead(uint sid, uint? ssid, in StreamRoot root)
+    {
+        Span<ulong> ste = stackalloc ulong[StreamTableEntry.Words];
+        if (!ReadStreamEntry(sid, root, ste).IsFault)
+        {
+            ReadContextsAgain(sid, [ssid ?? 0]);
+        }
+    }
+
+    /// <summary>A cached entry that says something else than memory does; null for none.</summary>
+    public string? FindStaleEntry()
+    {
+        foreach ((uint sid, Entry entry) in _streams)
+        {
+            if (IsStale<Tables.StreamEntryRules>(entry))
+            {
+                return Text($"the entry of StreamID 0x{sid:x} is cached as 0x{entry.Words[0]:x}");
+            }
+        }
+
+        foreach (((uint sid, uint ssid), Entry entry) in _contexts)
+        {
+            if (IsStale<Tables.ContextRules>(entry))
+            {
+                return Text($"the descriptor of StreamID 0x{sid:x} SubstreamID 0x{ssid:x} is cached as 0x{entry.Words[0]:x}");
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>Every last-level translation with a SubstreamID.</summary>
+    public IEnumerable<DeviceTlbs.Held> Translations() => _tlb.Where(e => e.Tag.Ssid is not null).Select(e =>
+        new DeviceTlbs.Held(e.Tag.Sid, e.Tag.Ssid, e.Base, e.Translation.Shift, e.Translation.Address, e.Translation.Writable));
+
     /// <summary>A translation from the TLB only.</summary>
     public SmmuTranslation? Peek(in SmmuRegime regime, ulong address)
     {
@@ -454,6 +490,13 @@ internal sealed partial class CachingWalker : SmmuWalker
             _complain("smmu-torn-entry", Text(
                 $"{what} at 0x{entry.Address:x} changed so that a fetch under way may see neither the old nor the new one (3.21)"));
         }
+    }
+
+    private bool IsStale<TRules>(Entry entry)
+        where TRules : Tables.IEntryRules
+    {
+        Span<ulong> now = stackalloc ulong[Tables.EntryWriter.Words];
+        return !Load(entry.Address, now) || !Means<TRules>(entry.Words, now);
     }
 
     private static bool Means<TRules>(ReadOnlySpan<ulong> words, ReadOnlySpan<ulong> other)

@@ -1,9 +1,13 @@
 using System.Globalization;
+using PasidFramework.Drivers.ArmSmmu.Hardware;
 using PasidFramework.Drivers.ArmSmmu.Model;
 using PasidFramework.Drivers.ArmSmmu.PageTables;
+using PasidFramework.Drivers.ArmSmmu.Readers;
 using PasidFramework.Drivers.ArmSmmu.Tests.Support;
-using PasidFramework.Models;
+using PasidFramework.Hardware;
 using PasidFramework.ModelHarness;
+using PasidFramework.Models;
+using PasidFramework.Tables;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 
@@ -34,7 +38,7 @@ public sealed class MutationTests(ITestOutputHelper output)
     [MemberData(nameof(Machines))]
     public void D1_D2_D3_D5_D6_D12_D13_the_driver_as_it_is_does_nothing_that_the_model_catches(string machine)
     {
-        ScenarioReport report = ModelScenario.Run(Setup(machine));
+        ScenarioReport report = ModelScenario.Run(Setup(machine, new Judge(machine, [])));
         Assert.Empty(report.Failures);
         Assert.True(report.Probes > 1000);
     }
@@ -43,24 +47,17 @@ public sealed class MutationTests(ITestOutputHelper output)
     [MemberData(nameof(Machines))]
     public void Every_mutant_is_caught(string machine)
     {
-        (ulong Start, ulong End) queue = default;
-        ScenarioReport clean = ModelScenario.Run(Setup(machine) with
-        {
-            Check = model =>
-            {
-                ulong value = model.Registers.Read64(0x90);
-                ulong start = value & 0x000F_FFFF_FFFF_FFE0;
-                queue = (start, start + (16UL << (int)(value & 31)));
-                return null;
-            },
-        });
+        var listings = new List<string>();
+        var first = new Judge(machine, listings);
+        ScenarioReport clean = ModelScenario.Run(Setup(machine, first));
         Assert.Empty(clean.Failures);
+        (ulong Start, ulong End) queue = first.Queue;
 
         Mutant[] mutants = [.. Mutants(machine, clean.Actions, queue)];
         var caught = new string[mutants.Length];
         Parallel.For(0, mutants.Length, new ParallelOptions { MaxDegreeOfParallelism = 2 }, i =>
         {
-            ScenarioReport report = ModelScenario.Run(Setup(machine), mutants[i].Mutation);
+            ScenarioReport report = ModelScenario.Run(Setup(machine, new Judge(machine, listings)), mutants[i].Mutation);
             caught[i] = !report.Applied ? "never applied" : report.Failures.Count == 0 ? "SURVIVED" : Classify(report.Failures[0]);
             mutants[i].Message = report.Failures.Count == 0 ? string.Empty : report.Failures[0];
         });
@@ -89,7 +86,7 @@ public sealed class MutationTests(ITestOutputHelper output)
             DataFile.Lines("mutants.txt").Where(l => l.StartsWith(machine + " |", StringComparison.Ordinal)), lines);
     }
 
-    private static ScenarioSetup Setup(string machine)
+    private static ScenarioSetup Setup(string machine, Judge judge)
     {
         (bool coherent, StoreOrder order, bool twoLevel) = s_machines[machine];
         return new ScenarioSetup
@@ -104,12 +101,14 @@ public sealed class MutationTests(ITestOutputHelper output)
                 Options = new Dictionary<string, string> { ["sid-bits"] = twoLevel ? "16" : "8" },
             },
             Order = order,
-            Check = model => (model.Registers.Read32(0x60) | model.Registers.Read32(0x64)) == 0 ? null : "the command queue stopped",
-            Requesters = twoLevel
-                ? [new RequesterId(0x0118), new RequesterId(0x0120), new RequesterId(0x0290)]
-                : [new RequesterId(0x18), new RequesterId(0x20), new RequesterId(0x90)],
+            Check = judge.Look,
+            Requesters = RequestersOf(machine),
         };
     }
+
+    private static RequesterId[] RequestersOf(string machine) => s_machines[machine].TwoLevel
+        ? [new RequesterId(0x0118), new RequesterId(0x0120), new RequesterId(0x0290)]
+        : [new RequesterId(0x18), new RequesterId(0x20), new RequesterId(0x90)];
 
     private static IEnumerable<Mutant> Mutants(
         string machine, IReadOnlyList<DriverAction> actions, (ulong Start, ulong End) queue)
@@ -140,7 +139,9 @@ public sealed class MutationTests(ITestOutputHelper output)
                     break;
                 case MemoryEventKind.Store:
                     bool isSame = memory.GetValueOrDefault(action.Address) == action.Value;
-                    string? equivalent = isSame ? "same-value" : null;
+                    string? equivalent = isSame ? "same-value"
+                        : isQueue && (action.Address & 15) == 8 && action.Value == 1 && memory.GetValueOrDefault(action.Address) == 0
+                            ? "path-too" : null;
                     yield return new Mutant(
                         isQueue ? "drop store of a command" : "drop store", what, new Mutation.DropStore(action.Number), equivalent);
                     if (ordered && last is { } before)
@@ -253,11 +254,130 @@ public sealed class MutationTests(ITestOutputHelper output)
             _ when failure.Contains("must reach", StringComparison.Ordinal) => "probe",
             _ when failure.Contains("of the dying", StringComparison.Ordinal) => "probe",
             _ when failure.Contains("queue stopped", StringComparison.Ordinal) => "command error",
+            _ when failure.Contains("is cached as", StringComparison.Ordinal) => "stale cache",
+            _ when failure.Contains("tables differ", StringComparison.Ordinal) => "tables",
+            _ when failure.Contains("half written", StringComparison.Ordinal) => "half written",
             _ when failure.Contains("the walker read", StringComparison.Ordinal) => "stray read",
             _ when failure.Contains("page memory are left", StringComparison.Ordinal) => "leak",
             _ when failure.Contains("Exception", StringComparison.Ordinal) => "exception",
             _ => "error of the driver",
         };
+    }
+
+    /// <summary>What is looked at after every step of the scenario, and at the tables between any two stores.</summary>
+    private sealed class Judge(string machine, List<string> listings)
+    {
+        private const uint FirstPasid = 62;
+        private const uint LastPasid = 65;
+
+        private readonly bool _isClean = listings.Count == 0;
+        private IIommuModel? _model;
+        private int _step;
+        private string? _halfWritten;
+
+        public (ulong Start, ulong End) Queue { get; private set; }
+
+        public string? Look(IIommuModel model)
+        {
+            if (_model is null)
+            {
+                _model = model;
+                ulong value = model.Registers.Read64(0x90);
+                ulong start = value & 0x000F_FFFF_FFFF_FFE0;
+                Queue = (start, start + (16UL << (int)(value & 31)));
+                model.ModelMemory.Changed += OnChange;
+            }
+
+            if ((model.Registers.Read32(0x60) | model.Registers.Read32(0x64)) != 0)
+            {
+                return "the command queue stopped";
+            }
+
+            if (_halfWritten is not null)
+            {
+                return _halfWritten;
+            }
+
+            string? stale = ((SmmuModel)model).FindStale();
+            if (stale is not null)
+            {
+                return stale;
+            }
+
+            string listing = string.Join('\n', Valid(model).Select(
+                i => $"{i.Structure} {i.Requester} {i.Pasid} {string.Join(' ', i.Words)}"));
+            int step = _step++;
+            if (_isClean)
+            {
+                listings.Add(listing);
+            }
+            else if (step < listings.Count && listings[step] != listing)
+            {
+                return "the tables differ from those of the driver as it is";
+            }
+
+            // Pages that the scenario changes but does not ask for before.
+            foreach (RequesterId requester in RequestersOf(machine))
+            {
+                for (uint pasid = FirstPasid; pasid <= LastPasid; pasid++)
+                {
+                    for (ulong address = 0x11000; address < 0x18000; address += 0x1000)
+                    {
+                        _ = model.Translate(new DmaAccess(requester, new Pasid(pasid), address, IsWrite: false));
+                    }
+                }
+            }
+
+            return null;
+        }
+
+        private static IEnumerable<TableItem> Valid(IIommuModel model) => new SmmuTableReader().Open(
+            model.ModelMemory.Device,
+            new Dictionary<string, ulong>
+            {
+                ["STRTAB_BASE"] = model.Registers.Read64(0x80),
+                ["STRTAB_BASE_CFG"] = model.Registers.Read32(0x88),
+            }).Value!.Items().Where(i => i.Text != "invalid" && (model.Registers.Read32(0x20) & 1) != 0);
+
+        // A walker without caches, at this moment, with every set of stores that may be visible to it.
+        private void OnChange(MemoryEvent change)
+        {
+            if (change.Kind != MemoryEventKind.Store
+                || (change.Address >= Queue.Start && change.Address < Queue.End)
+                || (_model!.Registers.Read32(0x20) & 1) == 0)
+            {
+                return;
+            }
+
+            _model.ModelMemory.ForEachVisible(() =>
+            {
+                foreach (RequesterId requester in RequestersOf(machine))
+                {
+                    for (uint pasid = FirstPasid; pasid <= LastPasid; pasid++)
+                    {
+                        LookAt(new DmaAccess(requester, new Pasid(pasid), 0x10000, IsWrite: false));
+                    }
+                }
+            });
+        }
+
+        private void LookAt(in DmaAccess access)
+        {
+            var steps = new List<TableStep>();
+            var walker = new SmmuWalker(_model!.ModelMemory.Device, new SmmuHardwareOptions { StallModel = 1 }) { Steps = steps };
+            _ = walker.Follow(access, StreamRoot.Of(
+                _model.Registers.Read64(0x80), _model.Registers.Read32(0x88), recordsUnknown: true));
+            foreach (TableStep step in steps)
+            {
+                // A valid descriptor without memory attributes is not whole; one with bits of a fresh page neither.
+                bool isCd = step.Structure == "arm-smmuv3/cd";
+                bool isValid = step.Words.Count > 0 && (step.Words[0] >> (isCd ? 31 : 0) & 1) != 0;
+                if (isValid && ((isCd && step.Words[3] == 0) || step.Words.Contains(ModelMemory.Poison)))
+                {
+                    _halfWritten ??= $"{step.Structure} at 0x{step.Address:x} can be seen half written";
+                }
+            }
+        }
     }
 
     private sealed record Mutant(string Kind, string What, Mutation Mutation, string? Equivalent = null)
