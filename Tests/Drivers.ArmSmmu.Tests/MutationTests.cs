@@ -70,6 +70,8 @@ public sealed class MutationTests(ITestOutputHelper output)
             lines.Add(string.Create(CultureInfo.InvariantCulture, $"{machine} | {group.Key.Item1} | {group.Count()} | {group.Key.Item2}"));
         }
 
+        string[] reasons = [.. DataFile.Lines("equivalent-mutants.txt").Select(l => l.Split('|')[0].Trim())];
+        Assert.All(mutants, m => Assert.True(m.Equivalent is null || reasons.Contains(m.Equivalent)));
         foreach (string line in lines)
         {
             output.WriteLine(line);
@@ -119,6 +121,7 @@ public sealed class MutationTests(ITestOutputHelper output)
         DriverAction? last = null;
         bool ordered = false;
         bool wasSame = false;
+        int shutdown = ShutdownOf(actions, queue);
         for (int i = 0; i < actions.Count; i++)
         {
             DriverAction action = actions[i];
@@ -127,19 +130,26 @@ public sealed class MutationTests(ITestOutputHelper output)
             switch (action.Kind)
             {
                 case MemoryEventKind.Flush when !coherent:
-                    yield return new Mutant(isQueue ? "drop flush of commands" : "drop flush", what, new Mutation.DropFlush(action.Number));
+                    yield return new Mutant(
+                        isQueue ? "drop flush of commands" : "drop flush",
+                        what,
+                        new Mutation.DropFlush(action.Number),
+                        i >= shutdown ? "shutdown" : null);
                     break;
                 case MemoryEventKind.Barrier:
                     ordered = true;
                     if (isWeak)
                     {
-                        yield return new Mutant("drop barrier", what, new Mutation.DropBarrier(action.Number));
+                        yield return new Mutant(
+                            "drop barrier", what, new Mutation.DropBarrier(action.Number), i >= shutdown ? "shutdown" : null);
                     }
 
                     break;
                 case MemoryEventKind.Store:
                     bool isSame = memory.GetValueOrDefault(action.Address) == action.Value;
                     string? equivalent = isSame ? "same-value"
+                        : i >= shutdown ? "shutdown"
+                        : isQueue && (action.Address & 15) == 8 && IsTwin(actions, i) ? "twin"
                         : isQueue && (action.Address & 15) == 8 && action.Value == 1 && memory.GetValueOrDefault(action.Address) == 0
                             ? "path-too" : null;
                     yield return new Mutant(
@@ -159,15 +169,65 @@ public sealed class MutationTests(ITestOutputHelper output)
                     ordered = false;
                     if (!isWeak && coherent && isQueue && (action.Address & 15) == 8)
                     {
+                        string? reason = i >= shutdown ? "shutdown"
+                            : IsTwin(actions, i) ? "twin"
+                            : IsBetweenTlbAndDevices(actions, i, queue) ? "gone" : null;
                         foreach (Mutant command in Commands(actions, i, action.Value))
                         {
-                            yield return command;
+                            yield return command with { Equivalent = reason };
                         }
                     }
 
                     break;
             }
         }
+    }
+
+    // The last two devices are removed when the core goes: after that the unit is switched off.
+    private static int ShutdownOf(IReadOnlyList<DriverAction> actions, (ulong Start, ulong End) queue)
+    {
+        int[] removals = [.. Enumerable.Range(0, actions.Count).Where(i => IsCommand(actions[i], queue, 0x03))];
+        int at = removals[^2];
+        while (actions[at].Kind != MemoryEventKind.Store || (actions[at].Address >= queue.Start && actions[at].Address < queue.End))
+        {
+            at--;
+        }
+
+        return at;
+    }
+
+    private static bool IsCommand(DriverAction action, (ulong Start, ulong End) queue, ulong opcode) =>
+        action.Kind == MemoryEventKind.Store
+        && action.Address >= queue.Start
+        && action.Address < queue.End
+        && (action.Address & 15) == 0
+        && (action.Value & 0xFF) == opcode;
+
+    // The same invalidation of translations is sent once more: the process is in two domains.
+    private static bool IsTwin(IReadOnlyList<DriverAction> actions, int high)
+    {
+        ulong low = actions[high - 1].Value;
+        return (low & 0xFF) is 0x11 or 0x12 && Enumerable.Range(1, actions.Count - 1).Any(i =>
+            i != high
+            && actions[i].Kind == MemoryEventKind.Store
+            && actions[i - 1].Kind == MemoryEventKind.Store
+            && actions[i].Value == actions[high].Value
+            && actions[i - 1].Value == low);
+    }
+
+    // A SYNC after a TLBI and before an ATC_INV.
+    private static bool IsBetweenTlbAndDevices(
+        IReadOnlyList<DriverAction> actions, int high, (ulong Start, ulong End) queue)
+    {
+        if ((actions[high - 1].Value & 0xFF) != 0x46)
+        {
+            return false;
+        }
+
+        DriverAction before = actions.Take(high - 1).Last(a => a.Address >= queue.Start && a.Address < queue.End
+            && a.Kind == MemoryEventKind.Store && (a.Address & 15) == 0);
+        DriverAction? after = actions.Skip(high + 1).Cast<DriverAction?>().FirstOrDefault(a => a!.Value.Kind == MemoryEventKind.Store);
+        return (before.Value & 0xFF) is 0x11 or 0x12 && after is { } next && (next.Value & 0xFF) == 0x40;
     }
 
     // The two stores of a command: low word, high word.
@@ -342,9 +402,23 @@ public sealed class MutationTests(ITestOutputHelper output)
         // A walker without caches, at this moment, with every set of stores that may be visible to it.
         private void OnChange(MemoryEvent change)
         {
-            if (change.Kind != MemoryEventKind.Store
+            if (change.Kind is MemoryEventKind.Allocate or MemoryEventKind.Free
                 || (change.Address >= Queue.Start && change.Address < Queue.End)
                 || (_model!.Registers.Read32(0x20) & 1) == 0)
+            {
+                return;
+            }
+
+            // Every device may ask for every number at any moment, and what it is told is cached.
+            foreach (RequesterId requester in RequestersOf(machine))
+            {
+                for (uint pasid = FirstPasid; pasid <= LastPasid; pasid++)
+                {
+                    _ = _model.Translate(new DmaAccess(requester, new Pasid(pasid), 0x10000, IsWrite: false));
+                }
+            }
+
+            if (change.Kind != MemoryEventKind.Store)
             {
                 return;
             }
