@@ -209,8 +209,29 @@ internal sealed partial class CachingWalker : SmmuWalker
     }
 
     /// <summary>A cached entry that says something else than memory does; null for none.</summary>
-    public string? FindStaleEntry()
+    /// <param name="root">The stream table.</param>
+    public string? FindStaleEntry(in StreamRoot root)
     {
+        Span<ulong> word = [0];
+        foreach ((ulong index, ulong cached) in _firstStreams)
+        {
+            if (!Load(root.Table + (index * L1StreamDescriptor.Bytes), word) || word[0] != cached)
+            {
+                return Text($"first-level descriptor 0x{index:x} of the stream table is cached as 0x{cached:x}");
+            }
+        }
+
+        foreach (((uint sid, uint index), Descriptor descriptor) in _firstContexts)
+        {
+            if (!_streams.TryGetValue(sid, out Entry? stream)
+                || !stream.IsSet(StreamTableEntry.V)
+                || !Load(descriptor.Address, word)
+                || word[0] != descriptor.Word)
+            {
+                return Text($"first-level context descriptor 0x{index:x} of StreamID 0x{sid:x} is cached as 0x{descriptor.Word:x}");
+            }
+        }
+
         foreach ((uint sid, Entry entry) in _streams)
         {
             if (IsStale<Tables.StreamEntryRules>(entry))
@@ -221,7 +242,9 @@ internal sealed partial class CachingWalker : SmmuWalker
 
         foreach (((uint sid, uint ssid), Entry entry) in _contexts)
         {
-            if (IsStale<Tables.ContextRules>(entry))
+            if (!_streams.TryGetValue(sid, out Entry? stream)
+                || !stream.IsSet(StreamTableEntry.V)
+                || IsStale<Tables.ContextRules>(entry))
             {
                 return Text($"the descriptor of StreamID 0x{sid:x} SubstreamID 0x{ssid:x} is cached as 0x{entry.Words[0]:x}");
             }

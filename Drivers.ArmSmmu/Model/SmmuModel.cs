@@ -133,7 +133,7 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
 
             var fresh = new SmmuWalker(ModelMemory.Device, _options) { WalksPages = true };
             StreamRoot root = _registers.StreamRoot;
-            return _walker.FindStaleEntry() ?? _walker.Translations().Concat(_devices.Translations()).Select(held =>
+            return _walker.FindStaleEntry(root) ?? _walker.Translations().Concat(_devices.Translations()).Select(held =>
             {
                 Pasid? pasid = held.Ssid is { } ssid ? new Pasid(ssid) : null;
                 TranslationResult now = fresh.Follow(
@@ -212,14 +212,7 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
         {
             // Hardware may fetch configuration ahead of any access: what has been asked for once may be asked for again.
             ulong end = change.Address + (((ulong)change.Bytes + 4095) & ~4095UL);
-            if (_enabled)
-            {
-                foreach ((uint sid, uint? ssid) in _seen)
-                {
-                    _walker.FetchAhead(sid, ssid, _registers.StreamRoot);
-                }
-            }
-
+            FetchAhead();
             if (_enabled && _walker.LeadsInto(change.Address, end) is { } entry)
             {
                 Complain("smmu-freed-while-cached", Text(
@@ -311,6 +304,18 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
         if (configuration.Length > 0)
         {
             ModelMemory.Settle();
+            FetchAhead();
+        }
+    }
+
+    private void FetchAhead()
+    {
+        if (_enabled)
+        {
+            foreach ((uint sid, uint? ssid) in _seen)
+            {
+                _walker.FetchAhead(sid, ssid, _registers.StreamRoot);
+            }
         }
     }
 
