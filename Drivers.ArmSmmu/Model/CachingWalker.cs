@@ -15,6 +15,8 @@ namespace PasidFramework.Drivers.ArmSmmu.Model;
 /// <remarks>Not safe for concurrent use: the model locks.</remarks>
 internal sealed partial class CachingWalker : SmmuWalker
 {
+    private const int MostMixtures = 1024;
+
     private readonly Action<string, string> _complain;
     private readonly Dictionary<ulong, ulong> _firstStreams = [];
     private readonly Dictionary<uint, Entry> _streams = [];
@@ -153,6 +155,8 @@ internal sealed partial class CachingWalker : SmmuWalker
     /// under way may have joined words of several moments.
     /// </summary>
     /// <param name="memory">The memory.</param>
+    /// <remarks>A synchronisation ends the fetches of the entries that it names. What the others may have read goes
+    /// on to the next one.</remarks>
     public void CheckMixtures(ModelMemory memory)
     {
         foreach ((uint sid, Entry entry) in _streams)
@@ -193,6 +197,65 @@ internal sealed partial class CachingWalker : SmmuWalker
 
     /// <summary>Reads and checks the stream table entry of a StreamID, from the cache where it is there.</summary>
     public SmmuFault ReadStream(uint sid, in StreamRoot root, Span<ulong> ste) => ReadStreamEntry(sid, root, ste);
+
+    /// <summary>Fetches the configuration of a stream and one of its substreams, as hardware may at any time.</summary>
+    public void FetchAhead(uint sid, uint? ssid, in StreamRoot root)
+    {
+        Span<ulong> ste = stackalloc ulong[StreamTableEntry.Words];
+        if (!ReadStreamEntry(sid, root, ste).IsFault)
+        {
+            ReadContextsAgain(sid, [ssid ?? 0]);
+        }
+    }
+
+    /// <summary>A cached entry that says something else than memory does; null for none.</summary>
+    /// <param name="root">The stream table.</param>
+    public string? FindStaleEntry(in StreamRoot root)
+    {
+        Span<ulong> word = [0];
+        foreach ((ulong index, ulong cached) in _firstStreams)
+        {
+            if (!Load(root.Table + (index * L1StreamDescriptor.Bytes), word) || word[0] != cached)
+            {
+                return Text($"first-level descriptor 0x{index:x} of the stream table is cached as 0x{cached:x}");
+            }
+        }
+
+        foreach (((uint sid, uint index), Descriptor descriptor) in _firstContexts)
+        {
+            if (!_streams.TryGetValue(sid, out Entry? stream)
+                || !stream.IsSet(StreamTableEntry.V)
+                || !Load(descriptor.Address, word)
+                || word[0] != descriptor.Word)
+            {
+                return Text($"first-level context descriptor 0x{index:x} of StreamID 0x{sid:x} is cached as 0x{descriptor.Word:x}");
+            }
+        }
+
+        foreach ((uint sid, Entry entry) in _streams)
+        {
+            if (IsStale<Tables.StreamEntryRules>(entry))
+            {
+                return Text($"the entry of StreamID 0x{sid:x} is cached as 0x{entry.Words[0]:x}");
+            }
+        }
+
+        foreach (((uint sid, uint ssid), Entry entry) in _contexts)
+        {
+            if (!_streams.TryGetValue(sid, out Entry? stream)
+                || !stream.IsSet(StreamTableEntry.V)
+                || IsStale<Tables.ContextRules>(entry))
+            {
+                return Text($"the descriptor of StreamID 0x{sid:x} SubstreamID 0x{ssid:x} is cached as 0x{entry.Words[0]:x}");
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>Every last-level translation with a SubstreamID.</summary>
+    public IEnumerable<DeviceTlbs.Held> Translations() => _tlb.Where(e => e.Tag.Ssid is not null).Select(e =>
+        new DeviceTlbs.Held(e.Tag.Sid, e.Tag.Ssid, e.Base, e.Translation.Shift, e.Translation.Address, e.Translation.Writable));
 
     /// <summary>A translation from the TLB only.</summary>
     public SmmuTranslation? Peek(in SmmuRegime regime, ulong address)
@@ -414,22 +477,35 @@ internal sealed partial class CachingWalker : SmmuWalker
 
         var now = new ulong[entry.Words.Length];
         _ = Load(entry.Address, now);
-        ulong[]? old = null;
-        bool isTorn = false;
-        void Look(ReadOnlySpan<ulong> mix)
+        var old = new ulong[now.Length];
+        long total = 1;
+        for (int i = 0; i < now.Length; i++)
         {
-            // The first mixture is the oldest of every word: what the entry was before the first store.
-            old ??= mix.ToArray();
-            isTorn |= mix.Get(valid) != 0 && !Means<TRules>(mix, old) && !Means<TRules>(mix, now);
+            // Each value that the word has had since a fetch may have begun, the oldest first.
+            List<ulong> choices = entry.Seen[i];
+            _ = memory.ForEachMix(entry.Address + ((ulong)i * 8), 1, value =>
+            {
+                if (!choices.Contains(value[0]))
+                {
+                    choices.Add(value[0]);
+                }
+            });
+            old[i] = choices[0];
+            total *= choices.Count;
         }
 
-        try
+        bool isTorn = total > MostMixtures;
+        Span<ulong> mix = stackalloc ulong[now.Length];
+        for (long number = 0; number < total && !isTorn; number++)
         {
-            _ = memory.ForEachMix(entry.Address, now.Length, Look);
-        }
-        catch (InvalidOperationException)
-        {
-            isTorn = true;
+            long rest = number;
+            for (int i = 0; i < mix.Length; i++)
+            {
+                mix[i] = entry.Seen[i][(int)(rest % entry.Seen[i].Count)];
+                rest /= entry.Seen[i].Count;
+            }
+
+            isTorn = mix.Get(valid) != 0 && !Means<TRules>(mix, old) && !Means<TRules>(mix, now);
         }
 
         if (isTorn)
@@ -437,6 +513,13 @@ internal sealed partial class CachingWalker : SmmuWalker
             _complain("smmu-torn-entry", Text(
                 $"{what} at 0x{entry.Address:x} changed so that a fetch under way may see neither the old nor the new one (3.21)"));
         }
+    }
+
+    private bool IsStale<TRules>(Entry entry)
+        where TRules : Tables.IEntryRules
+    {
+        Span<ulong> now = stackalloc ulong[Tables.EntryWriter.Words];
+        return !Load(entry.Address, now) || !Means<TRules>(entry.Words, now);
     }
 
     private static bool Means<TRules>(ReadOnlySpan<ulong> words, ReadOnlySpan<ulong> other)
@@ -476,6 +559,9 @@ internal sealed partial class CachingWalker : SmmuWalker
 
     private sealed record Entry(ulong Address, ulong Link, ulong[] Words)
     {
+        /// <summary>Values of each word that a fetch under way may have read before the last synchronisation.</summary>
+        public List<ulong>[] Seen { get; } = [.. Words.Select(_ => new List<ulong>())];
+
         public bool IsSet(Field field) => ((ReadOnlySpan<ulong>)Words).Get(field) != 0;
     }
 

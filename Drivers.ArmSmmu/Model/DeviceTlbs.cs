@@ -69,6 +69,9 @@ internal sealed class DeviceTlbs
         return forgotten;
     }
 
+    /// <summary>Every translation that is held.</summary>
+    public IEnumerable<Held> Translations() => _held;
+
     /// <summary>Forgets everything.</summary>
     public void Drop() => _held.Clear();
 

@@ -29,6 +29,7 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
     private readonly DeviceTlbs _devices = new();
     private readonly List<ModelComplaint> _complaints = [];
     private readonly List<SmmuCommand> _pending = [];
+    private readonly HashSet<(uint Sid, uint? Ssid)> _seen = [];
 
     // What a reset leaves in the caches is unknown until it has been invalidated.
     private bool _configurationKnown;
@@ -116,6 +117,34 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
         return outcome.Result;
     }
 
+    /// <summary>
+    /// Compares the caches with what is in memory, when the driver has nothing under way: what they hold must be what a
+    /// walk without them finds.
+    /// </summary>
+    /// <returns>The first thing that is stale; null for none.</returns>
+    public string? FindStale()
+    {
+        lock (_gate)
+        {
+            if (!_enabled)
+            {
+                return null;
+            }
+
+            var fresh = new SmmuWalker(ModelMemory.Device, _options) { WalksPages = true };
+            StreamRoot root = _registers.StreamRoot;
+            return _walker.FindStaleEntry(root) ?? _walker.Translations().Concat(_devices.Translations()).Select(held =>
+            {
+                Pasid? pasid = held.Ssid is { } ssid ? new Pasid(ssid) : null;
+                TranslationResult now = fresh.Follow(
+                    new DmaAccess(new RequesterId(held.Sid), pasid, held.Base, IsWrite: false), root).Result;
+                return now.Status == TranslationStatus.Translated && now.Address == held.Target
+                    ? null
+                    : Text($"StreamID 0x{held.Sid:x} PASID 0x{held.Ssid:x}: 0x{held.Base:x} is cached as 0x{held.Target:x}, now it is {now.Status} 0x{now.Address:x}");
+            }).FirstOrDefault(text => text is not null);
+        }
+    }
+
     /// <inheritdoc/>
     public void Dispose() => ModelMemory.Changed -= OnChange;
 
@@ -181,7 +210,9 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
 
         lock (_gate)
         {
+            // Hardware may fetch configuration ahead of any access: what has been asked for once may be asked for again.
             ulong end = change.Address + (((ulong)change.Bytes + 4095) & ~4095UL);
+            FetchAhead();
             if (_enabled && _walker.LeadsInto(change.Address, end) is { } entry)
             {
                 Complain("smmu-freed-while-cached", Text(
@@ -195,6 +226,7 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
     {
         StreamRoot root = _registers.StreamRoot;
         uint? ssid = access.Pasid?.Value;
+        _seen.Add((access.Requester.Value, ssid));
         if (_devices.Find(access.Requester.Value, ssid, access.Address, access.IsWrite) is { } held)
         {
             return Translated(access, root, held);
@@ -251,7 +283,7 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
         foreach (SmmuCommand command in devices)
         {
             List<DeviceTlbs.Held> forgotten = _devices.Invalidate(command);
-            if (translations.Length > 0 && _enabled)
+            if (_enabled)
             {
                 forgotten.ForEach(FetchAgain);
             }
@@ -272,6 +304,18 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
         if (configuration.Length > 0)
         {
             ModelMemory.Settle();
+            FetchAhead();
+        }
+    }
+
+    private void FetchAhead()
+    {
+        if (_enabled)
+        {
+            foreach ((uint sid, uint? ssid) in _seen)
+            {
+                _walker.FetchAhead(sid, ssid, _registers.StreamRoot);
+            }
         }
     }
 
@@ -300,7 +344,7 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
         }
     }
 
-    // A device that has lost a translation asks for it at once, and the main TLB still has it.
+    // A device that has lost a translation asks for it at once, and gets it where the main TLB still has it.
     private void FetchAgain(DeviceTlbs.Held held)
     {
         if (held.Ssid is { } ssid

@@ -67,7 +67,13 @@ public sealed class HardwareTests : IDisposable
         Assert.Equal((TranslationStatus.Faulted, 0x02), (result.Status, result.FaultCode));
         Assert.Equal([0x0001_0000_1234_5802, 0, 0, 0], Assert.Single(_rig.Events()));
 
+        // CR2 may change only while SMMUEN is 0.
+        uint control = _rig.Registers.Read32(0x20);
         _rig.Registers.Write32(0x2C, 0);
+        Assert.NotEqual(0u, _rig.Registers.Read32(0x2C));
+        _rig.Registers.Write32(0x20, control & ~1u);
+        _rig.Registers.Write32(0x2C, 0);
+        _rig.Registers.Write32(0x20, control);
         Assert.Equal(TranslationStatus.AbortedQuietly, _rig.Read(0x10000, Ssid).Status);
         Assert.Single(_rig.Events());
     }
