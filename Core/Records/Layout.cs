@@ -27,8 +27,7 @@ public sealed class Layout
     private readonly LayoutRule[] _rules;
 
     // Looking for what is wrong is done for every entry of a table: what does not change is worked out once.
-    private readonly (Field Part, string Name)[] _reserved;
-    private readonly LayoutField[] _constants;
+    private readonly (Field Part, string Name, LayoutField? Constant)[] _checked;
     private readonly string _mustBeZero;
 
     /// <summary>Declares a structure.</summary>
@@ -46,11 +45,11 @@ public sealed class Layout
         Source = source;
         Fields = [.. fields.OrderBy(f => f.Parts[0].Lsb)];
         _rules = rules;
-        _reserved =
+        _checked =
         [
-            .. Fields.Where(f => f.Kind == FieldKind.Reserved).SelectMany(f => f.Parts).Select(p => (p, p.ToString())),
+            .. Fields.Where(f => f.Kind is FieldKind.Reserved or FieldKind.Constant).SelectMany(f => f.Parts.Select(p =>
+                f.Kind == FieldKind.Constant ? (p, f.Mnemonic, f) : (p, p.ToString(), (LayoutField?)null))),
         ];
-        _constants = [.. Fields.Where(f => f.Kind == FieldKind.Constant)];
         _mustBeZero = $", must be 0 ({source})";
 
         var owner = new string?[bits];
@@ -163,22 +162,21 @@ public sealed class Layout
     public IReadOnlyList<Violation> Check(ReadOnlySpan<ulong> words)
     {
         var found = new List<Violation>();
-        foreach ((Field part, string name) in _reserved)
+        foreach ((Field part, string name, LayoutField? constant) in _checked)
         {
             ulong value = words.Get(part);
-            if (value != 0)
+            if (constant is null)
             {
-                found.Add(new Violation(name, string.Concat(
-                    "reserved bits are 0x", value.ToString("x", CultureInfo.InvariantCulture), _mustBeZero)));
+                if (value != 0)
+                {
+                    found.Add(new Violation(name, string.Concat(
+                        "reserved bits are 0x", value.ToString("x", CultureInfo.InvariantCulture), _mustBeZero)));
+                }
             }
-        }
-
-        foreach (LayoutField field in _constants)
-        {
-            if (field.Get(words) != field.Constant)
+            else if (value != constant.Constant)
             {
-                found.Add(new Violation(field.Mnemonic, string.Create(
-                    CultureInfo.InvariantCulture, $"is 0x{field.Get(words):x}, must be 0x{field.Constant:x} for {Id}")));
+                found.Add(new Violation(name, string.Create(
+                    CultureInfo.InvariantCulture, $"is 0x{value:x}, must be 0x{constant.Constant:x} for {Id}")));
             }
         }
 
