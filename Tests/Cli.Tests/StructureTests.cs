@@ -255,6 +255,22 @@ public sealed class StructureTests
     }
 
     [Fact]
+    public void Every_architecture_brings_a_model_a_reader_and_page_tables()
+    {
+        Outcome text = Tool.Run("drivers");
+        JsonNode json = JsonNode.Parse(Tool.Run("drivers", "--json", "-").Out)!;
+
+        Assert.Matches("\nmodels +arm-smmuv3, intel-vtd, virtio-iommu\n", text.Out);
+        Assert.Matches("\nreaders +arm-smmuv3, intel-vtd, virtio-iommu\n", text.Out);
+        Assert.Matches("\npages +arm-lpae-4k, x86-64\n", text.Out);
+        string[] Names(string key) => [.. json[key]!.AsArray().Select(n => (string)n!)];
+        Assert.Equal(["arm-smmuv3", "intel-vtd", "virtio-iommu"], Names("models"));
+        Assert.Equal(["arm-smmuv3", "intel-vtd", "virtio-iommu"], Names("tableReaders"));
+        Assert.Equal(["arm-lpae-4k", "x86-64"], Names("pageTables"));
+        Assert.Equal(Structures(), Names("structures"));
+    }
+
+    [Fact]
     public void Without_drivers_only_the_structures_of_no_vendor_are_there()
     {
         using var folder = new TemporaryFolder();
