@@ -214,7 +214,9 @@ public sealed class MutationTests(ITestOutputHelper output)
         public IEnumerable<Mutant> Mutants()
         {
             DriverAction? last = null;
+            DriverAction? lastOfTables = null;
             bool isOrdered = false;
+            bool isTableOrdered = false;
             foreach (DriverAction action in _actions)
             {
                 string what = string.Create(
@@ -226,6 +228,7 @@ public sealed class MutationTests(ITestOutputHelper output)
                         break;
                     case MemoryEventKind.Barrier:
                         isOrdered = true;
+                        isTableOrdered = true;
                         if (_kinds.HasFlag(Kinds.Barriers))
                         {
                             yield return new Mutant("drop barrier", what, new Mutation.DropBarrier(action.Number));
@@ -246,6 +249,22 @@ public sealed class MutationTests(ITestOutputHelper output)
 
                         last = action;
                         isOrdered = false;
+                        if (_entries[_entryOfStore[action.Number]].IsCommand)
+                        {
+                            break;
+                        }
+
+                        // The commands between the two are sent before the first of them is stored.
+                        if (isTableOrdered && lastOfTables is { } late && !_idle.Contains(late.Number) && _kinds.HasFlag(Kinds.Swaps))
+                        {
+                            yield return new Mutant(
+                                "store to a table too late",
+                                $"0x{late.Address:x} 0x{late.Value:x} after {what}",
+                                new Mutation.DelayStore(late.Number, action.Number));
+                        }
+
+                        lastOfTables = action;
+                        isTableOrdered = false;
                         break;
                 }
             }
