@@ -7,7 +7,12 @@ using PasidFramework.Tables;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 
+/// <summary>Tests that look at the memory of the whole process run alone.</summary>
+[CollectionDefinition(nameof(Alone), DisableParallelization = true)]
+public sealed class Alone;
+
 /// <summary>Decoding random bytes: no exception, no hang, bounded memory. Seeds are fixed and in the message.</summary>
+[Collection(nameof(Alone))]
 public sealed class RandomBytesTests(ITestOutputHelper output)
 {
     private const int Structures = 10_000_000;
