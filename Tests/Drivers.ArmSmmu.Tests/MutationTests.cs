@@ -11,17 +11,17 @@ using PasidFramework.Tables;
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 
 /// <summary>
-/// The driver on the model: as it is nothing is wrong, and with any one store, flush, barrier or command missing or wrong
-/// something is. What caught what is in <c>Vectors/mutants.txt</c>, what cannot matter in
+/// The driver on the model: as it is nothing is wrong, and with any one store, flush, barrier or command missing or
+/// wrong something is. What caught what is in <c>Vectors/mutants.txt</c>, what cannot matter in
 /// <c>Vectors/equivalent-mutants.txt</c>.
 /// </summary>
 /// <remarks>
 /// The driver as it is runs on all eight machines. Mutants run where they add something: stores and commands where the
-/// walker sees every store at once (nothing else can hide a wrong order there) on both shapes of table; barriers and swaps where
-/// stores are certain only at a barrier; flushes and barriers where they must be flushed, too, on both shapes. A
-/// machine that is left out would repeat them: "weak linear" has no barrier that "flushed weak linear" has not, and a
-/// flush that is dropped shows nothing on "flushed" that it does not on "flushed weak". A store of what is there
-/// already is no mutant when it is dropped or swapped: the memory after it is the same bit for bit.
+/// walker sees every store at once, on both shapes of table; barriers and swaps where stores are certain only at a
+/// barrier; flushes and barriers where they must be flushed, too, on both shapes. A machine that is left out would
+/// repeat them: "weak linear" has no barrier that "flushed weak linear" has not, and a flush that is dropped shows
+/// nothing on "flushed" that it does not on "flushed weak". A store of what is there already is no mutant when it is
+/// dropped or swapped: the memory after it is the same bit for bit.
 /// </remarks>
 public sealed class MutationTests(ITestOutputHelper output)
 {
@@ -270,8 +270,8 @@ public sealed class MutationTests(ITestOutputHelper output)
             }
         }
 
-        // A valid context descriptor whose page tables are walked: word 0 with V and without EPD0 (5.4). Words 0 of stream
-        // table entries and first-level descriptors of context tables are valid by bit 0, which is 0 in T0SZ = 16.
+        // A valid context descriptor whose page tables are walked: word 0 with V and without EPD0 (5.4). Words 0 of
+        // stream table entries and first-level descriptors of context tables are valid by bit 0, which is 0 in T0SZ = 16.
         private static bool IsWalkedDescriptor(ulong address, ulong word) =>
             (address & 63) == 0 && (word & 1) == 0 && (word >> 31 & 1) != 0 && (word >> 14 & 1) == 0;
 
@@ -335,8 +335,8 @@ public sealed class MutationTests(ITestOutputHelper output)
                 ? "gone" : null;
         }
 
-        // The same invalidation of translations stands before it within the same call of the core, with nothing between but
-        // SYNC, ATC_INV and the like: no store, no configuration.
+        // The same invalidation of translations stands before it within the same call of the core, with nothing between
+        // but SYNC, ATC_INV and the like: no store, no configuration.
         private bool IsRepeated(int at)
         {
             Entry entry = _entries[at];
