@@ -439,6 +439,28 @@ public sealed class ModelMemory : IPhysicalMemory
         }
     }
 
+    /// <summary>Walks that were under way to some words have ended; other words keep what they were.</summary>
+    /// <param name="address">Byte address, a multiple of 8.</param>
+    /// <param name="bytes">A multiple of 8.</param>
+    public void Settle(ulong address, int bytes)
+    {
+        lock (_gate)
+        {
+            for (ulong at = address; at < address + (ulong)bytes; at += 8)
+            {
+                _window.Remove(at);
+            }
+
+            foreach (Pending store in _pending)
+            {
+                if (store.Address >= address && store.Address < address + (ulong)bytes)
+                {
+                    Remember(store.Address, store.Value);
+                }
+            }
+        }
+    }
+
     private static ulong RoundUp(int bytes) => ((ulong)bytes + PageBytes - 1) & ~(ulong)(PageBytes - 1);
 
     private static int Index(ulong address) => (int)((address >> 3) & (PageQwords - 1));

@@ -6,7 +6,8 @@ using PasidFramework.Tables;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tables;
 
-/// <summary>One attached table in memory. It keeps no memory of its own but the leaves that it has walked through.</summary>
+/// <summary>One attached table in memory. It keeps no memory of its own but the leaves that it has walked
+/// through.</summary>
 /// <remarks>Safe for concurrent use as far as the memory is.</remarks>
 internal sealed class AttachedTableView : ITableView
 {
@@ -88,13 +89,19 @@ internal sealed class AttachedTableView : ITableView
         descriptor.Objection(substream)
             ?? (descriptor.IsQuiet
                 ? Text($"ASID 0x{descriptor.Asid:x}, translates nothing (EPD0), faults {Recorded(descriptor)}")
-                : Text($"ASID 0x{descriptor.Asid:x}, TTB0 0x{descriptor.Ttb0:x}, {64 - descriptor.T0Sz} bits of address"));
+                : Text(
+                    $"ASID 0x{descriptor.Asid:x}, TTB0 0x{descriptor.Ttb0:x}, {64 - descriptor.T0Sz} bits of address"));
 
     private static string Recorded(in ContextDescriptorImage descriptor) =>
         descriptor.Records ? "are recorded" : "are not recorded";
 
     private TableItem Finding(
-        string structure, ulong address, IReadOnlyList<ulong> words, Pasid? pasid, string field, FormattableString what) =>
+        string structure,
+        ulong address,
+        IReadOnlyList<ulong> words,
+        Pasid? pasid,
+        string field,
+        FormattableString what) =>
         new()
         {
             Kind = TableItemKind.Finding,
@@ -183,18 +190,21 @@ internal sealed class AttachedTableView : ITableView
             if (reserved != 0)
             {
                 yield return Finding(
-                    ArmTables.Level1Structure, at, [word], null, "RSVD", $"reserved bits are 0x{reserved:x}, must be 0");
+                    ArmTables.Level1Structure, at, [word], null, "RSVD",
+                    $"reserved bits are 0x{reserved:x}, must be 0");
             }
 
             if ((leaf & (ulong)(leafBytes - 1)) != 0)
             {
                 yield return Finding(
-                    ArmTables.Level1Structure, at, [word], null, "L2Ptr", $"0x{leaf:x} is no multiple of 0x{leafBytes:x}");
+                    ArmTables.Level1Structure, at, [word], null, "L2Ptr",
+                    $"0x{leaf:x} is no multiple of 0x{leafBytes:x}");
             }
 
             if (leaf == (_table.S1ContextPtr & ~0xFFFUL) || !leaves.TryAdd(leaf, index))
             {
-                string user = leaves.TryGetValue(leaf, out long other) ? Text($"entry {other}") : "the first level itself";
+                string user = leaves.TryGetValue(leaf, out long other)
+                    ? Text($"entry {other}") : "the first level itself";
                 yield return Finding(
                     ArmTables.Level1Structure,
                     at,
@@ -279,14 +289,16 @@ internal sealed class AttachedTableView : ITableView
         if (descriptor.Objection(pasid.Value) is { } objection)
         {
             yield return Finding(
-                ArmTables.DescriptorStructure, at, words, pasid, descriptor.ObjectionField, $"{objection} (IHI 0070 5.4)");
+                ArmTables.DescriptorStructure, at, words, pasid, descriptor.ObjectionField,
+                $"{objection} (IHI 0070 5.4)");
         }
 
         ulong reserved = ContextDescriptorImage.ReservedBits(words);
         if (reserved != 0)
         {
             yield return Finding(
-                ArmTables.DescriptorStructure, at, words, pasid, "RSVD", $"reserved bits are 0x{reserved:x}, must be 0");
+                ArmTables.DescriptorStructure, at, words, pasid, "RSVD",
+                $"reserved bits are 0x{reserved:x}, must be 0");
         }
 
         if (descriptor.ObjectionField.Length == 0 && !descriptor.IsQuiet

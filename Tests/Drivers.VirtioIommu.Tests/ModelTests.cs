@@ -28,7 +28,8 @@ public sealed class ModelTests
         TranslationResult result = rig.Access(s_pasid, ModelRig.Page + 0x123, isWrite: true);
 
         Assert.Equal(
-            new TranslationResult(TranslationStatus.Translated, ModelRig.Target + 0x123, rig.PageTable.Root, 0, null), result);
+            new TranslationResult(TranslationStatus.Translated, ModelRig.Target + 0x123, rig.PageTable.Root, 0, null),
+            result);
         Assert.Equal(["CD", "L1CD", "TLB", "walk cache"], rig.Model.Cached.Select(c => c.Cache).Distinct().Order());
         Leave(rig, table);
     }
@@ -247,7 +248,8 @@ public sealed class ModelTests
     [InlineData(0x2000UL, 0x1fffUL, 0x5000UL, 3u, Errno.EINVAL)]
     [InlineData(0x1000UL, 0x1fffUL, 0x5000UL, 8u, Errno.EINVAL)]
     [InlineData(0x8000UL, 0x8fffUL, 0x5000UL, 3u, Errno.EINVAL)]
-    public void MAP_is_refused_where_lax_devices_accept(ulong start, ulong last, ulong physical, uint flags, Errno errno)
+    public void MAP_is_refused_where_lax_devices_accept(
+        ulong start, ulong last, ulong physical, uint flags, Errno errno)
     {
         using var rig = new ModelRig("none");
         rig.Started.Standard.Attach(1, ModelRig.Endpoint, 0);

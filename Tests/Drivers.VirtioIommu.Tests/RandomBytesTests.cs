@@ -9,7 +9,8 @@ using PasidFramework.Tables;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 
-/// <summary>Whatever is in memory, nothing throws, hangs or grows without end. A failure names seed and round.</summary>
+/// <summary>Whatever is in memory, nothing throws, hangs or grows without end. A failure names seed and
+/// round.</summary>
 public sealed class RandomBytesTests
 {
     private const ulong Seed = 0x5EED_2017_0001;
@@ -18,9 +19,6 @@ public sealed class RandomBytesTests
     public void Ten_million_random_structures_decode()
     {
         const int Structures = 10_000_000;
-
-        // A check writes a line about everything that is wrong, and in random bytes nearly everything is.
-        const int EveryCheck = 20;
         var random = new Noise(Seed);
         Layout[] layouts = [.. VirtioIommuLayouts.All];
         LayoutField[][] fields = [.. layouts.Select(l => l.Fields.ToArray())];
@@ -43,10 +41,7 @@ public sealed class RandomBytesTests
                     sum += field.Get(structure);
                 }
 
-                if (round / layouts.Length % EveryCheck == 0)
-                {
-                    violations += layouts[which].Check(structure).Count;
-                }
+                violations += layouts[which].Check(structure).Count;
             }
             catch (Exception e) when (e is not OutOfMemoryException)
             {
@@ -55,7 +50,7 @@ public sealed class RandomBytesTests
         }
 
         Assert.NotEqual(0UL, sum);
-        Assert.InRange(violations, Structures / EveryCheck / 4, long.MaxValue);
+        Assert.InRange(violations, Structures / 4, long.MaxValue);
     }
 
     [Fact]
@@ -66,7 +61,11 @@ public sealed class RandomBytesTests
         const int MostItems = 200;
         var random = new Noise(Seed + 1);
         var reader = new VirtioTableReader();
-        ulong[] bases = [.. Enumerable.Range(0, Pages).Select(i => i < 8 ? 0x10000 + ((ulong)i * 0x1000) : 0x80_0000 + ((ulong)i * 0x3000))];
+        ulong[] bases =
+        [
+            .. Enumerable.Range(0, Pages).Select(
+                i => i < 8 ? 0x10000 + ((ulong)i * 0x1000) : 0x80_0000 + ((ulong)i * 0x3000)),
+        ];
         byte[][] pages = [.. bases.Select(_ => new byte[4096])];
         var image = new MemoryImage();
         for (int i = 0; i < Pages; i++)
@@ -134,12 +133,14 @@ public sealed class RandomBytesTests
             try
             {
                 RequestStatus one = plain.Started.Requests.Send(words, bytes);
-                Assert.True(one is RequestStatus.Unrecognised or (>= RequestStatus.Ok and <= RequestStatus.NoMem), $"{one}");
+                Assert.True(
+                    one is RequestStatus.Unrecognised or (>= RequestStatus.Ok and <= RequestStatus.NoMem), $"{one}");
 
                 // The model has all endpoints, so only those that there are few of.
                 words[1] &= 0xFFFF_FFFF_0000_0003;
                 RequestStatus two = rig.Started.Requests.Send(words, bytes);
-                Assert.True(two is RequestStatus.Unrecognised or (>= RequestStatus.Ok and <= RequestStatus.NoMem), $"{two}");
+                Assert.True(
+                    two is RequestStatus.Unrecognised or (>= RequestStatus.Ok and <= RequestStatus.NoMem), $"{two}");
                 rig.Access((round & 1) == 0 ? null : new Pasid((uint)round & 7), words[3], endpoint: (uint)round & 3);
             }
             catch (Exception e) when (e is not OutOfMemoryException)

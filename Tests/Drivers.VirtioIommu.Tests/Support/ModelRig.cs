@@ -66,7 +66,8 @@ internal sealed class ModelRig : IDisposable
         return table;
     }
 
-    public TranslationResult Access(Pasid? pasid, ulong address = Page, bool isWrite = false, uint endpoint = Endpoint) =>
+    public TranslationResult Access(
+        Pasid? pasid, ulong address = Page, bool isWrite = false, uint endpoint = Endpoint) =>
         Model.Translate(new DmaAccess(new RequesterId(endpoint), pasid, address, isWrite));
 
     public RequestStatus Send(ReadOnlySpan<ulong> request) => Started.Requests.Send(request, Dialect!.InvalidateBytes);
