@@ -107,6 +107,25 @@ public sealed class ModelMemoryTests
     }
 
     [Fact]
+    public void A_window_ends_for_the_words_whose_walks_have_ended_and_for_no_other()
+    {
+        var memory = new ModelMemory(order: StoreOrder.Weak);
+        ulong at = memory.AllocatePages(4096).Value;
+        memory.StoreBarrier();
+        memory.WriteQword(at, 1);
+        memory.WriteQword(at + 8, 1);
+        memory.StoreBarrier();
+        memory.WriteQword(at, 2);
+
+        memory.Settle(at, 8);
+
+        // The word that was settled has what it holds and what is on its way; the other one its whole window.
+        var seen = new HashSet<(ulong, ulong)>();
+        Assert.Equal(4, memory.ForEachMix(at, 2, words => seen.Add((words[0], words[1]))));
+        Assert.Equal([(1UL, 0UL), (1UL, 1UL), (2UL, 0UL), (2UL, 1UL)], seen.Order());
+    }
+
+    [Fact]
     public void A_walker_that_reads_freed_or_foreign_memory_is_noticed()
     {
         var memory = new ModelMemory();
