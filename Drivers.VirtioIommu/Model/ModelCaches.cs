@@ -99,7 +99,7 @@ internal sealed class ModelCaches
         return null;
     }
 
-    /// <summary>The device was reset: there are no domains, so what is kept of them and known of their tables goes.</summary>
+    /// <summary>The device was reset: there are no domains, so what is kept and known of them goes.</summary>
     public void Reset()
     {
         DropAll();

@@ -13,7 +13,7 @@ namespace PasidFramework.Drivers.VirtioIommu.Tests;
 [CollectionDefinition(nameof(Alone), DisableParallelization = true)]
 public sealed class Alone;
 
-/// <summary>Whatever is in memory, nothing throws, hangs or grows without end. A failure names seed and round.</summary>
+/// <summary>Whatever is in memory, nothing throws, hangs or grows. A failure names seed and round.</summary>
 [Collection(nameof(Alone))]
 public sealed class RandomBytesTests(ITestOutputHelper output)
 {
