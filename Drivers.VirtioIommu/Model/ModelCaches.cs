@@ -99,7 +99,16 @@ internal sealed class ModelCaches
         return null;
     }
 
-    /// <summary>Forgets everything.</summary>
+    /// <summary>The device was reset: there are no domains, so what is kept and known of them goes.</summary>
+    public void Reset()
+    {
+        DropAll();
+        _endpointsOf.Clear();
+        _tables.Clear();
+        _linked.Clear();
+    }
+
+    /// <summary>Forgets what it kept of memory; the domains and their tables stay.</summary>
     public void DropAll()
     {
         _level1.Clear();

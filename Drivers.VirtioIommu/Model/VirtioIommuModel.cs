@@ -184,7 +184,7 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
 
     void IDeviceWatcher.Reset()
     {
-        _caches.DropAll();
+        _caches.Reset();
         _rings.Reset();
         _settles = false;
         _settled = null;

@@ -126,6 +126,8 @@ public sealed class ReaderTests
         Assert.Equal(TableItemKind.Finding, items[^1].Kind);
         Assert.Contains("there is more", items[^1].Text, StringComparison.Ordinal);
         Assert.Equal(5, view.Items(5).Count(i => i.Kind == TableItemKind.Pasid));
+        Assert.Throws<ArgumentOutOfRangeException>(() => view.Items(0));
+        Assert.Throws<ArgumentOutOfRangeException>(() => view.Items(-most));
     }
 
     [Theory]
