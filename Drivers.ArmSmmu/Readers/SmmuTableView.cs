@@ -28,7 +28,7 @@ internal sealed class SmmuTableView(IMemoryReader memory, StreamRoot root, SmmuH
     /// <inheritdoc/>
     public IEnumerable<TableItem> Items(int maxItems = 1 << 20)
     {
-        ArgumentOutOfRangeException.ThrowIfNegative(maxItems);
+        ArgumentOutOfRangeException.ThrowIfLessThan(maxItems, 1);
         return Bounded(maxItems);
     }
 
@@ -44,9 +44,16 @@ internal sealed class SmmuTableView(IMemoryReader memory, StreamRoot root, SmmuH
 
     private IEnumerable<TableItem> Bounded(int maxItems)
     {
+        // One item behind: whether the last place is the finding's shows only when there is one more.
         int count = 0;
+        TableItem? last = null;
         foreach (TableItem item in new Lister(memory, root, options).Streams())
         {
+            if (last is not null && count < maxItems)
+            {
+                yield return last;
+            }
+
             if (count++ == maxItems)
             {
                 yield return new TableItem
@@ -54,12 +61,17 @@ internal sealed class SmmuTableView(IMemoryReader memory, StreamRoot root, SmmuH
                     Kind = TableItemKind.Finding,
                     Structure = item.Structure,
                     Address = item.Address,
-                    Text = Text($"there is more than {maxItems} items"),
+                    Text = Text($"there are more than {maxItems} items"),
                 };
                 yield break;
             }
 
-            yield return item;
+            last = item;
+        }
+
+        if (last is not null)
+        {
+            yield return last;
         }
     }
 

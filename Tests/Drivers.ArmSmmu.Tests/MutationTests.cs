@@ -190,6 +190,7 @@ public sealed class MutationTests(ITestOutputHelper output)
                 DriverAction store = stores[i];
                 bool isQueue = judge.IsQueue(store.Address);
                 int step = isQueue ? judge.StepsOfCommands[command++] : -1;
+                bool isIdle = isQueue && judge.CommandsToEmptyDevices.Contains(command - 1);
                 if (memory.GetValueOrDefault(store.Address) == store.Value)
                 {
                     _idle.Add(store.Number);
@@ -201,12 +202,12 @@ public sealed class MutationTests(ITestOutputHelper output)
                     _entryOfStore[store.Number - 1] = _entryOfStore[store.Number] = _entries.Count;
                     uint asid = (uint)(stores[i - 1].Value >> 48);
                     _entries.Add(new Entry(step, true, store.Number - 1, stores[i - 1].Value, store.Value, memory.Any(
-                        word => !judge.IsQueue(word.Key) && IsWalkedDescriptor(word.Key, word.Value) && word.Value >> 48 == asid)));
+                        word => !judge.IsQueue(word.Key) && IsWalkedDescriptor(word.Key, word.Value) && word.Value >> 48 == asid), isIdle));
                 }
                 else if (!isQueue)
                 {
                     _entryOfStore[store.Number] = _entries.Count;
-                    _entries.Add(new Entry(step, false, store.Number, store.Value, 0, false));
+                    _entries.Add(new Entry(step, false, store.Number, store.Value, 0, false, false));
                 }
             }
         }
@@ -307,6 +308,20 @@ public sealed class MutationTests(ITestOutputHelper output)
             if (IsRepeated(at))
             {
                 return "repeated";
+            }
+
+            int first = entry.Opcode == 0x46 ? at - 1 : at;
+            int own = first;
+            while (own >= 0 && _entries[own].IsToEmptyDevice)
+            {
+                own--;
+            }
+
+            // The command itself, a SYNC that follows a SYNC and nothing but such commands, or that first SYNC.
+            bool isBefore = entry.Opcode == 0x46 && at + 1 < _entries.Count && _entries[at + 1].IsToEmptyDevice;
+            if (isBefore || (own < first && (first == at || (own >= 0 && _entries[own].Opcode == 0x46))))
+            {
+                return "holds-nothing";
             }
 
             if (entry.IsTlbiOfAsid && entry.AsidLives && FollowsRemoval(at))
@@ -448,7 +463,8 @@ public sealed class MutationTests(ITestOutputHelper output)
         }
 
         /// <summary>A command, or a store to a table (its value is the low word).</summary>
-        private sealed record Entry(int Step, bool IsCommand, int Number, ulong Low, ulong High, bool AsidLives)
+        private sealed record Entry(
+            int Step, bool IsCommand, int Number, ulong Low, ulong High, bool AsidLives, bool IsToEmptyDevice)
         {
             public int Opcode => IsCommand ? (int)(Low & 0xFF) : -1;
 
@@ -487,6 +503,10 @@ public sealed class MutationTests(ITestOutputHelper output)
 
         /// <summary>The step of every store to the queue.</summary>
         public List<int> StepsOfCommands { get; } = [];
+
+        /// <summary>Indices (as in <see cref="StepsOfCommands"/>) of high words of ATC_INV of everything, with PASIDs or
+        /// without, to a device that held nothing of the kind.</summary>
+        public HashSet<int> CommandsToEmptyDevices { get; } = [];
 
         public IIommuModel Create(ModelMemory memory, HardwareSetup setup)
         {
@@ -620,6 +640,11 @@ public sealed class MutationTests(ITestOutputHelper output)
                     return;
                 case MemoryEventKind.Store when IsQueue(change.Address):
                     StepsOfCommands.Add(_seen.Count);
+                    if ((change.Address & 15) == 8 && IsToEmptyDevice(_model.ModelMemory.ReadQword(change.Address - 8)))
+                    {
+                        CommandsToEmptyDevices.Add(StepsOfCommands.Count - 1);
+                    }
+
                     return;
                 case MemoryEventKind.Store when !_pageTables.Contains(change.Address & ~(PageBytes - 1UL)):
                     _words.Add(change.Address);
@@ -656,6 +681,17 @@ public sealed class MutationTests(ITestOutputHelper output)
                 _model.ModelMemory.ForEachVisible(() => ForEachStream((requester, pasid) =>
                     LookAt(new DmaAccess(requester, pasid, 0x10000, IsWrite: false))));
             }
+        }
+
+        // ATC_INV with Global, or without SSV.
+        private bool IsToEmptyDevice(ulong low)
+        {
+            bool hasPasid = (low >> 11 & 1) != 0;
+            string device = string.Create(CultureInfo.InvariantCulture, $"StreamID 0x{low >> 32:x} ");
+            return (low & 0xFF) == 0x40
+                && hasPasid == ((low >> 9 & 1) != 0)
+                && !_model.Cached.Any(c => c.Cache == "device-TLB"
+                    && c.Key.StartsWith(device + (hasPasid ? "PASID" : "no PASID"), StringComparison.Ordinal));
         }
 
         private void LookAt(in DmaAccess access)
