@@ -35,8 +35,16 @@ internal enum WalkStage
 /// <param name="DomainId">Tag of the translation, in page tables.</param>
 /// <param name="Level">Level of a page table, 1 the lowest.</param>
 /// <param name="Input">The address that the page table translates.</param>
+/// <param name="HasPasid">Whether the request carries the PASID; false in page tables.</param>
 internal readonly record struct WalkPoint(
-    WalkStage Stage, ulong Address, RequesterId Requester, uint Pasid, uint DomainId, int Level, ulong Input);
+    WalkStage Stage,
+    ulong Address,
+    RequesterId Requester,
+    uint Pasid,
+    uint DomainId,
+    int Level,
+    ulong Input,
+    bool HasPasid = false);
 
 /// <summary>Gives a walk its entries: from memory or from caches.</summary>
 internal interface IWalkSource
@@ -114,7 +122,7 @@ internal static class TableWalker
             WalkStage.Root,
             (rtaddr & RootTableAddress.RTA.WordMask) + ((ulong)requester.Bus * RootEntry.SizeBytes)
                 + (requester.DevFn >= 0x80 ? 8u : 0u),
-            requester, access.Pasid?.Value ?? 0, 0, 0, access.Address);
+            requester, access.Pasid?.Value ?? 0, 0, 0, access.Address, access.Pasid is not null);
         fault = source.Read(at, one) ? rules.CheckRootHalf(one[0]) : FaultReason.RootAccess;
         source.Checked(at, one, fault);
         if (fault != 0)
