@@ -430,7 +430,7 @@ internal sealed class StructureStream : IDisposable
         };
     }
 
-    private static string Short(string text) => text.Length <= 60 ? text : $"{text[..60]}...";
+    private static string Short(string text) => StructureCatalog.Shorten(text);
 
     private ReadOnlySpan<char> Chars(ref Utf8JsonReader reader)
     {

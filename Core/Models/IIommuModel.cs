@@ -12,7 +12,8 @@ namespace PasidFramework.Models;
 /// <remarks>Safe for concurrent use: accesses of devices run beside the driver.</remarks>
 public interface IIommuModel : IIommuHardware
 {
-    /// <summary>The memory it shares with the driver; it reads and writes <see cref="ModelMemory.Device"/> only.</summary>
+    /// <summary>The memory it shares with the driver. Walks, commands and records go through
+    /// <see cref="ModelMemory.Device"/>; the CPU's side is looked at only to judge the driver's stores.</summary>
     ModelMemory ModelMemory { get; }
 
     /// <summary>

@@ -140,6 +140,28 @@ public sealed class ModelMemoryTests
     }
 
     [Fact]
+    public void A_walker_that_sets_flags_never_brings_back_what_the_cpu_took_away()
+    {
+        var memory = new ModelMemory(order: StoreOrder.Weak);
+        ulong at = memory.AllocatePages(4096).Value;
+        memory.WriteQword(at, 0x1001);
+        memory.StoreBarrier();
+
+        Assert.True(memory.TryUpdateByDevice(at, 0x1001, 0x1021));
+        Assert.Equal((0x1021UL, 0x1021UL), (memory.ReadQword(at), memory.Device.ReadQword(at)));
+        Assert.False(memory.TryUpdateByDevice(at, 0x1001, 0x1041));
+
+        // The CPU unmaps, the walker still sees the old entry and sets a flag in it: the unmap wins.
+        memory.WriteQword(at, 0);
+        Assert.True(memory.TryUpdateByDevice(at, 0x1021, 0x1061));
+        Assert.Equal((0UL, 0x1061UL), (memory.ReadQword(at), memory.Device.ReadQword(at)));
+        memory.StoreBarrier();
+        Assert.Equal((0UL, 0UL), (memory.ReadQword(at), memory.Device.ReadQword(at)));
+        memory.FreePages(at, 4096);
+        Assert.False(memory.TryUpdateByDevice(at, 0, 1));
+    }
+
+    [Fact]
     public void Everything_the_driver_does_is_told_in_order()
     {
         var memory = new ModelMemory();
