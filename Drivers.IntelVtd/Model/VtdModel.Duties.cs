@@ -195,7 +195,7 @@ internal sealed partial class VtdModel
         if (_undrained.Remove((requester, pasid)))
         {
             Complain("vtd-not-drained", Text(
-                $"SID 0x{requester:x4} PASID 0x{pasid:x}: the entry went away and page requests of it were not drained ")
+                $"SID 0x{requester:x4} PASID 0x{pasid:x}: the entry went away and its page requests were not drained ")
                 + "(IOTLB, device-TLB, wait with PD; sections 6.5.2 and 7)");
         }
     }

@@ -315,8 +315,8 @@ internal sealed partial class VtdModel
         .Where(e => e.Key.Requester == requester && e.Key.Pasid >> 6 == index && e.Value.IsPresent)
         .Select(e => e.Value);
 
-    // Without caching mode software may leave out the PASID-cache invalidation where no PASID entry is present (table 28,
-    // context entry): what leads to none must not outlive the context entry then.
+    // Without caching mode software may leave out the PASID-cache invalidation where no PASID entry is present
+    // (table 28, context entry): what leads to none must not outlive the context entry then.
     private void ForgetEmptyDirectories(uint requester)
     {
         foreach ((uint of, uint index) in _caches.Directories.Keys.ToArray())

@@ -10,7 +10,8 @@ namespace PasidFramework.Drivers.IntelVtd.Model;
 /// <summary>
 /// VT-d hardware that caches all it may: root and context entries, PASID directory and table entries, upper page table
 /// entries, translations, and what devices keep in their TLBs. Only an invalidation with the right granularity and tags
-/// drops an entry, and it takes effect as late as the specification allows. Intel VT-d, D51397-018 (rev 5.10), chapter 6.
+/// drops an entry, and it takes effect as late as the specification allows. Intel VT-d, D51397-018 (rev 5.10),
+/// chapter 6.
 /// </summary>
 /// <remarks>Safe for concurrent use.</remarks>
 internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
@@ -150,7 +151,8 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
         _caches.Blocked.TryAdd(tag, new BlockedItem(fault, quiet, point.Input, asked));
     }
 
-    void IWalkSource.Update(in WalkPoint point, ulong entry) => ModelMemory.Device.WriteQword(point.Address, entry);
+    bool IWalkSource.Update(in WalkPoint point, ulong expected, ulong entry) =>
+        ModelMemory.TryUpdateByDevice(point.Address, expected, entry);
 
     /// <inheritdoc/>
     protected override TranslationResult TranslateEnabled(in DmaAccess access)
@@ -274,9 +276,7 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
             // Nothing is kept.
         }
 
-        public void Update(in WalkPoint point, ulong entry)
-        {
-            // Only configuration is read past the caches.
-        }
+        // Only configuration is read past the caches.
+        public bool Update(in WalkPoint point, ulong expected, ulong entry) => true;
     }
 }

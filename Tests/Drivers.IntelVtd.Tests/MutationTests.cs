@@ -51,7 +51,8 @@ public sealed class MutationTests(ITestOutputHelper output)
 
                     string line = Text($"{where} | {kind} | {caught}");
                     counts[line] = counts.GetValueOrDefault(line) + 1;
-                    output.WriteLine(Text($"{where} | {kind} | {name} | {caught} | {(report.Failures.Count > 0 ? report.Failures[0] : string.Empty)}"));
+                    string first = report.Failures.Count > 0 ? report.Failures[0] : string.Empty;
+                    output.WriteLine(Text($"{where} | {kind} | {name} | {caught} | {first}"));
                 }
             }
         }
@@ -132,7 +133,10 @@ public sealed class MutationTests(ITestOutputHelper output)
 
         public IEnumerable<Mutant> Flushes() => actions
             .Where(a => a.Kind == MemoryEventKind.Flush)
-            .Select(a => new Mutant("drop flush", Text($"drop flush {a.Number} of {a.Value} bytes{In(a.Address)}"), null,
+            .Select(a => new Mutant(
+                "drop flush",
+                Text($"drop flush {a.Number} of {a.Value} bytes{In(a.Address)}"),
+                null,
                 new Mutation.DropFlush(a.Number)));
 
         public IEnumerable<Mutant> Barriers()
@@ -321,7 +325,8 @@ public sealed class MutationTests(ITestOutputHelper output)
             int barriers = BarriersBefore(number);
             return
             [
-                .. _stores.Where(s => IsQueue(s.Address) && (s.Address & 31) == 0 && BarriersBefore(s.Number) == barriers),
+                .. _stores.Where(s =>
+                    IsQueue(s.Address) && (s.Address & 31) == 0 && BarriersBefore(s.Number) == barriers),
             ];
         }
 
