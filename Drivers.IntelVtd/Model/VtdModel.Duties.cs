@@ -200,11 +200,24 @@ internal sealed partial class VtdModel
         }
     }
 
+    // When the number goes away elsewhere too, or the device as a whole, what was begun must be complete.
+    private void OverdueDrains(Func<(uint Requester, uint Pasid), bool> concerns)
+    {
+        foreach (((uint Requester, uint Pasid) key, Drain drain) in _undrained.ToArray())
+        {
+            if (drain.IsOld && concerns(key))
+            {
+                Undrained(key.Requester, key.Pasid);
+            }
+        }
+    }
+
     private void EntryDropped(uint requester, uint pasid, CachedEntry entry)
     {
         if (entry.IsPresent && WordNow(entry.Address).Field(PasidEntry.P) == 0)
         {
             Overdue();
+            OverdueDrains(left => left.Pasid == pasid);
             if (Rules.Has(Ecap.PDS) && _caches.Contexts.TryGetValue(requester, out CachedContext? context)
                 && context.Words.AsSpan().Get(ContextEntry.PRE) == 1)
             {
@@ -226,6 +239,7 @@ internal sealed partial class VtdModel
             return;
         }
 
+        OverdueDrains(left => left.Requester == requester);
         _usedDomains.Remove(requester, out HashSet<uint>? domains);
         var needs = new List<Need>();
         if (domains is not null)
@@ -536,7 +550,9 @@ internal sealed partial class VtdModel
     private sealed class Drain(uint domain, bool wholeDomain)
     {
         private DrainStep _step;
-        private bool _isOld;
+
+        /// <summary>Whether the group in which it arose has completed.</summary>
+        public bool IsOld { get; private set; }
 
         /// <summary>A group of invalidations has completed.</summary>
         /// <param name="group">Its descriptors.</param>
@@ -547,9 +563,9 @@ internal sealed partial class VtdModel
         public bool Step(List<ulong[]> group, bool drains, uint requester, uint pasid)
         {
             // The group in which the entry was dropped is no later one.
-            if (!_isOld)
+            if (!IsOld)
             {
-                _isOld = true;
+                IsOld = true;
                 return false;
             }
 

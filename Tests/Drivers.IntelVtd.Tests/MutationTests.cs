@@ -233,7 +233,13 @@ public sealed class MutationTests(ITestOutputHelper output)
                 yield return ($"{name}, wrong DID", low ^ (3UL << 16), high);
             }
 
-            if (type == 6 || (type == 7 && granularity == 1) || type == 8)
+            // With GI the PASID is not looked at.
+            bool everyPasid = type == 8 && (high & 1) != 0;
+            if (everyPasid)
+            {
+                yield return ($"{name}, one PASID only", low, high & ~1UL);
+            }
+            else if (type is 6 or 8 || (type == 7 && granularity == 1))
             {
                 yield return ($"{name}, wrong PASID", low ^ (1UL << 42), high);
             }
@@ -276,7 +282,8 @@ public sealed class MutationTests(ITestOutputHelper output)
             {
                 ulong size = type == 3 ? 1UL : 1UL << 11;
                 yield return all || (high & size) != 0
-                    ? ($"{name}, one page only", low, all ? 0 : high & (high + 0x1000) & ~0xFFFUL)
+                    ? ($"{name}, one page only", low,
+                        all ? (everyPasid ? 1UL : 0) : high & (high + 0x1000) & ~0xFFFUL)
                     : ($"{name}, wrong address", low, high ^ (1UL << 46));
             }
         }
