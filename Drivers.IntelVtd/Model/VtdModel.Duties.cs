@@ -200,7 +200,8 @@ internal sealed partial class VtdModel
         }
     }
 
-    // When the number goes away elsewhere too, or the device as a whole, what was begun must be complete.
+    // When the number goes away elsewhere too, or another number of the device or the device as a whole, what was begun
+    // must be complete.
     private void OverdueDrains(Func<(uint Requester, uint Pasid), bool> concerns)
     {
         foreach (((uint Requester, uint Pasid) key, Drain drain) in _undrained.ToArray())
@@ -217,7 +218,7 @@ internal sealed partial class VtdModel
         if (entry.IsPresent && WordNow(entry.Address).Field(PasidEntry.P) == 0)
         {
             Overdue();
-            OverdueDrains(left => left.Pasid == pasid);
+            OverdueDrains(left => left.Pasid == pasid || left.Requester == requester);
             if (Rules.Has(Ecap.PDS) && _caches.Contexts.TryGetValue(requester, out CachedContext? context)
                 && context.Words.AsSpan().Get(ContextEntry.PRE) == 1)
             {
