@@ -17,23 +17,7 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
     public IEnumerable<TableItem> Items(int maxItems = 1 << 20)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(maxItems);
-        int given = 0;
-        foreach (TableItem item in Everything(new Seen(maxItems)))
-        {
-            if (given++ == maxItems)
-            {
-                yield return new TableItem
-                {
-                    Kind = TableItemKind.Finding,
-                    Structure = item.Structure,
-                    Address = item.Address,
-                    Text = Text($"there is more than the {maxItems} items that were asked for"),
-                };
-                yield break;
-            }
-
-            yield return item;
-        }
+        return AtMost(maxItems);
     }
 
     /// <inheritdoc/>
@@ -90,6 +74,35 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
             Pasid = pasid,
         };
 
+    // One item is held back: where another follows and only one more may be given, a finding takes its place.
+    private IEnumerable<TableItem> AtMost(int maxItems)
+    {
+        TableItem? held = null;
+        int given = 0;
+        foreach (TableItem item in Everything(new Seen(maxItems)))
+        {
+            if (held is not null)
+            {
+                if (++given == maxItems)
+                {
+                    yield return Finding(
+                        held.Structure, held.Address, [], null, Text($"there is more than fits into {maxItems} items"),
+                        null, null);
+                    yield break;
+                }
+
+                yield return held;
+            }
+
+            held = item;
+        }
+
+        if (held is not null)
+        {
+            yield return held;
+        }
+    }
+
     private IEnumerable<TableItem> Everything(Seen seen)
     {
         ulong root = rtaddr & RootTableAddress.RTA.WordMask;
@@ -137,7 +150,8 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
             {
                 yield return Finding(
                     RootEntry.Layout.Id, at, words, null,
-                    "so many entries are 0 or point to the same tables that the rest was not looked through", null, null);
+                    "so many entries are 0 or point to the same tables that the rest was not looked through",
+                    null, null);
                 yield break;
             }
         }
@@ -145,13 +159,19 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
 
     private IEnumerable<TableItem> Half(Seen seen, ulong at, ulong[] words, int bus, int half)
     {
-        if (rules.CheckRootHalf(words[half]) != 0)
+        ulong table = words[half] & RootEntry.LCTP.WordMask;
+        string field = half == 0 ? "LCTP" : "UCTP";
+        int fault = rules.CheckRootHalf(words[half]);
+        if (fault == FaultReason.RootReserved && TooHigh(table) is { } wrong)
+        {
+            yield return Finding(RootEntry.Layout.Id, at, words, field, wrong, null, null);
+        }
+
+        if (fault != 0)
         {
             yield break;
         }
 
-        ulong table = words[half] & RootEntry.LCTP.WordMask;
-        string field = half == 0 ? "LCTP" : "UCTP";
         if (Refusal(seen, table, ContextEntry.TableBytes, WalkStage.Context) is { } refusal)
         {
             yield return Finding(RootEntry.Layout.Id, at, words, field, refusal, null, null);
@@ -188,7 +208,7 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
             Address = at,
             Words = words,
             Requester = requester,
-            Text = Text($"device {requester}: {(words[0] & 1) switch { 0 => "not present", _ => $"PASID directory of {entries} entries" }}"),
+            Text = Text($"device {requester}: {State(words, entries)}"),
         };
         foreach (Violation wrong in ContextEntry.Layout.Check(words))
         {
@@ -203,7 +223,8 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
 
         if (fault != 0)
         {
-            yield return Finding(ContextEntry.Layout.Id, at, words, null, Reason(fault), requester, null);
+            yield return Finding(
+                ContextEntry.Layout.Id, at, words, rules.ContextField(words), Reason(fault), requester, null);
             yield break;
         }
 
@@ -247,12 +268,18 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
             yield return Finding(PasidDirectoryEntry.Layout.Id, at, words, wrong.Field, wrong.Message, requester, null);
         }
 
-        if (rules.CheckDirectory(value) != 0)
+        ulong table = value & PasidDirectoryEntry.SMPTBLPTR.WordMask;
+        int fault = rules.CheckDirectory(value);
+        if (fault == FaultReason.DirectoryReserved && TooHigh(table) is { } tooHigh)
+        {
+            yield return Finding(PasidDirectoryEntry.Layout.Id, at, words, "SMPTBLPTR", tooHigh, requester, null);
+        }
+
+        if (fault != 0)
         {
             yield break;
         }
 
-        ulong table = value & PasidDirectoryEntry.SMPTBLPTR.WordMask;
         if (Refusal(seen, table, PasidEntry.TableBytes, WalkStage.Entry) is { } refusal)
         {
             yield return Finding(PasidDirectoryEntry.Layout.Id, at, words, "SMPTBLPTR", refusal, requester, null);
@@ -297,7 +324,8 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
 
         if (fault is not (0 or FaultReason.EntryNotPresent))
         {
-            yield return Finding(PasidEntry.Layout.Id, at, words, null, Reason(fault), requester, pasid);
+            yield return Finding(
+                PasidEntry.Layout.Id, at, words, rules.EntryField(words), Reason(fault), requester, pasid);
         }
 
         if (fault != 0)
@@ -320,6 +348,10 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
             yield return Finding(PasidEntry.Layout.Id, at, words, "SSPTPTR", wrongSecond, requester, pasid);
         }
     }
+
+    private string? TooHigh(ulong table) => (table & rules.AboveHostAddresses) == 0
+        ? null
+        : Text($"0x{table:x} has bits above the host address width");
 
     private string? PageTable(Seen seen, ulong table) =>
         !memory.IsBacked(table, PageBytes) ? Text($"no memory for the 4 KiB at 0x{table:x}")
@@ -349,6 +381,9 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
             : "too many tables to remember them all, not followed";
     }
 
+    private static string State(ulong[] context, int entries) =>
+        (context[0] & 1) == 0 ? "not present" : Text($"PASID directory of {entries} entries");
+
     private static string Describe(ulong[] words)
     {
         ReadOnlySpan<ulong> entry = words;
@@ -365,7 +400,8 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
             PasidEntry.SecondStage => Text(
                 $"second stage at 0x{entry.GetAddress(PasidEntry.SSPTPTR):x}, domain id {domain}"),
             PasidEntry.Nested => Text(
-                $"nested, first stage at guest 0x{entry.GetAddress(PasidEntry.FSPTPTR):x}, second stage at 0x{entry.GetAddress(PasidEntry.SSPTPTR):x}, domain id {domain}"),
+                $"nested, first stage at guest 0x{entry.GetAddress(PasidEntry.FSPTPTR):x}, second stage at ")
+                + Text($"0x{entry.GetAddress(PasidEntry.SSPTPTR):x}, domain id {domain}"),
             PasidEntry.PassThrough => Text($"pass-through, domain id {domain}"),
             ulong type => Text($"reserved type {type}"),
         };
@@ -488,10 +524,8 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
             _wasRead ? words.ToArray() : [],
             fault != 0 ? Reason(fault) : Reading(point, words)));
 
-        public void Update(in WalkPoint point, ulong entry)
-        {
-            // Flags stay as they are: reading has no side effects.
-        }
+        // Flags stay as they are: reading has no side effects.
+        public bool Update(in WalkPoint point, ulong expected, ulong entry) => true;
 
         private static string Reading(in WalkPoint point, ReadOnlySpan<ulong> words) => point.Stage switch
         {
