@@ -400,7 +400,7 @@ internal sealed class StructureStream : IDisposable
 
             if (!TryNumber(ref reader, isWord: true, out words[count]))
             {
-                return Text($"word {count} is not {Number.Expected}");
+                return Text($"word {count} is not {Number.ExpectedWord}");
             }
 
             count++;
