@@ -26,11 +26,8 @@ internal sealed class SmmuTableView(IMemoryReader memory, StreamRoot root, SmmuH
     private const int PageBytes = 4096;
 
     /// <inheritdoc/>
-    public IEnumerable<TableItem> Items(int maxItems = 1 << 20)
-    {
-        ArgumentOutOfRangeException.ThrowIfLessThan(maxItems, 1);
-        return Bounded(maxItems);
-    }
+    public IEnumerable<TableItem> Items(int maxItems = 1 << 20) => TableItems.AtMost(
+        Everything(), maxItems, Text($"there are more than {maxItems} items"));
 
     /// <inheritdoc/>
     public TableWalk Walk(in DmaAccess access)
@@ -42,36 +39,12 @@ internal sealed class SmmuTableView(IMemoryReader memory, StreamRoot root, SmmuH
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
-    private IEnumerable<TableItem> Bounded(int maxItems)
+    // A lister remembers the tables that it has met: each time that the list is asked for there is a new one.
+    private IEnumerable<TableItem> Everything()
     {
-        // One item behind: whether the last place is the finding's shows only when there is one more.
-        int count = 0;
-        TableItem? last = null;
         foreach (TableItem item in new Lister(memory, root, options).Streams())
         {
-            if (last is not null && count < maxItems)
-            {
-                yield return last;
-            }
-
-            if (count++ == maxItems)
-            {
-                yield return new TableItem
-                {
-                    Kind = TableItemKind.Finding,
-                    Structure = item.Structure,
-                    Address = item.Address,
-                    Text = Text($"there are more than {maxItems} items"),
-                };
-                yield break;
-            }
-
-            last = item;
-        }
-
-        if (last is not null)
-        {
-            yield return last;
+            yield return item;
         }
     }
 

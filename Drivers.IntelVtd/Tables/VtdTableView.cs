@@ -14,11 +14,8 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
     private const int PageBytes = 4096;
 
     /// <inheritdoc/>
-    public IEnumerable<TableItem> Items(int maxItems = 1 << 20)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(maxItems);
-        return AtMost(maxItems);
-    }
+    public IEnumerable<TableItem> Items(int maxItems = 1 << 20) => TableItems.AtMost(
+        Everything(maxItems), maxItems, Text($"there is more than fits into {maxItems} items"));
 
     /// <inheritdoc/>
     public TableWalk Walk(in DmaAccess access)
@@ -74,37 +71,10 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
             Pasid = pasid,
         };
 
-    // One item is held back: where another follows and only one more may be given, a finding takes its place.
-    private IEnumerable<TableItem> AtMost(int maxItems)
+    private IEnumerable<TableItem> Everything(int maxItems)
     {
-        TableItem? held = null;
-        int given = 0;
-        foreach (TableItem item in Everything(new Seen(maxItems)))
-        {
-            if (held is not null)
-            {
-                if (++given == maxItems)
-                {
-                    yield return Finding(
-                        held.Structure, held.Address, [], null, Text($"there is more than fits into {maxItems} items"),
-                        null, null);
-                    yield break;
-                }
-
-                yield return held;
-            }
-
-            held = item;
-        }
-
-        if (held is not null)
-        {
-            yield return held;
-        }
-    }
-
-    private IEnumerable<TableItem> Everything(Seen seen)
-    {
+        // Made anew each time that the list is asked for.
+        var seen = new Seen(maxItems);
         ulong root = rtaddr & RootTableAddress.RTA.WordMask;
         if (!memory.IsBacked(root, RootEntry.TableBytes))
         {

@@ -27,11 +27,8 @@ internal sealed class AttachedTableView : ITableView
     }
 
     /// <inheritdoc/>
-    public IEnumerable<TableItem> Items(int maxItems = 1 << 20)
-    {
-        ArgumentOutOfRangeException.ThrowIfLessThan(maxItems, 1);
-        return Limit(All(), maxItems);
-    }
+    public IEnumerable<TableItem> Items(int maxItems = 1 << 20) => TableItems.AtMost(
+        All(), maxItems, Text($"there is more: this list ends after {maxItems} items"));
 
     /// <inheritdoc/>
     public TableWalk Walk(in DmaAccess access)
@@ -51,39 +48,6 @@ internal sealed class AttachedTableView : ITableView
     }
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
-
-    private static IEnumerable<TableItem> Limit(IEnumerable<TableItem> items, int maxItems)
-    {
-        TableItem? held = null;
-        int count = 0;
-        foreach (TableItem item in items)
-        {
-            if (held is not null)
-            {
-                if (count == maxItems - 1)
-                {
-                    yield return new TableItem
-                    {
-                        Kind = TableItemKind.Finding,
-                        Structure = held.Structure,
-                        Address = held.Address,
-                        Text = Text($"there is more: this list ends after {maxItems} items"),
-                    };
-                    yield break;
-                }
-
-                count++;
-                yield return held;
-            }
-
-            held = item;
-        }
-
-        if (held is not null)
-        {
-            yield return held;
-        }
-    }
 
     private static string Describe(in ContextDescriptorImage descriptor, uint substream) =>
         descriptor.Objection(substream)
