@@ -111,6 +111,10 @@ public enum TestHardwareTraits
 
     /// <summary>Every access to a page table is observed: a walk into memory that is free is a complaint.</summary>
     StrayReads = 256,
+
+    /// <summary>A domain may have many processes at once; without it the hardware knows no PASIDs, and a domain is one
+    /// process.</summary>
+    ManyProcesses = 512,
 }
 
 /// <summary>A machine broke down: it did not start, hangs, died, or answers nonsense.</summary>

@@ -20,6 +20,7 @@ public sealed class ReferenceTests
         ["Core.Hosting"] = ["Core"],
         ["Benchmarks"] = ["Core"],
         ["Comparison"] = ["Core"],
+        ["Conformance"] = ["Core"],
         ["Drivers.ArmSmmu"] = ["Core"],
         ["Drivers.IntelVtd"] = ["Core"],
         ["Drivers.VirtioIommu"] = ["Core"],

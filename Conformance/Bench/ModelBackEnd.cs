@@ -1,0 +1,164 @@
+using PasidFramework.Drivers;
+using PasidFramework.Hardware;
+using PasidFramework.Models;
+
+namespace PasidFramework.Conformance.Bench;
+
+/// <summary>The back ends that need nothing but memory.</summary>
+public static class SoftwareBackEnds
+{
+    /// <summary>Name of both: a strict model where the architecture has one, the driver's own stand-in otherwise.</summary>
+    public const string Name = "model";
+
+    /// <summary>The software model of an architecture.</summary>
+    /// <param name="architecture">Its name.</param>
+    /// <param name="factory">The exported factory.</param>
+    public static IHardwareBackEnd OfModel(string architecture, IIommuModelFactory factory)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(architecture);
+        ArgumentNullException.ThrowIfNull(factory);
+        return new ModelBackEnd(architecture, factory);
+    }
+
+    /// <summary>The driver's own stand-in, for an architecture without a model. It caches nothing and does not walk page
+    /// tables, so that what is about invalidations does not apply.</summary>
+    /// <param name="architecture">Name of the architecture.</param>
+    /// <param name="driver">The driver.</param>
+    public static IHardwareBackEnd OfStandIn(string architecture, IPasidDriver driver)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(architecture);
+        ArgumentNullException.ThrowIfNull(driver);
+        return new StandInBackEnd(architecture, driver);
+    }
+}
+
+internal sealed class ModelBackEnd(string architecture, IIommuModelFactory factory) : IHardwareBackEnd
+{
+    public string Name => SoftwareBackEnds.Name;
+
+    public string Architecture => architecture;
+
+    public string PageTables => factory.PageTables;
+
+    public string Limits => "The model was written by the authors of the framework, from the specification.";
+
+    public OpResult<ITestHardware> Start(HardwareSetup setup)
+    {
+        ArgumentNullException.ThrowIfNull(setup);
+
+        // The weakest order that the contract lets hardware have: what is not ordered is seen in any order.
+        var memory = new ModelMemory(setup.Coherent, StoreOrder.Weak);
+        try
+        {
+            return OpResult<ITestHardware>.Ok(new Machine(memory, factory.Create(memory, setup)));
+        }
+        catch (ArgumentException e)
+        {
+            return OpResult<ITestHardware>.Refuse(Errno.EOPNOTSUPP, $"the model cannot be like that: {e.Message}");
+        }
+    }
+
+    private sealed class Machine(ModelMemory memory, IIommuModel model) : SoftwareMachine(model)
+    {
+        private int _complaints;
+        private int _strays;
+
+        public override TestHardwareTraits Traits => TestHardwareTraits.Loads | TestHardwareTraits.ManyPasids
+            | TestHardwareTraits.NoPasid | TestHardwareTraits.Silence | TestHardwareTraits.KeepsTranslations
+            | TestHardwareTraits.KeepsConfiguration | TestHardwareTraits.DeviceTlbs | TestHardwareTraits.Concurrent
+            | TestHardwareTraits.StrayReads | TestHardwareTraits.ManyProcesses;
+
+        public override IReadOnlyList<string> TakeComplaints()
+        {
+            string[] found =
+            [
+                .. model.Complaints.Skip(_complaints).Select(c => $"{c.Rule}: {c.Message}"),
+                .. memory.StrayReads.Skip(_strays).Select(s =>
+                    CaseContext.Text($"the walker read {(s.WasFreed ? "freed memory" : "no memory")} at 0x{s.Address:x}")),
+            ];
+            _complaints = model.Complaints.Count;
+            _strays = memory.StrayReads.Count;
+            return found;
+        }
+
+        public override void ForEachVisible(Action look) => memory.ForEachVisible(look);
+
+        public override void DropCaches() => model.DropCaches();
+    }
+}
+
+internal sealed class StandInBackEnd(string architecture, IPasidDriver driver) : IHardwareBackEnd
+{
+    public string Name => SoftwareBackEnds.Name;
+
+    public string Architecture => architecture;
+
+    public string PageTables => string.Empty;
+
+    public string Limits => "No plug-in exports a software model of this architecture: the driver was judged on its own "
+        + "stand-in, which caches nothing and does not walk page tables.";
+
+    public OpResult<ITestHardware> Start(HardwareSetup setup)
+    {
+        ArgumentNullException.ThrowIfNull(setup);
+        try
+        {
+            return OpResult<ITestHardware>.Ok(new Machine(driver.CreateHardware(new SystemMemory(), setup)));
+        }
+        catch (ArgumentException e)
+        {
+            return OpResult<ITestHardware>.Refuse(Errno.EOPNOTSUPP, $"the stand-in cannot be like that: {e.Message}");
+        }
+    }
+
+    private sealed class Machine(IIommuHardware hardware) : SoftwareMachine(hardware)
+    {
+        public override TestHardwareTraits Traits =>
+            TestHardwareTraits.Loads | TestHardwareTraits.ManyPasids | TestHardwareTraits.Silence
+            | TestHardwareTraits.ManyProcesses;
+    }
+}
+
+/// <summary>Hardware in this process: any requester and any number.</summary>
+internal abstract class SoftwareMachine(IIommuHardware hardware) : ITestHardware
+{
+    private const int Devices = 16;
+    private ulong _nextTarget = 0x4_0000_0000;
+
+    public IReadOnlyList<RequesterId> Requesters { get; } =
+        [.. Enumerable.Range(0, Devices).Select(i => new RequesterId((uint)(0x0118 + (i * 0x28))))];
+
+    public abstract TestHardwareTraits Traits { get; }
+
+    public IReadOnlyDictionary<string, string> UnitOptions { get; } = new Dictionary<string, string>();
+
+    public IPhysicalMemory Memory => hardware.Memory;
+
+    public IRegisterFile Registers => hardware.Registers;
+
+    public bool IsCoherent => hardware.IsCoherent;
+
+    public OpResult Prepare(RequesterId requester, Pasid pasid) => OpResult.Ok;
+
+    // Nothing is read or written there, so it need not exist; no page is given twice.
+    public OpResult<ulong> AllocateTarget() => OpResult<ulong>.Ok(Interlocked.Add(ref _nextTarget, 0x1000));
+
+    public void FreeTarget(ulong address)
+    {
+        // There is nothing to give back.
+    }
+
+    public bool NamesPasid(RequesterId requester, Pasid pasid) => true;
+
+    public virtual IReadOnlyList<string> TakeComplaints() => [];
+
+    public virtual void ForEachVisible(Action look) => look();
+
+    public virtual void DropCaches()
+    {
+    }
+
+    public TranslationResult Translate(in DmaAccess access) => hardware.Translate(access);
+
+    public void Dispose() => hardware.Dispose();
+}

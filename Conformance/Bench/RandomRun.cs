@@ -1,0 +1,225 @@
+using PasidFramework.Drivers;
+using PasidFramework.Hardware;
+
+namespace PasidFramework.Conformance.Bench;
+
+/// <summary>
+/// Random sequences of what can happen to processes and devices, each look judged. A failing sequence is made as short as
+/// it can be before it is told.
+/// </summary>
+internal static class RandomRun
+{
+    private const int Devices = 8;
+    private const int Processes = 5;
+
+    private enum Kind
+    {
+        Bind,
+        Unbind,
+        Remap,
+        Unmap,
+        Exit,
+        Move,
+        Look,
+    }
+
+    /// <summary>Plays sequences.</summary>
+    /// <param name="context">The case.</param>
+    /// <param name="sequences">How many, each on a machine of its own.</param>
+    /// <param name="length">Steps of each.</param>
+    public static void Play(CaseContext context, int sequences, int length)
+    {
+        for (int i = 0; i < sequences; i++)
+        {
+            Step[] steps = [.. Enumerable.Range(0, length).Select(_ => Draw(context.Random))];
+            if (Try(context, steps) is not { } failure)
+            {
+                continue;
+            }
+
+            if (failure.Verdict == Verdict.Fail)
+            {
+                (steps, failure) = Shorten(context, steps, failure);
+            }
+
+            throw new CaseEnd(
+                failure.Verdict,
+                failure.Message,
+                [
+                    CaseContext.Text($"shortest sequence, {steps.Length} of {length} steps (sequence {i + 1}, seed {context.Seed}):"),
+                    .. steps.Select(s => "  " + s),
+                    .. failure.Details,
+                ]);
+        }
+    }
+
+    private static Step Draw(Random random)
+    {
+        int kind = random.Next(20);
+        return new Step(
+            kind switch
+            {
+                < 8 => Kind.Bind,
+                < 11 => Kind.Unbind,
+                < 14 => Kind.Remap,
+                < 16 => Kind.Unmap,
+                < 18 => Kind.Exit,
+                < 19 => Kind.Move,
+                _ => Kind.Look,
+            },
+            random.Next(Devices),
+            random.Next(Processes),
+            random.Next(4));
+    }
+
+    // Chunks that are not needed go, the large ones first; every attempt is a whole run.
+    private static (Step[] Steps, CaseEnd Failure) Shorten(CaseContext context, Step[] steps, CaseEnd failure)
+    {
+        int attempts = 0;
+        for (int chunk = steps.Length / 2; chunk > 0; chunk /= 2)
+        {
+            for (int at = 0; at + chunk <= steps.Length && attempts < 300;)
+            {
+                attempts++;
+                Step[] fewer = [.. steps[..at], .. steps[(at + chunk)..]];
+                if (Try(context, fewer) is { Verdict: Verdict.Fail } still)
+                {
+                    (steps, failure) = (fewer, still);
+                }
+                else
+                {
+                    at += chunk;
+                }
+            }
+        }
+
+        return (steps, failure);
+    }
+
+    private static CaseEnd? Try(CaseContext context, IReadOnlyList<Step> steps)
+    {
+        context.ClearNotes();
+        using var rig = new Rig(context, new RigSetup());
+        try
+        {
+            rig.StartUnit();
+            new World(context, rig).Play(steps);
+            rig.Finish();
+            return null;
+        }
+        catch (CaseEnd end)
+        {
+            return end;
+        }
+    }
+
+    private sealed record Step(Kind Kind, int Device, int Process, int Page)
+    {
+        public override string ToString() => Kind switch
+        {
+            Kind.Bind => CaseContext.Text($"bind process {Process} to device {Device}"),
+            Kind.Unbind => CaseContext.Text($"unbind device {Device}"),
+            Kind.Remap => CaseContext.Text($"remap page {Page} of process {Process}"),
+            Kind.Unmap => CaseContext.Text($"unmap page {Page} of process {Process}"),
+            Kind.Exit => CaseContext.Text($"exit of process {Process}"),
+            Kind.Move => CaseContext.Text($"remove device {Device} and add it again"),
+            _ => "look",
+        };
+    }
+
+    /// <summary>
+    /// Each device can carry one number; three numbers in two leaves are spread over them. So every refusal is known
+    /// beforehand: a process that has another number (C15), a number that another process has (A2).
+    /// </summary>
+    private sealed class World
+    {
+        private static readonly uint[] s_numbers = [63, 64, 70];
+        private readonly CaseContext _context;
+        private readonly Rig _rig;
+        private readonly Domain[] _domains;
+        private readonly RigDevice[] _devices;
+        private readonly TestProcess[] _processes;
+        private readonly bool _manyProcesses;
+        private int _started;
+
+        public World(CaseContext context, Rig rig)
+        {
+            _context = context;
+            _rig = rig;
+            _manyProcesses = rig.Has(TestHardwareTraits.ManyProcesses);
+
+            // Two domains, each with every number; without PASIDs each number has a domain of its own.
+            _domains = [.. Enumerable.Range(0, _manyProcesses ? 2 : 6).Select(i => rig.AddDomain(CaseContext.Text($"domain{i}")))];
+            _devices = [.. Enumerable.Range(0, Devices).Select(i => Add(i, null))];
+            _processes = [.. Enumerable.Range(0, Processes).Select(_ => StartProcess())];
+        }
+
+        public void Play(IReadOnlyList<Step> steps)
+        {
+            foreach (Step step in steps)
+            {
+                Take(step);
+                _rig.LookEverywhere();
+            }
+        }
+
+        private RigDevice Add(int i, RequesterId? at)
+        {
+            Domain domain = _manyProcesses ? _domains[i / 3 % 2] : _domains[(i % 3) + (3 * (i / 3 % 2))];
+            RigDevice device = _rig.AddDevice(domain, s_numbers[i % 3], at: at);
+            _rig.MustBeAble(device, device.Only!.Value);
+            return device;
+        }
+
+        private TestProcess StartProcess() => _rig.StartProcess(CaseContext.Text($"p{_started++}"));
+
+        private void Take(Step step)
+        {
+            RigDevice device = _devices[step.Device];
+            uint number = device.Only!.Value;
+            TestProcess process = _processes[step.Process];
+            switch (step.Kind)
+            {
+                case Kind.Bind:
+                    Bind(device, process);
+                    break;
+                case Kind.Unbind when _rig.BoundTo(device, number) is not null:
+                    _rig.Unbind(device, number);
+                    break;
+                case Kind.Remap when process.HasPages:
+                    _rig.Remap(process, [_rig.Probed[step.Page]], _rig.Probed[step.Page], _rig.Probed[step.Page] + 0x1000);
+                    break;
+                case Kind.Unmap when process.HasPages:
+                    _rig.Unmap(process, _rig.Probed[step.Page]);
+                    break;
+                case Kind.Exit:
+                    _rig.Exit(process);
+                    _processes[step.Process] = StartProcess();
+                    break;
+                case Kind.Move:
+                    _rig.RemoveDevice(device);
+                    _rig.LookEverywhere();
+                    _devices[step.Device] = Add(step.Device, device.Requester);
+                    break;
+                default:
+                    break;
+            }
+        }
+
+        private void Bind(RigDevice device, TestProcess process)
+        {
+            uint number = device.Only!.Value;
+            uint? has = _devices.Where(d => _rig.BoundTo(d, d.Only!.Value) == process).Select(d => d.Only).FirstOrDefault();
+            bool isTaken = _devices.Any(d => d.Only == number && _rig.BoundTo(d, number) is { } other && other != process);
+            bool isBound = _rig.BoundTo(device, number) == process;
+            OpResult<Pasid> bound = _rig.TryBind(device, process);
+            Errno[] expected = isBound ? [Errno.None, Errno.EEXIST, Errno.EBUSY]
+                : has is { } other && other != number ? [Errno.EOVERFLOW, Errno.EINVAL, Errno.ENOSPC]
+                : isTaken ? [Errno.ENOSPC]
+                : [Errno.None];
+            _context.Check(
+                expected.Contains(bound.Errno),
+                $"bind {process.Name} to {device}: {bound.Errno} ({bound.Reason ?? "success"}), must be {string.Join(" or ", expected)}");
+        }
+    }
+}

@@ -1,0 +1,226 @@
+using PasidFramework.Hardware;
+using PasidFramework.Tables;
+
+namespace PasidFramework.Conformance.Bench;
+
+/// <summary>What devices reach, and whether they may.</summary>
+internal sealed partial class Rig
+{
+    private int _accesses;
+
+    /// <summary>Addresses that every look tries.</summary>
+    public IReadOnlyList<ulong> Probed => [First, First + 0x1000, First + ((Pages - 1) * 0x1000UL), Far];
+
+    /// <summary>Adds a pair to those that <see cref="LookEverywhere"/> tries.</summary>
+    public void Watch(RequesterId requester, uint pasid) => _watched.Add((requester, pasid));
+
+    /// <summary>Looks from every device with every number that is or was in use, twice: the second look finds what the
+    /// first one left in a cache.</summary>
+    public void LookEverywhere()
+    {
+        IEnumerable<(RequesterId, uint)> pairs = Has(TestHardwareTraits.ManyPasids)
+            ? from requester in _everAdded
+              from pasid in _watched.Select(w => w.Pasid).Distinct()
+              select (requester, pasid)
+            : _watched;
+        (RequesterId Requester, uint Pasid)[] all = [.. pairs];
+        for (int look = 0; look < 2; look++)
+        {
+            foreach ((RequesterId requester, uint pasid) in all)
+            {
+                foreach (ulong address in Probed)
+                {
+                    Look(requester, pasid, address);
+                }
+            }
+        }
+    }
+
+    /// <summary>Looks from one device with one number, twice.</summary>
+    public void LookAt(RigDevice device, uint pasid)
+    {
+        for (int look = 0; look < 2; look++)
+        {
+            foreach (ulong address in Probed)
+            {
+                Look(device.Requester, pasid, address);
+            }
+        }
+    }
+
+    /// <summary>One access, judged; quietly left out where this machine cannot make it.</summary>
+    /// <returns>What became of it; null where it could not be made.</returns>
+    public TranslationResult? Look(RequesterId requester, uint pasid, ulong address)
+    {
+        if (TryAccess(requester, pasid, address, out bool isWrite) is not { } result)
+        {
+            return null;
+        }
+
+        Expected? expected = _expected.GetValueOrDefault((requester, pasid));
+        Judge(requester, pasid, address, isWrite, result, expected?.Process, mayBeBlocked: expected is not { IsBound: true });
+        return result;
+    }
+
+    /// <summary>Before a step: between any two stores of it these pairs reach this process's memory or nothing, and nobody
+    /// else's.</summary>
+    public void DuringNext(TestProcess process, params (RigDevice Device, uint Pasid)[] pairs)
+    {
+        foreach ((RigDevice device, uint pasid) in pairs)
+        {
+            MustBeAble(device, pasid);
+        }
+
+        _torn = () =>
+        {
+            foreach ((RigDevice device, uint pasid) in pairs)
+            {
+                ulong address = Probed[_accesses % Probed.Count];
+                if (TryAccess(device.Requester, pasid, address, out bool isWrite) is { } result)
+                {
+                    Judge(device.Requester, pasid, address, isWrite, result, process, mayBeBlocked: true, during: true);
+                }
+            }
+        };
+    }
+
+    /// <summary>Before a step: between any two stores of it everything else goes on as before.</summary>
+    public void UndisturbedDuringNext(params (RigDevice Device, uint Pasid)[] pairs) => _torn = () =>
+    {
+        foreach ((RigDevice device, uint pasid) in pairs)
+        {
+            Look(device.Requester, pasid, Probed[_accesses % Probed.Count]);
+        }
+    };
+
+    /// <summary>The machine must be able to make these accesses, or the case does not apply.</summary>
+    public void MustBeAble(RigDevice device, uint pasid)
+    {
+        OpResult ready = Machine.Prepare(device.Requester, new Pasid(pasid));
+        if (!ready.IsOk)
+        {
+            _context.NotApplicable($"{_context.BackEnd.Name}: {ready.Reason}");
+        }
+    }
+
+    /// <summary>One access that nobody judges; null where the machine cannot make it.</summary>
+    public TranslationResult? TryAccess(RequesterId requester, uint pasid, ulong address) =>
+        TryAccess(requester, pasid, address, out _);
+
+    /// <summary>One store that nobody judges.</summary>
+    public TranslationResult Store(RigDevice device, uint pasid, ulong address)
+    {
+        MustBeAble(device, pasid);
+        _context.Looked();
+        return Machine.Translate(new DmaAccess(device.Requester, new Pasid(pasid), address, IsWrite: true));
+    }
+
+    public static string Describe(TranslationResult result) => result.Status switch
+    {
+        TranslationStatus.Translated => CaseContext.Text($"reaches 0x{result.Address:x}"),
+        TranslationStatus.ReachedPageTable => CaseContext.Text($"reaches the page table at 0x{result.PageTableRoot:x}"),
+        TranslationStatus.Bypassed => "passes untranslated",
+        TranslationStatus.Faulted => $"faults ({result.Reason})",
+        _ => "is aborted without a record",
+    };
+
+    private TranslationResult? TryAccess(RequesterId requester, uint pasid, ulong address, out bool isWrite)
+    {
+        // Each address is stored to and loaded from in turn.
+        int n = _accesses;
+        isWrite = !Has(TestHardwareTraits.Loads) || ((n + (n / Probed.Count)) & 1) == 0;
+        if (!_devices.Any(d => d.Requester == requester) && !Has(TestHardwareTraits.ManyPasids))
+        {
+            return null;
+        }
+
+        if (!Machine.Prepare(requester, new Pasid(pasid)).IsOk)
+        {
+            return null;
+        }
+
+        _accesses++;
+        _context.Looked();
+        return Machine.Translate(new DmaAccess(requester, new Pasid(pasid), address + Offset, isWrite));
+    }
+
+    /// <summary>Offset in the page of every look: not 0, so that a lost one shows.</summary>
+    public const ulong Offset = 0x148;
+
+    private void Judge(
+        RequesterId requester,
+        uint pasid,
+        ulong address,
+        bool isWrite,
+        TranslationResult result,
+        TestProcess? process,
+        bool mayBeBlocked,
+        bool during = false)
+    {
+        bool right = result.Status switch
+        {
+            TranslationStatus.Faulted or TranslationStatus.AbortedQuietly =>
+                mayBeBlocked || process is null || process.MayBeBlocked(address, isWrite),
+            TranslationStatus.Translated => process is not null
+                && process.Targets(address).Contains(result.Address - Offset),
+            TranslationStatus.ReachedPageTable => process is not null && result.PageTableRoot == process.PageTableRoot,
+            _ => false,
+        };
+        if (right)
+        {
+            return;
+        }
+
+        string wanted = process is null
+            ? "nothing"
+            : $"{process.Name}'s "
+                + (process.HasPages
+                    ? string.Join(" or ", process.Targets(address).Select(t => CaseContext.Text($"0x{t + Offset:x}")))
+                    : CaseContext.Text($"page table at 0x{process.PageTableRoot:x}"))
+                + (mayBeBlocked || process.MayBeBlocked(address, isWrite) ? " or nothing" : string.Empty);
+        string when = _context.Notes.Count == 0 ? string.Empty
+            : $"{(during ? "in the middle of" : "after")} '{_context.Notes[^1]}': ";
+        List<string> details = [];
+        if (Owner(result) is { } owner)
+        {
+            details.Add(owner);
+        }
+
+        details.AddRange(Walk(requester, pasid, address));
+        _context.Fail(
+            CaseContext.Text($"{when}{requester} PASID 0x{pasid:x} {(isWrite ? "store" : "load")} 0x{address + Offset:x} ")
+                + $"{Describe(result)}, must reach {wanted}",
+            details);
+    }
+
+    private string? Owner(TranslationResult result)
+    {
+        foreach (TestProcess process in _processes)
+        {
+            foreach (ulong page in Probed)
+            {
+                if (result.Status == TranslationStatus.Translated && process.Targets(page).Contains(result.Address - Offset))
+                {
+                    return CaseContext.Text($"0x{result.Address:x} is memory of {process.Name}");
+                }
+            }
+        }
+
+        return null;
+    }
+
+    private IEnumerable<string> Walk(RequesterId requester, uint pasid, ulong address)
+    {
+        if (OpenTables() is not { } view)
+        {
+            yield break;
+        }
+
+        yield return "the tables that are in memory, without caches:";
+        foreach (TableStep step in view.Walk(
+            new DmaAccess(requester, new Pasid(pasid), address + Offset, IsWrite: true)).Steps)
+        {
+            yield return CaseContext.Text($"  {step.Structure} at 0x{step.Address:x}: {step.Text}");
+        }
+    }
+}

@@ -1,0 +1,191 @@
+using PasidFramework.Conformance.Bench;
+using PasidFramework.Drivers;
+using PasidFramework.Hardware;
+
+namespace PasidFramework.Conformance.Cases;
+
+/// <summary>Domains run beside each other, and devices beside the driver.</summary>
+internal static class ConcurrencyCases
+{
+    private const int Rounds = 60;
+    private static readonly CaseFamily s_family = new("concurrency", "CON");
+
+    public static IReadOnlyList<ConformanceCase> All { get; } =
+    [
+        s_family.Required(1, "C3-C5", "Domains bind and unbind at once, each in its own memory", Domains) with { IsStochastic = true },
+        s_family.Required(2, "C13, C14", "Exit, unbind and bind of one process at once leave no link", Ends) with { IsStochastic = true },
+        s_family.Required(3, "D2, D5", "A device that never stops reaches its process or nothing", Accesses) with { IsStochastic = true },
+    ];
+
+    private static Rig Start(CaseContext context)
+    {
+        Rig rig = context.Start();
+        context.Needs(rig.Machine, TestHardwareTraits.Concurrent, "takes one access at a time");
+        return rig;
+    }
+
+    private static TranslationResult Store(Rig rig, RigDevice device) => rig.Machine.Translate(
+        new DmaAccess(device.Requester, new Pasid(device.Only!.Value), Rig.First + Rig.Offset, IsWrite: true));
+
+    private static bool Reaches(TranslationResult result, TestProcess process) => result.Status switch
+    {
+        TranslationStatus.Translated => process.Targets(Rig.First).Contains(result.Address - Rig.Offset),
+        TranslationStatus.ReachedPageTable => result.PageTableRoot == process.PageTableRoot,
+        _ => false,
+    };
+
+    private static bool IsBlocked(TranslationResult result) =>
+        result.Status is TranslationStatus.Faulted or TranslationStatus.AbortedQuietly;
+
+    private static RigDevice Add(Rig rig, uint number)
+    {
+        RigDevice device = rig.AddDevice(rig.AddDomain(CaseContext.Text($"domain{number:x}")), number);
+        rig.MustBeAble(device, number);
+        return device;
+    }
+
+    private static void Complaints(CaseContext context, Rig rig)
+    {
+        IReadOnlyList<string> complaints = rig.Machine.TakeComplaints();
+        context.Check(complaints.Count == 0, $"{string.Join("; ", complaints.Take(1))}");
+        context.Check(rig.Core.DriverFailures == 0, $"the driver threw {rig.Core.DriverFailures} times");
+    }
+
+    private static void Domains(CaseContext context)
+    {
+        const int Threads = 3;
+        Rig rig = Start(context);
+        RigDevice[] devices = [.. Enumerable.Range(0, Threads).Select(i => Add(rig, (uint)(62 + i)))];
+        TestProcess[][] processes =
+            [.. devices.Select((_, i) => Enumerable.Range(0, Rounds).Select(r => rig.StartProcess(CaseContext.Text($"p{i}-{r}"))).ToArray())];
+        using var barrier = new Barrier(Threads);
+        Races.Run(context, Threads, me =>
+        {
+            RigDevice device = devices[me - 1];
+            var pasid = new Pasid(device.Only!.Value);
+            barrier.SignalAndWait();
+            foreach (TestProcess process in processes[me - 1])
+            {
+                OpResult<Pasid> bound = rig.Core.Bind(device.Device, process);
+                context.Check(bound.IsOk, $"bind {process.Name} to {device}: {bound.Reason} ({bound.Errno})");
+                TranslationResult result = Store(rig, device);
+                context.Check(Reaches(result, process), $"{process.Name} is bound to {device}: the access {Rig.Describe(result)}");
+                OpResult unbound = rig.Core.Unbind(device.Device, pasid);
+                context.Check(unbound.IsOk, $"unbind {process.Name} from {device}: {unbound.Reason} ({unbound.Errno})");
+                result = Store(rig, device);
+                context.Check(IsBlocked(result), $"{process.Name} is unbound from {device}: the access {Rig.Describe(result)}");
+            }
+        });
+        Complaints(context, rig);
+    }
+
+    private static void Ends(CaseContext context)
+    {
+        const int Threads = 3;
+        Rig rig = Start(context);
+        Domain domain = rig.AddDomain("domain");
+        RigDevice[] devices = [rig.AddDevice(domain, 70), rig.AddDevice(domain, 70), rig.AddDevice(rig.AddDomain("other"), 70)];
+        foreach (RigDevice device in devices)
+        {
+            rig.MustBeAble(device, 70);
+        }
+
+        for (int round = 0; round < Rounds; round++)
+        {
+            TestProcess process = rig.StartProcess(CaseContext.Text($"p{round}"));
+            OpResult<Pasid> first = rig.Core.Bind(devices[0].Device, process);
+            OpResult<Pasid> second = rig.Core.Bind(devices[1].Device, process);
+            context.Check(first.IsOk && second.IsOk, $"bind: {first.Reason ?? second.Reason}");
+            OpResult unbound = default;
+            OpResult<Pasid> bound = default;
+            using var barrier = new Barrier(Threads);
+            Races.Run(context, Threads, me =>
+            {
+                barrier.SignalAndWait();
+                switch (me)
+                {
+                    case 1:
+                        process.End();
+                        rig.Core.ProcessEnded(process);
+                        break;
+                    case 2:
+                        unbound = rig.Core.Unbind(devices[1].Device, new Pasid(70));
+                        break;
+                    default:
+                        bound = rig.Core.Bind(devices[2].Device, process);
+                        break;
+                }
+            });
+            context.Check(unbound.Errno is Errno.None or Errno.ESRCH, $"unbind beside an exit: {unbound.Errno} ({unbound.Reason})");
+            context.Check(bound.Errno is Errno.None or Errno.ESRCH or Errno.EINVAL, $"bind beside an exit: {bound.Errno} ({bound.Reason})");
+            process.FreeTables();
+            foreach (RigDevice device in devices)
+            {
+                TranslationResult result = Store(rig, device);
+                context.Check(IsBlocked(result), $"{process.Name} exited: an access of {device} {Rig.Describe(result)}");
+            }
+
+            Complaints(context, rig);
+        }
+    }
+
+    private static void Accesses(CaseContext context)
+    {
+        Rig rig = Start(context);
+        RigDevice busy = Add(rig, 63);
+        RigDevice steady = Add(rig, 64);
+        TestProcess stays = rig.StartProcess("stays");
+        _ = rig.Bind(steady, stays);
+        TestProcess[] processes = [.. Enumerable.Range(0, Rounds).Select(i => rig.StartProcess(CaseContext.Text($"p{i}")))];
+        bool isOver = false;
+
+        // From a bind's begin to its unbind's end this one may be reached, and no other.
+        TestProcess? current = null;
+        using var barrier = new Barrier(2);
+        Races.Run(context, 2, me =>
+        {
+            barrier.SignalAndWait();
+            if (me == 1)
+            {
+                try
+                {
+                    foreach (TestProcess process in processes)
+                    {
+                        Volatile.Write(ref current, process);
+                        OpResult<Pasid> bound = rig.Core.Bind(busy.Device, process);
+                        context.Check(bound.IsOk, $"bind: {bound.Reason} ({bound.Errno})");
+                        OpResult unbound = rig.Core.Unbind(busy.Device, bound.Value);
+                        context.Check(unbound.IsOk, $"unbind: {unbound.Reason} ({unbound.Errno})");
+                    }
+                }
+                finally
+                {
+                    Volatile.Write(ref isOver, true);
+                }
+
+                return;
+            }
+
+            while (!Volatile.Read(ref isOver))
+            {
+                TestProcess? before = Volatile.Read(ref current);
+                TranslationResult result = Store(rig, busy);
+                TestProcess? after = Volatile.Read(ref current);
+
+                // Every process that was current between the two readings may be the one.
+                int from = before is null ? 0 : Array.IndexOf(processes, before);
+                int to = after is null ? -1 : Array.IndexOf(processes, after);
+                bool right = IsBlocked(result);
+                for (int i = from; i <= to && !right; i++)
+                {
+                    right = Reaches(result, processes[i]);
+                }
+
+                context.Check(right, $"a store of {busy} {Rig.Describe(result)}, must reach {after?.Name ?? "nothing"} or nothing");
+                TranslationResult other = Store(rig, steady);
+                context.Check(Reaches(other, stays), $"a store of {steady}, which nobody touches, {Rig.Describe(other)}");
+            }
+        });
+        Complaints(context, rig);
+    }
+}

@@ -1,0 +1,185 @@
+using Microsoft.Extensions.Options;
+using PasidFramework.Conformance.Bench;
+using PasidFramework.Drivers;
+using PasidFramework.Hardware;
+using PasidFramework.Options;
+
+namespace PasidFramework.Conformance.Cases;
+
+/// <summary>What is refused leaves nothing behind, and what hangs does not hang the caller.</summary>
+internal static class ErrorCases
+{
+    private const int MostAllocations = 200;
+    private static readonly CaseFamily s_family = new("errors", "ERR");
+
+    public static IReadOnlyList<ConformanceCase> All { get; } =
+    [
+        s_family.Required(1, "D8, C6", "The n-th allocation fails: ENOMEM, nothing is lost, and it works afterwards", NthAllocation),
+        s_family.Required(2, "D5", "Hardware that hangs ends in ETIMEDOUT, and the number is not used again", Hangs),
+        s_family.Required(3, "D5", "Hardware that hangs at the start ends in a refusal", HangsAtStart),
+        s_family.Required(4, "C6, C16", "A refused bind leaves nothing behind", RefusedBind),
+    ];
+
+    private static void NthAllocation(CaseContext context)
+    {
+        for (int n = 1; ; n++)
+        {
+            if (n > MostAllocations)
+            {
+                context.Inconclusive(CaseContext.Text($"more than {MostAllocations} allocations"));
+            }
+
+            context.ClearNotes();
+            context.Note(CaseContext.Text($"allocation {n} is refused"));
+            using var rig = new Rig(context, new RigSetup());
+            rig.StartMachine();
+            if (!Refuse(context, rig, n))
+            {
+                // The whole way needs fewer than n.
+                context.Check(n > 1, $"the driver allocates no memory through the hardware seam");
+                return;
+            }
+        }
+    }
+
+    // The way from the start of a unit to two bindings; whichever step is refused is tried again.
+    private static bool Refuse(CaseContext context, Rig rig, int n)
+    {
+        WatchedMemory memory = rig.Hardware.Watched;
+        memory.Arm(n);
+        OpResult<IIommuUnit> unit = Retry(context, rig, "CreateUnit", () => rig.CreateUnit());
+        bool refused = memory.Refused;
+        using (var core = new IommuCore(new OptionsWrapper<PasidOptions>(new PasidOptions())))
+        {
+            IommuInstance instance = core.AddInstance(context.Subject.Metadata.Name, unit.Value!);
+            OpResult<Domain> domain = Retry(context, rig, "AddDomain", () => core.CreateDomain(instance, "domain", Pasid.MaxBits));
+            uint[] numbers = [70, Math.Min(0x12345, (1u << unit.Value!.PasidBits) - 2)];
+            List<(Device Device, TestProcess Process, Pasid Pasid)> links = [];
+            for (int i = 0; i < numbers.Length; i++)
+            {
+                uint number = numbers[i];
+                RequesterId requester = rig.Machine.Requesters[i];
+                if (i > 0 && !rig.Has(TestHardwareTraits.ManyProcesses))
+                {
+                    domain = Retry(context, rig, "AddDomain", () => core.CreateDomain(instance, "other", Pasid.MaxBits));
+                }
+
+                OpResult<Device> device = Retry(context, rig, "AddDevice", () => core.AddDevice(
+                    domain.Value!, $"dev{number:x}", requester, new PasidRange(number, number)));
+                using var process = new TestProcess(context, rig.Machine, "process", 100 + i);
+                process.Map(Rig.First);
+                OpResult<Pasid> bound = Retry(context, rig, "Bind", () => core.Bind(device.Value!, process));
+                rig.Watch(requester, number);
+                Reaches(context, rig, requester, bound.Value, process);
+                OpResult unbound = core.Unbind(device.Value!, bound.Value);
+                context.Check(unbound.IsOk, $"unbind after a refusal: {unbound.Reason} ({unbound.Errno})");
+                context.Check(core.DriverFailures == 0, $"the driver threw {core.DriverFailures} times");
+            }
+
+            refused |= memory.Refused;
+        }
+
+        context.Check(memory.HeldBytes == 0, $"allocation {n} was refused: {memory.HeldBytes} bytes are left after the end");
+        return refused;
+    }
+
+    private static OpResult<T> Retry<T>(CaseContext context, Rig rig, string step, Func<OpResult<T>> call)
+    {
+        bool before = rig.Hardware.Watched.Refused;
+        long held = rig.Hardware.Watched.HeldBytes;
+        OpResult<T> result = call();
+        if (!result.IsOk && rig.Hardware.Watched.Refused && !before)
+        {
+            context.Check(result.Errno == Errno.ENOMEM, $"{step} without memory: {result.Errno} ({result.Reason}), must be ENOMEM");
+            context.Check(
+                step != "CreateUnit" || rig.Hardware.Watched.HeldBytes == held,
+                $"{step} without memory keeps {rig.Hardware.Watched.HeldBytes - held} bytes");
+            result = call();
+        }
+
+        context.Check(result.IsOk, $"{step} after a refusal: {result.Reason} ({result.Errno})");
+        return result;
+    }
+
+    private static void Reaches(CaseContext context, Rig rig, RequesterId requester, Pasid pasid, TestProcess process)
+    {
+        OpResult ready = rig.Machine.Prepare(requester, pasid);
+        if (!ready.IsOk)
+        {
+            context.NotApplicable($"{context.BackEnd.Name}: {ready.Reason}");
+        }
+
+        TranslationResult result = rig.Machine.Translate(
+            new DmaAccess(requester, pasid, Rig.First + Rig.Offset, IsWrite: true));
+        bool right = result.Status switch
+        {
+            TranslationStatus.Translated => process.Targets(Rig.First).Contains(result.Address - Rig.Offset),
+            TranslationStatus.ReachedPageTable => result.PageTableRoot == process.PageTableRoot,
+            _ => false,
+        };
+        context.Check(right, $"{requester} PASID 0x{pasid.Value:x} after a refusal and a second try: {Rig.Describe(result)}");
+    }
+
+    private static void Hangs(CaseContext context)
+    {
+        Rig rig = context.Start(new RigSetup { Time = new HurriedTime() });
+        Domain domain = rig.AddDomain("domain");
+        RigDevice device = rig.AddDevice(domain, 70);
+        TestProcess process = rig.StartProcess("process");
+        OpResult<Pasid> bound = rig.TryBind(device, process);
+        context.Check(bound.IsOk, $"bind: {bound.Reason} ({bound.Errno})");
+        context.Note("the hardware hangs");
+        rig.Hardware.Hang();
+        OpResult unbound = rig.Core.Unbind(device.Device, bound.Value);
+        context.Check(
+            unbound.Errno is Errno.ETIMEDOUT or Errno.EIO,
+            $"unbind on hardware that hangs: {unbound.Errno} ({unbound.Reason ?? "success"}), must be ETIMEDOUT or EIO");
+        OpResult<Pasid> again = rig.Core.Bind(device.Device, rig.StartProcess("next"));
+        context.Check(!again.IsOk, $"the number of an entry that the hardware may still use was handed out again");
+        context.Check(rig.Core.DriverFailures == 0, $"the driver threw {rig.Core.DriverFailures} times");
+
+        // What it may still walk need not be given back, so the end is not judged; that it ends is.
+        rig.Dispose();
+        context.Looked();
+    }
+
+    private static void HangsAtStart(CaseContext context)
+    {
+        using var rig = new Rig(context, new RigSetup { Time = new HurriedTime() });
+        rig.StartMachine();
+        rig.Hardware.Hang();
+        OpResult<IIommuUnit> unit = rig.CreateUnit();
+        unit.Value?.Dispose();
+        context.Check(
+            unit.Errno is Errno.ETIMEDOUT or Errno.EIO or Errno.ENODEV,
+            $"CreateUnit on hardware that hangs: {unit.Errno} ({unit.Reason ?? "success"}), must be ETIMEDOUT, EIO or ENODEV");
+    }
+
+    private static void RefusedBind(CaseContext context)
+    {
+        Rig rig = context.Start();
+        Domain domain = rig.AddDomain("domain");
+        RigDevice device = rig.AddDevice(domain, 70);
+        RigDevice other = rig.AddDevice(rig.AddDomain("other"), 71);
+        TestProcess process = rig.StartProcess("process");
+        _ = rig.Bind(device, process);
+        rig.MustBeAble(other, 71);
+        long held = rig.Hardware.Watched.HeldBytes;
+
+        OpResult<Pasid> tooNarrow = rig.TryBind(other, process);
+        context.Check(tooNarrow.Errno == Errno.EOVERFLOW, $"its number is 0x46, the device carries 0x47 only: {tooNarrow.Errno}");
+        rig.LookEverywhere();
+        OpResult<Pasid> twice = rig.TryBind(device, process);
+        context.Check(twice.IsOk || twice.Errno is Errno.EEXIST or Errno.EBUSY, $"bound already: {twice.Errno}");
+        rig.LookEverywhere();
+        TestProcess dead = rig.StartProcess("dead");
+        dead.End();
+        OpResult<Pasid> gone = rig.TryBind(other, dead);
+        context.Check(gone.Errno is Errno.ESRCH or Errno.EINVAL, $"the process is dead: {gone.Errno}");
+        rig.LookEverywhere();
+        context.Check(
+            rig.Hardware.Watched.HeldBytes == held, $"refused binds cost {rig.Hardware.Watched.HeldBytes - held} bytes");
+        _ = rig.Bind(other, rig.StartProcess("next"));
+        rig.LookEverywhere();
+    }
+}

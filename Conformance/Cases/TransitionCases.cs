@@ -1,0 +1,206 @@
+using PasidFramework.Conformance.Bench;
+using PasidFramework.Drivers;
+using PasidFramework.Hardware;
+
+namespace PasidFramework.Conformance.Cases;
+
+/// <summary>Between any two stores of the driver the hardware sees the old state, the new one, or nothing.</summary>
+internal static class TransitionCases
+{
+    private static readonly CaseFamily s_family = new("transitions", "TRN");
+    private static readonly RigSetup s_coherent = new();
+    private static readonly RigSetup s_nonCoherent = new() { Hardware = new HardwareSetup { Coherent = false } };
+
+    public static IReadOnlyList<ConformanceCase> All { get; } =
+    [
+        s_family.Required(1, "D2", "An install is seen whole or not at all", c => Install(c, s_coherent)),
+        s_family.Required(2, "D2, D5", "A removal is seen whole or not at all", c => Removal(c, s_coherent)),
+        s_family.Required(3, "D12", "An exit is seen whole or not at all", c => Exit(c, s_coherent)),
+        s_family.Required(4, "D8", "A new leaf disturbs no entry of another one", c => Leaf(c, s_coherent)),
+        s_family.Required(5, "D2", "Adding and removing a device disturbs no other one", c => Device(c, s_coherent)),
+        s_family.Optional(6, "D2", "As TRN-001, where the walker does not snoop", c => Install(c, NonCoherent(c))),
+        s_family.Optional(7, "D2, D5", "As TRN-002, where the walker does not snoop", c => Removal(c, NonCoherent(c))),
+        s_family.Optional(8, "D12", "As TRN-003, where the walker does not snoop", c => Exit(c, NonCoherent(c))),
+        s_family.Optional(9, "D3, D8", "As TRN-004, where the walker does not snoop", c => Leaf(c, NonCoherent(c))),
+        s_family.Optional(10, "D2", "As TRN-005, where the walker does not snoop", c => Device(c, NonCoherent(c))),
+        s_family.Optional(11, "D4", "The exported table writer refuses a second entry in one place", Second)
+            with { NeedsHardware = false },
+        s_family.Optional(12, "D7", "The exported table writer refuses a number beyond its width", Beyond)
+            with { NeedsHardware = false },
+    ];
+
+    private static RigSetup NonCoherent(CaseContext context)
+    {
+        if ((context.Subject.Metadata.Capabilities & DriverCapabilities.NonCoherent) == 0)
+        {
+            context.NotApplicable("capability NonCoherent not declared");
+        }
+
+        return s_nonCoherent;
+    }
+
+    private static (Rig Rig, RigDevice[] Devices) Prepare(CaseContext context, RigSetup setup)
+    {
+        Rig rig = context.Start(setup);
+        Domain? shared = null;
+        List<RigDevice> devices = [];
+
+        // 62 and 63 are of one leaf whatever its size, 64 begins another where leaves have 64 entries.
+        foreach (uint number in new uint[] { 62, 63, 64 })
+        {
+            Domain domain = rig.Has(TestHardwareTraits.ManyProcesses)
+                ? shared ??= rig.AddDomain("domain")
+                : rig.AddDomain(CaseContext.Text($"domain{number:x}"));
+            devices.Add(rig.AddDevice(domain, number));
+            rig.MustBeAble(devices[^1], number);
+        }
+
+        return (rig, [.. devices]);
+    }
+
+    private static void Install(CaseContext context, RigSetup setup)
+    {
+        (Rig rig, RigDevice[] devices) = Prepare(context, setup);
+        foreach (RigDevice device in devices)
+        {
+            TestProcess process = rig.StartProcess(CaseContext.Text($"p{device.Only:x}"));
+            rig.DuringNext(process, (device, device.Only!.Value));
+            uint pasid = rig.Bind(device, process);
+
+            // A second time the place is not fresh any more.
+            rig.Unbind(device, pasid);
+            TestProcess next = rig.StartProcess(CaseContext.Text($"q{device.Only:x}"));
+            rig.DuringNext(next, (device, device.Only.Value));
+            _ = rig.Bind(device, next);
+            rig.LookEverywhere();
+        }
+    }
+
+    private static void Removal(CaseContext context, RigSetup setup)
+    {
+        (Rig rig, RigDevice[] devices) = Prepare(context, setup);
+        TestProcess[] processes = [.. devices.Select(d => rig.StartProcess(CaseContext.Text($"p{d.Only:x}")))];
+        for (int i = 0; i < devices.Length; i++)
+        {
+            _ = rig.Bind(devices[i], processes[i]);
+        }
+
+        for (int i = 0; i < devices.Length; i++)
+        {
+            rig.DuringNext(processes[i], (devices[i], devices[i].Only!.Value));
+            rig.Unbind(devices[i], devices[i].Only!.Value);
+            rig.LookEverywhere();
+        }
+    }
+
+    private static void Exit(CaseContext context, RigSetup setup)
+    {
+        (Rig rig, RigDevice[] devices) = Prepare(context, setup);
+        TestProcess[] processes = [.. devices.Select(d => rig.StartProcess(CaseContext.Text($"p{d.Only:x}")))];
+        for (int i = 0; i < devices.Length; i++)
+        {
+            _ = rig.Bind(devices[i], processes[i]);
+        }
+
+        for (int i = 0; i < devices.Length; i++)
+        {
+            rig.DuringNext(processes[i], (devices[i], devices[i].Only!.Value));
+            rig.Exit(processes[i]);
+            rig.LookEverywhere();
+        }
+    }
+
+    private static void Leaf(CaseContext context, RigSetup setup)
+    {
+        Rig rig = context.Start(setup);
+        context.Needs(rig.Machine, TestHardwareTraits.ManyProcesses, "knows no PASIDs");
+        Domain domain = rig.AddDomain("domain");
+        List<(RigDevice, uint)> links = [];
+        foreach (uint number in Numbers.For(rig))
+        {
+            RigDevice device = rig.AddDevice(domain, number);
+            rig.MustBeAble(device, number);
+            TestProcess process = rig.StartProcess(CaseContext.Text($"p{number:x}"));
+            rig.UndisturbedDuringNext([.. links]);
+            links.Add((device, rig.Bind(device, process)));
+        }
+
+        while (links.Count > 1)
+        {
+            (RigDevice device, uint pasid) = links[^1];
+            links.RemoveAt(links.Count - 1);
+            rig.UndisturbedDuringNext([.. links]);
+            rig.Unbind(device, pasid);
+        }
+    }
+
+    private static void Device(CaseContext context, RigSetup setup)
+    {
+        (Rig rig, RigDevice[] devices) = Prepare(context, setup);
+        uint pasid = rig.Bind(devices[0], rig.StartProcess("stays"));
+        for (int round = 0; round < 2; round++)
+        {
+            rig.UndisturbedDuringNext((devices[0], pasid));
+            Domain domain = rig.AddDomain(CaseContext.Text($"other{round}"));
+            rig.UndisturbedDuringNext((devices[0], pasid));
+            RigDevice other = rig.AddDevice(domain, 65, at: rig.Machine.Requesters[5]);
+            TestProcess process = rig.StartProcess("goes");
+            rig.UndisturbedDuringNext((devices[0], pasid));
+            _ = rig.Bind(other, process);
+            rig.UndisturbedDuringNext((devices[0], pasid));
+            rig.RemoveDevice(other);
+            rig.UndisturbedDuringNext((devices[0], pasid));
+            rig.RemoveDomain(domain);
+            rig.LookEverywhere();
+        }
+    }
+
+    private static IPasidTable Table(CaseContext context)
+    {
+        if (context.Subject.TableFormat is not { } format)
+        {
+            context.NotApplicable($"its assembly exports no writer of '{context.Subject.Metadata.TableFormat}' tables");
+            return null!;
+        }
+
+        OpResult<IPasidTable> table = format.Create(new SystemMemory(), 16, new NoSync());
+        context.Check(table.IsOk, $"a table of 16 bits was refused: {table.Reason}");
+        return table.Value!;
+    }
+
+    private static void Second(CaseContext context)
+    {
+        using IPasidTable table = Table(context);
+        foreach (uint number in new uint[] { 1, 63, 64, 0xFFFF })
+        {
+            var pasid = new Pasid(number);
+            OpResult first = table.Set(pasid, new PasidTableEntry(0x10_0000, 1));
+            context.Check(first.IsOk, $"the first entry of PASID 0x{number:x} was refused: {first.Reason}");
+            OpResult second = table.Set(pasid, new PasidTableEntry(0x20_0000, 2));
+            context.Check(second.Errno == Errno.EEXIST, $"a second entry of PASID 0x{number:x}: {second.Errno}, must be EEXIST");
+            context.Check(table.Clear(pasid).IsOk, $"PASID 0x{number:x} cannot be cleared");
+            OpResult again = table.Set(pasid, new PasidTableEntry(0x20_0000, 2));
+            context.Check(again.IsOk, $"PASID 0x{number:x} is refused after it was cleared: {again.Reason}");
+        }
+    }
+
+    private static void Beyond(CaseContext context)
+    {
+        using IPasidTable table = Table(context);
+        long before = table.TableBytes;
+        foreach (uint number in new uint[] { 0x10000, 0xFFFFF })
+        {
+            OpResult result = table.Set(new Pasid(number), new PasidTableEntry(0x10_0000, 1));
+            context.Check(result.Errno == Errno.EINVAL, $"PASID 0x{number:x} in a table of 16 bits: {result.Errno}, must be EINVAL");
+        }
+
+        context.Check(table.TableBytes == before, $"a refused number cost {table.TableBytes - before} bytes");
+    }
+
+    private sealed class NoSync : IPasidTableSync
+    {
+        public OpResult ConfigurationChanged(Pasid pasid, bool leafOnly) => OpResult.Ok;
+
+        public OpResult TranslationsChanged(Pasid pasid, uint archId) => OpResult.Ok;
+    }
+}
