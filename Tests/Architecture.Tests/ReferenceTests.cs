@@ -22,6 +22,7 @@ public sealed class ReferenceTests
         ["Comparison"] = ["Core"],
         ["Drivers.ArmSmmu"] = ["Core"],
         ["Drivers.IntelVtd"] = ["Core"],
+        ["Drivers.Reference"] = ["Core"],
         ["Drivers.VirtioIommu"] = ["Core"],
         ["Cli"] = ["Core", "Core.Hosting", "Comparison"],
     };
