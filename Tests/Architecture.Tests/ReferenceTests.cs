@@ -23,6 +23,7 @@ public sealed class ReferenceTests
         ["Conformance"] = ["Core"],
         ["Drivers.ArmSmmu"] = ["Core"],
         ["Drivers.IntelVtd"] = ["Core"],
+        ["Drivers.Reference"] = ["Core"],
         ["Drivers.VirtioIommu"] = ["Core"],
         ["Cli"] = ["Core", "Core.Hosting", "Comparison"],
     };
