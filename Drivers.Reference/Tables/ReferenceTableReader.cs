@@ -14,7 +14,10 @@ public sealed class ReferenceTableReader : ITableReader
 
     /// <inheritdoc/>
     public IReadOnlyList<RootRegister> Registers { get; } =
-        [new RootRegister("DEVICE_TABLE", true, "device table: base address, and log2 of its entries in bits 4:0")];
+        [new RootRegister("DEVICE_TABLE", true, "device table: base address, and log2 of its entries in bits 4:0")
+        {
+            Offset = Formats.Registers.DEVICE_TABLE,
+        }];
 
     /// <inheritdoc/>
     public OpResult<ITableView> Open(IMemoryReader memory, IReadOnlyDictionary<string, ulong> registers)
