@@ -76,7 +76,8 @@ internal sealed class QemuMachine : IDisposable
             Client = new QTestClient(Accept(listener), setup.Patience, Describe);
             Memory = new QemuMemory(ram, setup.RamBase, setup.RamBytes, setup.RamBase + (ulong)(setup.RamBytes / 4));
 
-            // QEMU has everything open: nothing of it can be left behind from here on.
+            // It answers only when it has everything open: nothing of it can be left behind from here on.
+            _ = Client.Read32(setup.RamBase);
             Directory.Delete(_folder, recursive: true);
         }
         catch
