@@ -84,6 +84,9 @@ internal static class DriversCommand
             output.WriteLine($"policy core/{name}");
         }
 
+        WriteNames(output, "models", catalog.Models.Keys);
+        WriteNames(output, "readers", catalog.TableReaders.Keys);
+        WriteNames(output, "pages", catalog.PageTables.Keys);
         foreach (RefusedPlugin refused in catalog.Refusals)
         {
             output.WriteLine($"refused   {refused.Path}");
@@ -97,6 +100,15 @@ internal static class DriversCommand
 
         output.WriteLine(Text(
             $"{catalog.Drivers.Count} drivers loaded, {catalog.Refusals.Count} plug-ins refused"));
+    }
+
+    private static void WriteNames(TextWriter output, string what, IEnumerable<string> names)
+    {
+        string list = string.Join(", ", names.Order(StringComparer.Ordinal));
+        if (list.Length > 0)
+        {
+            output.WriteLine($"{what,-10}{list}");
+        }
     }
 
     private static void WriteJson(PluginCatalog catalog, Stream destination)
@@ -131,6 +143,10 @@ internal static class DriversCommand
             json.WriteEndArray();
             WriteNames(json, "tableFormats", catalog.TableFormats.Keys.Order(StringComparer.Ordinal));
             WriteNames(json, "allocators", catalog.Allocators.Keys.Order(StringComparer.Ordinal));
+            WriteNames(json, "models", catalog.Models.Keys.Order(StringComparer.Ordinal));
+            WriteNames(json, "tableReaders", catalog.TableReaders.Keys.Order(StringComparer.Ordinal));
+            WriteNames(json, "pageTables", catalog.PageTables.Keys.Order(StringComparer.Ordinal));
+            WriteNames(json, "structures", catalog.Structures.All.Select(layout => layout.Id));
             json.WriteStartArray("refused");
             foreach (RefusedPlugin refused in catalog.Refusals)
             {

@@ -21,4 +21,7 @@ internal static class ExitCode
 
     /// <summary>Ended by Ctrl-C or by a request to end; there is no result.</summary>
     public const int Interrupted = 130;
+
+    /// <summary>Whoever read stdout went away, as <c>head</c> does; what a shell calls SIGPIPE.</summary>
+    public const int ReaderGone = 141;
 }

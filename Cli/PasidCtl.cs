@@ -139,6 +139,7 @@ internal static class PasidCtl
                 output.WriteLine("  3    a plug-in was refused; the result is complete unless it is needed");
                 output.WriteLine("  4    internal error; no result");
                 output.WriteLine("  130  interrupted; no result");
+                output.WriteLine("  141  the reader of --jsonl's output went away");
             }
 
             return code;

@@ -32,6 +32,9 @@ internal ref struct DescriptorBatch
         _result = OpResult.Ok;
     }
 
+    /// <summary>Whether nothing was added since the last submission.</summary>
+    public readonly bool IsEmpty => _words == 0;
+
     /// <summary>All configuration of one device, or of all devices.</summary>
     public void ContextCache(ulong granularity, ushort requester = 0)
     {

@@ -55,7 +55,10 @@ internal sealed class InvalidationQueue : IDisposable
         _status = status;
         _slots = (4096 << pagesLog2) / Invalidation.SizeBytes;
         _sequence = sequence;
-        memory.WriteDword(status, sequence);
+        if (sequence != 0)
+        {
+            memory.WriteDword(status, sequence);
+        }
     }
 
     /// <summary>Descriptors written so far, waits included.</summary>
@@ -100,7 +103,6 @@ internal sealed class InvalidationQueue : IDisposable
             return OpResult<InvalidationQueue>.Refuse(status.Outcome);
         }
 
-        memory.Flush(queue.Value, bytes);
         return OpResult<InvalidationQueue>.Ok(new InvalidationQueue(
             memory, registers, time, timeout, pagesLog2, queue.Value, status.Value, sequence));
     }
@@ -168,6 +170,7 @@ internal sealed class InvalidationQueue : IDisposable
                 }
             }
 
+            int first = _tail;
             for (int i = 0; i < descriptors.Length; i += Invalidation.Words)
             {
                 Span<ulong> words = descriptors.Slice(i, Invalidation.Words);
@@ -187,6 +190,7 @@ internal sealed class InvalidationQueue : IDisposable
             last = Number(wait);
             Store(wait);
 
+            Flush(first);
             Interlocked.Add(ref _commands, count);
             _memory.StoreBarrier();
             _registers.Write64(VtdRegisters.IQT, (ulong)_tail * Invalidation.SizeBytes);
@@ -217,8 +221,28 @@ internal sealed class InvalidationQueue : IDisposable
             _memory.WriteQword(at + ((ulong)i * 8), words[i]);
         }
 
-        _memory.Flush(at, Invalidation.SizeBytes);
         _tail = (_tail + 1) % _slots;
+    }
+
+    // All slots from one up to the tail, which may lie behind the ring's end.
+    private void Flush(int first)
+    {
+        if (_tail < first)
+        {
+            FlushSlots(first, _slots);
+            first = 0;
+        }
+
+        FlushSlots(first, _tail);
+    }
+
+    private void FlushSlots(int first, int end)
+    {
+        if (first < end)
+        {
+            _memory.Flush(
+                _base + ((ulong)first * Invalidation.SizeBytes), (end - first) * Invalidation.SizeBytes);
+        }
     }
 
     private OpResult Continue(ref PollBudget budget)

@@ -65,6 +65,9 @@ internal sealed class PasidTableWriter : IDisposable
     /// <summary>PDTS of a context entry: the directory has 2^(PDTS+7) entries.</summary>
     public int DirectorySize { get; }
 
+    /// <summary>Whether a barrier has made the zeroed directory visible: before a context entry points to it.</summary>
+    public bool IsPublished { get; set; }
+
     /// <summary>PASID tables.</summary>
     public int Leaves { get; private set; }
 
@@ -90,13 +93,13 @@ internal sealed class PasidTableWriter : IDisposable
             return OpResult<PasidTableWriter>.Refuse(directory.Outcome);
         }
 
+        // The barrier that makes it visible stands before the context entry that points to it.
         memory.Flush(directory.Value, bytes);
-        memory.StoreBarrier();
         return OpResult<PasidTableWriter>.Ok(
             new PasidTableWriter(memory, capabilities, counters, pasidBits, directory.Value));
     }
 
-    /// <summary>Installs a first-stage entry: P last (D2).</summary>
+    /// <summary>Installs a first-stage entry: P last (D2). It is visible for certain after <see cref="Publish"/>.</summary>
     /// <param name="pasid">The number.</param>
     /// <param name="pageTableRoot">Byte address of the 4-level table, a multiple of 4096 below 2^52.</param>
     /// <returns>Success; EINVAL (beyond the width, bad root); EEXIST; ENOMEM: nothing was changed.</returns>
@@ -115,31 +118,29 @@ internal sealed class PasidTableWriter : IDisposable
                 $"page table root 0x{pageTableRoot:x} is not a multiple of 4096 below 2^52"));
         }
 
-        OpResult<ulong> leaf = Leaf(pasid);
-        if (!leaf.IsOk)
+        Span<ulong> words = stackalloc ulong[PasidEntry.Words];
+        Encode(words, pageTableRoot);
+        ulong at = Find(pasid);
+        if (at == 0)
         {
-            return leaf.Outcome;
+            return AddLeaf(pasid, words);
         }
 
-        ulong at = leaf.Value + EntryOffset(pasid);
         if (_memory.ReadQword(at) != 0)
         {
             return OpResult.Refuse(Errno.EEXIST, $"PASID {pasid} has an entry already");
         }
 
-        Span<ulong> words = stackalloc ulong[PasidEntry.Words];
-        Encode(words, pageTableRoot);
-        for (int i = 1; i < PasidEntry.Words; i++)
-        {
-            _memory.WriteQword(at + ((ulong)i * 8), words[i]);
-        }
-
+        StoreWords(at, words);
         _memory.Flush(at, PasidEntry.SizeBytes);
         _memory.StoreBarrier();
         StoreFirstWord(at, words[0]);
         Entries++;
         return OpResult.Ok;
     }
+
+    /// <summary>Makes what was stored visible to a walker; a submission to the queue does so as well.</summary>
+    public void Publish() => _memory.StoreBarrier();
 
     /// <summary>Makes an entry not present in one store, and quiet: FPD suppresses faults.</summary>
     /// <returns>Whether there was an entry.</returns>
@@ -158,7 +159,10 @@ internal sealed class PasidTableWriter : IDisposable
         return true;
     }
 
-    /// <summary>Second half of removing an entry, after its invalidations: the rest of it becomes 0.</summary>
+    /// <summary>
+    /// Second half of removing an entry, after its invalidations: the rest of it becomes 0. Nobody reads it, so it is not
+    /// flushed.
+    /// </summary>
     public void Erase(Pasid pasid)
     {
         ulong at = Find(pasid);
@@ -167,12 +171,9 @@ internal sealed class PasidTableWriter : IDisposable
             return;
         }
 
-        for (int i = 1; i < PasidEntry.Words; i++)
-        {
-            _memory.WriteQword(at + ((ulong)i * 8), 0);
-        }
-
-        _memory.Flush(at, PasidEntry.SizeBytes);
+        Span<ulong> words = stackalloc ulong[PasidEntry.Words];
+        words.Clear();
+        StoreWords(at, words);
     }
 
     /// <inheritdoc/>
@@ -224,30 +225,38 @@ internal sealed class PasidTableWriter : IDisposable
     private ulong DirectoryEntryAt(Pasid pasid) =>
         Directory + ((ulong)(pasid.Value >> EntriesPerTableLog2) * PasidDirectoryEntry.SizeBytes);
 
-    // The table of a PASID; a new one is zeroed and visible before the directory points to it (D3), and a directory
-    // stays as it is where there is no memory (D8).
-    private OpResult<ulong> Leaf(Pasid pasid)
+    // A new table gets its entry first and is linked by one store, when all of it is visible (D3); a directory stays as
+    // it is where there is no memory (D8).
+    private OpResult AddLeaf(Pasid pasid, ReadOnlySpan<ulong> words)
     {
-        ulong at = DirectoryEntryAt(pasid);
-        ulong entry = _memory.ReadQword(at);
-        if ((entry & PasidDirectoryEntry.P.WordMask) != 0)
-        {
-            return OpResult<ulong>.Ok(entry & PasidDirectoryEntry.SMPTBLPTR.WordMask);
-        }
-
         OpResult<ulong> leaf = _memory.AllocatePages(PasidEntry.TableBytes);
         if (!leaf.IsOk)
         {
-            return leaf;
+            return leaf.Outcome;
         }
 
+        ulong at = leaf.Value + EntryOffset(pasid);
+        StoreWords(at, words);
+        _memory.WriteQword(at, words[0]);
         _memory.Flush(leaf.Value, PasidEntry.TableBytes);
         _memory.StoreBarrier();
-        _memory.WriteQword(at, leaf.Value | PasidDirectoryEntry.P.WordMask);
-        _memory.Flush(at, PasidDirectoryEntry.SizeBytes);
-        _memory.StoreBarrier();
+        StoreFirstWord(DirectoryEntryAt(pasid), leaf.Value | PasidDirectoryEntry.P.WordMask);
         Account(PasidEntry.TableBytes, 1);
-        return leaf;
+        Entries++;
+        return OpResult.Ok;
+    }
+
+    // All words but the first, where they differ from what is there.
+    private void StoreWords(ulong at, ReadOnlySpan<ulong> words)
+    {
+        for (int i = 1; i < PasidEntry.Words; i++)
+        {
+            ulong word = at + ((ulong)i * 8);
+            if (_memory.ReadQword(word) != words[i])
+            {
+                _memory.WriteQword(word, words[i]);
+            }
+        }
     }
 
     // Address of an entry, 0 where it has no table.
@@ -280,7 +289,6 @@ internal sealed class PasidTableWriter : IDisposable
     {
         _memory.WriteQword(at, value);
         _memory.Flush(at, 8);
-        _memory.StoreBarrier();
     }
 
     private void Account(long bytes, int leaves)

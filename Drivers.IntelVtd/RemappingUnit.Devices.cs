@@ -42,7 +42,13 @@ internal sealed partial class RemappingUnit
             }
         }
 
-        return result.IsOk ? OpResult<VtdDevice>.Ok(device) : OpResult<VtdDevice>.Refuse(result);
+        if (!result.IsOk)
+        {
+            return OpResult<VtdDevice>.Refuse(result);
+        }
+
+        domain.Add(device);
+        return OpResult<VtdDevice>.Ok(device);
     }
 
     /// <summary>Clears a device's context entry and what caches hold of it.</summary>
@@ -53,6 +59,8 @@ internal sealed partial class RemappingUnit
         {
             return OpResult.Refuse(Errno.ESRCH, $"{Name}: requester 0x{device.Requester:x4} has no context entry");
         }
+
+        domain.Remove(device);
 
         // Table 28, context entry; PASID entries that are not present are not cached, except with CM.
         bool mayBeCached = domain.Table.Entries > 0 || Capabilities.CachingMode;
@@ -79,28 +87,34 @@ internal sealed partial class RemappingUnit
         _gate.Enter();
         try
         {
-            OpResult<ulong> entry = ContextEntryFor(requester, out newTable);
-            if (!entry.IsOk)
+            ulong at = FindContextEntry(requester);
+            newTable = at == 0;
+            if (newTable)
             {
-                return entry.Outcome;
+                OpResult added = AddContextTable(requester, words);
+                table.IsPublished |= added.IsOk;
+                return added;
             }
 
-            ulong at = entry.Value;
             if (_memory.ReadQword(at) != 0)
             {
                 return OpResult.Refuse(Errno.EEXIST, $"{Name}: {requester} has a context entry already");
             }
 
-            for (int i = 1; i < ContextEntry.Words; i++)
+            bool stored = StoreContextWords(at, words);
+            if (stored)
             {
-                _memory.WriteQword(at + ((ulong)i * 8), words[i]);
+                _memory.Flush(at, ContextEntry.SizeBytes);
             }
 
-            _memory.Flush(at, ContextEntry.SizeBytes);
-            _memory.StoreBarrier();
+            if (stored || !table.IsPublished)
+            {
+                _memory.StoreBarrier();
+                table.IsPublished = true;
+            }
+
             _memory.WriteQword(at, words[0]);
             _memory.Flush(at, 8);
-            _memory.StoreBarrier();
             return OpResult.Ok;
         }
         finally
@@ -109,7 +123,25 @@ internal sealed partial class RemappingUnit
         }
     }
 
-    // Not present first, in one store; the rest follows when no cache and no walk uses the entry any more.
+    // All words but the first, where they differ from what is there.
+    private bool StoreContextWords(ulong at, ReadOnlySpan<ulong> words)
+    {
+        bool stored = false;
+        for (int i = 1; i < ContextEntry.Words; i++)
+        {
+            ulong word = at + ((ulong)i * 8);
+            if (_memory.ReadQword(word) != words[i])
+            {
+                _memory.WriteQword(word, words[i]);
+                stored = true;
+            }
+        }
+
+        return stored;
+    }
+
+    // Not present first, in one store, which the submission that follows makes visible; the rest follows when no cache
+    // and no walk uses the entry any more.
     private bool ClearContextEntry(RequesterId requester)
     {
         _gate.Enter();
@@ -123,7 +155,6 @@ internal sealed partial class RemappingUnit
 
             _memory.WriteQword(at, 0);
             _memory.Flush(at, 8);
-            _memory.StoreBarrier();
             return true;
         }
         finally
@@ -141,12 +172,9 @@ internal sealed partial class RemappingUnit
             ulong at = FindContextEntry(requester);
             if (_memory.ReadQword(at) == 0)
             {
-                for (int i = 1; i < ContextEntry.Words; i++)
-                {
-                    _memory.WriteQword(at + ((ulong)i * 8), 0);
-                }
-
-                _memory.Flush(at, ContextEntry.SizeBytes);
+                Span<ulong> words = stackalloc ulong[ContextEntry.Words];
+                words.Clear();
+                StoreContextWords(at, words);
             }
         }
         finally
@@ -168,35 +196,32 @@ internal sealed partial class RemappingUnit
     private static ulong ContextOffset(RequesterId requester) =>
         (ulong)(requester.DevFn & 0x7F) * ContextEntry.SizeBytes;
 
-    // A new context table is zeroed and visible before the root entry points to it; the halves have the same form.
-    private OpResult<ulong> ContextEntryFor(RequesterId requester, out bool newTable)
+    // A new context table gets its entry first and is linked by one store, when all of it is visible; the halves of a
+    // root entry have the same form.
+    private OpResult AddContextTable(RequesterId requester, ReadOnlySpan<ulong> words)
     {
-        ulong at = RootHalf(requester);
-        ulong half = _memory.ReadQword(at);
-        newTable = half == 0;
-        if (newTable)
+        OpResult<ulong> table = _memory.AllocatePages(ContextEntry.TableBytes);
+        if (!table.IsOk)
         {
-            OpResult<ulong> table = _memory.AllocatePages(ContextEntry.TableBytes);
-            if (!table.IsOk)
-            {
-                return table;
-            }
-
-            _memory.Flush(table.Value, ContextEntry.TableBytes);
-            _memory.StoreBarrier();
-            half = table.Value | RootEntry.LP.WordMask;
-            _memory.WriteQword(at, half);
-            _memory.Flush(at, 8);
-            _memory.StoreBarrier();
+            return table.Outcome;
         }
 
-        return OpResult<ulong>.Ok((half & RootEntry.LCTP.WordMask) + ContextOffset(requester));
+        ulong at = table.Value + ContextOffset(requester);
+        StoreContextWords(at, words);
+        _memory.WriteQword(at, words[0]);
+        _memory.Flush(table.Value, ContextEntry.TableBytes);
+        _memory.StoreBarrier();
+        ulong half = RootHalf(requester);
+        _memory.WriteQword(half, table.Value | RootEntry.LP.WordMask);
+        _memory.Flush(half, 8);
+        return OpResult.Ok;
     }
 
     private OpResult MadePresent(VtdDevice device, bool newTable)
     {
         if (!Capabilities.CachingMode)
         {
+            _memory.StoreBarrier();
             return Capabilities.WriteBuffer ? _command.FlushWriteBuffer() : OpResult.Ok;
         }
 

@@ -37,7 +37,7 @@ internal sealed partial class RemappingUnit
             return result;
         }
 
-        _memory.StoreBarrier();
+        // The first submission has the barrier that makes the root table visible, and TE comes after it.
         _registers.Write64(VtdRegisters.IQT, 0);
         _registers.Write64(VtdRegisters.IQA, Queue.AddressRegister);
         result = _command.Switch(GlobalCommandBits.QIE, true, "QIE");
@@ -100,7 +100,6 @@ internal sealed partial class RemappingUnit
         }
 
         _pageRequestQueue = queue.Value;
-        _memory.Flush(_pageRequestQueue, PageRequestQueueBytes);
         _registers.Write64(VtdRegisters.PQH, 0);
         _registers.Write64(VtdRegisters.PQT, 0);
         _registers.Write64(VtdRegisters.PQA, _pageRequestQueue);

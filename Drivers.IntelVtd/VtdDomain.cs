@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using PasidFramework.Drivers.IntelVtd.Formats;
 
 namespace PasidFramework.Drivers.IntelVtd;
@@ -14,6 +15,7 @@ internal sealed class VtdDomain(
     VtdCapabilities capabilities,
     Pasid ridPasid) : IDisposable
 {
+    private readonly List<VtdDevice> _withTlb = [];
     private VtdLink? _free;
 
     /// <summary>Its PASID table.</summary>
@@ -24,6 +26,18 @@ internal sealed class VtdDomain(
     /// then kept until translation is off.
     /// </summary>
     public bool MayBeWalked { get; set; }
+
+    /// <summary>A device walks the domain's table from now on: its TLB may hold any translation of it.</summary>
+    public void Add(VtdDevice device)
+    {
+        if (device.HasDeviceTlb)
+        {
+            _withTlb.Add(device);
+        }
+    }
+
+    /// <summary>A device walks the table no more.</summary>
+    public void Remove(VtdDevice device) => _withTlb.Remove(device);
 
     /// <summary>Lets a device use an address space; the first device of a link installs the entry.</summary>
     /// <param name="pasid">The number.</param>
@@ -63,6 +77,7 @@ internal sealed class VtdDomain(
         if (!result.IsOk)
         {
             table.Clear(pasid);
+            table.Publish();
             table.Erase(pasid);
             return result;
         }
@@ -83,15 +98,22 @@ internal sealed class VtdDomain(
                 Errno.ESRCH, $"requester 0x{device.Requester:x4} has no part in the link of PASID {pasid}");
         }
 
+        // A completed exit has told every cache already; a device keeps nothing that is not present, and hardware answers
+        // its page requests itself.
+        if (!last && link.IsQuiet)
+        {
+            return OpResult.Ok;
+        }
+
         if (!last)
         {
             var batch = new DescriptorBatch(queue, stackalloc ulong[DescriptorBatch.BufferWords]);
             InvalidateDevice(ref batch, pasid, device);
             OpResult left = batch.Submit();
-            return left.IsOk ? Drain(pasid, device) : left;
+            return left.IsOk ? Drain(pasid, [device]) : left;
         }
 
-        OpResult result = Remove(pasid, device, link);
+        OpResult result = Remove(pasid, link);
         PutLink(link);
         link = null;
         return result;
@@ -108,11 +130,11 @@ internal sealed class VtdDomain(
 
         var batch = new DescriptorBatch(queue, stackalloc ulong[DescriptorBatch.BufferWords]);
         InvalidateEntry(ref batch, pasid);
-        InvalidateDevices(ref batch, pasid, link.Devices);
+        InvalidateDevices(ref batch, pasid);
         OpResult result = batch.Submit();
-        foreach (VtdDevice device in link.Devices)
+        if (result.IsOk)
         {
-            result = result.IsOk ? Drain(pasid, device) : result;
+            result = Drain(pasid, CollectionsMarshal.AsSpan(_withTlb));
         }
 
         // Where a cache did not answer, the detach asks it again.
@@ -139,7 +161,7 @@ internal sealed class VtdDomain(
         if (range.IsAll)
         {
             batch.PasidIotlb(PasidTableWriter.DomainId, pasid);
-            InvalidateDevices(ref batch, pasid, link.Devices);
+            InvalidateDevices(ref batch, pasid);
             return batch.Submit();
         }
 
@@ -149,17 +171,17 @@ internal sealed class VtdDomain(
                 PasidTableWriter.DomainId, pasid, range.First + ((ulong)i * range.BlockBytes), range.AddressMask);
         }
 
-        bool fenced = false;
-        foreach (VtdDevice device in link.Devices)
+        if (_withTlb.Count > 0)
         {
-            if (device.HasDeviceTlb)
+            batch.Fence();
+        }
+
+        foreach (VtdDevice device in _withTlb)
+        {
+            for (int i = 0; i < range.Blocks; i++)
             {
-                FenceOnce(ref batch, ref fenced);
-                for (int i = 0; i < range.Blocks; i++)
-                {
-                    batch.PasidDeviceTlb(
-                        device.Requester, pasid, range.First + ((ulong)i * range.BlockBytes), range.AddressMask);
-                }
+                batch.PasidDeviceTlb(
+                    device.Requester, pasid, range.First + ((ulong)i * range.BlockBytes), range.AddressMask);
             }
         }
 
@@ -169,21 +191,13 @@ internal sealed class VtdDomain(
     /// <inheritdoc/>
     public void Dispose() => table.Dispose();
 
-    private static void FenceOnce(ref DescriptorBatch batch, ref bool fenced)
-    {
-        if (!fenced)
-        {
-            batch.Fence();
-            fenced = true;
-        }
-    }
-
     // An entry that was not present needs an invalidation only where such entries are cached (CM); a new directory
     // entry is covered by it, since the PASIDs beside this one are not present still and get their own.
     private OpResult MadePresent(Pasid pasid)
     {
         if (!capabilities.CachingMode)
         {
+            table.Publish();
             return capabilities.WriteBuffer ? command.FlushWriteBuffer() : OpResult.Ok;
         }
 
@@ -192,30 +206,36 @@ internal sealed class VtdDomain(
         return batch.Submit();
     }
 
-    private OpResult Remove(Pasid pasid, VtdDevice device, VtdLink link)
+    private OpResult Remove(Pasid pasid, VtdLink link)
     {
         bool known = table.Clear(pasid);
         var batch = new DescriptorBatch(queue, stackalloc ulong[DescriptorBatch.BufferWords]);
 
         // After a completed exit no cache holds the entry; with CM the quiet entry itself may be cached.
-        if (!link.IsQuiet || capabilities.CachingMode)
+        if (!link.IsQuiet)
         {
             InvalidateEntry(ref batch, pasid);
-            if (device.HasDeviceTlb)
-            {
-                batch.Fence();
-            }
+            InvalidateDevices(ref batch, pasid);
+        }
+        else if (capabilities.CachingMode)
+        {
+            batch.PasidCache(InvPasidCache.PasidInDomain, PasidTableWriter.DomainId, pasid);
         }
 
-        InvalidateDevice(ref batch, pasid, device);
-        OpResult result = batch.Submit();
+        OpResult result = batch.IsEmpty ? Published() : batch.Submit();
         table.Erase(pasid);
         if (result.IsOk && !link.IsQuiet)
         {
-            result = Drain(pasid, device);
+            result = Drain(pasid, CollectionsMarshal.AsSpan(_withTlb));
         }
 
         return known || !result.IsOk ? result : OpResult.Refuse(Errno.ESRCH, $"PASID {pasid} has no entry");
+    }
+
+    private OpResult Published()
+    {
+        table.Publish();
+        return OpResult.Ok;
     }
 
     // Stages of table 28: entries, then translations that were made from them.
@@ -234,32 +254,38 @@ internal sealed class VtdDomain(
         }
     }
 
-    private static void InvalidateDevices(ref DescriptorBatch batch, Pasid pasid, ReadOnlySpan<VtdDevice> devices)
+    // The table is the domain's: every device with a TLB may have asked for the number, bound or not.
+    private void InvalidateDevices(ref DescriptorBatch batch, Pasid pasid)
     {
-        bool fenced = false;
-        foreach (VtdDevice device in devices)
+        if (_withTlb.Count > 0)
         {
-            if (device.HasDeviceTlb)
-            {
-                FenceOnce(ref batch, ref fenced);
-                InvalidateDevice(ref batch, pasid, device);
-            }
+            batch.Fence();
+        }
+
+        foreach (VtdDevice device in _withTlb)
+        {
+            InvalidateDevice(ref batch, pasid, device);
         }
     }
 
-    // Draining page requests: everything ahead completes, translations go once more, and the last wait
-    // answers when no page request is in flight.
-    private OpResult Drain(Pasid pasid, VtdDevice device)
+    // Draining page requests, after everything else has completed: translations go once more, and the wait answers when
+    // no page request is in flight.
+    private OpResult Drain(Pasid pasid, ReadOnlySpan<VtdDevice> devices)
     {
-        if (!device.RequestsPages || !capabilities.PageRequestDrain)
+        var batch = new DescriptorBatch(queue, stackalloc ulong[DescriptorBatch.BufferWords]);
+        foreach (VtdDevice device in devices)
         {
-            return OpResult.Ok;
+            if (device.RequestsPages && capabilities.PageRequestDrain)
+            {
+                if (batch.IsEmpty)
+                {
+                    batch.PasidIotlb(PasidTableWriter.DomainId, pasid);
+                }
+
+                batch.PasidDeviceTlb(device.Requester, pasid);
+            }
         }
 
-        var batch = new DescriptorBatch(queue, stackalloc ulong[DescriptorBatch.BufferWords]);
-        batch.Fence();
-        batch.PasidIotlb(PasidTableWriter.DomainId, pasid);
-        batch.PasidDeviceTlb(device.Requester, pasid);
         return batch.Submit(drain: true);
     }
 

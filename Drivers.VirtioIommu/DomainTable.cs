@@ -21,6 +21,7 @@ internal sealed class DomainTable : IPasidTableSync, IDisposable
     private int _endpoints;
     private int _attaching;
     private volatile bool _mayBeWalked;
+    private readonly HashSet<uint> _quiet = [];
     private bool _translationsTold;
 
     private DomainTable(StartedDevice device, TableDialect dialect, uint domain)
@@ -130,33 +131,41 @@ internal sealed class DomainTable : IPasidTableSync, IDisposable
     }
 
     /// <summary>Installs an entry.</summary>
-    public OpResult Install(Pasid pasid, ulong pageTableRoot, uint asid) =>
-        _table.Set(pasid, new PasidTableEntry(pageTableRoot, asid));
+    public OpResult Install(Pasid pasid, ulong pageTableRoot, uint asid)
+    {
+        _quiet.Remove(pasid.Value);
+        return _table.Set(pasid, new PasidTableEntry(pageTableRoot, asid));
+    }
 
     /// <summary>Makes an entry translate nothing and tells every cache.</summary>
     public OpResult Quiet(Pasid pasid, uint asid)
     {
         _translationsTold = false;
-        return Finish(_table.Quiet(pasid), pasid, asid);
+        OpResult done = Finish(_table.Quiet(pasid), pasid, asid);
+        if (done.IsOk)
+        {
+            // From here on the entry leads to no translation that could be kept.
+            _quiet.Add(pasid.Value);
+        }
+
+        return done;
     }
 
     /// <summary>Removes an entry and tells every cache.</summary>
     public OpResult Remove(Pasid pasid, uint asid)
     {
         _translationsTold = false;
-        return Finish(_table.Clear(pasid), pasid, asid);
+        OpResult done = Finish(_table.Clear(pasid), pasid, asid);
+        _quiet.Remove(pasid.Value);
+        return done;
     }
 
     /// <summary>
-    /// One of several devices stops using a PASID. The dialects name a domain in an invalidation and no endpoint, so
-    /// the PASID's translations go from the caches of all devices of the domain; the entry stays for the others.
+    /// One of several devices stops using a PASID. The entry stays for the others and so do its translations, which are
+    /// right: the dialects know no cache of one endpoint alone, and the last device's removal tells all of them. Only
+    /// the faults that name the PASID are taken.
     /// </summary>
-    public OpResult ReleaseEndpoint(Pasid pasid, uint asid)
-    {
-        OpResult told = TranslationsChanged(pasid, asid);
-        _device.DrainEvents();
-        return told;
-    }
+    public void ReleaseEndpoint() => _device.DrainEvents();
 
     /// <summary>Tells every cache that mappings of [start, end) changed (D6).</summary>
     /// <param name="pasid">The PASID.</param>
@@ -194,6 +203,11 @@ internal sealed class DomainTable : IPasidTableSync, IDisposable
     public OpResult TranslationsChanged(Pasid pasid, uint archId)
     {
         _translationsTold = true;
+        if (_quiet.Contains(pasid.Value))
+        {
+            return OpResult.Ok;
+        }
+
         Span<ulong> words = stackalloc ulong[TableDialect.MaxWords];
         return SendInvalidate(_dialect.EncodeTranslations(words, Domain, pasid.Value, archId), pasid);
     }

@@ -19,6 +19,7 @@ internal sealed class StartedDevice : IDisposable
 
     private readonly MmioTransport _transport;
     private readonly ILogger _logger;
+    private readonly bool _flush;
     private readonly List<(ulong Address, int Bytes)> _pages;
     private readonly List<IPasidTable> _orphanTables = [];
     private SpinGate _orphanGate;
@@ -48,6 +49,7 @@ internal sealed class StartedDevice : IDisposable
         Dialect = dialect;
         HasProbe = hasProbe;
         Standard = new StandardRequests(requests);
+        _flush = !hardware.IsCoherent;
     }
 
     /// <summary>The unit's name, for messages.</summary>
@@ -127,15 +129,17 @@ internal sealed class StartedDevice : IDisposable
             return OpResult<EndpointProperties>.Refuse(page.Outcome);
         }
 
+        // The page is zeroed: what the request does not say is there already. The answer's part is written back as
+        // well, or that would happen later, over the answer.
         ulong address = page.Value;
         Span<ulong> words = stackalloc ulong[9];
         words = StandardRequests.EncodeProbe(words, endpoint);
-        for (int i = 0; i < words.Length; i++)
+        Memory.WriteQword(address, words[0]);
+        if (_flush)
         {
-            Memory.WriteQword(address + (ulong)(i * 8), words[i]);
+            Memory.Flush(address, bytes);
         }
 
-        Memory.Flush(address, bytes);
         RequestStatus status = Requests.Send(
             address, ProbeRequest.DriverBytes, address + ProbeRequest.DriverBytes, writable);
         if (status is RequestStatus.TimedOut or RequestStatus.Broken)
@@ -170,22 +174,17 @@ internal sealed class StartedDevice : IDisposable
     /// </summary>
     public void DrainEvents()
     {
-        while (Events.TryRead(out FaultRecord fault))
+        Span<FaultRecord> faults = stackalloc FaultRecord[EventQueueSize];
+        int count;
+        do
         {
-            Interlocked.Increment(ref _faults);
-            if (_logger.IsEnabled(LogLevel.Warning))
+            count = Events.Read(faults);
+            foreach (FaultRecord fault in faults[..count])
             {
-                _logger.LogWarning(
-                    "{Unit}: fault of endpoint 0x{Endpoint:x}, PASID 0x{Pasid:x}, address 0x{Address:x}, "
-                    + "reason {Reason}, flags 0x{Flags:x}",
-                    Name,
-                    fault.Endpoint,
-                    fault.Pasid,
-                    fault.Address,
-                    (FaultReason)fault.Reason,
-                    fault.Flags);
+                Tell(fault);
             }
         }
+        while (count == faults.Length);
     }
 
     /// <summary>Says something to whoever watches the unit.</summary>
@@ -223,6 +222,23 @@ internal sealed class StartedDevice : IDisposable
 
         FreePages(Memory, _pages);
         _pages.Clear();
+    }
+
+    private void Tell(in FaultRecord fault)
+    {
+        Interlocked.Increment(ref _faults);
+        if (_logger.IsEnabled(LogLevel.Warning))
+        {
+            _logger.LogWarning(
+                "{Unit}: fault of endpoint 0x{Endpoint:x}, PASID 0x{Pasid:x}, address 0x{Address:x}, "
+                + "reason {Reason}, flags 0x{Flags:x}",
+                Name,
+                fault.Endpoint,
+                fault.Pasid,
+                fault.Address,
+                (FaultReason)fault.Reason,
+                fault.Flags);
+        }
     }
 
     private static OpResult<StartedDevice> Start(
@@ -263,6 +279,17 @@ internal sealed class StartedDevice : IDisposable
             return OpResult<StartedDevice>.Refuse(events.Outcome);
         }
 
+        // The device may look at the rings as soon as they are enabled, and it writes to some of these pages: nothing of
+        // them may be on its way any more.
+        if (flush)
+        {
+            foreach ((ulong address, int bytes) in pages)
+            {
+                hardware.Memory.Flush(address, bytes);
+            }
+        }
+
+        hardware.Memory.StoreBarrier();
         var requestQueue = new RequestQueue(
             hardware.Memory,
             request.Value.Address,

@@ -180,9 +180,13 @@ internal sealed class VirtioIommuUnit : IIommuUnit
     public OpResult Detach(IommuContext context, Device device, bool last)
     {
         DomainTable table = TableOf(context.Domain);
-        return Note(context, last
-            ? table.Remove(context.Pasid, AsidOf(context))
-            : table.ReleaseEndpoint(context.Pasid, AsidOf(context)));
+        if (last)
+        {
+            return Note(context, table.Remove(context.Pasid, AsidOf(context)));
+        }
+
+        table.ReleaseEndpoint();
+        return OpResult.Ok;
     }
 
     /// <inheritdoc/>

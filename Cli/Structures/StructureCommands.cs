@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Microsoft.Win32.SafeHandles;
 using PasidFramework.Comparison.Reports;
 using PasidFramework.Hosting;
 using PasidFramework.Records;
@@ -12,6 +13,8 @@ namespace PasidFramework.Cli.Structures;
 /// </summary>
 internal sealed class StructureCommands
 {
+    private const int BrokenPipe = 32;
+
     private readonly Terminal _terminal;
     private readonly CancellationToken _cancellation;
     private readonly bool _encode;
@@ -222,8 +225,7 @@ internal sealed class StructureCommands
         {
             if (values.Length != layout.Words)
             {
-                throw new UsageException(string.Create(
-                    CultureInfo.InvariantCulture, $"{layout.Id} has {layout.Words} words, {values.Length} are given"));
+                throw new UsageException(StructureInput.WrongWords(layout, values.Length));
             }
 
             for (int i = 0; i < values.Length; i++)
@@ -254,9 +256,21 @@ internal sealed class StructureCommands
         });
         _terminal.Out.Flush();
         using Stream input = Console.OpenStandardInput();
-        using Stream output = Console.OpenStandardOutput();
+
+        // Not the console's own stream: it takes a reader that went away for one that reads.
+        using var output = new FileStream(new SafeFileHandle(1, ownsHandle: false), FileAccess.Write, bufferSize: 0);
         using var stream = new StructureStream(catalog);
-        long wrong = stream.Run(input, output, _encode);
+        long wrong;
+        try
+        {
+            wrong = stream.Run(input, output, _encode);
+        }
+        catch (IOException e) when (e.HResult == BrokenPipe)
+        {
+            // Whoever read has seen enough.
+            return ExitCode.ReaderGone;
+        }
+
         if (wrong == 0)
         {
             return ExitCode.Ok;

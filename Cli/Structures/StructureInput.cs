@@ -37,7 +37,7 @@ internal static class StructureInput
 
         if (digits % 2 != 0)
         {
-            return Text($"bytes: {digits} digits are not whole bytes");
+            return $"bytes: {Count(digits, "digit")} {(digits == 1 ? "does" : "do")} not make whole bytes";
         }
 
         if (digits / 2 > layout.Bytes || digits / 2 < LeastBytes(layout))
@@ -45,7 +45,8 @@ internal static class StructureInput
             string least = LeastBytes(layout) == layout.Bytes
                 ? string.Empty
                 : Text($" (or {LeastBytes(layout)} without the tail, which the device writes)");
-            return Text($"{layout.Id} has {layout.Bytes} bytes{least}, {digits / 2} are given");
+            return $"{layout.Id} has {Count(layout.Bytes, "byte")}{least}, "
+                + Text($"{digits / 2} {(digits / 2 == 1 ? "is" : "are")} given");
         }
 
         for (int i = 0; i < words.Length; i++)
@@ -71,6 +72,13 @@ internal static class StructureInput
         layout.Bytes > 4 && layout.Fields[^1] is { Kind: FieldKind.Ignored, Width: 32 } tail && tail.Parts[0].Lsb % 32 == 0
             ? tail.Parts[0].Lsb / 8
             : layout.Bytes;
+
+    /// <summary>A count with its noun.</summary>
+    public static string Count(int count, string noun) => Text($"{count} {noun}{(count == 1 ? string.Empty : "s")}");
+
+    /// <summary>How many words there have to be.</summary>
+    public static string WrongWords(Layout layout, int given) =>
+        $"{layout.Id} has {Count(layout.Words, "word")}, {(given < 0 ? "more are" : given == 1 ? "1 is" : Text($"{given} are"))} given";
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

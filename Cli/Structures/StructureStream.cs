@@ -14,6 +14,7 @@ namespace PasidFramework.Cli.Structures;
 internal sealed class StructureStream : IDisposable
 {
     private const int FlushBytes = 1 << 16;
+    private const int MostRemembered = 256;
 
     private static readonly JsonEncodedText s_structure = JsonEncodedText.Encode("structure");
     private static readonly JsonEncodedText s_fields = JsonEncodedText.Encode("fields");
@@ -29,6 +30,7 @@ internal sealed class StructureStream : IDisposable
     private readonly ulong[] _words;
     private readonly byte[] _raw;
     private readonly bool[] _given;
+    private readonly Dictionary<string, string> _unknown = new(StringComparer.Ordinal);
     private char[] _text = new char[256];
 
     public StructureStream(StructureCatalog catalog)
@@ -55,6 +57,7 @@ internal sealed class StructureStream : IDisposable
         Bytes,
         Violations,
         Error,
+        Line,
     }
 
     /// <summary>Runs until the input ends.</summary>
@@ -183,7 +186,7 @@ internal sealed class StructureStream : IDisposable
                 case Part.Structure:
                     if (!_byId.TryGetValue(Chars(ref reader), out found.Known))
                     {
-                        return _catalog.Unknown(reader.GetString()!).Reason;
+                        return Unknown(reader.GetString()!);
                     }
 
                     break;
@@ -208,11 +211,15 @@ internal sealed class StructureStream : IDisposable
                 case Part.Bytes:
                     found.Bytes = at;
                     break;
-                case Part.Error when reader.TokenType == JsonTokenType.String:
+                case Part.Error when inherited is not null:
+                    return "error is given twice";
+                case Part.Error when reader.TokenType != JsonTokenType.String:
+                    return "error is not a string";
+                case Part.Error:
                     inherited = reader.GetString();
                     break;
                 case Part.None:
-                    return $"unknown key '{key}'; known are structure, fields, words64, bytes";
+                    return $"unknown key '{Short(key!)}'; known are structure, fields, words64, bytes";
                 default:
                     break;
             }
@@ -230,13 +237,29 @@ internal sealed class StructureStream : IDisposable
         return inherited ?? (found.Known is null ? "no structure is given" : null);
     }
 
+    // A file with one wrong id has it in many lines, and looking for what was meant takes a while.
+    private string Unknown(string id)
+    {
+        if (!_unknown.TryGetValue(id, out string? error))
+        {
+            error = _catalog.Unknown(id).Reason!;
+            if (_unknown.Count < MostRemembered)
+            {
+                _unknown.Add(id, error);
+            }
+        }
+
+        return error;
+    }
+
     private static Part Which(ref Utf8JsonReader reader) =>
         reader.ValueTextEquals("structure"u8) ? Part.Structure
         : reader.ValueTextEquals("fields"u8) ? Part.Fields
         : reader.ValueTextEquals("words64"u8) ? Part.Words
         : reader.ValueTextEquals("bytes"u8) ? Part.Bytes
         : reader.ValueTextEquals("violations"u8) ? Part.Violations
-        : reader.ValueTextEquals("error"u8) || reader.ValueTextEquals("line"u8) ? Part.Error
+        : reader.ValueTextEquals("error"u8) ? Part.Error
+        : reader.ValueTextEquals("line"u8) ? Part.Line
         : Part.None;
 
     private string? Encode(ReadOnlySpan<byte> line, Found found)
@@ -245,11 +268,6 @@ internal sealed class StructureStream : IDisposable
         if (found.Fields == 0)
         {
             return "no fields are given";
-        }
-
-        if (found.Words != 0 || found.Bytes != 0)
-        {
-            return "words64 and bytes are for explain; encode takes fields";
         }
 
         Layout layout = known.Layout;
@@ -262,7 +280,7 @@ internal sealed class StructureStream : IDisposable
         {
             if (!known.Fields.TryGetValue(Chars(ref reader), out NamedField? field))
             {
-                return Text($"{layout.Id} has no field '{reader.GetString()}'");
+                return Text($"{layout.Id} has no field '{Short(reader.GetString()!)}'");
             }
 
             if (_given[field.Index])
@@ -313,11 +331,6 @@ internal sealed class StructureStream : IDisposable
     {
         Known known = found.Known!;
         Layout layout = known.Layout;
-        if (found.Fields != 0)
-        {
-            return "fields is for encode; explain takes words64 or bytes";
-        }
-
         if (found.Words == 0 && found.Bytes == 0)
         {
             return "neither words64 nor bytes is given";
@@ -382,7 +395,7 @@ internal sealed class StructureStream : IDisposable
         {
             if (count == words.Length)
             {
-                return Text($"{layout.Id} has {layout.Words} words, more are given");
+                return StructureInput.WrongWords(layout, -1);
             }
 
             if (!TryNumber(ref reader, isWord: true, out words[count]))
@@ -394,7 +407,7 @@ internal sealed class StructureStream : IDisposable
         }
 
         return count < words.Length
-            ? Text($"{layout.Id} has {layout.Words} words, {count} are given")
+            ? StructureInput.WrongWords(layout, count)
             : StructureInput.CheckLastWord(layout, words);
     }
 
@@ -416,6 +429,8 @@ internal sealed class StructureStream : IDisposable
             _ => false,
         };
     }
+
+    private static string Short(string text) => text.Length <= 60 ? text : $"{text[..60]}...";
 
     private ReadOnlySpan<char> Chars(ref Utf8JsonReader reader)
     {

@@ -55,9 +55,7 @@ internal static class StructureText
             }
 
             ulong value = field.Get(words);
-            string meaning = field.Values.TryGetValue(value, out string? named)
-                ? $"{field.Meaning}: {named}"
-                : field.Meaning;
+            string meaning = field.Explain(words) is { } read ? $"{field.Meaning}: {read}" : field.Meaning;
             rows.Add(new Row(
                 Bits(field), field.Mnemonic, Value(field.Width, value, field.Kind == FieldKind.Address), meaning));
         }
@@ -130,7 +128,7 @@ internal static class StructureText
         };
         return field.Values.Count == 0
             ? text
-            : $"{text}: {string.Join(", ", field.Values.OrderBy(v => v.Key).Select(v => Text($"{v.Key} {v.Value}")))}";
+            : $"{text}: {string.Join(", ", field.Values.OrderBy(v => v.Key).Select(v => $"{Value(field.Width, v.Key, isAddress: false)} {v.Value}"))}";
     }
 
     private static string Name(LayoutField field) => field.Kind switch

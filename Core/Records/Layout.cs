@@ -26,6 +26,10 @@ public sealed class Layout
     private readonly Dictionary<string, LayoutField> _byName = new(StringComparer.Ordinal);
     private readonly LayoutRule[] _rules;
 
+    // Looking for what is wrong is done for every entry of a table: what does not change is worked out once.
+    private readonly (Field Part, string Name, LayoutField? Constant)[] _checked;
+    private readonly string _mustBeZero;
+
     /// <summary>Declares a structure.</summary>
     /// <param name="id">Identifier for users, such as <c>intel-vtd/pasid_entry</c>.</param>
     /// <param name="bits">Size in bits, a multiple of 8.</param>
@@ -41,6 +45,12 @@ public sealed class Layout
         Source = source;
         Fields = [.. fields.OrderBy(f => f.Parts[0].Lsb)];
         _rules = rules;
+        _checked =
+        [
+            .. Fields.Where(f => f.Kind is FieldKind.Reserved or FieldKind.Constant).SelectMany(f => f.Parts.Select(p =>
+                f.Kind == FieldKind.Constant ? (p, f.Mnemonic, f) : (p, p.ToString(), (LayoutField?)null))),
+        ];
+        _mustBeZero = $", must be 0 ({source})";
 
         var owner = new string?[bits];
         foreach (LayoutField field in fields)
@@ -139,7 +149,7 @@ public sealed class Layout
                 ? string.Create(
                     CultureInfo.InvariantCulture,
                     $"a byte address, multiple of 0x{1UL << field.Parts[0].Shift:x}, at most 0x{field.Maximum:x}")
-                : string.Create(CultureInfo.InvariantCulture, $"{field.Width} bits, at most 0x{field.Maximum:x}");
+                : string.Create(CultureInfo.InvariantCulture, $"{field.Width} bit{(field.Width == 1 ? "" : "s")}, at most 0x{field.Maximum:x}");
             return OpResult.Refuse(Errno.EINVAL, string.Create(
                 CultureInfo.InvariantCulture, $"{Id}: {field.Mnemonic} = 0x{value:x} does not fit ({limit})"));
         }
@@ -152,24 +162,21 @@ public sealed class Layout
     public IReadOnlyList<Violation> Check(ReadOnlySpan<ulong> words)
     {
         var found = new List<Violation>();
-        foreach (LayoutField field in Fields)
+        foreach ((Field part, string name, LayoutField? constant) in _checked)
         {
-            if (field.Kind == FieldKind.Reserved)
+            ulong value = words.Get(part);
+            if (constant is null)
             {
-                foreach (Field part in field.Parts)
+                if (value != 0)
                 {
-                    ulong value = words.Get(part);
-                    if (value != 0)
-                    {
-                        found.Add(new Violation(part.ToString(), string.Create(
-                            CultureInfo.InvariantCulture, $"reserved bits are 0x{value:x}, must be 0 ({Source})")));
-                    }
+                    found.Add(new Violation(name, string.Concat(
+                        "reserved bits are 0x", value.ToString("x", CultureInfo.InvariantCulture), _mustBeZero)));
                 }
             }
-            else if (field.Kind == FieldKind.Constant && field.Get(words) != field.Constant)
+            else if (value != constant.Constant)
             {
-                found.Add(new Violation(field.Mnemonic, string.Create(
-                    CultureInfo.InvariantCulture, $"is 0x{field.Get(words):x}, {Id} has 0x{field.Constant:x}")));
+                found.Add(new Violation(name, string.Create(
+                    CultureInfo.InvariantCulture, $"is 0x{value:x}, must be 0x{constant.Constant:x} for {Id}")));
             }
         }
 

@@ -19,10 +19,15 @@ public enum FieldKind
     Constant,
 }
 
+/// <summary>Says in words what a field's value amounts to, where a list of names does not.</summary>
+/// <param name="words">The structure: some values mean something only together.</param>
+/// <returns>The words; null where there is nothing to say.</returns>
+public delegate string? FieldReading(ReadOnlySpan<ulong> words);
+
 /// <summary>One field of a <see cref="Layout"/>: its bits, kind and meaning.</summary>
 public sealed class LayoutField
 {
-    private LayoutField(Field[] parts, FieldKind kind, string meaning, ulong constant)
+    private LayoutField(IReadOnlyList<Field> parts, FieldKind kind, string meaning, ulong constant)
     {
         Parts = parts;
         Kind = kind;
@@ -47,6 +52,8 @@ public sealed class LayoutField
 
     /// <summary>The specification's name.</summary>
     public string Mnemonic => Parts[0].Mnemonic;
+
+    private FieldReading? Reading { get; init; }
 
     /// <summary>Width of the whole value in bits.</summary>
     public int Width
@@ -82,6 +89,34 @@ public sealed class LayoutField
 
     /// <summary>A byte address whose low bits are not stored.</summary>
     public static LayoutField Address(Field field, string meaning) => new([field], FieldKind.Address, meaning, 0);
+
+    /// <summary>The same field with a reading of its values.</summary>
+    /// <param name="reading">Says what a value amounts to, such as a size from its logarithm.</param>
+    public LayoutField Reads(Func<ulong, string?> reading)
+    {
+        ArgumentNullException.ThrowIfNull(reading);
+        return ReadsWith(words => reading(Get(words)));
+    }
+
+    /// <summary>The same field with a reading of its values together with other fields.</summary>
+    /// <param name="reading">Says what the value amounts to in its structure.</param>
+    public LayoutField ReadsWith(FieldReading reading) =>
+        new(Parts, Kind, Meaning, Constant) { Values = Values, Reading = reading };
+
+    /// <summary>What the field's value means: its name, or what it amounts to.</summary>
+    /// <param name="words">The structure.</param>
+    /// <returns>The words; null where the field's meaning says all.</returns>
+    public string? Explain(ReadOnlySpan<ulong> words)
+    {
+        if (Reading?.Invoke(words) is { } read)
+        {
+            return read;
+        }
+
+        return Values.TryGetValue(Get(words), out string? name) ? name
+            : Values.Count > 0 && Get(words) != 0 ? "no name for this value"
+            : null;
+    }
 
     /// <summary>Bits that must be 0.</summary>
     public static LayoutField Reserved(int msb, int lsb, string meaning = "reserved, must be 0") =>

@@ -5,6 +5,8 @@ namespace PasidFramework.Records;
 /// <summary>Structures by id, over all formats that are loaded.</summary>
 public sealed class StructureCatalog
 {
+    private const int LongestShown = 60;
+
     private readonly Dictionary<string, Layout> _byId = new(StringComparer.Ordinal);
 
     /// <summary>Puts a catalogue together.</summary>
@@ -35,17 +37,33 @@ public sealed class StructureCatalog
     public OpResult Unknown(string id)
     {
         ArgumentNullException.ThrowIfNull(id);
+        if (id.Length > LongestShown)
+        {
+            return OpResult.Refuse(Errno.EINVAL, $"no structure '{id[..LongestShown]}...'");
+        }
+
         string[] near =
         [
-            .. All.Select(l => l.Id)
-                .Where(known => known.Contains(id, StringComparison.OrdinalIgnoreCase)
-                    || id.EndsWith(known[(known.LastIndexOf('/') + 1)..], StringComparison.OrdinalIgnoreCase)
-                    || Distance(known, id) <= 3)
-                .OrderBy(known => Distance(known, id)).Take(3),
+            .. All.Select(layout => (layout.Id, Distance: Near(layout.Id, id)))
+                .Where(known => known.Distance < int.MaxValue)
+                .OrderBy(known => known.Distance).ThenBy(known => known.Id, StringComparer.Ordinal)
+                .Take(3).Select(known => known.Id),
         ];
         return OpResult.Refuse(
             Errno.EINVAL,
             near.Length == 0 ? $"no structure '{id}'" : $"no structure '{id}'; did you mean {string.Join(", ", near)}?");
+    }
+
+    // How far apart two ids are; the greatest number where nobody would take one for the other.
+    private static int Near(string known, string id)
+    {
+        const int MostTypingErrors = 3;
+        int distance = Math.Abs(known.Length - id.Length) <= MostTypingErrors ? Distance(known, id) : int.MaxValue;
+        return distance <= MostTypingErrors ? distance
+            : id.Length > 0 && (known.Contains(id, StringComparison.OrdinalIgnoreCase)
+                || id.EndsWith(known[(known.LastIndexOf('/') + 1)..], StringComparison.OrdinalIgnoreCase))
+                ? MostTypingErrors + Math.Abs(known.Length - id.Length)
+                : int.MaxValue;
     }
 
     // Edit distance: ids are short and this runs once per mistake.

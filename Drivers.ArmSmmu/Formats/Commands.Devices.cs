@@ -120,7 +120,9 @@ internal static partial class Commands
             LayoutField.Value(SSV, "SSID counts"),
             SubstreamId(),
             StreamId(),
-            LayoutField.Value(AtcSize, "2^Size pages of 4 KiB", (AtcSizeAll, "all")),
+            LayoutField.Value(AtcSize, "2^Size pages of 4 KiB", (AtcSizeAll, "all")).Reads(size => size >= AtcSizeAll
+                ? null
+                : string.Create(CultureInfo.InvariantCulture, $"{1L << (int)size} pages")),
             LayoutField.Reserved(75, 70),
             LayoutField.Address(ADDR, "first page")], CheckAtcSize),
         Declare("pri_resp", SmmuOpcode.PRI_RESP, "5", [

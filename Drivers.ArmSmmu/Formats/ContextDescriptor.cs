@@ -122,23 +122,30 @@ internal static class ContextDescriptor
 
     public static Field AMAIR => new(319, 256, "AMAIR");
 
+    private static readonly (ulong, string)[] s_cacheability =
+    [
+        (0, "not cacheable"), (WalkWriteBack, "write-back, allocate"), (2, "write-through"), (3, "write-back, no allocate"),
+    ];
+
+    private static readonly (ulong, string)[] s_shareability = [(0, "non"), (2, "outer"), (WalkInnerShareable, "inner")];
+
     public static readonly Layout Layout = new(
         "arm-smmuv3/cd",
         512,
         "Arm IHI 0070 5.4",
         [
-            LayoutField.Value(T0SZ, "TTB0 covers 64 - T0SZ bits of address"),
+            LayoutField.Value(T0SZ, "TTB0 covers 64 - T0SZ bits of address").Reads(Covered),
             LayoutField.Value(TG0, "granule of TTB0", (Granule4K, "4 KiB"), (1, "64 KiB"), (2, "16 KiB")),
-            LayoutField.Value(IR0, "inner cacheability of TTB0 walks", (WalkWriteBack, "write-back")),
-            LayoutField.Value(OR0, "outer cacheability of TTB0 walks", (WalkWriteBack, "write-back")),
-            LayoutField.Value(SH0, "shareability of TTB0 walks", (0, "non"), (2, "outer"), (WalkInnerShareable, "inner")),
+            LayoutField.Value(IR0, "inner cacheability of TTB0 walks", s_cacheability),
+            LayoutField.Value(OR0, "outer cacheability of TTB0 walks", s_cacheability),
+            LayoutField.Value(SH0, "shareability of TTB0 walks", s_shareability),
             LayoutField.Value(EPD0, "TTB0 is not walked: its addresses fault"),
             LayoutField.Value(ENDI, "page tables are big-endian"),
-            LayoutField.Value(T1SZ, "TTB1 covers 64 - T1SZ bits of address"),
+            LayoutField.Value(T1SZ, "TTB1 covers 64 - T1SZ bits of address").Reads(Covered),
             LayoutField.Value(TG1, "granule of TTB1", (1, "16 KiB"), (2, "4 KiB"), (3, "64 KiB")),
-            LayoutField.Value(IR1, "inner cacheability of TTB1 walks"),
-            LayoutField.Value(OR1, "outer cacheability of TTB1 walks"),
-            LayoutField.Value(SH1, "shareability of TTB1 walks"),
+            LayoutField.Value(IR1, "inner cacheability of TTB1 walks", s_cacheability),
+            LayoutField.Value(OR1, "outer cacheability of TTB1 walks", s_cacheability),
+            LayoutField.Value(SH1, "shareability of TTB1 walks", s_shareability),
             LayoutField.Value(EPD1, "TTB1 is not walked: its addresses fault"),
             LayoutField.Value(V, "the descriptor is valid"),
             LayoutField.Value(
@@ -217,11 +224,15 @@ internal static class ContextDescriptor
         Field table,
         ICollection<Violation> found)
     {
+        // 52-bit input addresses: with the 64 KiB granule, or where DS makes room for them.
         ulong size = words.Get(inputSize);
-        if (size is < 12 or > 39)
+        const ulong Granule64Of0 = 1;
+        const ulong Granule64Of1 = 3;
+        bool wide = words.Get(DS) == 1 || words.Get(granule) == (reservedGranule == 0 ? Granule64Of1 : Granule64Of0);
+        if (size > 39 || size < (wide ? 12UL : 16UL))
         {
             found.Add(new Violation(
-                inputSize.Mnemonic, Text($"is {size}, legal are 16 to 39 (12 with 52-bit addresses) (5.4)")));
+                inputSize.Mnemonic, Text($"is {size}, legal are 16 to 39, from 12 with DS or 64 KiB pages (5.4)")));
         }
 
         if (words.Get(granule) == reservedGranule)
@@ -237,6 +248,8 @@ internal static class ContextDescriptor
                 table.Mnemonic, Text($"0x{root:x} is outside of the {OutputBits(ips)} bits of IPS {ips} (5.4)")));
         }
     }
+
+    private static string Covered(ulong size) => size is 0 or > 63 ? "all" : Text($"{64 - size} bits");
 
     /// <summary>Address bits of an encoding of IPS (and of IDR5.OAS, which is coded alike).</summary>
     /// <param name="encoding">0 to 7.</param>

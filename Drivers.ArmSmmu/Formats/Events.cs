@@ -38,6 +38,12 @@ internal static class Events
     /// <summary>Size in 64-bit words.</summary>
     public const int Words = 4;
 
+    /// <summary>CLASS: a context descriptor was fetched.</summary>
+    public const ulong ClassContext = 0;
+
+    /// <summary>CLASS: a stage 1 page table was read.</summary>
+    public const ulong ClassTable = 1;
+
     /// <summary>CLASS: the fault is in the input address.</summary>
     public const ulong ClassInput = 2;
 

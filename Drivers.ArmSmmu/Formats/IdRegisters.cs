@@ -1,5 +1,6 @@
 // Arm IHI 0070 (SMMUv3), issue H.a era, section 6.3: identification registers, 32 bits each. Bits that neither the
 // driver nor the stand-in hardware looks at are declared as ignored.
+using System.Globalization;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Formats;
@@ -122,7 +123,8 @@ internal static class IdRegisters
             LayoutField.Value(TERM_MODEL, "CD.A must be 1"),
             LayoutField.Value(ST_LEVEL, "stream table levels", (0, "linear"), (1, "two levels")),
             LayoutField.Ignored(31, 29),
-        ]);
+        ],
+        CheckStallModel);
 
     public static readonly Layout Idr1 = new(
         "arm-smmuv3/idr1",
@@ -140,7 +142,8 @@ internal static class IdRegisters
             LayoutField.Value(QUEUES_PRESET, "queue bases are fixed"),
             LayoutField.Value(TABLES_PRESET, "table bases are fixed"),
             LayoutField.Ignored(31, 31),
-        ]);
+        ],
+        CheckSizes);
 
     public static readonly Layout Idr3 = new(
         "arm-smmuv3/idr3",
@@ -184,6 +187,29 @@ internal static class IdRegisters
             LayoutField.Ignored(15, 12),
             LayoutField.Value(STALL_MAX, "most stalled transactions"),
         ]);
+
+    private static void CheckStallModel(ReadOnlySpan<ulong> words, ICollection<Violation> found)
+    {
+        if (words.Get(STALL_MODEL) == 3)
+        {
+            found.Add(new Violation(STALL_MODEL.Mnemonic, "is 3, a reserved encoding (6.3)"));
+        }
+    }
+
+    private static void CheckSizes(ReadOnlySpan<ulong> words, ICollection<Violation> found)
+    {
+        Check(SSIDSIZE, Pasid.MaxBits, words, found);
+        Check(SIDSIZE, 32, words, found);
+
+        static void Check(Field field, ulong limit, ReadOnlySpan<ulong> words, ICollection<Violation> found)
+        {
+            if (words.Get(field) > limit)
+            {
+                found.Add(new Violation(field.Mnemonic, string.Create(
+                    CultureInfo.InvariantCulture, $"is {words.Get(field)}, at most {limit} (6.3)")));
+            }
+        }
+    }
 
     /// <summary>Every layout of an ID register.</summary>
     public static IReadOnlyList<Layout> All { get; } = [Idr0, Idr1, Idr3, Idr5];

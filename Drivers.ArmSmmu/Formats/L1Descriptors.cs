@@ -42,7 +42,10 @@ internal static class L1StreamDescriptor
         64,
         "Arm IHI 0070 5.1",
         [
-            LayoutField.Value(Span, "0: invalid; else the leaf has 2^(Span-1) stream table entries"),
+            LayoutField.Value(Span, "0: invalid; else the leaf has 2^(Span-1) stream table entries").Reads(
+                span => span == 0
+                    ? "invalid"
+                    : string.Create(CultureInfo.InvariantCulture, $"{1L << ((int)span - 1)} entries")),
             LayoutField.Reserved(5, 5),
             LayoutField.Address(L2Ptr, "leaf: stream table entries"),
             LayoutField.Reserved(63, 56),

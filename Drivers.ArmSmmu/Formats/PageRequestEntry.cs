@@ -50,5 +50,15 @@ internal static class PageRequestEntry
             LayoutField.Value(PRGI, "page request group"),
             LayoutField.Reserved(75, 73),
             LayoutField.Address(ADDR, "page that is asked for"),
-        ]);
+        ],
+        CheckStopMarker);
+
+    // PCI Express, Page Request Interface: a stop marker names the PASID whose requests have ended.
+    private static void CheckStopMarker(ReadOnlySpan<ulong> words, ICollection<Violation> found)
+    {
+        if (words.Get(Last) == 1 && words.Get(Read) == 0 && words.Get(Write) == 0 && words.Get(SSV) == 0)
+        {
+            found.Add(new Violation(SSV.Mnemonic, "is 0: a stop marker (Last without Read and Write) has a PASID"));
+        }
+    }
 }

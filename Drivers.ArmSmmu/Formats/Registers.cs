@@ -37,6 +37,9 @@ internal static class Registers
     public const uint CR0_CMDQEN = 1u << 3;
     public const uint CR0_ATSCHK = 1u << 4;
 
+    /// <summary>CR0: anything that CR1's attributes are in use for.</summary>
+    public const uint CR0_InUse = CR0_SMMUEN | CR0_EVTQEN | CR0_CMDQEN;
+
     public const uint CR2_RECINVSID = 1u << 1;
     public const uint CR2_PTM = 1u << 2;
 

@@ -147,6 +147,13 @@ internal static class StreamTableEntry
 
     public static Field S2TTB => new(247, 196, "S2TTB");
 
+    private static readonly (ulong, string)[] s_cacheability =
+    [
+        (0, "not cacheable"), (CacheWriteBack, "write-back, allocate"), (2, "write-through"), (3, "write-back, no allocate"),
+    ];
+
+    private static readonly (ulong, string)[] s_shareability = [(0, "non"), (2, "outer"), (ShareInner, "inner")];
+
     public static readonly Layout Layout = new(
         "arm-smmuv3/ste",
         512,
@@ -172,19 +179,17 @@ internal static class StreamTableEntry
                 (S1Fmt64KLeaf, "two levels, 64 KiB leaves")),
             LayoutField.Address(S1ContextPtr, "context descriptor table"),
             LayoutField.Reserved(58, 56),
-            LayoutField.Value(S1CDMax, "the table has 2^S1CDMax context descriptors; 0: only descriptor 0"),
+            LayoutField.Value(S1CDMax, "the table has 2^S1CDMax context descriptors; 0: only descriptor 0")
+                .Reads(log2 => Text($"{1L << (int)log2} descriptors")),
             LayoutField.Value(
                 S1DSS,
                 "requests without a substream",
                 (S1DssTerminate, "terminated"),
                 (S1DssBypass, "bypass stage 1"),
                 (S1DssSubstream0, "use descriptor 0")),
-            LayoutField.Value(
-                S1CIR, "inner cacheability of descriptor fetches", (CacheWriteBack, "write-back, read-allocate")),
-            LayoutField.Value(
-                S1COR, "outer cacheability of descriptor fetches", (CacheWriteBack, "write-back, read-allocate")),
-            LayoutField.Value(
-                S1CSH, "shareability of descriptor fetches", (0, "non"), (2, "outer"), (ShareInner, "inner")),
+            LayoutField.Value(S1CIR, "inner cacheability of descriptor fetches", s_cacheability),
+            LayoutField.Value(S1COR, "outer cacheability of descriptor fetches", s_cacheability),
+            LayoutField.Value(S1CSH, "shareability of descriptor fetches", s_shareability),
             LayoutField.Reserved(75, 72),
             LayoutField.Value(DRE, "destructive reads are allowed"),
             LayoutField.Value(CONT, "contiguity hint, log2 of StreamIDs with the same entry"),
@@ -210,13 +215,15 @@ internal static class StreamTableEntry
             LayoutField.Reserved(127, 116),
             LayoutField.Value(S2VMID, "tag of stage 2 translations"),
             LayoutField.Reserved(159, 144),
-            LayoutField.Value(S2T0SZ, "stage 2 input size is 64 - S2T0SZ bits"),
+            LayoutField.Value(S2T0SZ, "stage 2 input size is 64 - S2T0SZ bits")
+                .Reads(size => size == 0 ? null : Text($"{64 - size} bits")),
             LayoutField.Value(S2SL0, "stage 2 start level"),
-            LayoutField.Value(S2IR0, "inner cacheability of stage 2 walks"),
-            LayoutField.Value(S2OR0, "outer cacheability of stage 2 walks"),
-            LayoutField.Value(S2SH0, "shareability of stage 2 walks"),
+            LayoutField.Value(S2IR0, "inner cacheability of stage 2 walks", s_cacheability),
+            LayoutField.Value(S2OR0, "outer cacheability of stage 2 walks", s_cacheability),
+            LayoutField.Value(S2SH0, "shareability of stage 2 walks", s_shareability),
             LayoutField.Value(S2TG, "stage 2 granule", (0, "4 KiB"), (1, "64 KiB"), (2, "16 KiB")),
-            LayoutField.Value(S2PS, "stage 2 output size"),
+            LayoutField.Value(S2PS, "stage 2 output size")
+                .Reads(size => Text($"{ContextDescriptor.OutputBits((int)size)} bits")),
             LayoutField.Value(S2AA64, "stage 2 tables are AArch64"),
             LayoutField.Value(S2ENDI, "stage 2 tables are big-endian"),
             LayoutField.Value(S2AFFD, "stage 2 access flag faults are off"),
@@ -289,7 +296,9 @@ internal static class StreamTableEntry
 
     private static void CheckAts(ReadOnlySpan<ulong> words, ICollection<Violation> found)
     {
-        if (words.Get(V) != 0 && words.Get(EATS) == EatsSplit && words.Get(Config) != ConfigNested)
+        // An entry that aborts is not looked at any further.
+        if (words.Get(V) != 0 && words.Get(EATS) == EatsSplit
+            && words.Get(Config) is >= ConfigBypass and not ConfigNested)
         {
             found.Add(new Violation(nameof(EATS), "is 2 (split-stage ATS), which needs Config 111 (5.2)"));
         }

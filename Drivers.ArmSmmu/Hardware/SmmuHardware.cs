@@ -18,7 +18,7 @@ internal sealed class SmmuHardware : IIommuHardware
         Memory = memory;
         Options = options;
         RegisterFile = new SmmuRegisterFile(memory, options, executor: null);
-        _walker = new SmmuWalker(memory, RegisterFile, options);
+        _walker = new SmmuWalker(memory, options);
     }
 
     /// <inheritdoc/>
@@ -37,7 +37,17 @@ internal sealed class SmmuHardware : IIommuHardware
     public bool IsCoherent => Options.Coherent;
 
     /// <inheritdoc/>
-    public TranslationResult Translate(in DmaAccess access) => _walker.Translate(access);
+    public TranslationResult Translate(in DmaAccess access)
+    {
+        if (RegisterFile.WhileDisabled(access) is { } answer)
+        {
+            return answer;
+        }
+
+        WalkOutcome outcome = _walker.Follow(access, RegisterFile.StreamRoot);
+        RegisterFile.Record(access, outcome.Fault);
+        return outcome.Result;
+    }
 
     /// <inheritdoc/>
     public void Dispose()

@@ -46,12 +46,24 @@ internal sealed record SmmuHardwareOptions
     /// <summary><c>st2l</c>: IDR0.ST_LEVEL.</summary>
     public bool HasTwoLevelStreams { get; init; } = true;
 
+    /// <summary><c>s2p</c>, of the model only: IDR0.S2P.</summary>
+    public bool HasStage2 { get; init; }
+
+    /// <summary>IDR5.GRAN16K and GRAN64K: what a dump's hardware may have had.</summary>
+    public bool HasLargeGranules { get; init; }
+
     /// <summary><c>log</c>: how many consumed commands are kept for inspection, 0 to 1048576.</summary>
     public int LogCapacity { get; init; }
 
+    /// <summary>Whether a granule is supported.</summary>
+    /// <param name="shift">log2 of its bytes; 0 for a reserved encoding.</param>
+    public bool HasGranule(int shift) => shift == 12 || (shift is 14 or 16 && HasLargeGranules);
+
     /// <summary>Reads a setup.</summary>
+    /// <param name="setup">The setup.</param>
+    /// <param name="isModel">Whether the options of the model are known, too.</param>
     /// <exception cref="ArgumentException">A name is unknown or a value out of its range.</exception>
-    public static SmmuHardwareOptions Parse(HardwareSetup setup)
+    public static SmmuHardwareOptions Parse(HardwareSetup setup, bool isModel = false)
     {
         if (setup.PasidBits is < 0 or > Pasid.MaxBits)
         {
@@ -74,10 +86,11 @@ internal sealed record SmmuHardwareOptions
                 "ats" => result with { HasAts = Flag(name, text) },
                 "cd2l" => result with { HasTwoLevelContexts = Flag(name, text) },
                 "st2l" => result with { HasTwoLevelStreams = Flag(name, text) },
+                "s2p" when isModel => result with { HasStage2 = Flag(name, text) },
                 "log" => result with { LogCapacity = Number(name, text, 0, 1 << 20) },
                 _ => throw new ArgumentException(
                     $"Unknown option '{name}'; known are sid-bits, oas, cmdq-bits, evtq-bits, stall-model, ril, "
-                    + "asid16, ats, cd2l, st2l, log.",
+                    + $"asid16, ats, cd2l, st2l, log{(isModel ? ", s2p" : string.Empty)}.",
                     nameof(setup)),
             };
         }
@@ -91,11 +104,13 @@ internal sealed record SmmuHardwareOptions
         get
         {
             Span<ulong> words = [0];
+            words.Set(IdRegisters.S2P, Bit(HasStage2));
             words.Set(IdRegisters.S1P, 1);
             words.Set(IdRegisters.TTF, 2);
             words.Set(IdRegisters.COHACC, Bit(Coherent));
             words.Set(IdRegisters.ATS, Bit(HasAts));
             words.Set(IdRegisters.ASID16, Bit(HasWideAsids));
+            words.Set(IdRegisters.VMID16, Bit(HasStage2));
             words.Set(IdRegisters.CD2L, Bit(HasTwoLevelContexts));
             words.Set(IdRegisters.STALL_MODEL, (ulong)StallModel);
             words.Set(IdRegisters.ST_LEVEL, Bit(HasTwoLevelStreams));

@@ -13,7 +13,7 @@ namespace PasidFramework.Drivers.ArmSmmu.Hardware;
 /// <param name="options">What the ID registers say.</param>
 /// <param name="executor">Told of every command that was accepted; null for nobody.</param>
 internal sealed class SmmuRegisterFile(
-    IPhysicalMemory memory, SmmuHardwareOptions options, ISmmuCommandExecutor? executor) : IRegisterFile
+    IDeviceMemory memory, SmmuHardwareOptions options, ISmmuCommandExecutor? executor) : IRegisterFile
 {
     private const int PageWords = 0x100 / 4;
 
@@ -79,6 +79,39 @@ internal sealed class SmmuRegisterFile(
         finally
         {
             _gate.Exit();
+        }
+    }
+
+    /// <summary>Where the stream table is.</summary>
+    public StreamRoot StreamRoot => StreamRoot.Of(
+        Read64(Registers.STRTAB_BASE),
+        Read32(Registers.STRTAB_BASE_CFG),
+        (Read32(Registers.CR2) & Registers.CR2_RECINVSID) != 0);
+
+    /// <summary>Whether the unit translates.</summary>
+    public bool IsEnabled => (Read32(Registers.CR0) & Registers.CR0_SMMUEN) != 0;
+
+    /// <summary>What becomes of an access while SMMUEN is 0; null while it is 1.</summary>
+    public TranslationResult? WhileDisabled(in DmaAccess access)
+    {
+        if (IsEnabled)
+        {
+            return null;
+        }
+
+        return (Read32(Registers.GBPA) & Registers.GBPA_ABORT) != 0
+            ? new TranslationResult(TranslationStatus.AbortedQuietly, 0, 0, 0, null)
+            : new TranslationResult(TranslationStatus.Bypassed, access.Address, 0, 0, null);
+    }
+
+    /// <summary>Records a fault, if it is one.</summary>
+    public void Record(in DmaAccess access, in SmmuFault fault)
+    {
+        if (fault.IsFault)
+        {
+            Span<ulong> record = stackalloc ulong[Events.Words];
+            fault.Encode(access, record);
+            WriteEvent(record);
         }
     }
 
@@ -173,6 +206,7 @@ internal sealed class SmmuRegisterFile(
             case Registers.CR0ACK or Registers.GERROR:
                 break;
             case Registers.CR0:
+                executor?.ControlChanged(_page0[Registers.CR0 / 4], value);
                 Put(Registers.CR0, value);
                 Put(Registers.CR0ACK, value);
                 Consume();
@@ -200,6 +234,11 @@ internal sealed class SmmuRegisterFile(
                 when IsOn(Registers.CR0_EVTQEN):
             case Registers.STRTAB_BASE or Registers.STRTAB_BASE + 4 or Registers.STRTAB_BASE_CFG
                 when IsOn(Registers.CR0_SMMUEN):
+                executor?.Refused(offset, value);
+                break;
+            case Registers.CR1 when (_page0[Registers.CR0 / 4] & Registers.CR0_InUse) != 0:
+            case Registers.CR2 when IsOn(Registers.CR0_SMMUEN):
+                executor?.Refused(offset, value);
                 break;
             default:
                 Put(offset, value);
@@ -266,9 +305,19 @@ internal sealed class SmmuRegisterFile(
     }
 }
 
-/// <summary>Carries commands out: what a model with caches plugs in.</summary>
+/// <summary>Carries commands out: what a model with caches plugs in. Called inside the register file's gate.</summary>
 internal interface ISmmuCommandExecutor
 {
-    /// <summary>Carries one command out, in queue order; called inside the register file's gate.</summary>
+    /// <summary>Carries one command out, in queue order.</summary>
     void Execute(SmmuCommand command);
+
+    /// <summary>CR0 is written.</summary>
+    void ControlChanged(uint before, uint after)
+    {
+    }
+
+    /// <summary>A write was ignored because the register may not change now.</summary>
+    void Refused(int offset, uint value)
+    {
+    }
 }

@@ -191,25 +191,34 @@ internal sealed class CommandQueue : IDisposable
     // Called inside the gate.
     private void Put(ReadOnlySpan<SmmuCommand> commands, long ticket)
     {
-        foreach (SmmuCommand command in commands)
+        int first = (int)(_produced & (_size - 1));
+        for (int i = 0; i < commands.Length; i++)
         {
-            int slot = (int)(_produced & (_size - 1));
-            Store(slot, command);
+            int slot = (first + i) & (_size - 1);
+            Store(slot, commands[i]);
             _tickets[slot] = ticket;
             Volatile.Write(ref _produced, _produced + 1);
         }
 
-        // The commands must be in memory before the producer says so.
+        // The commands (and what was stored and flushed before them) must be in memory before the producer says so.
+        int straight = Math.Min(commands.Length, _size - first);
+        _memory.Flush(AddressOf(first), straight << SmmuCommand.BytesLog2);
+        if (straight < commands.Length)
+        {
+            _memory.Flush(_address, (commands.Length - straight) << SmmuCommand.BytesLog2);
+        }
+
         _memory.StoreBarrier();
         _registers.Write32(Registers.CMDQ_PROD, (uint)_produced & _positionMask);
     }
 
+    private ulong AddressOf(int slot) => _address + ((ulong)slot << SmmuCommand.BytesLog2);
+
     private void Store(int slot, SmmuCommand command)
     {
-        ulong address = _address + ((ulong)slot << SmmuCommand.BytesLog2);
+        ulong address = AddressOf(slot);
         _memory.WriteQword(address, command.Word0);
         _memory.WriteQword(address + 8, command.Word1);
-        _memory.Flush(address, SmmuCommand.Bytes);
     }
 
     private uint Consumer() => _registers.Read32(Registers.CMDQ_CONS);
@@ -247,7 +256,7 @@ internal sealed class CommandQueue : IDisposable
     private void Note(int code)
     {
         int slot = (int)(_consumed & (_size - 1));
-        ulong address = _address + ((ulong)slot << SmmuCommand.BytesLog2);
+        ulong address = AddressOf(slot);
         if (_failureCount == 0 || _failures[(_failureCount - 1) % FailuresKept].Position != _consumed)
         {
             var command = new SmmuCommand(_memory.ReadQword(address), _memory.ReadQword(address + 8));
@@ -260,6 +269,7 @@ internal sealed class CommandQueue : IDisposable
         if (code == Registers.CERROR_ILL)
         {
             Store(slot, Formats.Commands.Sync());
+            _memory.Flush(address, SmmuCommand.Bytes);
             _memory.StoreBarrier();
         }
     }

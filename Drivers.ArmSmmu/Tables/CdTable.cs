@@ -11,8 +11,9 @@ namespace PasidFramework.Drivers.ArmSmmu.Tables;
 /// </summary>
 /// <remarks>
 /// Every leaf is allocated by the first <see cref="Set"/> that needs it, leaf 0 too (the 2017 code built leaf 0 at
-/// once), and stays until <see cref="Dispose"/>: hardware may hold the pointer to it. Every store is followed by a
-/// flush; where the order of two stores matters to the hardware, <see cref="IPasidTableSync"/> completes in between.
+/// once), and stays until <see cref="Dispose"/>: hardware may hold the pointer to it. Descriptors are changed by
+/// <see cref="EntryWriter"/>; the barrier after a step is that of <see cref="IPasidTableSync"/>, which must order stores
+/// before it sends anything.
 /// </remarks>
 internal sealed class CdTable : IPasidTable
 {
@@ -32,6 +33,9 @@ internal sealed class CdTable : IPasidTable
     private readonly int _rootBytes;
     private readonly ulong[] _leaves;
     private readonly bool[] _linked;
+
+    // Quiet descriptors whose invalidation was not confirmed.
+    private readonly HashSet<uint> _doubtful = [];
     private Dictionary<string, ulong>? _attachParameters;
     private bool _disposed;
 
@@ -90,8 +94,8 @@ internal sealed class CdTable : IPasidTable
             return OpResult<CdTable>.Refuse(root.Outcome);
         }
 
+        // What leads a walker here is stored later, and ordered by whoever stores it.
         memory.Flush(root.Value, (int)PageBytes(bytes));
-        memory.StoreBarrier();
         return OpResult<CdTable>.Ok(new CdTable(memory, pasidBits, sync, settings, root.Value));
     }
 
@@ -110,30 +114,27 @@ internal sealed class CdTable : IPasidTable
             return OpResult.Refuse(Errno.EEXIST, Text($"PASID {pasid} has a valid context descriptor already"));
         }
 
-        OpResult path = EnsurePath(pasid, out ulong address);
-        if (!path.IsOk)
-        {
-            return path;
-        }
-
         Span<ulong> words = stackalloc ulong[ContextDescriptor.Words];
         Encode(words, entry);
+        if (IsTwoLevel && _leaves[pasid.Value >> LeafBits] == 0)
+        {
+            return SetInNewLeaf(pasid, words);
+        }
 
-        // A fetch that is under way could join old words to a new valid bit, so the rest is synchronised before it.
-        EntryWriter.WriteTail(_memory, address, words);
-        OpResult result = _sync.ConfigurationChanged(pasid, leafOnly: true);
+        OpResult result = ConfirmPath(pasid);
         if (!result.IsOk)
         {
             return result;
         }
 
-        EntryWriter.WriteWord(_memory, address, words[0]);
-        result = _sync.ConfigurationChanged(pasid, leafOnly: true);
-        if (!result.IsOk)
+        ulong address = Find(pasid)!.Value;
+        var sync = new DescriptorSync(_sync, pasid);
+        result = EntryWriter.Write<ContextRules, DescriptorSync>(_memory, address, words, ref sync);
+        if (!result.IsOk && IsValid(address))
         {
             // Nothing may stay installed behind a refusal; whether the caches let go of it is beyond our knowledge.
             EntryWriter.WriteWord(_memory, address, 0);
-            _ = _sync.ConfigurationChanged(pasid, leafOnly: true);
+            _ = sync.Synchronise();
         }
 
         return result;
@@ -142,8 +143,8 @@ internal sealed class CdTable : IPasidTable
     /// <inheritdoc/>
     /// <remarks>
     /// The descriptor stays valid with EPD0 = 1 (no walk of TTB0) and R = 0 (the abort is not recorded), so that a
-    /// dying process's requests end without an event (D12). One 64-bit store does it; with EPD0 = 1 the hardware does
-    /// not look at TTB0, which is cleared by a second step because the page table is about to be freed (3.21).
+    /// dying process's requests end without an event (D12). One 64-bit store does it: with EPD0 = 1 the hardware does
+    /// not look at TTB0, which keeps its value until somebody else gets the descriptor (5.4).
     /// </remarks>
     public OpResult Quiet(Pasid pasid)
     {
@@ -154,7 +155,7 @@ internal sealed class CdTable : IPasidTable
         }
 
         Span<ulong> words = stackalloc ulong[ContextDescriptor.Words];
-        words[0] = _memory.ReadQword(address);
+        EntryWriter.Load(_memory, address, words);
         uint asid = (uint)words.Get(ContextDescriptor.ASID);
         words.Set(ContextDescriptor.T0SZ, 0);
         words.Set(ContextDescriptor.TG0, 0);
@@ -164,22 +165,20 @@ internal sealed class CdTable : IPasidTable
         words.Set(ContextDescriptor.EPD0, 1);
         words.Set(ContextDescriptor.S, 0);
         words.Set(ContextDescriptor.R, 0);
-        EntryWriter.WriteWord(_memory, address, words[0]);
-        OpResult result = _sync.ConfigurationChanged(pasid, leafOnly: true);
-        if (result.IsOk)
+        var sync = new DescriptorSync(_sync, pasid);
+        OpResult result = EntryWriter.Write<ContextRules, DescriptorSync>(_memory, address, words, ref sync);
+        OpResult translations = _sync.TranslationsChanged(pasid, asid);
+        result = result.IsOk ? translations : result;
+        if (!result.IsOk)
         {
-            // Only now: before the first step has completed a fetched descriptor could still lead to TTB0.
-            words[1] = _memory.ReadQword(address + 8);
-            words.SetAddress(ContextDescriptor.TTB0, 0);
-            EntryWriter.WriteWord(_memory, address + 8, words[1]);
-            result = _sync.ConfigurationChanged(pasid, leafOnly: true);
+            _doubtful.Add(pasid.Value);
         }
 
-        OpResult translations = _sync.TranslationsChanged(pasid, asid);
-        return result.IsOk ? translations : result;
+        return result;
     }
 
     /// <inheritdoc/>
+    /// <remarks>Only word 0 is stored: nobody looks at the others while V is 0, and the next owner writes them.</remarks>
     public OpResult Clear(Pasid pasid)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
@@ -189,16 +188,22 @@ internal sealed class CdTable : IPasidTable
         }
 
         Span<ulong> words = stackalloc ulong[ContextDescriptor.Words];
-        words[0] = _memory.ReadQword(address);
+        EntryWriter.Load(_memory, address, words);
         uint asid = (uint)words.Get(ContextDescriptor.ASID);
-        EntryWriter.WriteWord(_memory, address, 0);
-        OpResult result = _sync.ConfigurationChanged(pasid, leafOnly: true);
+
+        // A quiet descriptor whose translations are known to be gone cannot have got new ones.
+        bool isClean = words.Get(ContextDescriptor.EPD0) != 0 && !_doubtful.Remove(pasid.Value);
+        words[0] = 0;
+        var sync = new DescriptorSync(_sync, pasid);
+        OpResult result = EntryWriter.Write<ContextRules, DescriptorSync>(_memory, address, words, ref sync);
+        if (isClean)
+        {
+            return result;
+        }
 
         // Translations go after the configuration, or the walker could load them again; and they go even where the
         // first step failed, because the table is all that software is sure of.
         OpResult translations = _sync.TranslationsChanged(pasid, asid);
-        words.Clear();
-        EntryWriter.WriteTail(_memory, address, words);
         return result.IsOk ? translations : result;
     }
 
@@ -311,45 +316,50 @@ internal sealed class CdTable : IPasidTable
         return word.Get(ContextDescriptor.V) != 0;
     }
 
-    private OpResult EnsurePath(Pasid pasid, out ulong address)
+    // Leaf and descriptor are written before anything leads to them, so one synchronisation, of the path, makes both
+    // known. What neighbours read of the leaf are zeroes, that a walker that does not snoop must see as well (D3).
+    private OpResult SetInNewLeaf(Pasid pasid, ReadOnlySpan<ulong> words)
     {
-        address = 0;
-        if (Find(pasid) is { } found && (!IsTwoLevel || _linked[pasid.Value >> LeafBits]))
+        int index = (int)(pasid.Value >> LeafBits);
+        OpResult<ulong> leaf = _memory.AllocatePages(LeafBytes, LeafBytes);
+        if (!leaf.IsOk)
         {
-            address = found;
+            return OpResult.Refuse(leaf.Errno, Text($"no memory for the leaf of PASID {pasid}: {leaf.Reason}"));
+        }
+
+        ulong address = EntryInLeaf(leaf.Value, pasid);
+        EntryWriter.Fill(_memory, address, words);
+        _memory.Flush(leaf.Value, LeafBytes);
+        _memory.StoreBarrier();
+        _leaves[index] = leaf.Value;
+        Leaves++;
+        Span<ulong> link = [0];
+        link.SetAddress(L1ContextDescriptor.L2Ptr, leaf.Value);
+        link.Set(L1ContextDescriptor.V, 1);
+        EntryWriter.WriteWord(_memory, _root + ((ulong)index * L1ContextDescriptor.Bytes), link[0]);
+        OpResult result = ConfirmPath(pasid);
+        if (!result.IsOk)
+        {
+            // The leaf stays where it is, because it may be cached by now; the descriptor in it does not.
+            EntryWriter.WriteWord(_memory, address, 0);
+            _ = _sync.ConfigurationChanged(pasid, leafOnly: true);
+        }
+
+        return result;
+    }
+
+    // Invalid first-level descriptors may be cached, so hardware must be told of a new one; where that failed the next
+    // attempt tells again.
+    private OpResult ConfirmPath(Pasid pasid)
+    {
+        int index = (int)(pasid.Value >> LeafBits);
+        if (!IsTwoLevel || _linked[index])
+        {
             return OpResult.Ok;
         }
 
-        int index = (int)(pasid.Value >> LeafBits);
-        if (_leaves[index] == 0)
-        {
-            OpResult<ulong> leaf = _memory.AllocatePages(LeafBytes, LeafBytes);
-            if (!leaf.IsOk)
-            {
-                return OpResult.Refuse(leaf.Errno, Text($"no memory for the leaf of PASID {pasid}: {leaf.Reason}"));
-            }
-
-            // The zeroes must be visible before the pointer is: a walker that does not snoop would read what the page
-            // held before (D3).
-            _memory.Flush(leaf.Value, LeafBytes);
-            _memory.StoreBarrier();
-            _leaves[index] = leaf.Value;
-            Leaves++;
-            Span<ulong> words = [0];
-            words.SetAddress(L1ContextDescriptor.L2Ptr, leaf.Value);
-            words.Set(L1ContextDescriptor.V, 1);
-            EntryWriter.WriteWord(_memory, _root + ((ulong)index * L1ContextDescriptor.Bytes), words[0]);
-        }
-
-        // Invalid first-level descriptors may be cached, so hardware must be told of this one. If that fails the leaf
-        // stays where it is (it may be cached by now) and the next attempt tells again.
         OpResult result = _sync.ConfigurationChanged(pasid, leafOnly: false);
-        if (result.IsOk)
-        {
-            _linked[index] = true;
-            address = EntryInLeaf(_leaves[index], pasid);
-        }
-
+        _linked[index] = result.IsOk;
         return result;
     }
 
@@ -407,6 +417,11 @@ internal sealed class CdTable : IPasidTable
     }
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+
+    private readonly struct DescriptorSync(IPasidTableSync sync, Pasid pasid) : IEntrySync
+    {
+        public OpResult Synchronise() => sync.ConfigurationChanged(pasid, leafOnly: true);
+    }
 }
 
 /// <summary>What context descriptors say beside page table and ASID.</summary>

@@ -117,12 +117,12 @@ internal sealed class StreamTable : IDisposable
             return OpResult<StreamTable>.Refuse(root.Outcome);
         }
 
+        // Commands go to the hardware before it is enabled, and order this.
         memory.Flush(root.Value, bytes);
-        memory.StoreBarrier();
         return OpResult<StreamTable>.Ok(new StreamTable(memory, sync, bits, twoLevel, root.Value, bytes));
     }
 
-    /// <summary>Installs an entry, valid bit last.</summary>
+    /// <summary>Installs an entry so that a walker sees none or all of it.</summary>
     /// <param name="sid">StreamID.</param>
     /// <param name="words">The entry.</param>
     /// <returns>Success; EINVAL out of range; EEXIST; ENOMEM; an error of the synchronisation.</returns>
@@ -140,32 +140,30 @@ internal sealed class StreamTable : IDisposable
             return OpResult.Refuse(Errno.EEXIST, Text($"StreamID 0x{sid:x} has a valid stream table entry already"));
         }
 
-        OpResult result = EnsurePath(sid, out ulong address);
+        if (IsTwoLevel && _leaves[sid >> Split] == 0)
+        {
+            return SetInNewLeaf(sid, words);
+        }
+
+        OpResult result = ConfirmPath(sid);
         if (!result.IsOk)
         {
             return result;
         }
 
-        // As for context descriptors: no fetch may join old words to a new valid bit (3.21).
-        EntryWriter.WriteTail(_memory, address, words);
-        result = _sync.StreamChanged(sid, leafOnly: true);
-        if (!result.IsOk)
-        {
-            return result;
-        }
-
-        EntryWriter.WriteWord(_memory, address, words[0]);
-        result = _sync.StreamChanged(sid, leafOnly: true);
-        if (!result.IsOk)
+        ulong address = Find(sid)!.Value;
+        var sync = new StreamSync(_sync, sid);
+        result = EntryWriter.Write<StreamEntryRules, StreamSync>(_memory, address, words, ref sync);
+        if (!result.IsOk && IsValid(address))
         {
             EntryWriter.WriteWord(_memory, address, 0);
-            _ = _sync.StreamChanged(sid, leafOnly: true);
+            _ = sync.Synchronise();
         }
 
         return result;
     }
 
-    /// <summary>Removes an entry, valid bit first.</summary>
+    /// <summary>Removes an entry: only word 0 is stored, the next owner writes the others.</summary>
     /// <returns>Success; ENOENT; an error of the synchronisation (the entry is gone all the same).</returns>
     public OpResult Clear(uint sid)
     {
@@ -175,12 +173,11 @@ internal sealed class StreamTable : IDisposable
             return OpResult.Refuse(Errno.ENOENT, Text($"StreamID 0x{sid:x} has no valid stream table entry"));
         }
 
-        EntryWriter.WriteWord(_memory, address, 0);
-        OpResult result = _sync.StreamChanged(sid, leafOnly: true);
         Span<ulong> words = stackalloc ulong[StreamTableEntry.Words];
-        words.Clear();
-        EntryWriter.WriteTail(_memory, address, words);
-        return result;
+        EntryWriter.Load(_memory, address, words);
+        words[0] = 0;
+        var sync = new StreamSync(_sync, sid);
+        return EntryWriter.Write<StreamEntryRules, StreamSync>(_memory, address, words, ref sync);
     }
 
     /// <summary>Frees the table; the unit is off.</summary>
@@ -223,43 +220,53 @@ internal sealed class StreamTable : IDisposable
         return word.Get(StreamTableEntry.V) != 0;
     }
 
-    private OpResult EnsurePath(uint sid, out ulong address)
+    // As for context descriptors: what a new leaf holds is written before anything leads to it.
+    private OpResult SetInNewLeaf(uint sid, ReadOnlySpan<ulong> words)
     {
-        address = 0;
-        if (Find(sid) is { } found && (!IsTwoLevel || _linked[sid >> Split]))
-        {
-            address = found;
-            return OpResult.Ok;
-        }
-
         int index = (int)(sid >> Split);
-        if (_leaves[index] == 0)
+        OpResult<ulong> leaf = _memory.AllocatePages(LeafBytes, LeafBytes);
+        if (!leaf.IsOk)
         {
-            OpResult<ulong> leaf = _memory.AllocatePages(LeafBytes, LeafBytes);
-            if (!leaf.IsOk)
-            {
-                return OpResult.Refuse(
-                    leaf.Errno, Text($"no memory for the stream table of StreamID 0x{sid:x}: {leaf.Reason}"));
-            }
-
-            _memory.Flush(leaf.Value, LeafBytes);
-            _memory.StoreBarrier();
-            _leaves[index] = leaf.Value;
-            Span<ulong> words = [0];
-            words.SetAddress(L1StreamDescriptor.L2Ptr, leaf.Value);
-            words.Set(L1StreamDescriptor.Span, Split + 1);
-            EntryWriter.WriteWord(_memory, Root + ((ulong)index * L1StreamDescriptor.Bytes), words[0]);
+            return OpResult.Refuse(
+                leaf.Errno, Text($"no memory for the stream table of StreamID 0x{sid:x}: {leaf.Reason}"));
         }
 
-        OpResult result = _sync.StreamChanged(sid, leafOnly: false);
-        if (result.IsOk)
+        ulong address = EntryInLeaf(leaf.Value, sid);
+        EntryWriter.Fill(_memory, address, words);
+        _memory.Flush(leaf.Value, LeafBytes);
+        _memory.StoreBarrier();
+        _leaves[index] = leaf.Value;
+        Span<ulong> link = [0];
+        link.SetAddress(L1StreamDescriptor.L2Ptr, leaf.Value);
+        link.Set(L1StreamDescriptor.Span, Split + 1);
+        EntryWriter.WriteWord(_memory, Root + ((ulong)index * L1StreamDescriptor.Bytes), link[0]);
+        OpResult result = ConfirmPath(sid);
+        if (!result.IsOk)
         {
-            _linked[index] = true;
-            address = EntryInLeaf(_leaves[index], sid);
+            EntryWriter.WriteWord(_memory, address, 0);
+            _ = _sync.StreamChanged(sid, leafOnly: true);
         }
 
         return result;
     }
 
+    private OpResult ConfirmPath(uint sid)
+    {
+        int index = (int)(sid >> Split);
+        if (!IsTwoLevel || _linked[index])
+        {
+            return OpResult.Ok;
+        }
+
+        OpResult result = _sync.StreamChanged(sid, leafOnly: false);
+        _linked[index] = result.IsOk;
+        return result;
+    }
+
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+
+    private readonly struct StreamSync(IStreamTableSync sync, uint sid) : IEntrySync
+    {
+        public OpResult Synchronise() => sync.StreamChanged(sid, leafOnly: true);
+    }
 }

@@ -9,18 +9,22 @@ namespace PasidFramework.Drivers.ArmSmmu.Unit;
 /// One context descriptor table with the streams that use it, and what is sent when either changes.
 /// </summary>
 /// <remarks>
-/// The order of every removal (D5): store in the table, CFGI_CD for each StreamID, SYNC, TLBI, SYNC, ATC_INV, SYNC. The
-/// main TLB goes before the device's, or the device could fill its own again from it.
+/// The order of every removal (D5): store in the table, CFGI_CD for each StreamID, SYNC, TLBI, SYNC, ATC_INV, SYNC. Without
+/// the first SYNC a walker that still has the descriptor could load translations again after the TLBI, for the next
+/// owner of the ASID; without the second one a device could fill its own TLB again from the main one. The table is the
+/// domain's, so whatever is told to one of its streams is told to all: any of them may have used the entry.
 /// </remarks>
 internal sealed class SmmuDomain : IPasidTableSync, IDisposable
 {
+    private readonly IPhysicalMemory _memory;
     private readonly CommandQueue _queue;
     private readonly bool _hasRange;
     private CdTable _table = null!;
     private SmmuStream[] _streams = [];
 
-    private SmmuDomain(CommandQueue queue, bool hasRange)
+    private SmmuDomain(IPhysicalMemory memory, CommandQueue queue, bool hasRange)
     {
+        _memory = memory;
         _queue = queue;
         _hasRange = hasRange;
     }
@@ -47,7 +51,7 @@ internal sealed class SmmuDomain : IPasidTableSync, IDisposable
     public static OpResult<SmmuDomain> Create(
         IPhysicalMemory memory, CommandQueue queue, int pasidBits, CdSettings settings, bool hasRange)
     {
-        var domain = new SmmuDomain(queue, hasRange);
+        var domain = new SmmuDomain(memory, queue, hasRange);
         OpResult<CdTable> table = CdTable.Create(memory, pasidBits, domain, settings);
         if (!table.IsOk)
         {
@@ -78,6 +82,8 @@ internal sealed class SmmuDomain : IPasidTableSync, IDisposable
         SmmuStream[] streams = Volatile.Read(ref _streams);
         if (streams.Length == 0)
         {
+            // No command orders the stores then.
+            _memory.StoreBarrier();
             return OpResult.Ok;
         }
 
@@ -99,12 +105,11 @@ internal sealed class SmmuDomain : IPasidTableSync, IDisposable
     }
 
     /// <summary>Lets a stream use an address space.</summary>
-    /// <param name="link">The link; its streams are changed only on success.</param>
-    /// <param name="stream">A stream of this domain.</param>
+    /// <param name="link">The link.</param>
     /// <param name="pasid">The PASID, not 0.</param>
     /// <param name="pageTableRoot">Physical byte address of the process's top page table.</param>
     /// <param name="first">Whether the descriptor is to be installed.</param>
-    public OpResult Attach(SmmuLink link, SmmuStream stream, Pasid pasid, ulong pageTableRoot, bool first)
+    public OpResult Attach(SmmuLink link, Pasid pasid, ulong pageTableRoot, bool first)
     {
         if (pasid.Value == 0)
         {
@@ -123,7 +128,6 @@ internal sealed class SmmuDomain : IPasidTableSync, IDisposable
             }
         }
 
-        link.Streams.Add(stream);
         return OpResult.Ok;
     }
 
@@ -134,17 +138,27 @@ internal sealed class SmmuDomain : IPasidTableSync, IDisposable
     /// <param name="last">Whether the descriptor is to be cleared.</param>
     public OpResult Detach(SmmuLink link, SmmuStream stream, Pasid pasid, bool last)
     {
-        link.Streams.Remove(stream);
         OpResult result = last ? _table.Clear(pasid) : OpResult.Ok;
-        OpResult device = OpResult.Ok;
-        if (stream.HasAts)
+        if (link.IsQuiet)
         {
-            var batch = new CommandBatch(_queue);
-            batch.Add(Commands.AtcInv(stream.Sid, pasid.Value, 0, Commands.AtcSizeAll));
-            device = batch.Complete();
+            // The exit has told every device, and nothing was translated since.
+            return link.Process.Note(result);
         }
 
-        return link.Process.Note(result.IsOk ? device : result);
+        OpResult devices;
+        if (last)
+        {
+            devices = ForgetOnDevices(pasid);
+        }
+        else
+        {
+            var batch = new CommandBatch(_queue);
+            devices = AddAtc(ref batch, stream, pasid, 0, Commands.AtcSizeAll)
+                ? stream.Note(batch.Complete())
+                : OpResult.Ok;
+        }
+
+        return link.Process.Note(result.IsOk ? devices : result);
     }
 
     /// <summary>Ends translation through the descriptor, which stays in place (D12).</summary>
@@ -153,19 +167,10 @@ internal sealed class SmmuDomain : IPasidTableSync, IDisposable
     public OpResult Exit(SmmuLink link, Pasid pasid)
     {
         OpResult result = _table.Quiet(pasid);
-        var batch = new CommandBatch(_queue);
-        bool any = false;
-        foreach (SmmuStream stream in link.Streams)
-        {
-            if (stream.HasAts)
-            {
-                batch.Add(Commands.AtcInv(stream.Sid, pasid.Value, 0, Commands.AtcSizeAll));
-                any = true;
-            }
-        }
-
-        OpResult devices = any ? batch.Complete() : OpResult.Ok;
-        return link.Process.Note(result.IsOk ? devices : result);
+        OpResult devices = ForgetOnDevices(pasid);
+        result = result.IsOk ? devices : result;
+        link.IsQuiet = result.IsOk;
+        return link.Process.Note(result);
     }
 
     /// <summary>Makes every cache forget [start, end) of an address space (D6).</summary>
@@ -183,24 +188,59 @@ internal sealed class SmmuDomain : IPasidTableSync, IDisposable
         var batch = new CommandBatch(_queue);
         InvalidationPlan.AddTlb(ref batch, _hasRange, link.Process.Asid, start, end);
         (ulong address, int size) = InvalidationPlan.AtcSpan(start, end);
-        bool synced = false;
-        foreach (SmmuStream stream in link.Streams)
+        SmmuStream[] streams = Volatile.Read(ref _streams);
+        if (Array.Exists(streams, s => s.HasAts))
         {
-            if (stream.HasAts)
+            batch.Sync();
+            foreach (SmmuStream stream in streams)
             {
-                if (!synced)
-                {
-                    batch.Sync();
-                    synced = true;
-                }
-
-                batch.Add(Commands.AtcInv(stream.Sid, pasid.Value, address, size));
+                _ = AddAtc(ref batch, stream, pasid, address, size);
             }
         }
 
-        return link.Process.Note(batch.Complete());
+        OpResult result = batch.Complete();
+        foreach (SmmuStream stream in streams)
+        {
+            stream.Note(result);
+        }
+
+        return link.Process.Note(result);
     }
 
     /// <summary>Frees the table; no stream uses it.</summary>
     public void Dispose() => _table.Dispose();
+
+    private static bool AddAtc(ref CommandBatch batch, SmmuStream stream, Pasid pasid, ulong address, int size)
+    {
+        if (stream.HasAts)
+        {
+            batch.Add(Commands.AtcInv(stream.Sid, pasid.Value, address, size));
+        }
+
+        return stream.HasAts;
+    }
+
+    private OpResult ForgetOnDevices(Pasid pasid)
+    {
+        var batch = new CommandBatch(_queue);
+        SmmuStream[] streams = Volatile.Read(ref _streams);
+        bool any = false;
+        foreach (SmmuStream stream in streams)
+        {
+            any |= AddAtc(ref batch, stream, pasid, 0, Commands.AtcSizeAll);
+        }
+
+        if (!any)
+        {
+            return OpResult.Ok;
+        }
+
+        OpResult result = batch.Complete();
+        foreach (SmmuStream stream in streams)
+        {
+            stream.Note(result);
+        }
+
+        return result;
+    }
 }

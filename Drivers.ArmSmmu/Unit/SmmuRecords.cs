@@ -31,6 +31,8 @@ internal sealed class SmmuProcess(uint asid)
 /// <param name="ats">Whether device and unit speak ATS.</param>
 internal sealed class SmmuStream(SmmuDomain domain, uint sid, bool ats)
 {
+    private volatile bool _isTainted;
+
     /// <summary>The domain.</summary>
     public SmmuDomain Domain { get; } = domain;
 
@@ -39,15 +41,30 @@ internal sealed class SmmuStream(SmmuDomain domain, uint sid, bool ats)
 
     /// <summary>Whether it has a device TLB that must be told.</summary>
     public bool HasAts { get; } = ats;
+
+    /// <summary>Whether a device TLB invalidation of it failed: then its removal tells it to forget everything.</summary>
+    public bool IsTainted => _isTainted;
+
+    /// <summary>Marks it where an invalidation failed, and passes the outcome on.</summary>
+    public OpResult Note(OpResult outcome)
+    {
+        if (!outcome.IsOk)
+        {
+            _isTainted = true;
+        }
+
+        return outcome;
+    }
 }
 
-/// <summary>The unit's record of a link of process and domain: which devices use it.</summary>
+/// <summary>The unit's record of a link of process and domain.</summary>
 /// <param name="process">The process.</param>
 internal sealed class SmmuLink(SmmuProcess process)
 {
     /// <summary>The process.</summary>
     public SmmuProcess Process { get; } = process;
 
-    /// <summary>The devices that are attached; the core serialises per domain.</summary>
-    public List<SmmuStream> Streams { get; } = new(1);
+    /// <summary>Whether the process has exited and every cache has confirmed it; the core serialises per
+    /// domain.</summary>
+    public bool IsQuiet { get; set; }
 }

@@ -211,11 +211,11 @@ internal sealed partial class SmmuUnit : IStreamTableSync
         return WriteCr0(control | Registers.CR0_SMMUEN);
     }
 
+    // Nothing is translated yet, so the order of the two does not matter.
     private OpResult ForgetEverything()
     {
         var batch = new CommandBatch(_queue!);
         batch.Add(Commands.CfgiAll());
-        batch.Sync();
         batch.Add(Commands.TlbiNsnhAll());
         return batch.Complete();
     }

@@ -111,7 +111,7 @@ internal sealed partial class SmmuUnit : IIommuUnit
             ? new SmmuLink(context.DriverProcess as SmmuProcess
                 ?? throw new ArgumentException("The context has no process record of this driver.", nameof(context)))
             : StateOf(context);
-        OpResult result = stream.Domain.Attach(link, stream, context.Pasid, context.Process.PageTableRoot, first);
+        OpResult result = stream.Domain.Attach(link, context.Pasid, context.Process.PageTableRoot, first);
         if (first && result.IsOk)
         {
             context.DriverState = link;
@@ -223,7 +223,7 @@ internal sealed partial class SmmuUnit : IIommuUnit
             bool forgotten = _streams!.Clear(stream.Sid).IsOk;
             var batch = new CommandBatch(_queue!);
             batch.Add(Commands.CfgiCdAll(stream.Sid));
-            if (stream.HasAts)
+            if (stream.HasAts && stream.IsTainted)
             {
                 batch.Sync();
                 batch.Add(Commands.AtcInvAll(stream.Sid, withPasid: true));

@@ -19,22 +19,25 @@ internal static class CapabilityRegisters
         64,
         "Intel VT-d D51397-018 (rev 5.10), section 11.4, Capability Register",
         [
-            LayoutField.Value(Cap.ND, "domain ids have 4+2*ND bits"),
+            LayoutField.Value(Cap.ND, "domain ids have 4+2*ND bits").Reads(nd => Text($"{4 + (2 * nd)} bits")),
             LayoutField.Ignored(3, 3, Other),
             LayoutField.Value(Cap.RWBF, "the write buffer must be flushed"),
             LayoutField.Ignored(6, 5, Other),
             LayoutField.Value(Cap.CM, "caching mode: entries that are not present may be cached"),
             LayoutField.Value(
                 Cap.SAGAW,
-                "second-stage widths: bit 1 39-bit (3-level), bit 2 48-bit (4-level), bit 3 57-bit (5-level)"),
+                "second-stage widths: bit 1 39-bit (3-level), bit 2 48-bit (4-level), bit 3 57-bit (5-level)").Reads(
+                    widths => Join([(2, "39-bit"), (4, "48-bit"), (8, "57-bit")], widths)),
             LayoutField.Ignored(15, 13, Other),
-            LayoutField.Value(Cap.MGAW, "guest addresses have MGAW+1 bits"),
+            LayoutField.Value(Cap.MGAW, "guest addresses have MGAW+1 bits").Reads(bits => Text($"{bits + 1} bits")),
             LayoutField.Ignored(23, 22, Other),
-            LayoutField.Value(Cap.FRO, "offset of the fault records in units of 16 bytes"),
-            LayoutField.Value(Cap.SSLPS, "second-stage large pages: bit 0 2 MiB, bit 1 1 GiB (SLLPS in revisions 3.x)"),
+            LayoutField.Value(Cap.FRO, "offset of the fault records in units of 16 bytes")
+                .Reads(offset => Text($"0x{offset * 16:x}")),
+            LayoutField.Value(Cap.SSLPS, "second-stage large pages: bit 0 2 MiB, bit 1 1 GiB (SLLPS in revisions 3.x)")
+                .Reads(sizes => Join([(1, "2 MiB"), (2, "1 GiB")], sizes)),
             LayoutField.Ignored(38, 38, Other),
             LayoutField.Value(Cap.PSI, "page-selective invalidation"),
-            LayoutField.Value(Cap.NFR, "number of fault records - 1"),
+            LayoutField.Value(Cap.NFR, "number of fault records - 1").Reads(last => Text($"{last + 1} records")),
             LayoutField.Value(Cap.MAMV, "largest AM of a page-selective invalidation"),
             LayoutField.Ignored(55, 54, Other),
             LayoutField.Value(Cap.FS1GP, "first-stage 1 GiB pages"),
@@ -57,7 +60,8 @@ internal static class CapabilityRegisters
             LayoutField.Ignored(5, 5, Other),
             LayoutField.Value(Ecap.PT, "pass-through"),
             LayoutField.Value(Ecap.SC, "snoop control"),
-            LayoutField.Value(Ecap.IRO, "offset of the IOTLB registers in units of 16 bytes"),
+            LayoutField.Value(Ecap.IRO, "offset of the IOTLB registers in units of 16 bytes")
+                .Reads(offset => Text($"0x{offset * 16:x}")),
             LayoutField.Ignored(24, 18, Other),
             LayoutField.Value(Ecap.MTS, "memory types"),
             LayoutField.Value(Ecap.NEST, "nested translation"),
@@ -68,7 +72,7 @@ internal static class CapabilityRegisters
             LayoutField.Ignored(32, 32, Other),
             LayoutField.Value(Ecap.NWFS, "no-write flag"),
             LayoutField.Value(Ecap.EAFS, "extended accessed flag"),
-            LayoutField.Value(Ecap.PSS, "PASIDs have PSS+1 bits"),
+            LayoutField.Value(Ecap.PSS, "PASIDs have PSS+1 bits").Reads(bits => Text($"{bits + 1} bits")),
             LayoutField.Value(Ecap.PASID, "requests with PASID"),
             LayoutField.Value(Ecap.DIT, "device-TLB invalidation throttling"),
             LayoutField.Value(Ecap.PDS, "page-request drain"),
@@ -95,6 +99,14 @@ internal static class CapabilityRegisters
         CheckPasidWidth);
 
     private const string Other = "capabilities that do not concern PASIDs";
+
+    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+
+    private static string Join((ulong Bit, string Name)[] names, ulong value)
+    {
+        string text = string.Join(", ", names.Where(n => (value & n.Bit) != 0).Select(n => n.Name));
+        return text.Length == 0 ? "none" : text;
+    }
 
     private static void CheckPasidWidth(ReadOnlySpan<ulong> words, ICollection<Violation> found)
     {

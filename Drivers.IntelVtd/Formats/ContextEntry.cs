@@ -28,7 +28,9 @@ internal static class ContextEntry
             LayoutField.Value(HPTE, "hypervisor page table enable (rev 5.x, needs ECAP.HPTS)"),
             LayoutField.Value(EPTR, "rev 5.x, needs ECAP.PTRS"),
             LayoutField.Reserved(8, 7),
-            LayoutField.Value(PDTS, "the PASID directory has 2^(PDTS+7) entries, PASIDs have PDTS+13 bits"),
+            LayoutField.Value(PDTS, "the PASID directory has 2^(PDTS+7) entries, PASIDs have PDTS+13 bits").Reads(
+                size => string.Create(
+                    CultureInfo.InvariantCulture, $"{1 << ((int)size + 7)} entries, {(int)size + LeastPasidBits} bits")),
             LayoutField.Address(PASIDDIRPTR, "PASID directory"),
             LayoutField.Value(RID_PASID, "PASID of requests without one (ECAP.RPS; else 0 is used)"),
             LayoutField.Value(RID_PRIV, "requests without PASID are privileged (ECAP.RPRIVS)"),

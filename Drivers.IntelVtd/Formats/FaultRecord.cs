@@ -19,16 +19,30 @@ internal static class FaultRecord
             LayoutField.Address(FI, "page of the faulting address"),
             LayoutField.Value(SID, "requester"),
             LayoutField.Reserved(91, 80),
-            LayoutField.Value(T2, "type, second bit: {T1,T2} 0 write, 1 page request, 2 read, 3 atomic"),
+            LayoutField.Value(T2, "type of the request, with T1").ReadsWith(Type),
             LayoutField.Value(PRIV, "privileged (valid if PP)"),
             LayoutField.Value(EXE, "execute (valid if PP)"),
             LayoutField.Value(PP, "the request had a PASID"),
             LayoutField.Value(FR, "reason", FaultReasonNames.All),
             LayoutField.Value(PV, "the request's PASID"),
-            LayoutField.Value(AT, "address type of the request"),
-            LayoutField.Value(T1, "type, first bit"),
+            LayoutField.Value(
+                AT,
+                "address type of the request",
+                (0, "untranslated"),
+                (1, "translation request"),
+                (2, "translated")),
+            LayoutField.Value(T1, "type of the request, with T2").ReadsWith(Type),
             LayoutField.Value(F, "a fault is recorded; writing 1 clears it"),
         ]);
+
+    // {T1,T2}: 00 write, 01 page request, 10 read, 11 atomic.
+    private static string Type(ReadOnlySpan<ulong> words) => (words.Get(T1), words.Get(T2)) switch
+    {
+        (0, 0) => "a write",
+        (0, _) => "a page request",
+        (_, 0) => "a read",
+        _ => "an atomic operation",
+    };
 
     public static Field FI => new(63, 12, "FI");
 

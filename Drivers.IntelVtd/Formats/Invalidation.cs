@@ -400,7 +400,7 @@ internal static class PageGroupResponse
 
     public static Field PRGI => new(75, 67, "PRGI");
 
-    private static void CheckResponse(ReadOnlySpan<ulong> words, ICollection<Violation> found)
+    internal static void CheckResponse(ReadOnlySpan<ulong> words, ICollection<Violation> found)
     {
         if (words.Get(RC) is not (Success or InvalidRequest or Failure))
         {

@@ -54,7 +54,7 @@ internal static class PasidEntry
             LayoutField.Value(CD, "cache disable (ECAP.MTS)"),
             LayoutField.Value(EMTE, "extended memory type enable (ECAP.MTS)"),
             LayoutField.Reserved(95, 91),
-            LayoutField.Value(PAT, "page attribute table: 8 types of 4 bits, PA0 lowest"),
+            LayoutField.Value(PAT, "page attribute table: 8 types of 4 bits, PA0 lowest").Reads(Types),
             LayoutField.Value(SRE, "supervisor requests allowed (ECAP.SRS)"),
             LayoutField.Reserved(129, 129),
             LayoutField.Value(FSPM, "first-stage paging mode", (0, "4-level"), (1, "5-level")),
@@ -161,6 +161,18 @@ internal static class PasidEntry
                 CultureInfo.InvariantCulture,
                 $"is 0x{words.GetAddress(FSPTPTR):x} with PGTT = 3, AW = {words.Get(AW)} allows {bits} bits")));
         }
+    }
+
+    private static string? Types(ulong table)
+    {
+        if (table == 0)
+        {
+            return null;
+        }
+
+        string[] names = ["UC", "WC", "2?", "3?", "WT", "WP", "WB", "UC-"];
+        return string.Join(' ', Enumerable.Range(0, 8).Select(i => (table >> (4 * i)) & 0xF).Select(
+            t => t < 8 ? names[t] : string.Create(CultureInfo.InvariantCulture, $"{t}?")));
     }
 
     private static void CheckMemoryTypes(ReadOnlySpan<ulong> words, ICollection<Violation> found)

@@ -27,8 +27,19 @@ internal static class FaultReason
     public const int EntryNotPresent = 0x59;
     public const int EntryReserved = 0x5A;
     public const int EntryInvalid = 0x5B;
+    public const int FirstStageAccess = 0x70;
+    public const int FirstStageNotPresent = 0x71;
+    public const int FirstStageReserved = 0x72;
+    public const int FirstStageTableAccess = 0x73;
+    public const int SecondStageAccess = 0x78;
+    public const int SecondStagePermission = 0x79;
+    public const int SecondStageReserved = 0x7A;
+    public const int SecondStageTableAccess = 0x7B;
     public const int NonCanonical = 0x80;
+    public const int UserNotAllowed = 0x81;
     public const int TableBeyondHostAddresses = 0x83;
+    public const int BeyondWidth = 0x84;
+    public const int NotWritable = 0x85;
     public const int PasidBeyondHardware = 0x89;
 
     /// <summary>The reason in words.</summary>
@@ -54,6 +65,17 @@ internal static class FaultReason
         EntryNotPresent => "the PASID table entry is not present",
         EntryReserved => "the PASID table entry has reserved bits set",
         EntryInvalid => "the PASID table entry is invalid (PGTT, AW or FSPM)",
+        FirstStageAccess => "a first-stage table cannot be read",
+        FirstStageNotPresent => "a first-stage entry is not present",
+        FirstStageReserved => "a first-stage entry has reserved bits set",
+        FirstStageTableAccess => "the table at FSPTPTR cannot be read",
+        SecondStageAccess => "a second-stage table cannot be read",
+        SecondStagePermission => "the second stage does not permit the access",
+        SecondStageReserved => "a second-stage entry has reserved bits set",
+        SecondStageTableAccess => "the table at SSPTPTR cannot be read",
+        UserNotAllowed => "the first stage does not permit user accesses",
+        BeyondWidth => "the address is beyond the second stage's width (AW)",
+        NotWritable => "the first stage does not permit writes",
         NonCanonical => "the address is not canonical",
         TableBeyondHostAddresses => "FSPTPTR is beyond the host address width",
         PasidBeyondHardware => "the PASID is wider than ECAP.PSS",

@@ -12,13 +12,13 @@ internal partial class VtdHardware
         null,
         new(InvContextCache.Layout, InvContextCache.Check),
         new(InvIotlb.Layout, InvIotlb.Check),
-        new(InvDeviceTlb.Layout, null),
+        new(InvDeviceTlb.Layout, InvDeviceTlb.Check),
         null, // the interrupt entry cache: this hardware remaps no interrupts
         new(InvWait.Layout, null),
         new(InvPasidIotlb.Layout, InvPasidIotlb.Check),
         new(InvPasidCache.Layout, InvPasidCache.Check),
-        new(InvPasidDeviceTlb.Layout, null),
-        new(PageGroupResponse.Layout, null),
+        new(InvPasidDeviceTlb.Layout, InvPasidDeviceTlb.Check),
+        new(PageGroupResponse.Layout, PageGroupResponse.CheckResponse),
     ];
 
     private readonly List<Violation> _violations = [];
@@ -34,6 +34,33 @@ internal partial class VtdHardware
     protected virtual void Invalidate(ReadOnlySpan<ulong> descriptor)
     {
         // Nothing is cached here.
+    }
+
+    /// <summary>A wait was consumed.</summary>
+    /// <param name="descriptor">Its four words; the status address is memory.</param>
+    protected virtual void Wait(ReadOnlySpan<ulong> descriptor)
+    {
+        // Everything ahead has taken effect already, so there is nothing to wait for or to hold back.
+        Complete(descriptor);
+    }
+
+    /// <summary>The consumer stops for now: the queue is empty or had an error.</summary>
+    protected virtual void QueueStopped()
+    {
+    }
+
+    /// <summary>A wait is complete: it tells the driver.</summary>
+    protected void Complete(ReadOnlySpan<ulong> wait)
+    {
+        if (wait.Get(InvWait.SW) == 1)
+        {
+            QueueMemory.WriteDword(wait.GetAddress(InvWait.STATUS_ADDR), (uint)wait.Get(InvWait.STATUS_DATA));
+        }
+
+        if (wait.Get(InvWait.IF) == 1)
+        {
+            CompletionInterrupts++;
+        }
     }
 
     private void ConsumeQueue()
@@ -82,18 +109,20 @@ internal partial class VtdHardware
             _iqercd = 0UL.With(QueueError.IQEI, error);
             _fsts |= FaultStatusBits.IQE;
         }
+
+        QueueStopped();
     }
 
     private ulong Fetch(ulong at, Span<ulong> words)
     {
-        if (!Memory.IsBacked(at, Invalidation.SizeBytes))
+        if (!QueueMemory.IsBacked(at, Invalidation.SizeBytes))
         {
             return QueueError.FetchError;
         }
 
         for (int i = 0; i < words.Length; i++)
         {
-            words[i] = Memory.ReadQword(at + ((ulong)i * 8));
+            words[i] = QueueMemory.ReadQword(at + ((ulong)i * 8));
         }
 
         return 0;
@@ -119,7 +148,7 @@ internal partial class VtdHardware
 
         if (type == Invalidation.Wait)
         {
-            reserved |= Unless(Ecap.PDS, words.Get(InvWait.PD));
+            reserved |= Rules.Has(Ecap.PDS) ? 0 : words.Get(InvWait.PD);
         }
 
         if (IsPageSelective(type, words) && words.Get(InvPasidIotlb.AM) > Capabilities.Field(Cap.MAMV))
@@ -145,23 +174,13 @@ internal partial class VtdHardware
             return 0;
         }
 
-        // Everything ahead has taken effect already, so there is nothing to wait for or to hold back.
-        if (words.Get(InvWait.SW) == 1)
+        if (words.Get(InvWait.SW) == 1
+            && !QueueMemory.IsBacked(words.GetAddress(InvWait.STATUS_ADDR), 4))
         {
-            ulong status = words.GetAddress(InvWait.STATUS_ADDR);
-            if (!Memory.IsBacked(status, 4))
-            {
-                return QueueError.FetchError;
-            }
-
-            Memory.WriteDword(status, (uint)words.Get(InvWait.STATUS_DATA));
+            return QueueError.FetchError;
         }
 
-        if (words.Get(InvWait.IF) == 1)
-        {
-            CompletionInterrupts++;
-        }
-
+        Wait(words);
         return 0;
     }
 
@@ -169,7 +188,7 @@ internal partial class VtdHardware
     {
         public DescriptorKind(Layout layout, LayoutRule? rule)
         {
-            Reserved = ReservedBits(layout);
+            Reserved = WalkRules.ReservedBits(layout);
             Rule = rule;
         }
 

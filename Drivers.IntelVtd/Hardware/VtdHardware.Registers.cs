@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Numerics;
 using PasidFramework.Drivers.IntelVtd.Registers;
 using PasidFramework.Hardware;
@@ -59,6 +60,11 @@ internal partial class VtdHardware
                 ConsumeQueue();
                 break;
             case VtdRegisters.IQA:
+                if ((_gsts & GlobalCommandBits.QIE) != 0)
+                {
+                    Misused("vtd-iqa", "IQA is written while the queue is enabled (Invalidation Queue Address Register)");
+                }
+
                 _iqa = value;
                 break;
             case VtdRegisters.PQH:
@@ -108,21 +114,27 @@ internal partial class VtdHardware
             | (value & GlobalCommandBits.OneShot);
         if (BitOperations.PopCount(changed) != 1)
         {
+            Misused("vtd-gcmd", string.Create(
+                CultureInfo.InvariantCulture,
+                $"GCMD 0x{value:x8} changes {BitOperations.PopCount(changed)} bits, one is allowed (Global Command Register)"));
             return;
         }
 
         switch (changed)
         {
             case GlobalCommandBits.TE:
+                EnableChanges((_gsts & GlobalCommandBits.TE) == 0);
                 Volatile.Write(ref _gsts, _gsts ^ GlobalCommandBits.TE);
                 break;
             case GlobalCommandBits.SRTP:
                 Volatile.Write(ref _latchedRtaddr, _rtaddr);
                 _gsts |= GlobalCommandBits.SRTP;
+                RootTableLatched();
                 break;
             case GlobalCommandBits.QIE when ExtendedCapabilities.Field(Ecap.QI) == 1:
                 _gsts ^= GlobalCommandBits.QIE;
                 _iqh = 0;
+                QueueSwitched();
                 ConsumeQueue();
                 break;
             case GlobalCommandBits.WBF:
@@ -131,6 +143,26 @@ internal partial class VtdHardware
             default:
                 break;
         }
+    }
+
+    /// <summary>TE is about to change.</summary>
+    protected virtual void EnableChanges(bool on)
+    {
+    }
+
+    /// <summary>SRTP took a root table address.</summary>
+    protected virtual void RootTableLatched()
+    {
+    }
+
+    /// <summary>QIE has changed.</summary>
+    protected virtual void QueueSwitched()
+    {
+    }
+
+    /// <summary>The driver did what the specification forbids or leaves undefined.</summary>
+    protected virtual void Misused(string rule, string message)
+    {
     }
 
     /// <summary>Write buffer flushes that were asked for.</summary>

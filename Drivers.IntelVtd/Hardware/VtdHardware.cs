@@ -11,14 +11,13 @@ namespace PasidFramework.Drivers.IntelVtd.Hardware;
 /// (rev 5.10).
 /// </summary>
 /// <remarks>
-/// <para>It walks what is in memory and caches nothing. A model with caches derives from it: <see cref="Walk"/> is
-/// where to look a cache up and <see cref="Invalidate"/> where to drop from it.</para>
-/// <para>Not modelled: legacy mode, second stage and nesting, page requests, interrupts, page table walks.</para>
+/// <para>It walks what is in memory, up to the page table, and caches nothing. <see cref="Model.VtdModel"/> derives from it and
+/// caches everything.</para>
+/// <para>Not modelled: legacy mode, page requests, interrupts.</para>
 /// </remarks>
 internal partial class VtdHardware : IIommuHardware
 {
     private readonly RegisterFile _registers;
-    private readonly int _hostAddressBits;
     private SpinGate _gate;
 
     /// <summary>Makes hardware.</summary>
@@ -26,17 +25,23 @@ internal partial class VtdHardware : IIommuHardware
     /// <param name="setup">Capabilities.</param>
     /// <param name="walkerMemory">What the table walker sees of it, where that differs: a walker that does not snoop.
     /// </param>
+    /// <param name="queueMemory">Where descriptors are fetched and status is written, where that differs.</param>
     /// <exception cref="ArgumentException">An option is unknown or out of range.</exception>
-    public VtdHardware(IPhysicalMemory memory, HardwareSetup setup, IPhysicalMemory? walkerMemory = null)
+    public VtdHardware(
+        IPhysicalMemory memory,
+        HardwareSetup setup,
+        IDeviceMemory? walkerMemory = null,
+        IDeviceMemory? queueMemory = null)
     {
         ArgumentNullException.ThrowIfNull(memory);
         var options = new VtdHardwareOptions(setup);
         Memory = memory;
         WalkerMemory = walkerMemory ?? memory;
+        QueueMemory = queueMemory ?? memory;
         IsCoherent = setup.Coherent;
         Capabilities = options.Capabilities;
         ExtendedCapabilities = options.ExtendedCapabilities;
-        _hostAddressBits = options.HostAddressBits;
+        Rules = new WalkRules(Capabilities, ExtendedCapabilities, options.HostAddressBits);
         _registers = new RegisterFile(this);
     }
 
@@ -56,7 +61,13 @@ internal partial class VtdHardware : IIommuHardware
     protected ulong ExtendedCapabilities { get; }
 
     /// <summary>Memory as the table walker sees it.</summary>
-    protected IPhysicalMemory WalkerMemory { get; }
+    protected IDeviceMemory WalkerMemory { get; }
+
+    /// <summary>Memory as the queue's consumer sees it.</summary>
+    protected IDeviceMemory QueueMemory { get; }
+
+    /// <summary>What is switched on.</summary>
+    protected uint Status => Volatile.Read(ref _gsts);
 
     /// <inheritdoc/>
     /// <exception cref="ArgumentException">The requester is not a PCI one.</exception>
@@ -73,22 +84,7 @@ internal partial class VtdHardware : IIommuHardware
             return new TranslationResult(TranslationStatus.Bypassed, access.Address, 0, 0, null);
         }
 
-        WalkResult walk = Walk(access);
-        if (walk.Fault == 0)
-        {
-            return walk.IsPassThrough
-                ? new TranslationResult(TranslationStatus.Bypassed, access.Address, 0, 0, null)
-                : new TranslationResult(TranslationStatus.ReachedPageTable, 0, walk.PageTableRoot, 0, null);
-        }
-
-        if (walk.IsQuiet)
-        {
-            return new TranslationResult(TranslationStatus.AbortedQuietly, 0, 0, 0, null);
-        }
-
-        RecordFault(access, walk.Fault);
-        return new TranslationResult(TranslationStatus.Faulted, 0, 0, walk.Fault, string.Create(
-            CultureInfo.InvariantCulture, $"{walk.Fault:x2}h: {FaultReason.Describe(walk.Fault)}"));
+        return TranslateEnabled(access);
     }
 
     /// <inheritdoc/>
@@ -96,6 +92,29 @@ internal partial class VtdHardware : IIommuHardware
     {
         Dispose(true);
         GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Translates an access while translation is on.</summary>
+    /// <param name="access">The access; its requester is a PCI one.</param>
+    protected virtual TranslationResult TranslateEnabled(in DmaAccess access)
+    {
+        WalkResult walk = TableWalker.Configure(Rules, RootTable, access, this);
+        return walk.Fault != 0 ? Fail(access, walk.Fault, walk.IsQuiet)
+            : walk.IsPassThrough ? new TranslationResult(TranslationStatus.Bypassed, access.Address, 0, 0, null)
+            : new TranslationResult(TranslationStatus.ReachedPageTable, 0, walk.PageTableRoot, 0, null);
+    }
+
+    /// <summary>An access is aborted, with a record or quietly.</summary>
+    protected TranslationResult Fail(in DmaAccess access, int fault, bool quiet)
+    {
+        if (quiet)
+        {
+            return new TranslationResult(TranslationStatus.AbortedQuietly, 0, 0, 0, null);
+        }
+
+        RecordFault(access, fault);
+        return new TranslationResult(TranslationStatus.Faulted, 0, 0, fault, string.Create(
+            CultureInfo.InvariantCulture, $"{fault:x2}h: {FaultReason.Describe(fault)}"));
     }
 
     /// <summary>Frees what a derived model holds.</summary>

@@ -7,7 +7,7 @@ namespace PasidFramework.Drivers.IntelVtd.Hardware;
 /// <summary>The vendor-specific settings of <see cref="HardwareSetup.Options"/>, as capability values.</summary>
 internal sealed class VtdHardwareOptions
 {
-    private const string Names = "caching-mode, haw, mamv, rwbf, without";
+    private const string Names = "caching-mode, haw, mamv, rwbf, second-stage, without";
 
     /// <summary>Fault records that the hardware has.</summary>
     public const int FaultRecords = 8;
@@ -42,6 +42,7 @@ internal sealed class VtdHardwareOptions
 
         bool cachingMode = false;
         bool writeBuffer = false;
+        bool secondStage = false;
         int mamv = 18;
         string without = string.Empty;
         foreach ((string name, string value) in setup.Options)
@@ -53,6 +54,9 @@ internal sealed class VtdHardwareOptions
                     break;
                 case "rwbf":
                     writeBuffer = Number(name, value, 0, 1) == 1;
+                    break;
+                case "second-stage":
+                    secondStage = Number(name, value, 0, 1) == 1;
                     break;
                 case "mamv":
                     mamv = Number(name, value, 0, 52);
@@ -76,6 +80,7 @@ internal sealed class VtdHardwareOptions
             .With(Cap.SAGAW, 0b00110)
             .With(Cap.MGAW, 47)
             .With(Cap.FRO, FaultRecordOffset / 16)
+            .With(Cap.SSLPS, secondStage ? 0b11u : 0)
             .With(Cap.PSI, 1)
             .With(Cap.NFR, FaultRecords - 1)
             .With(Cap.MAMV, (ulong)mamv)
@@ -90,12 +95,15 @@ internal sealed class VtdHardwareOptions
             .With(Ecap.PT, 1)
             .With(Ecap.SC, 1)
             .With(Ecap.IRO, 0x50)
+            .With(Ecap.NEST, secondStage ? 1u : 0)
             .With(Ecap.PRS, 1)
             .With(Ecap.SRS, 1)
             .With(Ecap.PSS, (ulong)Math.Max(0, setup.PasidBits - 1))
             .With(Ecap.PASID, pasid)
             .With(Ecap.PDS, 1)
             .With(Ecap.SMTS, 1)
+            .With(Ecap.SSADS, secondStage ? 1u : 0)
+            .With(Ecap.SSTS, secondStage ? 1u : 0)
             .With(Ecap.FSTS, 1)
             .With(Ecap.SMPWCS, coherent)
             .With(Ecap.RPS, 1);

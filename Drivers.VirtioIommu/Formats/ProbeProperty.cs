@@ -78,5 +78,6 @@ internal static class ResvMemProperty
             LayoutField.Value(End, "last byte of the range"),
         ],
         ProbeProperty.HasTypeAndLength(TypeNumber, ValueBytes),
+        RequestHead.OnlyValues(Subtype, 0, 1),
         MapRequest.EndNotBelowStart(Start, End));
 }

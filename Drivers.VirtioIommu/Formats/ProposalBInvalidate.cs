@@ -58,6 +58,6 @@ internal static class ProposalBInvalidate
             RequestHead.Tail(480),
         ],
         RequestHead.HasType(RequestType.Invalidate),
-        RequestHead.OnlyFlags(Scope, ScopeDomain | ScopePasid | ScopeVa),
+        RequestHead.OneOf(Scope, ScopeDomain, ScopePasid, ScopeVa),
         RequestHead.OnlyFlags(Flags, FlagConfig | FlagLeaf));
 }

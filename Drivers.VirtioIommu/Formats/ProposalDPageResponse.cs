@@ -52,5 +52,6 @@ internal static class ProposalDPageResponse
             RequestHead.Tail(288),
         ],
         RequestHead.HasType(RequestType.PageResponse),
-        RequestHead.OnlyValues(ResponseCode, Success, Failure));
+        RequestHead.OnlyValues(ResponseCode, Success, Failure),
+        RequestHead.OnlyValues(PasidValid, 0, 1));
 }

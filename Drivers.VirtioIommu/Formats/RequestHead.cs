@@ -50,7 +50,7 @@ internal static class RequestHead
         if (actual != value)
         {
             found.Add(new Violation(field.Mnemonic, string.Create(
-                CultureInfo.InvariantCulture, $"is {actual}, this structure has {value}")));
+                CultureInfo.InvariantCulture, $"is {actual}, must be {value} here")));
         }
     };
 
@@ -62,6 +62,17 @@ internal static class RequestHead
         {
             found.Add(new Violation(field.Mnemonic, string.Create(
                 CultureInfo.InvariantCulture, $"is {actual}, known are {first} to {last}")));
+        }
+    };
+
+    /// <summary>The rule that a field has one of a few values.</summary>
+    public static LayoutRule OneOf(Field field, params ulong[] known) => (words, found) =>
+    {
+        ulong actual = words.Get(field);
+        if (!known.Contains(actual))
+        {
+            found.Add(new Violation(field.Mnemonic, string.Create(
+                CultureInfo.InvariantCulture, $"is {actual}, known are {string.Join(", ", known)}")));
         }
     };
 

@@ -29,12 +29,22 @@ internal sealed class DeviceQueue
     /// <summary>The queue size that the device offers, in descriptors.</summary>
     public const int MaxSize = 256;
 
-    private readonly IPhysicalMemory _memory;
+    private readonly IDeviceMemory _memory;
+    private readonly IMemoryReader? _stored;
     private ushort _nextAvailable;
     private ushort _nextUsed;
 
     /// <summary>Makes a queue that is not set up.</summary>
-    public DeviceQueue(IPhysicalMemory memory) => _memory = memory;
+    /// <param name="memory">The memory as the device sees it.</param>
+    /// <param name="stored">The memory as the driver stored it, where that can be something else; else null.</param>
+    public DeviceQueue(IDeviceMemory memory, IMemoryReader? stored = null)
+    {
+        _memory = memory;
+        _stored = stored;
+    }
+
+    /// <summary>The available index up to which the device has taken chains.</summary>
+    public ushort NextAvailable => _nextAvailable;
 
     /// <summary>Number of descriptors; 0 before the driver has set it.</summary>
     public int Size { get; set; }
@@ -106,7 +116,11 @@ internal sealed class DeviceQueue
 
         if (pending > Size)
         {
-            return ChainState.Malformed;
+            // What was seen early (a store that is still on its way) may be gone again for one look: nothing is wrong
+            // with the ring as long as what the driver stored makes sense.
+            return _stored is not null && (ushort)(Read16(_stored, Available + 2) - _nextAvailable) <= Size
+                ? ChainState.Empty
+                : ChainState.Malformed;
         }
 
         Head = Read16(Available + 4 + (ulong)((_nextAvailable & (Size - 1)) * 2));
@@ -153,7 +167,7 @@ internal sealed class DeviceQueue
         ulong at = Used + 4 + (ulong)((_nextUsed & (Size - 1)) * 8);
         _memory.WriteDword(at, (uint)Head);
         _memory.WriteDword(at + 4, length);
-        _memory.StoreBarrier();
+        Interlocked.MemoryBarrier();
         _nextUsed++;
         _memory.WriteDword(Used, (uint)_nextUsed << 16);
         return (Read16(Available) & VirtqueueLayout.AvailNoInterrupt) == 0;
@@ -198,10 +212,12 @@ internal sealed class DeviceQueue
         return false;
     }
 
-    private ushort Read16(ulong address)
+    private ushort Read16(ulong address) => Read16(_memory, address);
+
+    private static ushort Read16(IMemoryReader memory, ulong address)
     {
         Span<byte> bytes = stackalloc byte[2];
-        _memory.Read(address, bytes);
+        memory.Read(address, bytes);
         return BinaryPrimitives.ReadUInt16LittleEndian(bytes);
     }
 }

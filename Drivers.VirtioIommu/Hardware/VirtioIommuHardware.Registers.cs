@@ -59,6 +59,11 @@ internal sealed partial class VirtioIommuHardware
                 int shift = (int)(32 * _driverFeaturesSel);
                 _driverFeatures = (_driverFeatures & ~(0xFFFF_FFFFUL << shift)) | ((ulong)value << shift);
                 break;
+            case MmioRegister.DriverFeatures:
+                _watcher?.Complain(
+                    "virtio-late-features",
+                    $"DriverFeatures is written after FEATURES_OK (virtio 1.2, 3.1.1 and 2.2)");
+                break;
             case MmioRegister.QueueSel:
                 _queueSel = value;
                 break;
@@ -84,17 +89,36 @@ internal sealed partial class VirtioIommuHardware
         }
     }
 
-    private static void WriteQueueRegister(DeviceQueue queue, int offset, uint value)
+    private void WriteQueueRegister(DeviceQueue queue, int offset, uint value)
     {
         if (offset == MmioRegister.QueueReady)
         {
             queue.Ready = (value & 1) != 0 && queue.IsValid;
+            if (queue.Ready)
+            {
+                _watcher?.QueueReady((int)_queueSel, queue);
+            }
+            else if ((value & 1) != 0)
+            {
+                _watcher?.Complain(
+                    "virtio-queue-setup",
+                    $"queue {_queueSel}, {queue.Size} descriptors at 0x{queue.Descriptors:x}, cannot be enabled (2.7)");
+            }
+
             return;
         }
 
         // Section 4.2.2.2: a queue that is ready must not be changed.
         if (queue.Ready)
         {
+            if (offset is MmioRegister.QueueNum
+                or (>= MmioRegister.QueueDescLow and <= MmioRegister.QueueDeviceHigh))
+            {
+                _watcher?.Complain(
+                    "virtio-queue-register",
+                    $"register 0x{offset:x} of queue {_queueSel} is written while it is ready (virtio 1.2, 4.2.2.2)");
+            }
+
             return;
         }
 
@@ -127,10 +151,25 @@ internal sealed partial class VirtioIommuHardware
             return;
         }
 
+        uint cleared = _status & ~value & ~DeviceStatus.NeedsReset;
+        if (cleared != 0)
+        {
+            _watcher?.Complain(
+                "virtio-status", $"status bits 0x{cleared:x} are cleared without a reset (virtio 1.2, 2.1.1)");
+        }
+
+        if ((value & DeviceStatus.DriverOk) != 0 && ((value | _status) & DeviceStatus.FeaturesOk) == 0)
+        {
+            _watcher?.Complain("virtio-status", $"DRIVER_OK is set without FEATURES_OK (virtio 1.2, 3.1.1)");
+        }
+
         // Section 2.1: the device takes FEATURES_OK back if it cannot work with what the driver chose.
         if ((value & DeviceStatus.FeaturesOk) != 0 && (_status & DeviceStatus.FeaturesOk) == 0
             && ((_driverFeatures & ~OfferedFeatures) != 0 || !Has(FeatureBits.Version1)))
         {
+            _watcher?.Complain(
+                "virtio-features",
+                $"features 0x{_driverFeatures:x} were chosen, offered are 0x{OfferedFeatures:x} (virtio 1.2, 2.2.1)");
             value &= ~DeviceStatus.FeaturesOk;
         }
 
@@ -147,6 +186,7 @@ internal sealed partial class VirtioIommuHardware
         _interrupts = 0;
         _domains.Clear();
         _endpoints.Clear();
+        _watcher?.Reset();
         foreach (DeviceQueue queue in _queues)
         {
             queue.Reset();
@@ -155,11 +195,30 @@ internal sealed partial class VirtioIommuHardware
 
     private void Notify(uint index)
     {
+        if (index < _queues.Length && _queues[index].Ready && (_status & DeviceStatus.DriverOk) != 0)
+        {
+            _watcher?.Doorbell((int)index, _queues[index]);
+        }
+        else
+        {
+            _watcher?.Complain(
+                "virtio-early-notify",
+                $"queue {index} is notified before it is ready and DRIVER_OK is set (virtio 1.2, 3.1.1)");
+        }
+
+        // Buffers of the event queue are taken when there is an event.
+        if (index == QueueIndex.Request && !IsSlow)
+        {
+            ServeRequests();
+        }
+    }
+
+    private void ServeRequests()
+    {
         const uint Working = DeviceStatus.DriverOk | DeviceStatus.FeaturesOk;
         DeviceQueue queue = _queues[QueueIndex.Request];
-        if (index != QueueIndex.Request || !queue.Ready || (_status & Working) != Working)
+        if (!queue.Ready || (_status & Working) != Working)
         {
-            // Buffers of the event queue are taken when there is an event.
             return;
         }
 
@@ -173,7 +232,7 @@ internal sealed partial class VirtioIommuHardware
 
             if (state == ChainState.Malformed)
             {
-                NeedReset();
+                NeedReset(QueueIndex.Request);
                 return;
             }
 
@@ -181,13 +240,15 @@ internal sealed partial class VirtioIommuHardware
             int length = Handle(_request.AsSpan(0, count), queue.WritableBytes);
             if (length < 0)
             {
-                NeedReset();
+                NeedReset(QueueIndex.Request);
                 return;
             }
 
             Remember(count, length);
             queue.Write(_answer.AsSpan(0, length));
             Interrupt(queue.Return((uint)length));
+            _watcher?.Returned(QueueIndex.Request, queue.Head);
+            _watcher?.Completed();
         }
     }
 
@@ -199,7 +260,7 @@ internal sealed partial class VirtioIommuHardware
         ChainState state = usable ? queue.TryTake() : ChainState.Empty;
         if (state == ChainState.Malformed)
         {
-            NeedReset();
+            NeedReset(QueueIndex.Event);
         }
 
         if (state != ChainState.Taken || queue.WritableBytes < FaultEvent.Bytes)
@@ -210,6 +271,7 @@ internal sealed partial class VirtioIommuHardware
 
         queue.Write(FaultEvent.Layout.ToBytes(words));
         Interrupt(queue.Return(FaultEvent.Bytes));
+        _watcher?.Returned(QueueIndex.Event, queue.Head);
     }
 
     private void Interrupt(bool wanted)
@@ -220,8 +282,11 @@ internal sealed partial class VirtioIommuHardware
         }
     }
 
-    private void NeedReset()
+    private void NeedReset(int index)
     {
+        _watcher?.Complain(
+            "virtio-chain",
+            $"queue {index}: an impossible available index, or a chain that loops, is not in memory or too short (2.7)");
         _status |= DeviceStatus.NeedsReset;
         _interrupts |= 2;
     }

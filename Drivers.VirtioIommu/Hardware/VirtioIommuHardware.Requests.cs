@@ -37,6 +37,7 @@ internal sealed partial class VirtioIommuHardware
         Span<ulong> words = stackalloc ulong[TableDialect.MaxWords];
         Load(request, words);
         var type = (RequestType)words.Get(RequestHead.Type);
+        Observe(type);
         if (type == RequestType.Probe)
         {
             // Without PROBE negotiated the type does not exist.
@@ -60,6 +61,25 @@ internal sealed partial class VirtioIommuHardware
 
         Tail(status.Value, 0);
         return RequestTail.Bytes;
+    }
+
+    // What the answer does not tell: the driver used what was not negotiated.
+    private void Observe(RequestType type)
+    {
+        ulong needed = type switch
+        {
+            RequestType.Map or RequestType.Unmap => FeatureBits.MapUnmap,
+            RequestType.Probe => FeatureBits.Probe,
+            RequestType.AttachTable or RequestType.Invalidate => _options.Dialect?.AttachFeature ?? 0,
+            RequestType.Attach or RequestType.Detach => FeatureBits.Version1,
+            _ => 0,
+        };
+        if (!Has(needed))
+        {
+            _watcher?.Complain(
+                "virtio-not-negotiated",
+                $"request type {(int)type} needs a feature that was not negotiated (features 0x{_driverFeatures:x})");
+        }
     }
 
     private RequestStatus Attach(ReadOnlySpan<byte> request, ReadOnlySpan<ulong> words)
@@ -125,11 +145,20 @@ internal sealed partial class VirtioIommuHardware
                 return RequestStatus.Inval;
             }
 
+            // Section 5.2: EATS w1[29:28] needs IDR0.ATS, and S1STALLD w1[27] a STALL_MODEL of 0; neither is there.
+            ulong ste1 = words.Get(ProposalEAttachArmSmmu3.Ste1);
+            if ((ste1 >> 27 & 7) != 0)
+            {
+                _watcher?.Complain(
+                    "virtio-stream-entry",
+                    $"ste1 0x{ste1:x} asks for ATS or stalls, which the probed IDR0 does not have (IHI 0070 5.2)");
+            }
+
             table = new DeviceTable(
                 (int)((ste0 >> 4) & 3),
                 ste0 & 0x00FF_FFFF_FFFF_FFC0,
                 (int)(ste0 >> 59),
-                (int)(words.Get(ProposalEAttachArmSmmu3.Ste1) & 3));
+                (int)(ste1 & 3));
         }
 
         if (table.S1Fmt > 2 || table.S1Dss > 2 || (table.S1ContextPtr & 63) != 0)
@@ -179,16 +208,27 @@ internal sealed partial class VirtioIommuHardware
         Leave(endpoint);
         _domains[domainId] = domain;
         _endpoints[endpoint] = domain;
-        domain.Endpoints++;
+        if (++domain.Endpoints == 1)
+        {
+            _watcher?.Created(domain);
+        }
+
         return RequestStatus.Ok;
     }
 
     private void Leave(uint endpoint)
     {
-        if (_endpoints.Remove(endpoint, out DeviceDomain? domain) && --domain.Endpoints == 0)
+        if (!_endpoints.Remove(endpoint, out DeviceDomain? domain))
+        {
+            return;
+        }
+
+        if (--domain.Endpoints == 0)
         {
             _domains.Remove(domain.Id);
         }
+
+        _watcher?.Left(endpoint, domain);
     }
 
     private RequestStatus Detach(ReadOnlySpan<byte> request, ReadOnlySpan<ulong> words)
@@ -257,6 +297,13 @@ internal sealed partial class VirtioIommuHardware
             }
         }
 
+        if (start <= MsiLast && last >= MsiFirst)
+        {
+            _watcher?.Complain(
+                "virtio-reserved-region",
+                $"MAP of 0x{start:x} to 0x{last:x} meets the reserved region 0x{MsiFirst:x} to 0x{MsiLast:x} (RESV_MEM)");
+        }
+
         domain.Mappings.Add(start, new DeviceMapping(start, last, physical, flags));
         return RequestStatus.Ok;
     }
@@ -301,6 +348,8 @@ internal sealed partial class VirtioIommuHardware
             domain.Mappings.Remove(key);
         }
 
+        _watcher?.Unmapped(domain, start, last);
+
         return RequestStatus.Ok;
     }
 
@@ -318,21 +367,8 @@ internal sealed partial class VirtioIommuHardware
             return RequestStatus.Inval;
         }
 
-        ulong scope = isB ? words.Get(ProposalBInvalidate.Scope) : words.Get(ProposalEInvalidate.Scope);
-        ulong flags = words.Get(ProposalBInvalidate.Flags);
-        bool pages = isB ? scope == ProposalBInvalidate.ScopeVa : scope == ProposalEInvalidate.ScopeAddress;
-        bool pasidScope = isB ? scope == ProposalBInvalidate.ScopePasid : scope == ProposalEInvalidate.ScopePasid;
-        bool wholeDomain = isB ? scope == ProposalBInvalidate.ScopeDomain : scope == ProposalEInvalidate.ScopeDomain;
-        if (!(pages || pasidScope || wholeDomain))
-        {
-            return RequestStatus.Inval;
-        }
-
-        ulong knownFlags = isB
-            ? ProposalBInvalidate.FlagConfig | ProposalBInvalidate.FlagLeaf
-            : (ulong)ProposalEInvalidate.FlagLeaf | ProposalEInvalidate.FlagPasid | ProposalEInvalidate.FlagId
-                | ProposalEInvalidate.FlagGlobal;
-        if ((flags & ~knownFlags) != 0 || (!isB && words.Get(ProposalEInvalidate.Caches) is 0 or > 3))
+        DeviceInvalidation? decoded = isB ? DecodeB(words) : DecodeE(words);
+        if (decoded is not { } what)
         {
             return RequestStatus.Inval;
         }
@@ -347,12 +383,12 @@ internal sealed partial class VirtioIommuHardware
             return RequestStatus.Inval;
         }
 
-        if (!wholeDomain && words.Get(ProposalBInvalidate.Pasid) >> table.S1CdMax != 0)
+        if (what.Scope != InvalidationScope.Domain && words.Get(ProposalBInvalidate.Pasid) >> table.S1CdMax != 0)
         {
             return RequestStatus.Range;
         }
 
-        if (pages)
+        if (what.Scope == InvalidationScope.Pages)
         {
             // The fields of the range lie at the same bytes in both proposals.
             var granule = (int)words.Get(ProposalBInvalidate.Granule);
@@ -361,14 +397,87 @@ internal sealed partial class VirtioIommuHardware
                 return RequestStatus.Inval;
             }
 
-            if ((words.Get(ProposalBInvalidate.VirtStart) & ((1UL << granule) - 1)) != 0)
+            ulong first = words.Get(ProposalBInvalidate.VirtStart);
+            if ((first & ((1UL << granule) - 1)) != 0)
             {
                 return RequestStatus.Range;
             }
+
+            ulong pages = words.Get(ProposalBInvalidate.NrPages);
+            what = pages == 0
+                ? what with { First = 1, Last = 0 }
+                : what with { First = first, Last = LastByte(first, pages, granule) };
         }
 
-        // Nothing is cached here, so there is nothing to drop.
+        // By itself the device caches nothing, so there is nothing to drop.
+        _watcher?.Invalidated(domain, what);
         return RequestStatus.Ok;
+    }
+
+    // CONFIG stands for table entries instead of translations. Entries have no addresses, so CONFIG with scope VA names
+    // nothing. Nothing says whether the id is valid, so it always counts.
+    private static DeviceInvalidation? DecodeB(ReadOnlySpan<ulong> words)
+    {
+        ulong flags = words.Get(ProposalBInvalidate.Flags);
+        bool configuration = (flags & ProposalBInvalidate.FlagConfig) != 0;
+        InvalidationScope? scope = words.Get(ProposalBInvalidate.Scope) switch
+        {
+            ProposalBInvalidate.ScopeDomain => InvalidationScope.Domain,
+            ProposalBInvalidate.ScopePasid => InvalidationScope.Pasid,
+            ProposalBInvalidate.ScopeVa when !configuration => InvalidationScope.Pages,
+            _ => null,
+        };
+        const ulong Known = ProposalBInvalidate.FlagConfig | ProposalBInvalidate.FlagLeaf;
+        return scope is null || (flags & ~Known) != 0
+            ? null
+            : new DeviceInvalidation(
+                scope.Value,
+                configuration,
+                !configuration,
+                (flags & ProposalBInvalidate.FlagLeaf) != 0,
+                (uint)words.Get(ProposalBInvalidate.Pasid),
+                words.Get(ProposalBInvalidate.Id),
+                scope == InvalidationScope.Pages,
+                1,
+                0);
+    }
+
+    // A PASID without flag PASID is no PASID. Table entries have no addresses.
+    private static DeviceInvalidation? DecodeE(ReadOnlySpan<ulong> words)
+    {
+        ulong flags = words.Get(ProposalEInvalidate.Flags);
+        ulong caches = words.Get(ProposalEInvalidate.Caches);
+        InvalidationScope? scope = words.Get(ProposalEInvalidate.Scope) switch
+        {
+            ProposalEInvalidate.ScopeDomain => InvalidationScope.Domain,
+            ProposalEInvalidate.ScopePasid => InvalidationScope.Pasid,
+            ProposalEInvalidate.ScopeAddress when caches == ProposalEInvalidate.CacheTlb => InvalidationScope.Pages,
+            _ => null,
+        };
+        const ulong Known = (ulong)ProposalEInvalidate.FlagLeaf | ProposalEInvalidate.FlagPasid
+            | ProposalEInvalidate.FlagId | ProposalEInvalidate.FlagGlobal;
+        bool namesPasid = (flags & ProposalEInvalidate.FlagPasid) != 0;
+        return scope is null || (flags & ~Known) != 0 || caches is 0 or > 3
+            || (scope != InvalidationScope.Domain && !namesPasid)
+            ? null
+            : new DeviceInvalidation(
+                scope.Value,
+                (caches & ProposalEInvalidate.CachePasid) != 0,
+                (caches & ProposalEInvalidate.CacheTlb) != 0,
+                (flags & ProposalEInvalidate.FlagLeaf) != 0,
+                (uint)words.Get(ProposalEInvalidate.Pasid),
+                (flags & ProposalEInvalidate.FlagId) != 0 ? words.Get(ProposalEInvalidate.Id) : null,
+                (flags & ProposalEInvalidate.FlagGlobal) != 0,
+                1,
+                0);
+    }
+
+    private static ulong LastByte(ulong first, ulong pages, int granule)
+    {
+        ulong most = ulong.MaxValue >> granule;
+        return pages > most || (pages << granule) - 1 > ulong.MaxValue - first
+            ? ulong.MaxValue
+            : first + (pages << granule) - 1;
     }
 
     private int Probe(ReadOnlySpan<byte> request, ReadOnlySpan<ulong> words, long writableBytes)
@@ -420,8 +529,11 @@ internal sealed partial class VirtioIommuHardware
         }
         else if (_options.Dialect is ProposalEDialect && Has(FeatureBits.ProposalEAttachTable))
         {
-            // IDR0: S1P 1, TTF 3:2 = 2 (AArch64), ASID16 12, CD2L 19. IDR1: SSIDSIZE 10:6. IDR5: GRAN4K 4, OAS = 5.
-            words.Set(ProposalEArmProperty.Idr0, (1u << 1) | (2u << 2) | (1u << 12) | (1u << 19));
+            // IDR0: S1P 1, TTF 3:2 = 2 (AArch64), COHACC 4, ASID16 12, CD2L 19, STALL_MODEL 25:24 = 1 (none),
+            // TERM_MODEL 26. IDR1: SSIDSIZE 10:6. IDR5: GRAN4K 4, OAS = 5.
+            words.Set(
+                ProposalEArmProperty.Idr0,
+                (1u << 1) | (2u << 2) | (IsCoherent ? 1u << 4 : 0) | (1u << 12) | (1u << 19) | (1u << 24) | (1u << 26));
             words.Set(ProposalEArmProperty.Idr1, (ulong)_pasidBits << 6);
             words.Set(ProposalEArmProperty.Idr5, (1u << 4) | 5u);
             Append(answer, at, ProposalEArmProperty.Layout, ProposalEArmProperty.TypeNumber, words);

@@ -13,9 +13,9 @@ namespace PasidFramework.Drivers.VirtioIommu.Hardware;
 /// QueueNotify, the standard's requests, and one proposal dialect if asked for. Safe for concurrent use.
 /// </summary>
 /// <remarks>
-/// It caches nothing: a forgotten invalidation shows in the log of requests, not in a translation. Interrupts are bits
-/// of InterruptStatus. Process page tables are not walked. Not implemented: INPUT_RANGE, DOMAIN_RANGE, indirect
-/// descriptors, packed queues, notification suppression by used_event.
+/// By itself it caches nothing: a forgotten invalidation shows in the log of requests, not in a translation, and
+/// process page tables are not walked; a watcher does both. Interrupts are bits of InterruptStatus. Not implemented:
+/// INPUT_RANGE, DOMAIN_RANGE, indirect descriptors, packed queues, notification suppression by used_event.
 /// </remarks>
 internal sealed partial class VirtioIommuHardware : IIommuHardware
 {
@@ -32,6 +32,8 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
     public const ulong MsiLast = 0x080F_FFFF;
 
     private readonly HardwareOptions _options;
+    private readonly IDeviceMemory _seen;
+    private readonly IDeviceWatcher? _watcher;
     private readonly int _pasidBits;
     private readonly DeviceQueue[] _queues;
     private readonly Dictionary<uint, DeviceDomain> _domains = [];
@@ -51,6 +53,18 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
     /// <param name="setup">What it reports of itself.</param>
     /// <exception cref="ArgumentException">An option is not known, or the PASID width is not 0 to 20.</exception>
     public VirtioIommuHardware(IPhysicalMemory memory, HardwareSetup setup)
+        : this(memory, memory, setup, null)
+    {
+    }
+
+    /// <summary>Makes a device after power-on that sees memory in its own way.</summary>
+    /// <param name="memory">The memory that it shares with the driver.</param>
+    /// <param name="seen">What it sees of it.</param>
+    /// <param name="setup">What it reports of itself.</param>
+    /// <param name="watcher">What stands beside it; null for nothing.</param>
+    /// <exception cref="ArgumentException">An option is not known, or the PASID width is not 0 to 20.</exception>
+    public VirtioIommuHardware(
+        IPhysicalMemory memory, IDeviceMemory seen, HardwareSetup setup, IDeviceWatcher? watcher)
     {
         ArgumentNullException.ThrowIfNull(memory);
         ArgumentNullException.ThrowIfNull(setup);
@@ -64,9 +78,12 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
         _pasidBits = setup.PasidBits;
         _bypass = _options.Bypass;
         Memory = memory;
+        _seen = seen;
+        _watcher = watcher;
         IsCoherent = setup.Coherent;
         Registers = new RegisterFile(this);
-        _queues = [new DeviceQueue(memory), new DeviceQueue(memory)];
+        IMemoryReader? stored = ReferenceEquals(memory, seen) ? null : memory;
+        _queues = [new DeviceQueue(seen, stored), new DeviceQueue(seen, stored)];
     }
 
     /// <inheritdoc/>
@@ -94,6 +111,42 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
     public ulong OfferedFeatures => FeatureBits.Version1 | FeatureBits.MapUnmap | FeatureBits.Probe
         | (_options.Dialect?.AttachFeature ?? 0)
         | (_options.Dialect is ProposalBDialect ? 0 : FeatureBits.Mmio | FeatureBits.BypassConfig);
+
+    /// <summary>
+    /// Whether the device is slow: it is told of requests and does not look at them before <see cref="Work"/>.
+    /// </summary>
+    public bool IsSlow { get; set; }
+
+    /// <summary>Carries out what waits in the request queue, however slow the device is.</summary>
+    public void Work()
+    {
+        _gate.Enter();
+        try
+        {
+            ServeRequests();
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    /// <summary>Runs something while the device stands still.</summary>
+    public void Freeze(Action action)
+    {
+        _gate.Enter();
+        try
+        {
+            action();
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    /// <summary>A domain; for the watcher, while the device stands still.</summary>
+    public DeviceDomain? FindDomain(uint id) => _domains.GetValueOrDefault(id);
 
     /// <summary>Takes the remembered requests and forgets them.</summary>
     public ConsumedRequest[] TakeLog()
@@ -140,12 +193,14 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
 
         if (domain.Table is { } table)
         {
-            WalkResult walk = ContextDescriptorWalker.Walk(Memory, table, access);
+            WalkResult walk = _watcher is null
+                ? ContextDescriptorWalker.Walk(_seen, table, access)
+                : _watcher.Walk(domain, access);
             return walk.Status == TranslationStatus.Faulted
                 ? Fault(walk.IsMapping ? FaultReason.Mapping : FaultReason.Domain, access, walk.Reason!)
                 : new TranslationResult(
                     walk.Status,
-                    walk.Status == TranslationStatus.Bypassed ? access.Address : 0,
+                    walk.Status == TranslationStatus.Bypassed ? access.Address : walk.Address,
                     walk.PageTableRoot,
                     0,
                     null);
@@ -162,13 +217,15 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
         }
 
         uint need = access.IsWrite ? MapRequest.FlagWrite : MapRequest.FlagRead;
-        return Find(domain, access.Address) is { } mapping && (mapping.Flags & need) != 0
+        DeviceMapping? found = _watcher is null ? Find(domain, access.Address) : _watcher.Find(domain, access.Address);
+        return found is { } mapping && (mapping.Flags & need) != 0
             ? new TranslationResult(
                 TranslationStatus.Translated, mapping.Physical + (access.Address - mapping.Start), 0, 0, null)
             : Fault(FaultReason.Mapping, access, "nothing is mapped there for this kind of access");
     }
 
-    private static DeviceMapping? Find(DeviceDomain domain, ulong address)
+    /// <summary>The mapping of an address; null for none.</summary>
+    public static DeviceMapping? Find(DeviceDomain domain, ulong address)
     {
         foreach (DeviceMapping mapping in domain.Mappings.Values)
         {

@@ -49,27 +49,29 @@ internal sealed class EventQueue
         for (int i = 0; i < _queue.Size; i++)
         {
             _queue.SetDescriptor(i, Buffer(i), FaultEvent.Bytes, VirtqueueLayout.FlagWrite, 0);
-            _queue.Publish(i);
+            _queue.Offer(i);
         }
 
+        _queue.Publish();
         _notify();
     }
 
-    /// <summary>Takes the next fault and gives its buffer back to the device.</summary>
-    /// <returns>Whether there was one.</returns>
-    public bool TryRead(out FaultRecord fault)
+    /// <summary>Takes the faults that wait and gives their buffers back to the device, all at once.</summary>
+    /// <param name="faults">Where they go; one buffer each is enough.</param>
+    /// <returns>How many there were; there may be more where <paramref name="faults"/> is full.</returns>
+    public int Read(Span<FaultRecord> faults)
     {
-        fault = default;
+        int count = 0;
+        bool taken = false;
         Span<ulong> words = stackalloc ulong[3];
-        while (true)
+        _gate.Enter();
+        while (count < faults.Length && !_broken)
         {
-            _gate.Enter();
             UsedState state = _queue.TryPop(out int head, out uint length);
-            if (state != UsedState.Popped || _broken)
+            _broken |= state == UsedState.Broken;
+            if (state != UsedState.Popped)
             {
-                _broken |= state == UsedState.Broken;
-                _gate.Exit();
-                return false;
+                break;
             }
 
             for (int i = 0; i < words.Length; i++)
@@ -77,22 +79,33 @@ internal sealed class EventQueue
                 words[i] = _memory.ReadQword(Buffer(head) + (ulong)(i * 8));
             }
 
-            _queue.Publish(head);
-            _gate.Exit();
-            _notify();
+            _queue.Offer(head);
+            taken = true;
 
             // A shorter record is not a fault of this format; its buffer goes back all the same.
             if (length >= FaultEvent.Bytes)
             {
-                fault = new FaultRecord(
+                faults[count++] = new FaultRecord(
                     (byte)words.Get(FaultEvent.Reason),
                     (uint)words.Get(FaultEvent.Flags),
                     (uint)words.Get(FaultEvent.Endpoint),
                     (uint)words.Get(FaultEvent.Pasid),
                     words.Get(FaultEvent.Address));
-                return true;
             }
         }
+
+        if (taken)
+        {
+            _queue.Publish();
+        }
+
+        _gate.Exit();
+        if (taken)
+        {
+            _notify();
+        }
+
+        return count;
     }
 
     private static int BufferOffset(int size) => (VirtqueueLayout.Bytes(size) + BufferBytes - 1) & ~(BufferBytes - 1);

@@ -26,7 +26,6 @@ internal sealed class RequestQueue
     private readonly IPhysicalMemory _memory;
     private readonly Virtqueue _queue;
     private readonly Action _notify;
-    private readonly bool _flush;
     private readonly Patience _patience;
     private readonly ulong _buffers;
     private readonly SlotState[] _states;
@@ -50,7 +49,6 @@ internal sealed class RequestQueue
         _memory = memory;
         _queue = new Virtqueue(memory, address, size, flush);
         _notify = notify;
-        _flush = flush;
         _patience = patience;
         _buffers = address + (ulong)BufferOffset(size);
         int slots = Slots(size);
@@ -109,15 +107,8 @@ internal sealed class RequestQueue
             return refusal;
         }
 
-        // The slot is this caller's alone until it is published.
         ulong buffer = SlotAddress(slot);
-        for (int i = 0; i < request.Length; i++)
-        {
-            _memory.WriteQword(buffer + (ulong)(i * 8), request[i]);
-        }
-
-        Flush(buffer, request.Length * 8);
-        return SendSlot(slot, buffer, driverBytes, buffer + (ulong)driverBytes, RequestTail.Bytes);
+        return SendSlot(slot, request, buffer, driverBytes, buffer + (ulong)driverBytes, RequestTail.Bytes);
     }
 
     /// <summary>Sends a request from the caller's own memory, for answers that are longer than a tail.</summary>
@@ -131,18 +122,23 @@ internal sealed class RequestQueue
     /// </returns>
     public RequestStatus Send(ulong readable, int readableBytes, ulong writable, int writableBytes) =>
         TryTakeSlot(out int slot, out RequestStatus refusal)
-            ? SendSlot(slot, readable, readableBytes, writable, writableBytes)
+            ? SendSlot(slot, [], readable, readableBytes, writable, writableBytes)
             : refusal;
 
     private static int BufferOffset(int size) => (VirtqueueLayout.Bytes(size) + SlotBytes - 1) & ~(SlotBytes - 1);
 
-    private RequestStatus SendSlot(int slot, ulong readable, int readableBytes, ulong writable, int writableBytes)
+    private RequestStatus SendSlot(
+        int slot, ReadOnlySpan<ulong> request, ulong readable, int readableBytes, ulong writable, int writableBytes)
     {
         _gate.Enter();
-        _queue.SetDescriptor(2 * slot, readable, readableBytes, VirtqueueLayout.FlagNext, (2 * slot) + 1);
-        _queue.SetDescriptor((2 * slot) + 1, writable, writableBytes, VirtqueueLayout.FlagWrite, 0);
+
+        // A request tells of what was stored elsewhere, a table entry or the caller's own memory: that comes before it.
+        _queue.ExpectStores();
+        _queue.Store(readable, request);
+        _queue.SetPair(2 * slot, readable, readableBytes, writable, writableBytes);
         _states[slot] = SlotState.InFlight;
-        _queue.Publish(2 * slot);
+        _queue.Offer(2 * slot);
+        _queue.Publish();
         _gate.Exit();
         Interlocked.Increment(ref _sent);
         _notify();
@@ -260,13 +256,5 @@ internal sealed class RequestQueue
     {
         _states[slot] = SlotState.Free;
         _free[_freeCount++] = slot;
-    }
-
-    private void Flush(ulong address, int bytes)
-    {
-        if (_flush)
-        {
-            _memory.Flush(address, bytes);
-        }
     }
 }

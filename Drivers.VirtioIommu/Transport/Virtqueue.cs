@@ -27,9 +27,13 @@ internal static class VirtqueueLayout
     public static int Available(int size) => DescriptorBytes * size;
 
     /// <summary>
-    /// Offset of the used ring, 8-byte aligned: flags u16, idx u16, {id u32, len u32}[size], avail_event u16.
+    /// Offset of the used ring: flags u16, idx u16, {id u32, len u32}[size], avail_event u16.
     /// </summary>
-    public static int Used(int size) => (Available(size) + 6 + (2 * size) + 7) & ~7;
+    /// <remarks>
+    /// On a cache line of its own: where the device does not snoop, a write-back of the available ring must not carry
+    /// old contents of the used ring along.
+    /// </remarks>
+    public static int Used(int size) => (Available(size) + 6 + (2 * size) + 63) & ~63;
 
     /// <summary>Bytes of all three parts, a multiple of 8.</summary>
     public static int Bytes(int size) => (Used(size) + 6 + (8 * size) + 7) & ~7;
@@ -58,6 +62,7 @@ internal sealed class Virtqueue
     private readonly bool _flush;
     private ushort _nextAvailable;
     private ushort _nextUsed;
+    private bool _isOrdered = true;
 
     /// <summary>Makes a queue in zeroed memory.</summary>
     /// <param name="memory">The memory.</param>
@@ -91,32 +96,92 @@ internal sealed class Virtqueue
     /// <summary>Chains that are with the device.</summary>
     public int InFlight => (ushort)(_nextAvailable - _nextUsed);
 
-    /// <summary>Writes one descriptor.</summary>
+    /// <summary>Writes one descriptor, unless it says that already.</summary>
     public void SetDescriptor(int index, ulong address, int bytes, ushort flags, int next)
     {
         ulong at = Descriptors + (ulong)(index * VirtqueueLayout.DescriptorBytes);
-        _memory.WriteQword(at, address);
-        _memory.WriteQword(at + 8, (uint)bytes | ((ulong)flags << 32) | ((ulong)next << 48));
-        Flush(at, VirtqueueLayout.DescriptorBytes);
+        Store(at, [address, (uint)bytes | ((ulong)flags << 32) | ((ulong)next << 48)]);
+    }
+
+    /// <summary>Writes two neighbouring descriptors that form a chain, as one piece.</summary>
+    /// <param name="index">The first one's, even: both lie in one cache line.</param>
+    /// <param name="readable">What the device reads.</param>
+    /// <param name="readableBytes">Its length.</param>
+    /// <param name="writable">What the device writes.</param>
+    /// <param name="writableBytes">Its length.</param>
+    public void SetPair(int index, ulong readable, int readableBytes, ulong writable, int writableBytes) => Store(
+        Descriptors + (ulong)(index * VirtqueueLayout.DescriptorBytes),
+        [
+            readable,
+            (uint)readableBytes | ((ulong)VirtqueueLayout.FlagNext << 32) | ((ulong)(index + 1) << 48),
+            writable,
+            (uint)writableBytes | ((ulong)VirtqueueLayout.FlagWrite << 32),
+        ]);
+
+    /// <summary>
+    /// Stores what is not there already and writes it back, to be ordered by the next <see cref="Publish"/>.
+    /// </summary>
+    /// <param name="address">Byte address, a multiple of 8, in memory that only the driver writes now.</param>
+    /// <param name="words">What is to be there.</param>
+    public void Store(ulong address, ReadOnlySpan<ulong> words)
+    {
+        int first = -1;
+        int last = -1;
+        for (int i = 0; i < words.Length; i++)
+        {
+            ulong at = address + (ulong)(i * 8);
+            if (_memory.ReadQword(at) != words[i])
+            {
+                _memory.WriteQword(at, words[i]);
+                first = first < 0 ? i : first;
+                last = i;
+            }
+        }
+
+        if (first >= 0)
+        {
+            Flush(address + (ulong)(first * 8), (last - first + 1) * 8);
+            _isOrdered = false;
+        }
+    }
+
+    /// <summary>Something that the next chain covers was stored elsewhere and is not ordered yet.</summary>
+    public void ExpectStores() => _isOrdered = false;
+
+    /// <summary>Puts a chain into the next place of the available ring; the device gets it with
+    /// <see cref="Publish"/>.</summary>
+    public void Offer(int head)
+    {
+        ulong at = Available + 4 + (ulong)((_nextAvailable & (Size - 1)) * 2);
+        _nextAvailable++;
+        Span<byte> entry = stackalloc byte[2];
+        _memory.Read(at, entry);
+        if (BinaryPrimitives.ReadUInt16LittleEndian(entry) == (ushort)head)
+        {
+            return;
+        }
+
+        BinaryPrimitives.WriteUInt16LittleEndian(entry, (ushort)head);
+        _memory.Write(at, entry);
+        Flush(at, 2);
+        _isOrdered = false;
     }
 
     /// <summary>
-    /// Gives a chain to the device: ring entry, barrier, index, barrier (section 2.7.13). The descriptors and buffers
-    /// are written before; the caller notifies after.
+    /// Gives all chains that were offered to the device: barrier, index, barrier (section 2.7.13); the caller notifies
+    /// after. There is no first barrier where nothing was stored since the last one.
     /// </summary>
-    public void Publish(int head)
+    public void Publish()
     {
-        Span<byte> entry = stackalloc byte[2];
-        BinaryPrimitives.WriteUInt16LittleEndian(entry, (ushort)head);
-        ulong at = Available + 4 + (ulong)((_nextAvailable & (Size - 1)) * 2);
-        _memory.Write(at, entry);
-        Flush(at, 2);
-        _memory.StoreBarrier();
+        if (!_isOrdered)
+        {
+            _memory.StoreBarrier();
+        }
 
-        _nextAvailable++;
         _memory.WriteDword(Available, ((uint)_nextAvailable << 16) | VirtqueueLayout.AvailNoInterrupt);
         Flush(Available, 4);
         _memory.StoreBarrier();
+        _isOrdered = true;
     }
 
     /// <summary>Takes one used element.</summary>

@@ -119,6 +119,46 @@ public sealed class StructureTests
             explained.Out);
     }
 
+    [Theory]
+    [InlineData("intel-vtd/fault_record 00007f0012345000 c12345ff80000018", "FR +0xff +reason: no name for this value")]
+    [InlineData("intel-vtd/fault_record 00007f0012345000 c123457180000018", "T1 +1 +type of the request, with T2: a read")]
+    [InlineData("virtio-iommu/tail 9", "status +9 +what became of the request: no name for this value")]
+    [InlineData("arm-smmuv3/l1_stream_desc 0x840000009", "Span +9 .*: 256 entries")]
+    [InlineData("arm-smmuv3/cmd_cfgi_ste_range 0x4 31", "Range +0x1f +2\\^\\(Range\\+1\\) StreamIDs: all")]
+    [InlineData("arm-smmuv3/cmd_cfgi_ste_range 0x4 3", "Range +3 +2\\^\\(Range\\+1\\) StreamIDs: 16 StreamIDs")]
+    [InlineData("intel-vtd/cap 0112008c222f0486", "ND +6 +domain ids have 4\\+2\\*ND bits: 16 bits")]
+    public void A_value_is_read_out_and_one_without_a_name_is_said_to_have_none(string arguments, string expected)
+    {
+        Outcome outcome = Tool.Run(["explain", .. arguments.Split(' ')]);
+
+        Assert.Equal(0, outcome.ExitCode);
+        Assert.Matches(expected, System.Text.RegularExpressions.Regex.Replace(outcome.Out, "\\n {20,}", " "));
+    }
+
+    [Fact]
+    public void A_reader_that_goes_away_ends_the_stream()
+    {
+        using var process = Tool.Start("/bin/sh", ["-c", $"yes '{Line("pcie/ats_ctrl", "bytes", "0080")}' 2> /dev/null | {Tool.Executable} explain --jsonl | head -n 1; exit 0"]);
+        Outcome outcome = Tool.Wait(process);
+
+        Assert.Equal((0, string.Empty), (outcome.ExitCode, outcome.Error));
+        Assert.Single(Tool.Lines(outcome.Out));
+    }
+
+    [Fact]
+    public void An_unknown_structure_in_many_or_long_lines_costs_no_time()
+    {
+        string unknown = Line("intel-vtd/pasid_entri", "fields", new JsonObject());
+        string longName = Line(new string('x', 500_000), "fields", new JsonObject());
+
+        JsonNode[] lines = Lines(Tool.RunWith(
+            string.Join('\n', Enumerable.Repeat(unknown, 50_000).Append(longName)), "encode", "--jsonl"), 1);
+
+        Assert.Equal(50_001, lines.Length);
+        Assert.Equal("no structure 'intel-vtd/pasid_entri'; did you mean intel-vtd/pasid_entry?", (string?)lines[^2]["error"]);
+        Assert.Equal($"no structure '{new string('x', 60)}...'", (string?)lines[^1]["error"]);
+    }
+
     [Fact]
     public void A_request_may_be_given_without_the_tail_that_the_device_writes()
     {
@@ -212,6 +252,22 @@ public sealed class StructureTests
         process.StandardInput.Close();
         process.WaitForExit();
         Assert.Equal(0, process.ExitCode);
+    }
+
+    [Fact]
+    public void Every_architecture_brings_a_model_a_reader_and_page_tables()
+    {
+        Outcome text = Tool.Run("drivers");
+        JsonNode json = JsonNode.Parse(Tool.Run("drivers", "--json", "-").Out)!;
+
+        Assert.Matches("\nmodels +arm-smmuv3, intel-vtd, virtio-iommu\n", text.Out);
+        Assert.Matches("\nreaders +arm-smmuv3, intel-vtd, virtio-iommu\n", text.Out);
+        Assert.Matches("\npages +arm-lpae-4k, x86-64\n", text.Out);
+        string[] Names(string key) => [.. json[key]!.AsArray().Select(n => (string)n!)];
+        Assert.Equal(["arm-smmuv3", "intel-vtd", "virtio-iommu"], Names("models"));
+        Assert.Equal(["arm-smmuv3", "intel-vtd", "virtio-iommu"], Names("tableReaders"));
+        Assert.Equal(["arm-lpae-4k", "x86-64"], Names("pageTables"));
+        Assert.Equal(Structures(), Names("structures"));
     }
 
     [Fact]

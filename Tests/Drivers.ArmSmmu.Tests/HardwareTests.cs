@@ -22,7 +22,7 @@ public sealed class HardwareTests : IDisposable
         _domain = _unit.CreateDomain(20).Value!;
         SmmuStream stream = _unit.AddStream(_domain, new RequesterId(Sid), ats: true).Value!;
         var link = new SmmuLink(_unit.CreateProcess().Value!);
-        Assert.True(_domain.Attach(link, stream, new Pasid(Ssid), Root, first: true).IsOk);
+        Assert.True(_domain.Attach(link, new Pasid(Ssid), Root, first: true).IsOk);
     }
 
     // Where the entries are: a walk by hand.
@@ -67,7 +67,13 @@ public sealed class HardwareTests : IDisposable
         Assert.Equal((TranslationStatus.Faulted, 0x02), (result.Status, result.FaultCode));
         Assert.Equal([0x0001_0000_1234_5802, 0, 0, 0], Assert.Single(_rig.Events()));
 
+        // CR2 may change only while SMMUEN is 0.
+        uint control = _rig.Registers.Read32(0x20);
         _rig.Registers.Write32(0x2C, 0);
+        Assert.NotEqual(0u, _rig.Registers.Read32(0x2C));
+        _rig.Registers.Write32(0x20, control & ~1u);
+        _rig.Registers.Write32(0x2C, 0);
+        _rig.Registers.Write32(0x20, control);
         Assert.Equal(TranslationStatus.AbortedQuietly, _rig.Read(0x10000, Ssid).Status);
         Assert.Single(_rig.Events());
     }
@@ -126,7 +132,7 @@ public sealed class HardwareTests : IDisposable
         SmmuUnit unit = rig.Start();
         SmmuDomain domain = unit.CreateDomain(8).Value!;
         SmmuStream stream = unit.AddStream(domain, new RequesterId(1), ats: false).Value!;
-        domain.Attach(new SmmuLink(unit.CreateProcess().Value!), stream, new Pasid(2), Root, first: true);
+        domain.Attach(new SmmuLink(unit.CreateProcess().Value!), new Pasid(2), Root, first: true);
         Assert.Equal(TranslationStatus.ReachedPageTable, rig.Read(1, 2).Status);
         ulong cd = domain.Table.Root + (2 * 64);
         rig.Memory.WriteQword(cd, rig.Memory.ReadQword(cd) | (1UL << 56));
@@ -221,7 +227,7 @@ public sealed class HardwareTests : IDisposable
         SmmuUnit unit = rig.Start();
         SmmuDomain domain = unit.CreateDomain(20).Value!;
         SmmuStream stream = unit.AddStream(domain, new RequesterId(0x18), ats: false).Value!;
-        domain.Attach(new SmmuLink(unit.CreateProcess().Value!), stream, new Pasid(Ssid), Root, first: true);
+        domain.Attach(new SmmuLink(unit.CreateProcess().Value!), new Pasid(Ssid), Root, first: true);
 
         // EPD0 alone, with R left at 1: the fault is recorded. That is why Exit clears R as well.
         ulong leaf = rig.Memory.ReadQword(domain.Table.Root + ((Ssid >> 10) * 8)) & ~0xFFFUL;

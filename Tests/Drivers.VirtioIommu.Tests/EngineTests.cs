@@ -50,7 +50,7 @@ public sealed class EngineTests
 
         Assert.Equal(OpResult.Ok, system.Core.Unbind(a, pasid));
 
-        Assert.Equal(["tlb 1/1 asid 1"], system.TakeInvalidations());
+        Assert.Empty(system.TakeInvalidations());
         Assert.Equal(process.PageTableRoot, system.Access(0x19, pasid).PageTableRoot);
         Assert.Equal(OpResult.Ok, system.Core.RemoveDevice(b));
         Assert.Equal(TranslationStatus.Faulted, system.Access(0x18, pasid).Status);

@@ -68,21 +68,18 @@ public sealed class QueueTests
 
         Assert.Equal(OpResult.Ok, rig.Started.Standard.Attach(1, 0x18, 0));
 
+        // What is zero is there already: the last words of the request and the ring entry.
         ulong buffer = rig.Started.Requests.SlotAddress(0);
         MemoryStep[] expected =
         [
             new(MemoryOperation.Store, buffer, 8),
             new(MemoryOperation.Store, buffer + 8, 8),
-            new(MemoryOperation.Store, buffer + 16, 8),
-            new(MemoryOperation.Flush, buffer, 24),
+            new(MemoryOperation.Flush, buffer, 16),
             new(MemoryOperation.Store, ring.Descriptors, 8),
             new(MemoryOperation.Store, ring.Descriptors + 8, 8),
-            new(MemoryOperation.Flush, ring.Descriptors, 16),
             new(MemoryOperation.Store, ring.Descriptors + 16, 8),
             new(MemoryOperation.Store, ring.Descriptors + 24, 8),
-            new(MemoryOperation.Flush, ring.Descriptors + 16, 16),
-            new(MemoryOperation.Store, ring.Available + 4, 2),
-            new(MemoryOperation.Flush, ring.Available + 4, 2),
+            new(MemoryOperation.Flush, ring.Descriptors, 32),
             new(MemoryOperation.Barrier, 0, 0),
             new(MemoryOperation.Store, ring.Available, 4),
             new(MemoryOperation.Flush, ring.Available, 4),
@@ -90,6 +87,60 @@ public sealed class QueueTests
             new(MemoryOperation.Register, MmioRegister.QueueNotify, 4),
         ];
         Assert.Equal(expected, steps);
+    }
+
+    [Fact]
+    public void A_request_that_repeats_the_one_before_orders_what_it_tells_of_and_stores_the_index_alone()
+    {
+        using Rig rig = Rig.Start("none", coherent: false);
+        Virtqueue ring = rig.Started.Requests.Ring;
+        Assert.Equal(OpResult.Ok, rig.Started.Standard.Attach(1, 0x18, 0));
+        var steps = new List<MemoryStep>();
+        rig.Hardware.AcceptsWrite = (_, _) =>
+        {
+            rig.Memory.Steps = null;
+            return true;
+        };
+        rig.Memory.Steps = steps;
+
+        Assert.Equal(OpResult.Ok, rig.Started.Standard.Attach(1, 0x18, 0));
+
+        Assert.Equal(
+            [
+                new(MemoryOperation.Barrier, 0, 0),
+                new(MemoryOperation.Store, ring.Available, 4),
+                new(MemoryOperation.Flush, ring.Available, 4),
+                new(MemoryOperation.Barrier, 0, 0),
+                new(MemoryOperation.Register, MmioRegister.QueueNotify, 4),
+            ],
+            steps);
+    }
+
+    [Fact]
+    public void The_ring_entries_of_a_batch_are_ordered_before_its_one_index()
+    {
+        var memory = new TestMemory();
+        var queue = new Virtqueue(memory, memory.AllocatePages(4096).Value, 8, flush: true);
+        memory.Steps = [];
+
+        queue.Offer(0);
+        queue.Offer(3);
+        queue.Offer(5);
+        queue.Publish();
+
+        Assert.Equal(
+            [
+                new(MemoryOperation.Store, queue.Available + 6, 2),
+                new(MemoryOperation.Flush, queue.Available + 6, 2),
+                new(MemoryOperation.Store, queue.Available + 8, 2),
+                new(MemoryOperation.Flush, queue.Available + 8, 2),
+                new(MemoryOperation.Barrier, 0, 0),
+                new(MemoryOperation.Store, queue.Available, 4),
+                new(MemoryOperation.Flush, queue.Available, 4),
+                new(MemoryOperation.Barrier, 0, 0),
+            ],
+            memory.Steps);
+        Assert.Equal(0x0003_0001u, memory.ReadDword(queue.Available));
     }
 
     [Fact]
@@ -357,7 +408,8 @@ public sealed class QueueTests
                 break;
         }
 
-        ring.Publish(0);
+        ring.Offer(0);
+        ring.Publish();
         rig.Hardware.Write32(MmioRegister.QueueNotify, QueueIndex.Request);
 
         Assert.Equal(DeviceStatus.NeedsReset, rig.Hardware.Read32(MmioRegister.Status) & DeviceStatus.NeedsReset);
@@ -377,7 +429,8 @@ public sealed class QueueTests
         ring.SetDescriptor(9, buffer + 3, 17, VirtqueueLayout.FlagNext, 4);
         ring.SetDescriptor(4, buffer + 20, 1, VirtqueueLayout.FlagWrite | VirtqueueLayout.FlagNext, 5);
         ring.SetDescriptor(5, buffer + 21, 3, VirtqueueLayout.FlagWrite, 0);
-        ring.Publish(0);
+        ring.Offer(0);
+        ring.Publish();
 
         rig.Hardware.Write32(MmioRegister.QueueNotify, QueueIndex.Request);
 

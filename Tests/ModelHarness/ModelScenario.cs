@@ -221,10 +221,15 @@ public sealed class ModelScenario : IDisposable
         Device moved = Add(alone, "A", 0, _setup.Features);
         Expect(moved.Requester, c.Requester);
         ProbeAll();
+        _ = Bind(moved, three);
         Remove(b);
         Step("remove the domain of A and B", () => Must(_core!.RemoveDomain(shared)));
         ProbeAll();
         Exit(three);
+        Remove(moved);
+        Remove(c);
+        Step("remove the domain of C", () => Must(_core!.RemoveDomain(alone)));
+        ProbeAll();
         Step("dispose the core", () => _core!.Dispose());
         if (_core!.DriverFailures != 0)
         {
@@ -360,6 +365,7 @@ public sealed class ModelScenario : IDisposable
         ProbeAll();
         for (int page = 0; page < pages; page++)
         {
+            ProbePage(process, start + ((ulong)page * 0x1000));
             process.Map(start + ((ulong)page * 0x1000));
         }
 

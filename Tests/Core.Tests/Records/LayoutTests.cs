@@ -52,7 +52,7 @@ public sealed class LayoutTests
     }
 
     [Theory]
-    [InlineData("P", 2, "1 bits")]
+    [InlineData("P", 2, "1 bit,")]
     [InlineData("PFSID", 0x10000, "16 bits")]
     [InlineData("PTR", 0x8000, "multiple of 0x10000")]
     [InlineData("PTR", 0x10_0000_0000_0000, "at most 0xfffffffff0000")]

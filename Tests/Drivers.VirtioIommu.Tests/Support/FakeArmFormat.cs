@@ -35,6 +35,9 @@ public sealed class FakeArmFormat : IPasidTableFormat
         private const ulong Valid = 1UL << 31;
         private const ulong Quieted = 1UL << 14;
         private const ulong Records = 1UL << 45;
+
+        // EPD1, 48-bit output, AA64, A and T0SZ 16, as every descriptor here has them.
+        private const ulong Common = (1UL << 30) | (5UL << 32) | (1UL << 41) | (1UL << 46) | 16;
         private readonly List<ulong> _leaves = [];
 
         public int PasidBits => pasidBits;
@@ -94,7 +97,7 @@ public sealed class FakeArmFormat : IPasidTableFormat
             }
 
             memory.WriteQword(address + 8, entry.PageTableRoot);
-            memory.WriteQword(address, Valid | (1UL << 41) | Records | 16 | ((ulong)entry.ArchId << 48));
+            memory.WriteQword(address, Valid | Common | Records | ((ulong)entry.ArchId << 48));
             return sync.ConfigurationChanged(pasid, leaf);
         }
 

@@ -1,0 +1,33 @@
+using PasidFramework.Hardware;
+using PasidFramework.Tables;
+
+namespace PasidFramework.Drivers.IntelVtd.Tables;
+
+/// <summary>
+/// First-stage page tables of four levels: the x86-64 format that a process's CPU uses too. Intel VT-d, D51397-018
+/// (rev 5.10), section 9.7.
+/// </summary>
+[PageTableFormat("x86-64")]
+public sealed class X86PageTableFormat : IPageTableFormat
+{
+    /// <inheritdoc/>
+    public string Name => "x86-64";
+
+    /// <summary>47 bits: the lower canonical half of a 48-bit address.</summary>
+    public int AddressBits => X86PageTable.AddressBits;
+
+    /// <inheritdoc/>
+    public OpResult<IPageTable> Create(IPhysicalMemory memory)
+    {
+        ArgumentNullException.ThrowIfNull(memory);
+        OpResult<ulong> root = memory.AllocatePages(X86PageTable.TableBytes);
+        if (!root.IsOk)
+        {
+            return OpResult<IPageTable>.Refuse(root.Outcome);
+        }
+
+        memory.Flush(root.Value, X86PageTable.TableBytes);
+        memory.StoreBarrier();
+        return OpResult<IPageTable>.Ok(new X86PageTable(memory, root.Value));
+    }
+}

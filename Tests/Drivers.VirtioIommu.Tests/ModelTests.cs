@@ -1,0 +1,592 @@
+using PasidFramework.Drivers.VirtioIommu.Formats;
+using PasidFramework.Drivers.VirtioIommu.Hardware;
+using PasidFramework.Drivers.VirtioIommu.Model;
+using PasidFramework.Drivers.VirtioIommu.Requests;
+using PasidFramework.Drivers.VirtioIommu.Tests.Support;
+using PasidFramework.Drivers.VirtioIommu.Transport;
+using PasidFramework.Hardware;
+using PasidFramework.Models;
+using PasidFramework.Records;
+
+namespace PasidFramework.Drivers.VirtioIommu.Tests;
+
+/// <summary>The strict model: what it keeps, what drops it, and what it complains of.</summary>
+public sealed class ModelTests
+{
+    private static readonly Pasid s_pasid = new(0x1234);
+    private static readonly Pasid s_neighbour = new(0x1235);
+
+    public static TheoryData<string> Dialects => Rig.BothDialects;
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void An_access_reaches_the_page_and_the_offset_in_it(string dialect)
+    {
+        using var rig = new ModelRig(dialect);
+        using DomainTable table = rig.AttachAndInstall(s_pasid);
+
+        TranslationResult result = rig.Access(s_pasid, ModelRig.Page + 0x123, isWrite: true);
+
+        Assert.Equal(
+            new TranslationResult(TranslationStatus.Translated, ModelRig.Target + 0x123, rig.PageTable.Root, 0, null), result);
+        Assert.Equal(["CD", "L1CD", "TLB", "walk cache"], rig.Model.Cached.Select(c => c.Cache).Distinct().Order());
+        Leave(rig, table);
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void A_read_only_page_faults_for_a_write_and_an_unmapped_one_for_both(string dialect)
+    {
+        using var rig = new ModelRig(dialect);
+        using DomainTable table = rig.AttachAndInstall(s_pasid);
+        rig.PageTable.Map(ModelRig.Page + 0x1000, 0x9000, writable: false);
+
+        Assert.Equal(0x9000UL, rig.Access(s_pasid, ModelRig.Page + 0x1000).Address);
+        TranslationResult write = rig.Access(s_pasid, ModelRig.Page + 0x1000, isWrite: true);
+        Assert.Equal((TranslationStatus.Faulted, (int)FaultReason.Mapping), (write.Status, write.FaultCode));
+        Assert.Equal((int)FaultReason.Mapping, rig.Access(s_pasid, ModelRig.Page + 0x2000).FaultCode);
+        Assert.Equal((int)FaultReason.Mapping, rig.Access(s_pasid, 1UL << 48).FaultCode);
+        Assert.Equal((int)FaultReason.Domain, rig.Access(s_neighbour).FaultCode);
+        Leave(rig, table);
+    }
+
+    [Fact]
+    public void A_fault_names_its_PASID_in_dialect_B()
+    {
+        using var rig = new ModelRig("B");
+        using DomainTable table = rig.AttachAndInstall(s_pasid);
+
+        rig.Access(s_pasid, ModelRig.Page + 0x2000, isWrite: true);
+
+        var faults = new FaultRecord[2];
+        Assert.Equal(1, rig.Started.Events.Read(faults));
+        Assert.Equal(
+            new FaultRecord(
+                (byte)FaultReason.Mapping,
+                FaultEvent.FlagAddress | FaultEvent.FlagWrite,
+                ModelRig.Endpoint,
+                s_pasid.Value,
+                ModelRig.Page + 0x2000),
+            faults[0]);
+        Leave(rig, table);
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void D12_a_quiet_entry_aborts_without_an_event(string dialect)
+    {
+        using var rig = new ModelRig(dialect);
+        using DomainTable table = rig.AttachAndInstall(s_pasid);
+        rig.Access(s_pasid);
+
+        Assert.Equal(OpResult.Ok, table.Quiet(s_pasid, ModelRig.Asid));
+
+        Assert.Equal(TranslationStatus.AbortedQuietly, rig.Access(s_pasid).Status);
+        Assert.Equal(0, rig.Started.Events.Read(new FaultRecord[1]));
+        Assert.Equal(OpResult.Ok, table.Remove(s_pasid, ModelRig.Asid));
+        Assert.Equal(TranslationStatus.Faulted, rig.Access(s_pasid).Status);
+        Leave(rig, table);
+    }
+
+    /// <summary>Requests that must leave a stale translation in use, and those that must drop it.</summary>
+    public static TheoryData<string, string, bool> TranslationRequests => new()
+    {
+        { "B", "right", true },
+        { "B", "page", true },
+        { "B", "domain", true },
+        { "B", "other domain", false },
+        { "B", "other PASID", false },
+        { "B", "other id", false },
+        { "B", "config", false },
+        { "B", "no page", false },
+        { "B", "next page", false },
+        { "E", "right", true },
+        { "E", "page", true },
+        { "E", "domain", true },
+        { "E", "other domain", false },
+        { "E", "other PASID", false },
+        { "E", "other id", false },
+        { "E", "config", false },
+        { "E", "no page", false },
+        { "E", "next page", false },
+        { "E", "no id", false },
+        { "E", "both caches", true },
+    };
+
+    [Theory]
+    [MemberData(nameof(TranslationRequests))]
+    public void D5_D6_a_translation_is_stale_until_a_request_names_it(string dialect, string what, bool drops)
+    {
+        using var rig = new ModelRig(dialect);
+        using DomainTable table = rig.AttachAndInstall(s_pasid);
+        using DomainTable other = rig.Attach(16, 2, 0x20);
+        Assert.Equal(ModelRig.Target, rig.Access(s_pasid).Address);
+        rig.PageTable.Map(ModelRig.Page, 0x9000, writable: true);
+        Assert.Equal(ModelRig.Target, rig.Access(s_pasid).Address);
+
+        Assert.Equal(RequestStatus.Ok, rig.Send(Request(rig.Dialect!, what)));
+
+        Assert.Equal(drops ? 0x9000UL : ModelRig.Target, rig.Access(s_pasid).Address);
+        Assert.Equal(OpResult.Ok, other.RemoveEndpoint(0x20));
+        Leave(rig, table);
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void A_leaf_invalidation_keeps_the_tables_on_the_way_and_a_full_one_does_not(string dialect)
+    {
+        using var rig = new ModelRig(dialect);
+        using DomainTable table = rig.AttachAndInstall(s_pasid);
+        rig.Access(s_pasid);
+        ulong leaf = Level(rig, 3);
+        ulong moved = rig.Memory.AllocatePages(4096).Value;
+        rig.Memory.WriteQword(moved + 0x145 * 8, 0x9000 | 0xF43);
+        rig.Memory.WriteQword(Level(rig, 2) + 0x91 * 8, moved | 3);
+        Assert.NotEqual(moved, leaf);
+
+        Assert.Equal(RequestStatus.Ok, rig.Send(Leaf(rig.Dialect!, Request(rig.Dialect!, "right"))));
+        Assert.Equal(ModelRig.Target, rig.Access(s_pasid).Address);
+        Assert.Equal(RequestStatus.Ok, rig.Send(Request(rig.Dialect!, "right")));
+        Assert.Equal(0x9000UL, rig.Access(s_pasid).Address);
+
+        rig.Memory.WriteQword(Level(rig, 2) + 0x91 * 8, leaf | 3);
+        rig.Memory.FreePages(moved, 4096);
+        Leave(rig, table);
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void A_descriptor_is_stale_until_its_own_PASID_is_named_for_the_configuration(string dialect)
+    {
+        using var rig = new ModelRig(dialect);
+        using DomainTable table = rig.AttachAndInstall(s_pasid);
+        rig.Access(s_pasid);
+        ulong descriptor = Descriptor(rig, table, s_pasid);
+        ulong word = rig.Memory.ReadQword(descriptor);
+        rig.Memory.WriteQword(descriptor, 0);
+
+        Assert.Equal(TranslationStatus.Translated, rig.Access(s_pasid).Status);
+        Assert.Equal(OpResult.Ok, table.TranslationsChanged(s_pasid, ModelRig.Asid));
+        Assert.Equal(TranslationStatus.Translated, rig.Access(s_pasid).Status);
+        Assert.Equal(OpResult.Ok, table.ConfigurationChanged(s_neighbour, leafOnly: true));
+        Assert.Equal(TranslationStatus.Translated, rig.Access(s_pasid).Status);
+        Assert.Equal(OpResult.Ok, table.ConfigurationChanged(s_pasid, leafOnly: true));
+        Assert.Equal(TranslationStatus.Faulted, rig.Access(s_pasid).Status);
+
+        // An invalid one is kept as well.
+        rig.Memory.WriteQword(descriptor, word);
+        Assert.Equal(TranslationStatus.Faulted, rig.Access(s_pasid).Status);
+        Assert.Equal(OpResult.Ok, table.ConfigurationChanged(s_pasid, leafOnly: true));
+        Assert.Equal(TranslationStatus.Translated, rig.Access(s_pasid).Status);
+        Leave(rig, table);
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void An_invalid_level_1_descriptor_is_kept_until_the_path_is_named(string dialect)
+    {
+        using var rig = new ModelRig(dialect);
+        using DomainTable table = rig.AttachAndInstall(s_pasid);
+        ulong level1 = rig.TableRoot + (s_pasid.Value >> 10) * 8;
+        ulong word = rig.Memory.ReadQword(level1);
+        rig.Memory.WriteQword(level1, 0);
+        rig.Model.DropCaches();
+        Assert.Equal(TranslationStatus.Faulted, rig.Access(s_pasid).Status);
+        rig.Memory.WriteQword(level1, word);
+
+        Assert.Equal(OpResult.Ok, table.ConfigurationChanged(s_pasid, leafOnly: true));
+        Assert.Equal(TranslationStatus.Faulted, rig.Access(s_pasid).Status);
+        Assert.Equal(OpResult.Ok, table.ConfigurationChanged(s_pasid, leafOnly: false));
+        Assert.Equal(TranslationStatus.Translated, rig.Access(s_pasid).Status);
+        Leave(rig, table);
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void Detaching_drops_the_endpoints_entries_and_the_last_one_the_domains_translations(string dialect)
+    {
+        using var rig = new ModelRig(dialect);
+        using DomainTable table = rig.AttachAndInstall(s_pasid);
+        Assert.Equal(OpResult.Ok, table.AddEndpoint(0x20));
+        rig.Access(s_pasid);
+        rig.Access(s_pasid, endpoint: 0x20);
+        Assert.Equal(2, rig.Model.Cached.Count(c => c.Cache == "CD"));
+
+        Assert.Equal(OpResult.Ok, table.RemoveEndpoint(0x20));
+        Assert.Single(rig.Model.Cached, c => c.Cache == "CD");
+        Assert.Contains(rig.Model.Cached, c => c.Cache == "TLB");
+        Assert.Equal(TranslationStatus.Faulted, rig.Access(s_pasid, endpoint: 0x20).Status);
+        Assert.Equal(OpResult.Ok, table.RemoveEndpoint(ModelRig.Endpoint));
+        Assert.Empty(rig.Model.Cached);
+        Assert.Empty(rig.Rules());
+    }
+
+    [Fact]
+    public void UNMAP_is_its_own_invalidation_and_drops_only_what_it_unmaps()
+    {
+        using var rig = new ModelRig("none");
+        Assert.Equal(OpResult.Ok, rig.Started.Standard.Attach(1, ModelRig.Endpoint, 0));
+        Assert.Equal(OpResult.Ok, rig.Started.Standard.Map(1, 0x1000, 0x1fff, 0x5000, 3));
+        Assert.Equal(OpResult.Ok, rig.Started.Standard.Map(1, 0x2000, 0x2fff, 0x7000, 1));
+        Assert.Equal(0x5010UL, rig.Access(null, 0x1010).Address);
+        Assert.Equal(0x7010UL, rig.Access(null, 0x2010).Address);
+        Assert.Equal(2, rig.Model.Cached.Count);
+
+        Assert.Equal(OpResult.Ok, rig.Started.Standard.Unmap(1, 0x1000, 0x1fff));
+
+        Assert.Equal(TranslationStatus.Faulted, rig.Access(null, 0x1010).Status);
+        Assert.Equal("TLB", Assert.Single(rig.Model.Cached).Cache);
+        Assert.Equal(TranslationStatus.Faulted, rig.Access(null, 0x2010, isWrite: true).Status);
+        Assert.Empty(rig.Rules());
+    }
+
+    [Theory]
+    [InlineData(0x1001UL, 0x1fffUL, 0x5000UL, 3u, Errno.ERANGE)]
+    [InlineData(0x1000UL, 0x1ffeUL, 0x5000UL, 3u, Errno.ERANGE)]
+    [InlineData(0x1000UL, 0x1fffUL, 0x5800UL, 3u, Errno.ERANGE)]
+    [InlineData(0x2000UL, 0x1fffUL, 0x5000UL, 3u, Errno.EINVAL)]
+    [InlineData(0x1000UL, 0x1fffUL, 0x5000UL, 8u, Errno.EINVAL)]
+    [InlineData(0x8000UL, 0x8fffUL, 0x5000UL, 3u, Errno.EINVAL)]
+    public void MAP_is_refused_where_lax_devices_accept(ulong start, ulong last, ulong physical, uint flags, Errno errno)
+    {
+        using var rig = new ModelRig("none");
+        rig.Started.Standard.Attach(1, ModelRig.Endpoint, 0);
+        rig.Started.Standard.Map(1, 0x8000, 0x8fff, 0x5000, 3);
+
+        Assert.Equal(errno, rig.Started.Standard.Map(1, start, last, physical, flags).Errno);
+        Assert.Equal(Errno.ENOENT, rig.Started.Standard.Map(9, 0x1000, 0x1fff, 0x5000, 3).Errno);
+        Assert.Equal(OpResult.Ok, rig.Started.Standard.Unmap(1, 0x20000, 0x2ffff));
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void An_invalidation_acts_when_it_is_answered_and_not_before(string dialect)
+    {
+        using var rig = new ModelRig(dialect);
+        using DomainTable table = rig.AttachAndInstall(s_pasid);
+        rig.Access(s_pasid);
+        rig.PageTable.Map(ModelRig.Page, 0x9000, writable: true);
+        rig.Model.Device.IsSlow = true;
+
+        // The driver gives up; the request stays with the device.
+        Assert.Equal(Errno.ETIMEDOUT, table.TranslationsChanged(s_pasid, ModelRig.Asid).Errno);
+
+        Assert.Equal(ModelRig.Target, rig.Access(s_pasid).Address);
+        rig.Model.Device.Work();
+        Assert.Equal(0x9000UL, rig.Access(s_pasid).Address);
+        rig.Model.Device.IsSlow = false;
+        Leave(rig, table);
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void A_driver_that_frees_before_the_answer_is_caught_by_a_stray_read(string dialect)
+    {
+        using var rig = new ModelRig(dialect);
+        using DomainTable table = rig.AttachAndInstall(s_pasid);
+        rig.Access(s_pasid);
+        rig.Model.Device.IsSlow = true;
+        _ = table.Remove(s_pasid, ModelRig.Asid);
+        rig.PageTable.Dispose();
+
+        rig.Access(s_pasid, ModelRig.Page + 0x1000);
+
+        Assert.Contains("virtio-stray-read", rig.Rules());
+        Assert.Contains(rig.Memory.StrayReads, s => s.WasFreed);
+        rig.Model.Device.IsSlow = false;
+        rig.Model.Device.Work();
+        Assert.Equal(OpResult.Ok, table.RemoveEndpoint(ModelRig.Endpoint));
+    }
+
+    [Fact]
+    public void A_slow_device_is_waited_for_and_nothing_stale_is_met_after()
+    {
+        using var rig = new ModelRig("B");
+        using DomainTable table = rig.AttachAndInstall(s_pasid);
+        rig.Access(s_pasid);
+        rig.PageTable.Map(ModelRig.Page, 0x9000, writable: true);
+        rig.Model.Device.IsSlow = true;
+        using var barrier = new Barrier(2);
+        var worker = new Thread(() =>
+        {
+            barrier.SignalAndWait();
+            while (rig.Model.Device.Consumed < 5)
+            {
+                rig.Model.Device.Work();
+                Thread.Yield();
+            }
+        });
+        worker.Start();
+        barrier.SignalAndWait();
+
+        // The test's patience is short: a request that came too late is sent again.
+        while (!table.TranslationsChanged(s_pasid, ModelRig.Asid).IsOk)
+        {
+        }
+
+        Assert.Equal(0x9000UL, rig.Access(s_pasid).Address);
+        rig.Model.Device.IsSlow = false;
+        while (rig.Model.Device.Consumed < 5)
+        {
+            _ = table.TranslationsChanged(s_pasid, ModelRig.Asid);
+        }
+
+        worker.Join();
+        Leave(rig, table);
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void D2_storing_the_valid_word_first_is_a_complaint(string dialect)
+    {
+        using var rig = new ModelRig(dialect);
+        using DomainTable table = rig.AttachAndInstall(s_pasid);
+        ulong from = Descriptor(rig, table, s_pasid);
+        ulong to = Descriptor(rig, table, s_neighbour);
+        Assert.Equal(OpResult.Ok, table.ConfigurationChanged(s_neighbour, leafOnly: true));
+        Assert.Empty(rig.Rules());
+        for (int i = 0; i < 8; i++)
+        {
+            rig.Memory.WriteQword(to + (ulong)(i * 8), rig.Memory.ReadQword(from + (ulong)(i * 8)));
+        }
+
+        Assert.Equal(OpResult.Ok, table.ConfigurationChanged(s_neighbour, leafOnly: true));
+
+        Assert.Equal(["virtio-torn-descriptor"], rig.Rules());
+        Assert.Equal(OpResult.Ok, table.RemoveEndpoint(ModelRig.Endpoint));
+    }
+
+    public static TheoryData<string> RingFaults =>
+        ["publish", "answer", "reuse", "store", "free", "doorbell", "early", "features", "status", "register", "type"];
+
+    [Theory]
+    [MemberData(nameof(RingFaults))]
+    public void What_no_status_tells_is_a_complaint(string fault)
+    {
+        bool weak = fault is "publish" or "answer" or "doorbell";
+        using var rig = new ModelRig("none", order: weak ? StoreOrder.Weak : StoreOrder.Immediate);
+        Virtqueue ring = rig.Started.Requests.Ring;
+        ulong buffer = rig.Started.Requests.SlotAddress(0);
+        IRegisterFile registers = rig.Model.Registers;
+        string rule = Break(rig, fault, ring, buffer, registers);
+
+        Assert.Equal([rule], rig.Rules());
+        rig.Model.Device.IsSlow = false;
+        registers.Write32(MmioRegister.Status, 0);
+    }
+
+    private static string Break(ModelRig rig, string fault, Virtqueue ring, ulong buffer, IRegisterFile registers)
+    {
+        const uint One = 0x0001_0001;
+        switch (fault)
+        {
+            case "publish":
+            case "answer":
+                ring.SetDescriptor(0, buffer, 20, VirtqueueLayout.FlagNext, 1);
+                ring.SetDescriptor(1, buffer + 64, 4, VirtqueueLayout.FlagWrite, 0);
+                rig.Memory.StoreBarrier();
+                rig.Memory.WriteQword(fault == "publish" ? buffer : buffer + 64, 7);
+                rig.Memory.WriteDword(ring.Available, One);
+                return "virtio-publish-order";
+            case "reuse":
+                rig.Model.Device.IsSlow = true;
+                ring.SetDescriptor(0, buffer, 20, 0, 0);
+                ring.Offer(0);
+                ring.Publish();
+                ring.Offer(0);
+                ring.Publish();
+                return "virtio-chain-reuse";
+            case "store":
+                rig.Model.Device.IsSlow = true;
+                ring.SetDescriptor(0, buffer, 20, 0, 0);
+                ring.Offer(0);
+                ring.Publish();
+                rig.Memory.WriteQword(buffer + 8, 1);
+                return "virtio-store-in-use";
+            case "free":
+                OpResult<ulong> page = rig.Memory.AllocatePages(4096);
+                rig.Model.Device.IsSlow = true;
+                ring.SetDescriptor(0, page.Value, 20, 0, 0);
+                ring.Offer(0);
+                ring.Publish();
+                rig.Memory.FreePages(page.Value, 4096);
+                return "virtio-freed-in-use";
+            case "doorbell":
+                ring.SetDescriptor(0, buffer, 20, VirtqueueLayout.FlagNext, 1);
+                ring.SetDescriptor(1, buffer + 64, 4, VirtqueueLayout.FlagWrite, 0);
+                rig.Memory.StoreBarrier();
+                rig.Memory.WriteDword(ring.Available, One);
+                registers.Write32(MmioRegister.QueueNotify, 0);
+                return "virtio-doorbell-order";
+            case "early":
+                registers.Write32(MmioRegister.Status, 0);
+                registers.Write32(MmioRegister.QueueNotify, 0);
+                return "virtio-early-notify";
+            case "features":
+                registers.Write32(MmioRegister.DriverFeatures, 0);
+                return "virtio-late-features";
+            case "status":
+                registers.Write32(MmioRegister.Status, DeviceStatus.Acknowledge);
+                return "virtio-status";
+            case "register":
+                registers.Write32(MmioRegister.QueueSel, 0);
+                registers.Write32(MmioRegister.QueueNum, 4);
+                return "virtio-queue-register";
+            default:
+                Assert.Equal(RequestStatus.Unrecognised, rig.Started.Requests.Send([7, 0, 0, 0, 0, 0, 0, 0], 60));
+                return "virtio-not-negotiated";
+        }
+    }
+
+    [Fact]
+    public void Rings_that_are_not_written_back_when_they_are_enabled_are_a_complaint()
+    {
+        var memory = new ModelMemory(isCoherent: false);
+        using var model = new VirtioIommuModel(memory, Rig.Setup("none", coherent: false));
+        ulong ring = memory.AllocatePages(4096).Value;
+        (int Register, uint Value)[] writes =
+        [
+            (MmioRegister.QueueNum, 8),
+            (MmioRegister.QueueDescLow, (uint)ring), (MmioRegister.QueueDescHigh, (uint)(ring >> 32)),
+            (MmioRegister.QueueDriverLow, (uint)ring + 128), (MmioRegister.QueueDriverHigh, (uint)(ring >> 32)),
+            (MmioRegister.QueueDeviceLow, (uint)ring + 256), (MmioRegister.QueueDeviceHigh, (uint)(ring >> 32)),
+            (MmioRegister.QueueReady, 1),
+        ];
+
+        foreach ((int register, uint value) in writes)
+        {
+            model.Registers.Write32(register, value);
+        }
+
+        Assert.Equal(["virtio-ring-unsettled"], model.Complaints.Select(c => c.Rule));
+    }
+
+    [Fact]
+    public void Coherence_that_disagrees_and_unknown_options_are_misuse()
+    {
+        var factory = new VirtioIommuModelFactory();
+
+        Assert.Throws<ArgumentException>(() => factory.Create(new ModelMemory(), Rig.Setup("B", coherent: false)));
+        Assert.Throws<ArgumentException>(() => factory.Create(
+            new ModelMemory(), new HardwareSetup { Options = new Dictionary<string, string> { ["speed"] = "1" } }));
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void Accesses_beside_the_driver_reach_the_page_or_nothing(string dialect)
+    {
+        const int Rounds = 300;
+        using var rig = new ModelRig(dialect);
+        using DomainTable table = rig.Attach();
+        using var barrier = new Barrier(3);
+        var thrown = new Exception?[2];
+        int wrong = 0;
+        int done = 0;
+        Thread[] threads = [.. Enumerable.Range(0, 2).Select(t => new Thread(() => thrown[t] = Record.Exception(() =>
+        {
+            barrier.SignalAndWait();
+            while (Volatile.Read(ref done) == 0)
+            {
+                TranslationResult result = rig.Access(s_pasid);
+                if (result.Status == TranslationStatus.Translated && result.Address != ModelRig.Target)
+                {
+                    Interlocked.Increment(ref wrong);
+                }
+
+                if (t == 0)
+                {
+                    rig.Model.DropCaches();
+                    _ = rig.Model.Cached.Count;
+                }
+            }
+        })))];
+        Array.ForEach(threads, t => t.Start());
+        barrier.SignalAndWait();
+
+        for (int round = 0; round < Rounds; round++)
+        {
+            Assert.Equal(OpResult.Ok, table.Install(s_pasid, rig.PageTable.Root, ModelRig.Asid));
+            Assert.Equal(TranslationStatus.Translated, rig.Access(s_pasid).Status);
+            Assert.Equal(OpResult.Ok, table.Remove(s_pasid, ModelRig.Asid));
+            Assert.Equal(TranslationStatus.Faulted, rig.Access(s_pasid).Status);
+        }
+
+        Volatile.Write(ref done, 1);
+        Array.ForEach(threads, t => t.Join());
+        Assert.All(thrown, Assert.Null);
+        Assert.Equal(0, wrong);
+        Leave(rig, table);
+    }
+
+    private static ulong[] Request(TableDialect dialect, string what)
+    {
+        var words = new ulong[TableDialect.MaxWords];
+        bool isB = dialect is ProposalBDialect;
+        uint domain = what == "other domain" ? 2u : 1;
+        uint pasid = what == "other PASID" ? s_neighbour.Value : s_pasid.Value;
+        uint id = what == "other id" ? ModelRig.Asid + 1 : ModelRig.Asid;
+        Span<ulong> request = what switch
+        {
+            "config" => dialect.EncodeConfiguration(words, domain, pasid, leafOnly: false),
+            "page" => dialect.EncodeRange(words, domain, pasid, id, ModelRig.Page, 1, 12),
+            "no page" => dialect.EncodeRange(words, domain, pasid, id, ModelRig.Page, 0, 12),
+            "next page" => dialect.EncodeRange(words, domain, pasid, id, ModelRig.Page + 0x1000, 1, 12),
+            _ => dialect.EncodeTranslations(words, domain, pasid, id),
+        };
+        if (what == "domain")
+        {
+            // The number is the same in both.
+            request.Set(isB ? ProposalBInvalidate.Scope : ProposalEInvalidate.Scope, ProposalBInvalidate.ScopeDomain);
+        }
+        else if (what == "no id")
+        {
+            request.Set(ProposalEInvalidate.Flags, ProposalEInvalidate.FlagPasid);
+        }
+        else if (what == "both caches")
+        {
+            request.Set(ProposalEInvalidate.Caches, 3);
+        }
+
+        return request.ToArray();
+    }
+
+    private static ulong[] Leaf(TableDialect dialect, ulong[] request)
+    {
+        Field flags = dialect is ProposalBDialect ? ProposalBInvalidate.Flags : ProposalEInvalidate.Flags;
+        Span<ulong> words = request;
+        words.Set(flags, words.Get(flags)
+            | (dialect is ProposalBDialect ? ProposalBInvalidate.FlagLeaf : (ulong)ProposalEInvalidate.FlagLeaf));
+        return request;
+    }
+
+    // The table of a level on the way to the page.
+    private static ulong Level(ModelRig rig, int level)
+    {
+        ulong table = rig.PageTable.Root;
+        for (int i = 0; i < level; i++)
+        {
+            table = rig.Memory.ReadQword(table + ((ModelRig.Page >> (39 - (9 * i)) & 511) * 8)) & 0x0000_FFFF_FFFF_F000;
+        }
+
+        return table;
+    }
+
+    private static ulong table_root(ModelRig rig)
+    {
+        ConsumedRequest attach = rig.Model.Device.TakeLog().Last(r => r.Bytes[0] == 6);
+        return WireReader.U64(attach.Bytes, 16) & 0x0000_FFFF_FFFF_FFC0;
+    }
+
+    private static ulong Descriptor(ModelRig rig, DomainTable table, Pasid pasid)
+    {
+        Assert.Equal(16, table.PasidBits);
+        ulong leaf = rig.Memory.ReadQword(rig.TableRoot + ((pasid.Value >> 10) * 8UL)) & ~0xFFFUL;
+        return leaf + ((pasid.Value & 1023) * 64UL);
+    }
+
+    private static void Leave(ModelRig rig, DomainTable table)
+    {
+        Assert.Empty(rig.Rules());
+        Assert.Equal(OpResult.Ok, table.RemoveEndpoint(ModelRig.Endpoint));
+    }
+}

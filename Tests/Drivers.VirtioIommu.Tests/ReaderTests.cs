@@ -1,0 +1,202 @@
+using PasidFramework.Drivers.VirtioIommu.Formats;
+using PasidFramework.Drivers.VirtioIommu.Tables;
+using PasidFramework.Drivers.VirtioIommu.Tests.Support;
+using PasidFramework.Hardware;
+using PasidFramework.Tables;
+
+namespace PasidFramework.Drivers.VirtioIommu.Tests;
+
+/// <summary>The reader of attached tables, on tables of the real writer and on broken ones.</summary>
+public sealed class ReaderTests
+{
+    private static readonly Pasid s_first = new(3);
+    private static readonly Pasid s_far = new(0x1234);
+
+    [Theory]
+    [InlineData("B")]
+    [InlineData("E")]
+    public void Everything_that_is_installed_is_listed_in_order_and_nothing_else(string dialect)
+    {
+        using var rig = new ModelRig(dialect);
+        using DomainTable table = rig.AttachAndInstall(s_far);
+        Assert.Equal(OpResult.Ok, table.Install(s_first, rig.PageTable.Root, 9));
+        ITableView view = Open(rig, dialect, 0x18);
+
+        TableItem[] items = [.. view.Items()];
+
+        Assert.Equal(
+            [TableItemKind.Directory, TableItemKind.Pasid, TableItemKind.Directory, TableItemKind.Pasid],
+            items.Select(i => i.Kind));
+        Assert.Equal([s_first, s_far], items.Where(i => i.Pasid is not null).Select(i => i.Pasid!.Value));
+        Assert.All(items, i => Assert.Equal(new RequesterId(0x18), i.Requester));
+        Assert.Equal(["arm-smmuv3/l1_cd_desc", "arm-smmuv3/cd"], items.Take(2).Select(i => i.Structure));
+        Assert.Equal(8, items[1].Words.Count);
+        Assert.Contains("ASID 0x9", items[1].Text, StringComparison.Ordinal);
+        Assert.Equal(OpResult.Ok, table.RemoveEndpoint(ModelRig.Endpoint));
+    }
+
+    [Theory]
+    [InlineData("B")]
+    [InlineData("E")]
+    public void A_walk_names_every_entry_and_ends_where_the_model_ends(string dialect)
+    {
+        using var rig = new ModelRig(dialect);
+        using DomainTable table = rig.AttachAndInstall(s_far);
+        ITableView view = Open(rig, dialect);
+        var access = new DmaAccess(new RequesterId(0x18), s_far, ModelRig.Page + 5, false);
+
+        TableWalk walk = view.Walk(access);
+
+        Assert.Equal(
+            ["arm-smmuv3/l1_cd_desc", "arm-smmuv3/cd", .. Enumerable.Repeat("arm-smmuv3/s1_pte", 4)],
+            walk.Steps.Select(s => s.Structure));
+        Assert.Equal(rig.Model.Translate(access), walk.Result);
+        foreach ((Pasid pasid, ulong address) in new[]
+        {
+            (s_first, ModelRig.Page), (s_far, 0UL), (s_far, 1UL << 60), (new Pasid(0), ModelRig.Page),
+            (new Pasid(0xFFFFF), ModelRig.Page),
+        })
+        {
+            DmaAccess other = access with { Pasid = pasid, Address = address };
+            TranslationResult expected = rig.Model.Translate(other);
+            TranslationResult actual = view.Walk(other).Result;
+            Assert.Equal((expected.Status, expected.Address, expected.FaultCode), (actual.Status, actual.Address, actual.FaultCode));
+        }
+
+        Assert.Equal(OpResult.Ok, table.RemoveEndpoint(ModelRig.Endpoint));
+    }
+
+    [Fact]
+    public void The_reader_asks_the_memory_and_changes_nothing()
+    {
+        using var rig = new ModelRig("B");
+        using DomainTable table = rig.AttachAndInstall(s_far);
+        long events = rig.Memory.EventCount;
+
+        _ = Open(rig, "B").Items().Count();
+
+        Assert.Equal(events, rig.Memory.EventCount);
+        Assert.Equal(OpResult.Ok, table.RemoveEndpoint(ModelRig.Endpoint));
+    }
+
+    [Fact]
+    public void What_is_wrong_is_a_finding_with_its_field()
+    {
+        var memory = new SystemMemory();
+        ulong root = memory.AllocatePages(4096).Value;
+        ulong leaf = memory.AllocatePages(4096).Value;
+        memory.WriteQword(root, leaf | 1 | (1UL << 60));
+        memory.WriteQword(root + 8, leaf | 1);
+        memory.WriteQword(root + 16, root | 1);
+        memory.WriteQword(root + 24, 0x7000_0000_0001);
+        memory.WriteQword(leaf + 64, 0x002ae205c0003510 & ~63UL);
+        memory.WriteQword(leaf + 128, 0x002ae205c0003510);
+        memory.WriteQword(leaf + 136, 0x7000_0000_0000 | (1UL << 60));
+        memory.WriteQword(leaf + 192, 0x80);
+
+        ITableView view = Open(memory, new() { ["s1contextptr"] = root, ["s1fmt"] = 1, ["s1cdmax"] = 8, ["s1dss"] = 2 });
+        TableItem[] items = [.. view.Items()];
+
+        Assert.Equal(
+            ["RSVD", "T0SZ", "RSVD", "TTB0", "L2Ptr", "L2Ptr", "address"],
+            items.Where(i => i.Kind == TableItemKind.Finding).Select(i => i.Field));
+        Assert.Contains(items, i => i.Text == "not valid" && i.Pasid == new Pasid(3));
+        Assert.Contains(items, i => i.Text.Contains("the first level itself", StringComparison.Ordinal));
+        Assert.Contains(items, i => i.Text.Contains("entry 0 already", StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public void A_list_that_is_cut_says_so_in_its_last_item(int most)
+    {
+        var memory = new SystemMemory();
+        ulong table = memory.AllocatePages(4096).Value;
+        for (ulong i = 0; i < 5; i++)
+        {
+            memory.WriteQword(table + (i * 64), 1);
+        }
+
+        ITableView view = Open(memory, new() { ["s1contextptr"] = table, ["s1cdmax"] = 6 });
+        TableItem[] items = [.. view.Items(most)];
+
+        Assert.Equal(most, items.Length);
+        Assert.Equal(TableItemKind.Finding, items[^1].Kind);
+        Assert.Contains("there is more", items[^1].Text, StringComparison.Ordinal);
+        Assert.Equal(5, view.Items(5).Count(i => i.Kind == TableItemKind.Pasid));
+    }
+
+    [Theory]
+    [InlineData(0, TranslationStatus.Faulted)]
+    [InlineData(1, TranslationStatus.Bypassed)]
+    public void Requests_without_a_PASID_follow_S1DSS(int s1Dss, object status)
+    {
+        var memory = new SystemMemory();
+        ulong table = memory.AllocatePages(4096).Value;
+        ITableView view = Open(memory, new() { ["s1contextptr"] = table, ["s1cdmax"] = 6, ["s1dss"] = (ulong)s1Dss });
+
+        TranslationResult result = view.Walk(new DmaAccess(new RequesterId(1), null, 0x1000, false)).Result;
+
+        Assert.Equal(status, result.Status);
+        Assert.Equal(s1Dss == 0 ? (int)FaultReason.Domain : 0, result.FaultCode);
+    }
+
+    public static TheoryData<string, string> Refused => new()
+    {
+        { "s1fmt=1", "give s1contextptr" },
+        { "s1contextptr=1000 ste0=b", "give s1contextptr" },
+        { "ste0=b s1dss=1", "give s1contextptr" },
+        { "s1contextptr=1000 ste1=2", "give s1contextptr" },
+        { "s1contextptr=1000 s1fmt=3", "S1Fmt 3" },
+        { "s1contextptr=1000 s1dss=3", "S1DSS 3" },
+        { "s1contextptr=1000 s1cdmax=15", "S1CDMax is 21" },
+        { "s1contextptr=1010", "no multiple of 64" },
+        { "s1contextptr=1000000000000", "below 2^48" },
+        { "ste0=9", "stage 1 alone" },
+        { "s1contextptr=1000 endpoint=100000000", "32 bits" },
+        { "s1contextptr=1000 pasid=1", "no parameter pasid" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Refused))]
+    public void Parameters_that_say_nothing_that_can_be_walked_are_EINVAL(string parameters, string why)
+    {
+        Dictionary<string, ulong> registers = parameters.Split(' ').Select(p => p.Split('=')).ToDictionary(
+            p => p[0], p => Convert.ToUInt64(p[1], 16));
+
+        OpResult<ITableView> view = new VirtioTableReader().Open(new MemoryImage(), registers);
+
+        Assert.Equal(Errno.EINVAL, view.Errno);
+        Assert.Contains(why, view.Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_table_of_one_endpoint_is_no_other_endpoints()
+    {
+        ITableView view = Open(new MemoryImage(), new() { ["s1contextptr"] = 0x1000, ["endpoint"] = 1 });
+
+        Assert.Equal(
+            TranslationStatus.Faulted, view.Walk(new DmaAccess(new RequesterId(2), new Pasid(1), 0, false)).Result.Status);
+        Assert.Single(view.Items());
+    }
+
+    private static ITableView Open(ModelRig rig, string dialect, uint? endpoint = null)
+    {
+        Dictionary<string, ulong> registers = dialect == "B"
+            ? new() { ["s1contextptr"] = rig.TableRoot, ["s1fmt"] = 2, ["s1cdmax"] = 16, ["s1dss"] = 2 }
+            : new() { ["ste0"] = 0b1011 | (2 << 4) | rig.TableRoot | (16UL << 59), ["ste1"] = 2 };
+        if (endpoint is { } number)
+        {
+            registers["endpoint"] = number;
+        }
+
+        return Open(rig.Memory, registers);
+    }
+
+    private static ITableView Open(IMemoryReader memory, Dictionary<string, ulong> registers)
+    {
+        OpResult<ITableView> view = new VirtioTableReader().Open(memory, registers);
+        Assert.True(view.IsOk, view.ToString());
+        return view.Value;
+    }
+}

@@ -1,0 +1,82 @@
+using Microsoft.Extensions.Logging.Abstractions;
+using PasidFramework.Drivers.VirtioIommu.Hardware;
+using PasidFramework.Drivers.VirtioIommu.Model;
+using PasidFramework.Drivers.VirtioIommu.Requests;
+using PasidFramework.Drivers.VirtioIommu.Transport;
+using PasidFramework.Hardware;
+using PasidFramework.Models;
+using PasidFramework.Tables;
+
+namespace PasidFramework.Drivers.VirtioIommu.Tests.Support;
+
+/// <summary>The strict model with a started driver on it, and one process's page table.</summary>
+internal sealed class ModelRig : IDisposable
+{
+    public const uint Endpoint = 0x18;
+    public const ulong Page = 0x7F00_1234_5000;
+    public const ulong Target = 0x5_6789_A000;
+    public const uint Asid = 7;
+
+    public ModelRig(string dialect, bool coherent = true, StoreOrder order = StoreOrder.Immediate)
+    {
+        Memory = new ModelMemory(coherent, order);
+        Model = (VirtioIommuModel)new VirtioIommuModelFactory().Create(Memory, Rig.Setup(dialect, coherent: coherent));
+        Assert.True(TableDialect.TryParse(dialect, out TableDialect? parsed));
+        Dialect = parsed;
+        OpResult<StartedDevice> started = StartedDevice.Start("viommu0", Model, parsed, NullLogger.Instance, Rig.Short);
+        Assert.True(started.IsOk, started.ToString());
+        Started = started.Value;
+        Model.Device.LogCapacity = 4096;
+        PageTable = new TestPageTables().Create(Memory).Value!;
+        Assert.True(PageTable.Map(Page, Target, writable: true).IsOk);
+    }
+
+    public ModelMemory Memory { get; }
+
+    public VirtioIommuModel Model { get; }
+
+    public TableDialect? Dialect { get; }
+
+    public StartedDevice Started { get; }
+
+    public IPageTable PageTable { get; }
+
+    /// <summary>First level of domain 1's table.</summary>
+    public ulong TableRoot { get; private set; }
+
+    public DomainTable Attach(int pasidBits = 16, uint domain = 1, uint endpoint = Endpoint)
+    {
+        OpResult<DomainTable> table =
+            DomainTable.Create(Started, new ArmSmmu.Tables.SmmuTableFormat(), domain, pasidBits);
+        Assert.True(table.IsOk, table.ToString());
+        Assert.Equal(OpResult.Ok, table.Value.AddEndpoint(endpoint));
+        if (domain == 1)
+        {
+            ConsumedRequest attach = Model.Device.TakeLog().Last(r => r.Bytes[0] == 6);
+            TableRoot = WireReader.U64(attach.Bytes, 16) & 0x0000_FFFF_FFFF_FFC0;
+        }
+
+        return table.Value;
+    }
+
+    public DomainTable AttachAndInstall(Pasid pasid, int pasidBits = 16)
+    {
+        DomainTable table = Attach(pasidBits);
+        Assert.Equal(OpResult.Ok, table.Install(pasid, PageTable.Root, Asid));
+        return table;
+    }
+
+    public TranslationResult Access(Pasid? pasid, ulong address = Page, bool isWrite = false, uint endpoint = Endpoint) =>
+        Model.Translate(new DmaAccess(new RequesterId(endpoint), pasid, address, isWrite));
+
+    public RequestStatus Send(ReadOnlySpan<ulong> request) => Started.Requests.Send(request, Dialect!.InvalidateBytes);
+
+    public string[] Rules() => [.. Model.Complaints.Select(c => c.Rule).Distinct()];
+
+    public void Dispose()
+    {
+        Started.Dispose();
+        PageTable.Dispose();
+        Model.Dispose();
+    }
+}
