@@ -99,8 +99,10 @@ internal static class DriversCommand
         }
 
         output.WriteLine(Text(
-            $"{catalog.Drivers.Count} drivers loaded, {catalog.Refusals.Count} plug-ins refused"));
+            $"{Count(catalog.Drivers.Count, "driver")} loaded, {Count(catalog.Refusals.Count, "plug-in")} refused"));
     }
+
+    private static string Count(int count, string noun) => Text($"{count} {noun}{(count == 1 ? string.Empty : "s")}");
 
     private static void WriteNames(TextWriter output, string what, IEnumerable<string> names)
     {

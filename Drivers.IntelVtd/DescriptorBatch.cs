@@ -82,7 +82,7 @@ internal ref struct DescriptorBatch
         words.SetAddress(InvPasidIotlb.ADDR, address);
     }
 
-    /// <summary>Everything in a device's TLB.</summary>
+    /// <summary>Everything in a device's TLB that it asked for without a PASID.</summary>
     public void DeviceTlb(ushort requester)
     {
         Span<ulong> words = Next(Invalidation.DeviceTlb);
@@ -90,6 +90,13 @@ internal ref struct DescriptorBatch
         words.Set(InvDeviceTlb.SID, requester);
         words.Set(InvDeviceTlb.S, 1);
         words.SetAddress(InvDeviceTlb.ADDR, SizedAddress(0, InvalidationRange.WholeSpace));
+    }
+
+    /// <summary>Everything in a device's TLB that it asked for with any PASID (GI).</summary>
+    public void PasidDeviceTlb(ushort requester)
+    {
+        PasidDeviceTlb(requester, default);
+        _buffer[(_words - Invalidation.Words).._words].Set(InvPasidDeviceTlb.GI, 1);
     }
 
     /// <summary>One block of one PASID in a device's TLB.</summary>

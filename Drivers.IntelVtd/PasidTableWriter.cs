@@ -99,7 +99,9 @@ internal sealed class PasidTableWriter : IDisposable
             new PasidTableWriter(memory, capabilities, counters, pasidBits, directory.Value));
     }
 
-    /// <summary>Installs a first-stage entry: P last (D2). It is visible for certain after <see cref="Publish"/>.</summary>
+    /// <summary>
+    /// Installs a first-stage entry: P last (D2). It is visible for certain after <see cref="Publish"/>.
+    /// </summary>
     /// <param name="pasid">The number.</param>
     /// <param name="pageTableRoot">Byte address of the 4-level table, a multiple of 4096 below 2^52.</param>
     /// <returns>Success; EINVAL (beyond the width, bad root); EEXIST; ENOMEM: nothing was changed.</returns>
@@ -160,8 +162,8 @@ internal sealed class PasidTableWriter : IDisposable
     }
 
     /// <summary>
-    /// Second half of removing an entry, after its invalidations: the rest of it becomes 0. Nobody reads it, so it is not
-    /// flushed.
+    /// Second half of removing an entry, after its invalidations: the rest of it becomes 0. Nobody reads it, so it is
+    /// not flushed.
     /// </summary>
     public void Erase(Pasid pasid)
     {

@@ -245,8 +245,10 @@ internal sealed partial class RemappingUnit
         batch.Iotlb(InvIotlb.Domain, PasidTableWriter.DomainId);
         if (deviceTlb)
         {
+            // The first leaves alone what the device asked for with a PASID.
             batch.Fence();
             batch.DeviceTlb(device.Requester);
+            batch.PasidDeviceTlb(device.Requester);
         }
 
         return batch.Submit();

@@ -132,7 +132,9 @@ internal sealed partial class RemappingUnit : IDisposable
         return OpResult<VtdDomain>.Ok(domain);
     }
 
-    /// <summary>Frees a domain that no device uses; at <see cref="Stop"/> where the hardware may still walk it.</summary>
+    /// <summary>
+    /// Frees a domain that no device uses; at <see cref="Stop"/> where the hardware may still walk it.
+    /// </summary>
     public void RemoveDomain(VtdDomain domain)
     {
         if (domain.MayBeWalked)

@@ -22,8 +22,8 @@ internal sealed class VtdDomain(
     public PasidTableWriter Table => table;
 
     /// <summary>
-    /// Whether the hardware did not confirm that it forgot a device of this domain: it may still walk the table, which is
-    /// then kept until translation is off.
+    /// Whether the hardware did not confirm that it forgot a device of this domain: it may still walk the table, which
+    /// is then kept until translation is off.
     /// </summary>
     public bool MayBeWalked { get; set; }
 
@@ -98,8 +98,8 @@ internal sealed class VtdDomain(
                 Errno.ESRCH, $"requester 0x{device.Requester:x4} has no part in the link of PASID {pasid}");
         }
 
-        // A completed exit has told every cache already; a device keeps nothing that is not present, and hardware answers
-        // its page requests itself.
+        // A completed exit has told every cache already; a device keeps nothing that is not present, and hardware
+        // answers its page requests itself.
         if (!last && link.IsQuiet)
         {
             return OpResult.Ok;

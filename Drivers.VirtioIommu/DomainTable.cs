@@ -171,7 +171,8 @@ internal sealed class DomainTable : IPasidTableSync, IDisposable
     /// <param name="pasid">The PASID.</param>
     /// <param name="asid">Its ASID.</param>
     /// <param name="start">First byte.</param>
-    /// <param name="end">Byte after the range, 0 for the top of memory, so that 0, 0 is everything; any other end equal to
+    /// <param name="end">Byte after the range, 0 for the top of memory, so that 0, 0 is everything; any other end
+    /// equal to
     /// start is an empty range.</param>
     public OpResult Invalidate(Pasid pasid, uint asid, ulong start, ulong end)
     {

@@ -16,6 +16,7 @@ internal sealed class StartedDevice : IDisposable
 {
     private const int MaxQueueSize = 2 * RequestQueue.MaxSlots;
     private const int EventQueueSize = 16;
+    private const uint NoStatus = 0xFF;
 
     private readonly MmioTransport _transport;
     private readonly ILogger _logger;
@@ -135,6 +136,9 @@ internal sealed class StartedDevice : IDisposable
         Span<ulong> words = stackalloc ulong[9];
         words = StandardRequests.EncodeProbe(words, endpoint);
         Memory.WriteQword(address, words[0]);
+
+        // No status: an answer that never came must not look like success.
+        Memory.WriteDword(address + (ulong)(bytes - RequestTail.Bytes), NoStatus);
         if (_flush)
         {
             Memory.Flush(address, bytes);
@@ -279,17 +283,6 @@ internal sealed class StartedDevice : IDisposable
             return OpResult<StartedDevice>.Refuse(events.Outcome);
         }
 
-        // The device may look at the rings as soon as they are enabled, and it writes to some of these pages: nothing of
-        // them may be on its way any more.
-        if (flush)
-        {
-            foreach ((ulong address, int bytes) in pages)
-            {
-                hardware.Memory.Flush(address, bytes);
-            }
-        }
-
-        hardware.Memory.StoreBarrier();
         var requestQueue = new RequestQueue(
             hardware.Memory,
             request.Value.Address,
@@ -303,10 +296,24 @@ internal sealed class StartedDevice : IDisposable
             events.Value.Size,
             flush,
             () => transport.Notify(QueueIndex.Event));
+        eventQueue.Fill();
+
+        // The device may look at the rings as soon as they are enabled, and it writes to some of these pages: nothing
+        // of
+        // them may be on its way any more.
+        if (flush)
+        {
+            foreach ((ulong address, int bytes) in pages)
+            {
+                hardware.Memory.Flush(address, bytes);
+            }
+        }
+
+        hardware.Memory.StoreBarrier();
         transport.EnableQueue(QueueIndex.Request, requestQueue.Ring);
         transport.EnableQueue(QueueIndex.Event, eventQueue.Ring);
         transport.Start();
-        eventQueue.Fill();
+        eventQueue.Start();
         return OpResult<StartedDevice>.Ok(new StartedDevice(
             name,
             hardware,

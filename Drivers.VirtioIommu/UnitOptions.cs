@@ -42,7 +42,7 @@ internal sealed record UnitOptions(TableDialect? Dialect, uint ProbeEndpoint)
                     break;
                 default:
                     return Invalid(
-                        $"option '{name}' is not known; allowed are {DialectName} (none, B, E) and {ProbeEndpointName}");
+                        $"option '{name}' is unknown; allowed are {DialectName} (none, B, E) and {ProbeEndpointName}");
             }
         }
 

@@ -32,7 +32,8 @@ public sealed class VirtioIommuDriver : IPasidDriver
     /// Options: <c>dialect</c> = <c>none</c>, <c>B</c> (default) or <c>E</c>; <c>bypass</c> = <c>on</c> or <c>off</c>
     /// (default): what endpoints without a domain may do; <c>endpoints</c> = a comma-separated list (all by default).
     /// </remarks>
-    /// <exception cref="ArgumentException">An option or its value is not known, or the width is not 0 to 20.</exception>
+    /// <exception cref="ArgumentException">An option or its value is not known, or the width is not 0 to
+    /// 20.</exception>
     public IIommuHardware CreateHardware(IPhysicalMemory memory, HardwareSetup setup) =>
         new VirtioIommuHardware(memory, setup);
 

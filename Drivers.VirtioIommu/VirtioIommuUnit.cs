@@ -96,8 +96,8 @@ internal sealed class VirtioIommuUnit : IIommuUnit
             return OpResult<IIommuUnit>.Refuse(
                 Errno.ENODEV,
                 $"virtio-iommu {setup.Name}: dialect {dialect.Name} attaches PASID tables in the format "
-                + $"'{VirtioIommuDriver.TableFormatName}', and no loaded plug-in exports that format; the arm-smmu plug-in "
-                + "does: put it beside this one, or set the option dialect = none");
+                + $"'{VirtioIommuDriver.TableFormatName}', and no loaded plug-in exports that format; the arm-smmu "
+                + "plug-in does: put it beside this one, or set the option dialect = none");
         }
 
         OpResult<StartedDevice> started = StartedDevice.Start(
@@ -172,7 +172,8 @@ internal sealed class VirtioIommuUnit : IIommuUnit
 
         // The device walks the domain's table already; a further one of the same link needs nothing of its own.
         return first
-            ? Note(context, TableOf(context.Domain).Install(context.Pasid, context.Process.PageTableRoot, AsidOf(context)))
+            ? Note(context, TableOf(context.Domain).Install(
+                context.Pasid, context.Process.PageTableRoot, AsidOf(context)))
             : OpResult.Ok;
     }
 
@@ -286,7 +287,8 @@ internal sealed class VirtioIommuUnit : IIommuUnit
     }
 
     /// <summary>Gives a process's ASID back.</summary>
-    /// <remarks>Not where an invalidation did not complete: the device may still hold translations tagged with it.</remarks>
+    /// <remarks>Not where an invalidation did not complete: the device may still hold translations tagged with
+    /// it.</remarks>
     internal void GiveAsid(object? driverProcess)
     {
         var record = (ProcessRecord)driverProcess!;
@@ -340,8 +342,8 @@ internal sealed class VirtioIommuUnit : IIommuUnit
 
     private OpResult NoPasids() => OpResult.Refuse(
         Errno.EOPNOTSUPP,
-        $"virtio-iommu {Name} has no PASIDs: the standard has none, and {_noPasids}; proposals that have them are dialect "
-        + "B (feature bit 5) and E (feature bit 7)");
+        $"virtio-iommu {Name} has no PASIDs: the standard has none, and {_noPasids}; proposals that have them are "
+        + "dialect B (feature bit 5) and E (feature bit 7)");
 
     // Remembers that the device did not confirm: then the ASID is never handed out again.
     private static OpResult Note(IommuContext context, OpResult result)

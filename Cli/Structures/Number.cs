@@ -8,6 +8,9 @@ internal static class Number
     /// <summary>What <see cref="TryParse"/> takes, for messages.</summary>
     public const string Expected = "a whole number from 0 to 2^64-1, decimal or hexadecimal with 0x";
 
+    /// <summary>What <see cref="TryParseWord"/> takes, for messages.</summary>
+    public const string ExpectedWord = Expected + ", or 16 hexadecimal digits";
+
     public static bool TryParse(ReadOnlySpan<char> text, out ulong value) =>
         text.StartsWith("0x", StringComparison.OrdinalIgnoreCase)
             ? ulong.TryParse(text[2..], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out value)

@@ -95,11 +95,18 @@ internal sealed class StructureCommands
         Check(id, values, list, lines, bytes);
 
         using PluginCatalog catalog = Plugins.Load(parsed.GetValue(_directories) ?? []);
-        bool refused = Plugins.Report(catalog, _terminal, quiet: false);
+        bool lacking = Plugins.Report(catalog, _terminal, quiet: false);
+        if (catalog.Drivers.Count == 0 && catalog.Allocators.Count == 0)
+        {
+            lacking = true;
+            _terminal.Say($"no plug-in found in {string.Join(", ", catalog.SearchedDirectories)}: "
+                + "only the structures of no vendor are known");
+        }
+
         int code = lines ? RunLines(catalog.Structures)
             : list && id is null ? List(catalog.Structures)
-            : RunOne(Find(catalog.Structures, id!), values, list, bytes);
-        return code == ExitCode.Ok && refused ? ExitCode.Plugin : code;
+            : RunOne(Find(catalog.Structures, id!, lacking), values, list, bytes);
+        return code == ExitCode.Ok && lacking ? ExitCode.Plugin : code;
     }
 
     private void Check(string? id, string[] values, bool list, bool lines, bool bytes)
@@ -116,9 +123,11 @@ internal sealed class StructureCommands
         }
     }
 
-    private static Layout Find(StructureCatalog catalog, string id) => catalog.TryFind(id, out Layout? layout)
+    // The plug-in that was not loaded may be the one that knows it.
+    private static Layout Find(StructureCatalog catalog, string id, bool lacking) => catalog.TryFind(id, out Layout? layout)
         ? layout
-        : throw new UsageException(catalog.Unknown(id).Reason!, hint: "see 'pasidctl explain --list'");
+        : throw new UsageException(
+            catalog.Unknown(id).Reason!, lacking ? ExitCode.Plugin : ExitCode.Usage, "see 'pasidctl explain --list'");
 
     private int List(StructureCatalog catalog)
     {
@@ -223,17 +232,22 @@ internal sealed class StructureCommands
         }
         else
         {
-            if (values.Length != layout.Words)
+            // A dump that was pasted in quotes is one argument.
+            string[] given =
+            [
+                .. values.SelectMany(v => v.Split(StructureInput.Separators, StringSplitOptions.RemoveEmptyEntries)),
+            ];
+            if (given.Length != layout.Words)
             {
-                throw new UsageException(StructureInput.WrongWords(layout, values.Length));
+                throw new UsageException(StructureInput.WrongWords(layout, given.Length));
             }
 
-            for (int i = 0; i < values.Length; i++)
+            for (int i = 0; i < given.Length; i++)
             {
-                if (!Number.TryParseWord(values[i], out words[i]))
+                if (!Number.TryParseWord(given[i], out words[i]))
                 {
                     throw new UsageException(string.Create(
-                        CultureInfo.InvariantCulture, $"word {i}: '{values[i]}' is not {Number.Expected}"));
+                        CultureInfo.InvariantCulture, $"word {i}: '{given[i]}' is not {Number.ExpectedWord}"));
                 }
             }
 

@@ -7,7 +7,10 @@ namespace PasidFramework.Cli.Structures;
 /// <summary>Contents of structures as users give them.</summary>
 internal static class StructureInput
 {
-    /// <summary>Reads hexadecimal bytes in memory order; blanks between them are skipped.</summary>
+    /// <summary>What may stand between the numbers of a pasted dump.</summary>
+    public static readonly char[] Separators = [' ', '\t', '\r', '\n', ',', ';', ':'];
+
+    /// <summary>Reads hexadecimal bytes in memory order; blanks, line breaks, commas and colons are skipped.</summary>
     /// <returns>What is wrong; null for nothing.</returns>
     public static string? ReadBytes(ReadOnlySpan<char> text, Layout layout, Span<ulong> words)
     {
@@ -16,14 +19,16 @@ internal static class StructureInput
         int digits = 0;
         foreach (char c in text)
         {
-            if (c is ' ' or '\t')
+            if (Separators.Contains(c))
             {
                 continue;
             }
 
             if (!char.IsAsciiHexDigit(c))
             {
-                return Text($"bytes: '{c}' is not a hexadecimal digit");
+                return char.IsControl(c) || char.IsSurrogate(c)
+                    ? Text($"bytes: character U+{(int)c:x4} is not a hexadecimal digit")
+                    : $"bytes: '{c}' is not a hexadecimal digit; expected bytes without 0x, such as 0570";
             }
 
             if (digits < layout.Bytes * 2)

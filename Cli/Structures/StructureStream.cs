@@ -88,15 +88,14 @@ internal sealed class StructureStream : IDisposable
                 continue;
             }
 
-            int before = _buffer.WrittenCount;
+            // What is wrong is known before anything of the line is written.
+            _json.Reset();
             string? error = isTooLong
                 ? Text($"the line is longer than {LineReader.MaxBytes} bytes")
                 : Convert(line, encode);
             if (error is not null)
             {
                 wrong++;
-                Discard(before);
-                _json.Reset();
                 _json.WriteStartObject();
                 _json.WriteString("error", error);
                 _json.WriteNumber("line", reader.Number);
@@ -119,20 +118,6 @@ internal sealed class StructureStream : IDisposable
     /// <inheritdoc/>
     public void Dispose() => _json.Dispose();
 
-    // Nothing of a line reaches the buffer before it is whole: the writer is flushed at its end only, and a line is far
-    // smaller than what makes the writer flush by itself. If it did, that half would have to go.
-    private void Discard(int length)
-    {
-        if (_buffer.WrittenCount == length)
-        {
-            return;
-        }
-
-        byte[] kept = _buffer.WrittenSpan[..length].ToArray();
-        _buffer.ResetWrittenCount();
-        _buffer.Write(kept);
-    }
-
     private string? Convert(ReadOnlySpan<byte> line, bool encode)
     {
         try
@@ -143,7 +128,6 @@ internal sealed class StructureStream : IDisposable
                 return error;
             }
 
-            _json.Reset();
             return encode ? Encode(line, found) : Explain(line, found);
         }
         catch (JsonException e)
@@ -400,7 +384,7 @@ internal sealed class StructureStream : IDisposable
 
             if (!TryNumber(ref reader, isWord: true, out words[count]))
             {
-                return Text($"word {count} is not {Number.Expected}");
+                return Text($"word {count} is not {Number.ExpectedWord}");
             }
 
             count++;
@@ -430,7 +414,7 @@ internal sealed class StructureStream : IDisposable
         };
     }
 
-    private static string Short(string text) => text.Length <= 60 ? text : $"{text[..60]}...";
+    private static string Short(string text) => StructureCatalog.Shorten(text);
 
     private ReadOnlySpan<char> Chars(ref Utf8JsonReader reader)
     {

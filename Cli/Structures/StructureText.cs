@@ -55,7 +55,9 @@ internal static class StructureText
             }
 
             ulong value = field.Get(words);
-            string meaning = field.Explain(words) is { } read ? $"{field.Meaning}: {read}" : field.Meaning;
+            string? read = field.Explain(words)
+                ?? (field is { Width: 1, Values.Count: 0 } ? (value == 1 ? "yes" : "no") : null);
+            string meaning = read is null ? field.Meaning : $"{field.Meaning}: {read}";
             rows.Add(new Row(
                 Bits(field), field.Mnemonic, Value(field.Width, value, field.Kind == FieldKind.Address), meaning));
         }

@@ -161,11 +161,34 @@ internal sealed class PluginComposer(
     {
         PluginExtras extras = plugin.Extras;
         Collect<IStructureProvider, IReadOnlyList<Layout>>(
-            plugin, "structures", extras.Structures, other => other.Structures, provider => provider.Layouts);
-        Collect(plugin, "model", extras.Models, other => other.Models, (IIommuModelFactory factory) => factory);
-        Collect(plugin, "table reader", extras.TableReaders, other => other.TableReaders, (ITableReader reader) => reader);
-        Collect(plugin, "page tables", extras.PageTables, other => other.PageTables, (IPageTableFormat format) => format);
+            plugin, "structures", extras.Structures, other => other.Structures, (provider, name) => Copy(provider, name));
+        Collect(plugin, "model", extras.Models, other => other.Models, (IIommuModelFactory factory, string _) => factory);
+        Collect(
+            plugin,
+            "table reader",
+            extras.TableReaders,
+            other => other.TableReaders,
+            (ITableReader reader, string name) => SameName(reader, reader.Name, name));
+        Collect(
+            plugin,
+            "page tables",
+            extras.PageTables,
+            other => other.PageTables,
+            (IPageTableFormat format, string name) => SameName(format, format.Name, name));
     }
+
+    // The list is the plug-in's own: what is wrong with it must show here, where it is a line about that plug-in.
+    private static Layout[] Copy(IStructureProvider provider, string name)
+    {
+        Layout[] layouts = [.. provider.Layouts ?? throw new InvalidExportException($"structures '{name}' are null")];
+        return Array.IndexOf(layouts, null) is >= 0 and int at
+            ? throw new InvalidExportException($"structure {at} of '{name}' is null")
+            : layouts;
+    }
+
+    private static T SameName<T>(T export, string own, string stated) => own == stated
+        ? export
+        : throw new InvalidExportException($"'{stated}' calls itself '{own}': the same name is expected");
 
     // They are found by their metadata's name. One that is there already stays, as everywhere: the first path wins.
     private void Collect<TExport, T>(
@@ -173,7 +196,7 @@ internal sealed class PluginComposer(
         string what,
         Dictionary<string, T> found,
         Func<PluginExtras, Dictionary<string, T>> table,
-        Func<TExport, T> value)
+        Func<TExport, string, T> value)
         where TExport : class
     {
         foreach (Lazy<TExport, IDictionary<string, object>> export in
@@ -193,7 +216,7 @@ internal sealed class PluginComposer(
                 continue;
             }
 
-            found.Add(name, value(export.Value));
+            found.Add(name, value(export.Value, name));
         }
     }
 
@@ -302,6 +325,7 @@ internal sealed class PluginComposer(
                 RefusalReason.TypeLoadFailed, $"{stage} failed: {Describe(exception)}"),
             TypeInitializationException { InnerException: { } inner } => (
                 RefusalReason.ConstructorThrew, $"{stage} failed: its static initialiser threw {Describe(inner)}"),
+            InvalidExportException => (RefusalReason.InvalidExport, exception.Message),
             _ => (RefusalReason.ConstructorThrew, $"{stage} failed: it threw {Describe(exception)}"),
         };
         return new RefusedPlugin(plugin.Manifest.Path, reason, message);
@@ -312,4 +336,7 @@ internal sealed class PluginComposer(
 
     private static string Describe(Exception exception) =>
         $"{exception.GetType().FullName}: {AssemblyHeader.OneLine(exception.Message)}";
+
+    /// <summary>An export says or holds what cannot be.</summary>
+    private sealed class InvalidExportException(string message) : Exception(message);
 }

@@ -277,6 +277,7 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
                 TableFormat = Argument(data, 1) as string ?? string.Empty,
                 PasidBits = Argument(data, 2) as int? ?? 0,
                 Vendor = Named(data, nameof(DriverMetadata.Vendor)) as string ?? string.Empty,
+                Capabilities = (DriverCapabilities)(Named(data, nameof(DriverMetadata.Capabilities)) as int? ?? 0),
 
                 // The attribute's defaults are constants of the Core that constructs it, which is the host's: only the
                 // reference tells which one the driver was compiled against, and it equals the host's major by now.

@@ -7,7 +7,7 @@ public sealed class DriverMetadata
     /// <summary>Name of the driver as users type it.</summary>
     public string Name { get; set; } = string.Empty;
 
-    /// <summary>Name of the PASID table format it writes.</summary>
+    /// <summary>Name of the PASID table format it writes. Models, table readers and back ends of that name can judge it.</summary>
     public string TableFormat { get; set; } = string.Empty;
 
     /// <summary>Widest PASID in bits.</summary>
@@ -15,6 +15,9 @@ public sealed class DriverMetadata
 
     /// <summary>The hardware's maker or the standard's owner.</summary>
     public string Vendor { get; set; } = string.Empty;
+
+    /// <summary>What it can do beyond the required part of the contract.</summary>
+    public DriverCapabilities Capabilities { get; set; }
 
     /// <summary>Major version of the contract it was written for.</summary>
     public int ContractMajor { get; set; }

@@ -102,4 +102,14 @@ public interface IIommuUnit : IDisposable
     /// <c>start == end</c> is empty.</param>
     /// <returns>As <see cref="Detach"/>.</returns>
     OpResult Invalidate(IommuContext context, ulong start, ulong end);
+
+    /// <summary>
+    /// Takes the fault records that the hardware has left since the last call, oldest first, and makes room for new ones.
+    /// Does not block; may run beside every other member, but not beside itself.
+    /// </summary>
+    /// <param name="faults">Where they are added.</param>
+    /// <returns>Success, also where there was none; EOVERFLOW where records were lost (those that were not are added);
+    /// EOPNOTSUPP from a driver that does not declare <see cref="DriverCapabilities.FaultRecords"/>.</returns>
+    OpResult TakeFaults(ICollection<IommuFault> faults) =>
+        OpResult.Refuse(Errno.EOPNOTSUPP, $"{Name}: this driver does not decode fault records");
 }

@@ -35,6 +35,9 @@ public sealed class PasidDriverAttribute : ExportAttribute
     /// <summary>The hardware's maker or the standard's owner, for people.</summary>
     public string Vendor { get; set; } = string.Empty;
 
+    /// <summary>What it can do beyond the required part of the contract.</summary>
+    public DriverCapabilities Capabilities { get; set; }
+
     /// <summary>Major version of the contract it was written for; the host loads only its own major version.</summary>
     public int ContractMajor { get; set; } = DriverContract.Major;
 

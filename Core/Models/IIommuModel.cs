@@ -12,7 +12,8 @@ namespace PasidFramework.Models;
 /// <remarks>Safe for concurrent use: accesses of devices run beside the driver.</remarks>
 public interface IIommuModel : IIommuHardware
 {
-    /// <summary>The memory it shares with the driver; it reads and writes <see cref="ModelMemory.Device"/> only.</summary>
+    /// <summary>The memory it shares with the driver. Walks, commands and records go through
+    /// <see cref="ModelMemory.Device"/>; the CPU's side is looked at only to judge the driver's stores.</summary>
     ModelMemory ModelMemory { get; }
 
     /// <summary>
@@ -43,6 +44,10 @@ public sealed record CachedItem(string Cache, string Key, string Value);
 /// <remarks>The model belongs to the architecture, not to one driver: any driver of that architecture runs on it.</remarks>
 public interface IIommuModelFactory
 {
+    /// <summary>Name of the page table format that its walker reads, as <see cref="Tables.PageTableFormatAttribute"/> states
+    /// it; empty where it stops at the root of a process's page table.</summary>
+    string PageTables => string.Empty;
+
     /// <summary>Makes a model.</summary>
     /// <param name="memory">The memory that driver and model share; its walker's view decides what the model sees.</param>
     /// <param name="setup">What it reports of itself; <see cref="HardwareSetup.Coherent"/> must agree with

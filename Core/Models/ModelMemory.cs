@@ -278,7 +278,8 @@ public sealed class ModelMemory : IPhysicalMemory
     /// Runs a probe once for every set of pending stores that a walker may see now: none, all, every prefix and suffix,
     /// each alone and all but each; every subset where there are at most five. Zeroes of fresh pages count as one.
     /// </summary>
-    /// <param name="probe">Uses <see cref="Device"/>, directly or through a model; it must not store.</param>
+    /// <param name="probe">Uses <see cref="Device"/>, directly or through a model. Flags that a walker sets meanwhile
+    /// (<see cref="TryUpdateByDevice"/>) are lost; it must not store otherwise.</param>
     /// <returns>How often it ran.</returns>
     public int ForEachVisible(Action probe)
     {
@@ -395,6 +396,35 @@ public sealed class ModelMemory : IPhysicalMemory
     }
 
     /// <summary>
+    /// A walker changes a word that it has read, in one step, as it sets accessed and dirty flags: nothing happens where
+    /// the word is another one by now, and a newer store of the CPU that is still on its way is not undone.
+    /// </summary>
+    /// <param name="address">Byte address, a multiple of 8.</param>
+    /// <param name="expected">What the walker has read.</param>
+    /// <param name="value">What it makes of it.</param>
+    /// <returns>Whether the word was still <paramref name="expected"/>.</returns>
+    public bool TryUpdateByDevice(ulong address, ulong expected, ulong value)
+    {
+        lock (_gate)
+        {
+            if (!_seen.TryGetValue(address >> PageShift, out ulong[]? page) || page[Index(address)] != expected)
+            {
+                return false;
+            }
+
+            Show(address, value);
+
+            // A word that waits in the CPU's cache or store buffer overwrites this one when it arrives, flags and all.
+            if (!_dirty.Contains(address) && !_pending.Exists(store => store.Address == address))
+            {
+                _cpu.WriteQword(address, value);
+            }
+
+            return true;
+        }
+    }
+
+    /// <summary>
     /// Walks that were under way have ended: a model calls it when an invalidation of configuration has completed.
     /// </summary>
     public void Settle()
@@ -405,6 +435,28 @@ public sealed class ModelMemory : IPhysicalMemory
             foreach (Pending store in _pending)
             {
                 Remember(store.Address, store.Value);
+            }
+        }
+    }
+
+    /// <summary>Walks that were under way to some words have ended; other words keep what they were.</summary>
+    /// <param name="address">Byte address, a multiple of 8.</param>
+    /// <param name="bytes">A multiple of 8.</param>
+    public void Settle(ulong address, int bytes)
+    {
+        lock (_gate)
+        {
+            for (ulong at = address; at < address + (ulong)bytes; at += 8)
+            {
+                _window.Remove(at);
+            }
+
+            foreach (Pending store in _pending)
+            {
+                if (store.Address >= address && store.Address < address + (ulong)bytes)
+                {
+                    Remember(store.Address, store.Value);
+                }
             }
         }
     }
@@ -681,8 +733,8 @@ public sealed class ModelMemory : IPhysicalMemory
             }
         }
 
-        // What a device writes is coherent for both sides: a store of the CPU to that word that is still on its way
-        // would be a race of the driver's own making.
+        // What a device writes (status words, records) is coherent for both sides: a store of the CPU to such a word that
+        // is still on its way would be a race of the driver's own making. Page tables are changed by TryUpdateByDevice.
         private void Arrived(ulong address, ulong value)
         {
             memory._dirty.Remove(address);

@@ -33,13 +33,22 @@ public sealed class StructureCatalog
     public bool TryFind(ReadOnlySpan<char> id, [NotNullWhen(true)] out Layout? layout) =>
         _byId.GetAlternateLookup<ReadOnlySpan<char>>().TryGetValue(id, out layout);
 
+    /// <summary>A name as a message may show it: cut, between characters, where it is very long.</summary>
+    /// <param name="name">A name from somewhere outside.</param>
+    public static string Shorten(string name)
+    {
+        ArgumentNullException.ThrowIfNull(name);
+        return name.Length <= LongestShown ? name
+            : $"{name[..(char.IsHighSurrogate(name[LongestShown - 1]) ? LongestShown - 1 : LongestShown)]}...";
+    }
+
     /// <summary>The refusal for an unknown id: it names what comes nearest.</summary>
     public OpResult Unknown(string id)
     {
         ArgumentNullException.ThrowIfNull(id);
         if (id.Length > LongestShown)
         {
-            return OpResult.Refuse(Errno.EINVAL, $"no structure '{id[..LongestShown]}...'");
+            return OpResult.Refuse(Errno.EINVAL, $"no structure '{Shorten(id)}'");
         }
 
         string[] near =

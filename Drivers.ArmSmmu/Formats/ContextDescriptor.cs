@@ -20,12 +20,6 @@ internal static class ContextDescriptor
     /// <summary>TG0: 4 KiB pages.</summary>
     public const ulong Granule4K = 0;
 
-    /// <summary>IR0, OR0: write-back, read- and write-allocate.</summary>
-    public const ulong WalkWriteBack = 1;
-
-    /// <summary>SH0: inner shareable.</summary>
-    public const ulong WalkInnerShareable = 3;
-
     /// <summary>
     /// The memory attributes that Linux gives process page tables: index 0 = 0x44 (not cacheable), 1 = 0xff (write-back),
     /// 2 = 0x04 (device).
@@ -122,13 +116,6 @@ internal static class ContextDescriptor
 
     public static Field AMAIR => new(319, 256, "AMAIR");
 
-    private static readonly (ulong, string)[] s_cacheability =
-    [
-        (0, "not cacheable"), (WalkWriteBack, "write-back, allocate"), (2, "write-through"), (3, "write-back, no allocate"),
-    ];
-
-    private static readonly (ulong, string)[] s_shareability = [(0, "non"), (2, "outer"), (WalkInnerShareable, "inner")];
-
     public static readonly Layout Layout = new(
         "arm-smmuv3/cd",
         512,
@@ -136,16 +123,16 @@ internal static class ContextDescriptor
         [
             LayoutField.Value(T0SZ, "TTB0 covers 64 - T0SZ bits of address").Reads(Covered),
             LayoutField.Value(TG0, "granule of TTB0", (Granule4K, "4 KiB"), (1, "64 KiB"), (2, "16 KiB")),
-            LayoutField.Value(IR0, "inner cacheability of TTB0 walks", s_cacheability),
-            LayoutField.Value(OR0, "outer cacheability of TTB0 walks", s_cacheability),
-            LayoutField.Value(SH0, "shareability of TTB0 walks", s_shareability),
+            LayoutField.Value(IR0, "inner cacheability of TTB0 walks", WalkAttributes.Cacheability),
+            LayoutField.Value(OR0, "outer cacheability of TTB0 walks", WalkAttributes.Cacheability),
+            LayoutField.Value(SH0, "shareability of TTB0 walks", WalkAttributes.Shareability),
             LayoutField.Value(EPD0, "TTB0 is not walked: its addresses fault"),
             LayoutField.Value(ENDI, "page tables are big-endian"),
             LayoutField.Value(T1SZ, "TTB1 covers 64 - T1SZ bits of address").Reads(Covered),
             LayoutField.Value(TG1, "granule of TTB1", (1, "16 KiB"), (2, "4 KiB"), (3, "64 KiB")),
-            LayoutField.Value(IR1, "inner cacheability of TTB1 walks", s_cacheability),
-            LayoutField.Value(OR1, "outer cacheability of TTB1 walks", s_cacheability),
-            LayoutField.Value(SH1, "shareability of TTB1 walks", s_shareability),
+            LayoutField.Value(IR1, "inner cacheability of TTB1 walks", WalkAttributes.Cacheability),
+            LayoutField.Value(OR1, "outer cacheability of TTB1 walks", WalkAttributes.Cacheability),
+            LayoutField.Value(SH1, "shareability of TTB1 walks", WalkAttributes.Shareability),
             LayoutField.Value(EPD1, "TTB1 is not walked: its addresses fault"),
             LayoutField.Value(V, "the descriptor is valid"),
             LayoutField.Value(

@@ -48,12 +48,6 @@ internal static class StreamTableEntry
     /// <summary>S1DSS: requests without a substream use descriptor 0; substream 0 itself is then invalid.</summary>
     public const ulong S1DssSubstream0 = 2;
 
-    /// <summary>S1CIR, S1COR: normal memory, write-back cacheable, read-allocate.</summary>
-    public const ulong CacheWriteBack = 1;
-
-    /// <summary>S1CSH: inner shareable.</summary>
-    public const ulong ShareInner = 3;
-
     /// <summary>EATS: no ATS.</summary>
     public const ulong EatsNone = 0;
 
@@ -147,13 +141,6 @@ internal static class StreamTableEntry
 
     public static Field S2TTB => new(247, 196, "S2TTB");
 
-    private static readonly (ulong, string)[] s_cacheability =
-    [
-        (0, "not cacheable"), (CacheWriteBack, "write-back, allocate"), (2, "write-through"), (3, "write-back, no allocate"),
-    ];
-
-    private static readonly (ulong, string)[] s_shareability = [(0, "non"), (2, "outer"), (ShareInner, "inner")];
-
     public static readonly Layout Layout = new(
         "arm-smmuv3/ste",
         512,
@@ -187,9 +174,9 @@ internal static class StreamTableEntry
                 (S1DssTerminate, "terminated"),
                 (S1DssBypass, "bypass stage 1"),
                 (S1DssSubstream0, "use descriptor 0")),
-            LayoutField.Value(S1CIR, "inner cacheability of descriptor fetches", s_cacheability),
-            LayoutField.Value(S1COR, "outer cacheability of descriptor fetches", s_cacheability),
-            LayoutField.Value(S1CSH, "shareability of descriptor fetches", s_shareability),
+            LayoutField.Value(S1CIR, "inner cacheability of descriptor fetches", WalkAttributes.Cacheability),
+            LayoutField.Value(S1COR, "outer cacheability of descriptor fetches", WalkAttributes.Cacheability),
+            LayoutField.Value(S1CSH, "shareability of descriptor fetches", WalkAttributes.Shareability),
             LayoutField.Reserved(75, 72),
             LayoutField.Value(DRE, "destructive reads are allowed"),
             LayoutField.Value(CONT, "contiguity hint, log2 of StreamIDs with the same entry"),
@@ -218,9 +205,9 @@ internal static class StreamTableEntry
             LayoutField.Value(S2T0SZ, "stage 2 input size is 64 - S2T0SZ bits")
                 .Reads(size => size == 0 ? null : Text($"{64 - size} bits")),
             LayoutField.Value(S2SL0, "stage 2 start level"),
-            LayoutField.Value(S2IR0, "inner cacheability of stage 2 walks", s_cacheability),
-            LayoutField.Value(S2OR0, "outer cacheability of stage 2 walks", s_cacheability),
-            LayoutField.Value(S2SH0, "shareability of stage 2 walks", s_shareability),
+            LayoutField.Value(S2IR0, "inner cacheability of stage 2 walks", WalkAttributes.Cacheability),
+            LayoutField.Value(S2OR0, "outer cacheability of stage 2 walks", WalkAttributes.Cacheability),
+            LayoutField.Value(S2SH0, "shareability of stage 2 walks", WalkAttributes.Shareability),
             LayoutField.Value(S2TG, "stage 2 granule", (0, "4 KiB"), (1, "64 KiB"), (2, "16 KiB")),
             LayoutField.Value(S2PS, "stage 2 output size")
                 .Reads(size => Text($"{ContextDescriptor.OutputBits((int)size)} bits")),

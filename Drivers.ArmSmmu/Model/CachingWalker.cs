@@ -161,13 +161,13 @@ internal sealed partial class CachingWalker : SmmuWalker
     {
         foreach ((uint sid, Entry entry) in _streams)
         {
-            Check<Tables.StreamEntryRules>(memory, entry, StreamTableEntry.V, Text($"the entry of StreamID 0x{sid:x}"));
+            Check(memory, entry, isContext: false, Text($"the entry of StreamID 0x{sid:x}"));
         }
 
         foreach (((uint sid, uint ssid), Entry entry) in _contexts)
         {
-            Check<Tables.ContextRules>(
-                memory, entry, ContextDescriptor.V, Text($"the descriptor of StreamID 0x{sid:x} SubstreamID 0x{ssid:x}"));
+            Check(
+                memory, entry, isContext: true, Text($"the descriptor of StreamID 0x{sid:x} SubstreamID 0x{ssid:x}"));
         }
     }
 
@@ -234,7 +234,7 @@ internal sealed partial class CachingWalker : SmmuWalker
 
         foreach ((uint sid, Entry entry) in _streams)
         {
-            if (IsStale<Tables.StreamEntryRules>(entry))
+            if (IsStale(entry, isContext: false))
             {
                 return Text($"the entry of StreamID 0x{sid:x} is cached as 0x{entry.Words[0]:x}");
             }
@@ -244,7 +244,7 @@ internal sealed partial class CachingWalker : SmmuWalker
         {
             if (!_streams.TryGetValue(sid, out Entry? stream)
                 || !stream.IsSet(StreamTableEntry.V)
-                || IsStale<Tables.ContextRules>(entry))
+                || IsStale(entry, isContext: true))
             {
                 return Text($"the descriptor of StreamID 0x{sid:x} SubstreamID 0x{ssid:x} is cached as 0x{entry.Words[0]:x}");
             }
@@ -465,8 +465,7 @@ internal sealed partial class CachingWalker : SmmuWalker
         }
     }
 
-    private void Check<TRules>(ModelMemory memory, Entry entry, Field valid, string what)
-        where TRules : Tables.IEntryRules
+    private void Check(ModelMemory memory, Entry entry, bool isContext, string what)
     {
         // What became reachable within the window may have been written before, at leisure.
         if (!memory.Device.IsBacked(entry.Address, entry.Words.Length * 8)
@@ -505,7 +504,9 @@ internal sealed partial class CachingWalker : SmmuWalker
                 rest /= entry.Seen[i].Count;
             }
 
-            isTorn = mix.Get(valid) != 0 && !Means<TRules>(mix, old) && !Means<TRules>(mix, now);
+            isTorn = CountedBits.IsValid(mix, isContext)
+                && !Means(mix, old, isContext)
+                && !Means(mix, now, isContext);
         }
 
         if (isTorn)
@@ -515,28 +516,23 @@ internal sealed partial class CachingWalker : SmmuWalker
         }
     }
 
-    private bool IsStale<TRules>(Entry entry)
-        where TRules : Tables.IEntryRules
+    private bool IsStale(Entry entry, bool isContext)
     {
-        Span<ulong> now = stackalloc ulong[Tables.EntryWriter.Words];
-        return !Load(entry.Address, now) || !Means<TRules>(entry.Words, now);
+        Span<ulong> now = stackalloc ulong[StreamTableEntry.Words];
+        return !Load(entry.Address, now) || !Means(entry.Words, now, isContext);
     }
 
-    private static bool Means<TRules>(ReadOnlySpan<ulong> words, ReadOnlySpan<ulong> other)
-        where TRules : Tables.IEntryRules
+    private static bool Means(ReadOnlySpan<ulong> words, ReadOnlySpan<ulong> other, bool isContext)
     {
-        Span<ulong> used = stackalloc ulong[Tables.EntryWriter.Words];
-        Span<ulong> otherUsed = stackalloc ulong[Tables.EntryWriter.Words];
-        Span<ulong> safe = stackalloc ulong[Tables.EntryWriter.Words];
-        used.Clear();
-        otherUsed.Clear();
-        safe.Clear();
-        TRules.Used(words, used);
-        TRules.Used(other, otherUsed);
-        TRules.Safe(words, other, safe);
+        Span<ulong> counted = stackalloc ulong[StreamTableEntry.Words];
+        Span<ulong> otherCounted = stackalloc ulong[StreamTableEntry.Words];
+        Span<ulong> free = stackalloc ulong[StreamTableEntry.Words];
+        CountedBits.Find(words, isContext, counted);
+        CountedBits.Find(other, isContext, otherCounted);
+        CountedBits.FindFree(words, other, isContext, free);
         for (int i = 0; i < words.Length; i++)
         {
-            if ((words[i] & used[i] & ~safe[i]) != (other[i] & otherUsed[i] & ~safe[i]))
+            if ((words[i] & counted[i] & ~free[i]) != (other[i] & otherCounted[i] & ~free[i]))
             {
                 return false;
             }

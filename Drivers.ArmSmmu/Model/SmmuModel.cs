@@ -131,7 +131,8 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
                 return null;
             }
 
-            var fresh = new SmmuWalker(ModelMemory.Device, _options) { WalksPages = true };
+            // It remembers within this look only.
+            var fresh = new CachingWalker(ModelMemory.Device, _options, static (_, _) => { });
             StreamRoot root = _registers.StreamRoot;
             return _walker.FindStaleEntry(root) ?? _walker.Translations().Concat(_devices.Translations()).Select(held =>
             {

@@ -26,11 +26,8 @@ internal sealed class SmmuTableView(IMemoryReader memory, StreamRoot root, SmmuH
     private const int PageBytes = 4096;
 
     /// <inheritdoc/>
-    public IEnumerable<TableItem> Items(int maxItems = 1 << 20)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegative(maxItems);
-        return Bounded(maxItems);
-    }
+    public IEnumerable<TableItem> Items(int maxItems = 1 << 20) => TableItems.AtMost(
+        Everything(), maxItems, Text($"there are more than {maxItems} items"));
 
     /// <inheritdoc/>
     public TableWalk Walk(in DmaAccess access)
@@ -42,23 +39,11 @@ internal sealed class SmmuTableView(IMemoryReader memory, StreamRoot root, SmmuH
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
-    private IEnumerable<TableItem> Bounded(int maxItems)
+    // A lister remembers the tables that it has met: each time that the list is asked for there is a new one.
+    private IEnumerable<TableItem> Everything()
     {
-        int count = 0;
         foreach (TableItem item in new Lister(memory, root, options).Streams())
         {
-            if (count++ == maxItems)
-            {
-                yield return new TableItem
-                {
-                    Kind = TableItemKind.Finding,
-                    Structure = item.Structure,
-                    Address = item.Address,
-                    Text = Text($"there is more than {maxItems} items"),
-                };
-                yield break;
-            }
-
             yield return item;
         }
     }

@@ -368,9 +368,9 @@ internal sealed class CdTable : IPasidTable
         words.Clear();
         words.Set(ContextDescriptor.T0SZ, 16);
         words.Set(ContextDescriptor.TG0, ContextDescriptor.Granule4K);
-        words.Set(ContextDescriptor.IR0, ContextDescriptor.WalkWriteBack);
-        words.Set(ContextDescriptor.OR0, ContextDescriptor.WalkWriteBack);
-        words.Set(ContextDescriptor.SH0, ContextDescriptor.WalkInnerShareable);
+        words.Set(ContextDescriptor.IR0, WalkAttributes.WriteBack);
+        words.Set(ContextDescriptor.OR0, WalkAttributes.WriteBack);
+        words.Set(ContextDescriptor.SH0, WalkAttributes.InnerShareable);
         words.Set(ContextDescriptor.EPD1, 1);
         words.Set(ContextDescriptor.V, 1);
         words.Set(ContextDescriptor.IPS, (ulong)_settings.Ips);
@@ -410,9 +410,9 @@ internal sealed class CdTable : IPasidTable
         words.SetAddress(StreamTableEntry.S1ContextPtr, _root);
         words.Set(StreamTableEntry.S1CDMax, (ulong)PasidBits);
         words.Set(StreamTableEntry.S1DSS, StreamTableEntry.S1DssSubstream0);
-        words.Set(StreamTableEntry.S1CIR, StreamTableEntry.CacheWriteBack);
-        words.Set(StreamTableEntry.S1COR, StreamTableEntry.CacheWriteBack);
-        words.Set(StreamTableEntry.S1CSH, StreamTableEntry.ShareInner);
+        words.Set(StreamTableEntry.S1CIR, WalkAttributes.WriteBack);
+        words.Set(StreamTableEntry.S1COR, WalkAttributes.WriteBack);
+        words.Set(StreamTableEntry.S1CSH, WalkAttributes.InnerShareable);
         words.Set(StreamTableEntry.EATS, ats ? StreamTableEntry.EatsFull : StreamTableEntry.EatsNone);
     }
 

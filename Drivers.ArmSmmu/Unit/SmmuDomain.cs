@@ -154,7 +154,7 @@ internal sealed class SmmuDomain : IPasidTableSync, IDisposable
         {
             var batch = new CommandBatch(_queue);
             devices = AddAtc(ref batch, stream, pasid, 0, Commands.AtcSizeAll)
-                ? stream.Note(batch.Complete())
+                ? batch.Complete()
                 : OpResult.Ok;
         }
 
@@ -198,13 +198,7 @@ internal sealed class SmmuDomain : IPasidTableSync, IDisposable
             }
         }
 
-        OpResult result = batch.Complete();
-        foreach (SmmuStream stream in streams)
-        {
-            stream.Note(result);
-        }
-
-        return link.Process.Note(result);
+        return link.Process.Note(batch.Complete());
     }
 
     /// <summary>Frees the table; no stream uses it.</summary>
@@ -230,17 +224,6 @@ internal sealed class SmmuDomain : IPasidTableSync, IDisposable
             any |= AddAtc(ref batch, stream, pasid, 0, Commands.AtcSizeAll);
         }
 
-        if (!any)
-        {
-            return OpResult.Ok;
-        }
-
-        OpResult result = batch.Complete();
-        foreach (SmmuStream stream in streams)
-        {
-            stream.Note(result);
-        }
-
-        return result;
+        return any ? batch.Complete() : OpResult.Ok;
     }
 }

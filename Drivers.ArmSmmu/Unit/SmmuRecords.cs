@@ -31,8 +31,6 @@ internal sealed class SmmuProcess(uint asid)
 /// <param name="ats">Whether device and unit speak ATS.</param>
 internal sealed class SmmuStream(SmmuDomain domain, uint sid, bool ats)
 {
-    private volatile bool _isTainted;
-
     /// <summary>The domain.</summary>
     public SmmuDomain Domain { get; } = domain;
 
@@ -41,20 +39,6 @@ internal sealed class SmmuStream(SmmuDomain domain, uint sid, bool ats)
 
     /// <summary>Whether it has a device TLB that must be told.</summary>
     public bool HasAts { get; } = ats;
-
-    /// <summary>Whether a device TLB invalidation of it failed: then its removal tells it to forget everything.</summary>
-    public bool IsTainted => _isTainted;
-
-    /// <summary>Marks it where an invalidation failed, and passes the outcome on.</summary>
-    public OpResult Note(OpResult outcome)
-    {
-        if (!outcome.IsOk)
-        {
-            _isTainted = true;
-        }
-
-        return outcome;
-    }
 }
 
 /// <summary>The unit's record of a link of process and domain.</summary>

@@ -12,6 +12,9 @@ internal sealed partial class SmmuUnit : IIommuUnit
     private readonly Lock _topology = new();
     private readonly List<SmmuDomain> _domains = [];
 
+    // StreamIDs whose device did not confirm at its removal that it forgot everything.
+    private readonly HashSet<uint> _unforgotten = [];
+
     /// <inheritdoc/>
     public string Name { get; }
 
@@ -202,8 +205,16 @@ internal sealed partial class SmmuUnit : IIommuUnit
         domain.Table.EncodeSte(words, stream.HasAts);
         lock (_topology)
         {
+            // With a valid entry again what the device still holds would pass.
+            OpResult result = _unforgotten.Contains(stream.Sid) ? ForgetStream(stream.Sid) : OpResult.Ok;
+            if (!result.IsOk)
+            {
+                return OpResult<SmmuStream>.Refuse(result);
+            }
+
+            _unforgotten.Remove(stream.Sid);
             domain.Join(stream);
-            OpResult result = _streams!.Set(stream.Sid, words);
+            result = _streams!.Set(stream.Sid, words);
             if (result.IsOk)
             {
                 return OpResult<SmmuStream>.Ok(stream);
@@ -223,15 +234,20 @@ internal sealed partial class SmmuUnit : IIommuUnit
             bool forgotten = _streams!.Clear(stream.Sid).IsOk;
             var batch = new CommandBatch(_queue!);
             batch.Add(Commands.CfgiCdAll(stream.Sid));
-            if (stream.HasAts && stream.IsTainted)
-            {
-                batch.Sync();
-                batch.Add(Commands.AtcInvAll(stream.Sid, withPasid: true));
-                batch.Add(Commands.AtcInvAll(stream.Sid, withPasid: false));
-            }
-
             forgotten &= batch.Complete().IsOk;
             stream.Domain.MayBeWalked |= !forgotten;
+            if (stream.HasAts)
+            {
+                // The table is the domain's, so the device may hold translations of every process in it, and no later
+                // detach or exit tells it. Only now can it get no new ones.
+                var devices = new CommandBatch(_queue!);
+                AddAtcOfAll(ref devices, stream.Sid);
+                if (!devices.Complete().IsOk || !forgotten)
+                {
+                    _unforgotten.Add(stream.Sid);
+                }
+            }
+
             stream.Domain.Leave(stream);
         }
     }
@@ -255,6 +271,12 @@ internal sealed partial class SmmuUnit : IIommuUnit
         }
     }
 
+    private static void AddAtcOfAll(ref CommandBatch batch, uint sid)
+    {
+        batch.Add(Commands.AtcInvAll(sid, withPasid: true));
+        batch.Add(Commands.AtcInvAll(sid, withPasid: false));
+    }
+
     private static SmmuDomain StateOf(Domain domain) => domain.DriverState as SmmuDomain
         ?? throw new ArgumentException($"Domain {domain} is not on this unit.", nameof(domain));
 
@@ -263,4 +285,15 @@ internal sealed partial class SmmuUnit : IIommuUnit
 
     private static SmmuLink StateOf(IommuContext context) => context.DriverState as SmmuLink
         ?? throw new ArgumentException("No device is attached to the context.", nameof(context));
+
+    // Everything of a stream whose entry is invalid in memory.
+    private OpResult ForgetStream(uint sid)
+    {
+        var batch = new CommandBatch(_queue!);
+        batch.Add(Commands.CfgiSte(sid, leaf: true));
+        batch.Add(Commands.CfgiCdAll(sid));
+        batch.Sync();
+        AddAtcOfAll(ref batch, sid);
+        return batch.Complete();
+    }
 }

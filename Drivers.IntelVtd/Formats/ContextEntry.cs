@@ -30,7 +30,8 @@ internal static class ContextEntry
             LayoutField.Reserved(8, 7),
             LayoutField.Value(PDTS, "the PASID directory has 2^(PDTS+7) entries, PASIDs have PDTS+13 bits").Reads(
                 size => string.Create(
-                    CultureInfo.InvariantCulture, $"{1 << ((int)size + 7)} entries, {(int)size + LeastPasidBits} bits")),
+                    CultureInfo.InvariantCulture,
+                    $"{1 << ((int)size + 7)} entries, {(int)size + LeastPasidBits} bits")),
             LayoutField.Address(PASIDDIRPTR, "PASID directory"),
             LayoutField.Value(RID_PASID, "PASID of requests without one (ECAP.RPS; else 0 is used)"),
             LayoutField.Value(RID_PRIV, "requests without PASID are privileged (ECAP.RPRIVS)"),

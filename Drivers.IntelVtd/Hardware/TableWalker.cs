@@ -35,8 +35,16 @@ internal enum WalkStage
 /// <param name="DomainId">Tag of the translation, in page tables.</param>
 /// <param name="Level">Level of a page table, 1 the lowest.</param>
 /// <param name="Input">The address that the page table translates.</param>
+/// <param name="HasPasid">Whether the request carries the PASID; false in page tables.</param>
 internal readonly record struct WalkPoint(
-    WalkStage Stage, ulong Address, RequesterId Requester, uint Pasid, uint DomainId, int Level, ulong Input);
+    WalkStage Stage,
+    ulong Address,
+    RequesterId Requester,
+    uint Pasid,
+    uint DomainId,
+    int Level,
+    ulong Input,
+    bool HasPasid = false);
 
 /// <summary>Gives a walk its entries: from memory or from caches.</summary>
 internal interface IWalkSource
@@ -49,7 +57,11 @@ internal interface IWalkSource
     void Checked(in WalkPoint point, ReadOnlySpan<ulong> words, int fault);
 
     /// <summary>A page table entry gets its accessed or dirty flag.</summary>
-    void Update(in WalkPoint point, ulong entry);
+    /// <param name="point">Which entry.</param>
+    /// <param name="expected">What was read.</param>
+    /// <param name="entry">The same with the flags.</param>
+    /// <returns>False where the entry has changed since it was read: it must be read again.</returns>
+    bool Update(in WalkPoint point, ulong expected, ulong entry);
 }
 
 /// <summary>Where the walk of root, context and PASID structures ended.</summary>
@@ -95,6 +107,9 @@ internal readonly record struct PageResult(int Fault, ulong Address, int Level, 
 /// <summary>The walk of all structures. Intel VT-d, D51397-018 (rev 5.10), sections 3.4 and 9.2 to 9.8.</summary>
 internal static class TableWalker
 {
+    // How often an entry is read again that the CPU changes between read and update.
+    private const int MostReads = 16;
+
     /// <summary>Finds the configuration of one access.</summary>
     /// <param name="rules">What the hardware accepts.</param>
     /// <param name="rtaddr">The root table address register.</param>
@@ -114,7 +129,7 @@ internal static class TableWalker
             WalkStage.Root,
             (rtaddr & RootTableAddress.RTA.WordMask) + ((ulong)requester.Bus * RootEntry.SizeBytes)
                 + (requester.DevFn >= 0x80 ? 8u : 0u),
-            requester, access.Pasid?.Value ?? 0, 0, 0, access.Address);
+            requester, access.Pasid?.Value ?? 0, 0, 0, access.Address, access.Pasid is not null);
         fault = source.Read(at, one) ? rules.CheckRootHalf(one[0]) : FaultReason.RootAccess;
         source.Checked(at, one, fault);
         if (fault != 0)
@@ -207,6 +222,7 @@ internal static class TableWalker
         bool user = true;
         bool writable = true;
         ulong table = found.FirstStageTable;
+        int reads = 0;
         Span<ulong> entry = stackalloc ulong[1];
         for (int level = found.FirstStageLevels; ; level--)
         {
@@ -228,13 +244,13 @@ internal static class TableWalker
             int fault = source.Read(at, entry) ? rules.CheckFirstStage(entry[0], level)
                 : level == found.FirstStageLevels ? FaultReason.FirstStageTableAccess
                 : FaultReason.FirstStageAccess;
-            user &= entry[0].Field(FirstStageEntry.US) == 1;
-            writable &= entry[0].Field(FirstStageEntry.RW) == 1;
+            bool userHere = user && entry[0].Field(FirstStageEntry.US) == 1;
+            bool writableHere = writable && entry[0].Field(FirstStageEntry.RW) == 1;
             bool leaf = level == 1 || entry[0].Field(FirstStageEntry.PS) == 1;
             if (fault == 0 && leaf)
             {
-                fault = !user ? FaultReason.UserNotAllowed
-                    : access.IsWrite && !writable ? FaultReason.NotWritable
+                fault = !userHere ? FaultReason.UserNotAllowed
+                    : access.IsWrite && !writableHere ? FaultReason.NotWritable
                     : 0;
             }
 
@@ -245,12 +261,14 @@ internal static class TableWalker
             }
 
             ulong flags = FirstStageEntry.A.WordMask | (leaf && access.IsWrite ? FirstStageEntry.D.WordMask : 0);
-            if ((entry[0] & flags) != flags)
+            if (!Mark(entry, flags, at, source) && ++reads < MostReads)
             {
-                entry[0] |= flags;
-                source.Update(at, entry[0]);
+                level++;
+                continue;
             }
 
+            user = userHere;
+            writable = writableHere;
             source.Checked(at, entry, 0);
             table = entry[0] & FirstStageEntry.ADDR.WordMask;
             if (!leaf)
@@ -287,6 +305,7 @@ internal static class TableWalker
         bool readable = true;
         bool writable = true;
         ulong table = found.SecondStageTable;
+        int reads = 0;
         Span<ulong> entry = stackalloc ulong[1];
         for (int level = found.SecondStageLevels; ; level--)
         {
@@ -296,10 +315,10 @@ internal static class TableWalker
             int fault = source.Read(at, entry) ? rules.CheckSecondStage(entry[0], level)
                 : level == found.SecondStageLevels ? FaultReason.SecondStageTableAccess
                 : FaultReason.SecondStageAccess;
-            readable &= entry[0].Field(SecondStageEntry.R) == 1;
-            writable &= entry[0].Field(SecondStageEntry.W) == 1;
+            bool readableHere = readable && entry[0].Field(SecondStageEntry.R) == 1;
+            bool writableHere = writable && entry[0].Field(SecondStageEntry.W) == 1;
             bool leaf = level == 1 || entry[0].Field(SecondStageEntry.PS) == 1;
-            if (fault == 0 && leaf && !(write ? writable : readable))
+            if (fault == 0 && leaf && !(write ? writableHere : readableHere))
             {
                 fault = FaultReason.SecondStagePermission;
             }
@@ -312,12 +331,14 @@ internal static class TableWalker
 
             ulong flags = !found.SecondStageFlags ? 0
                 : SecondStageEntry.A.WordMask | (leaf && write ? SecondStageEntry.D.WordMask : 0);
-            if ((entry[0] & flags) != flags)
+            if (!Mark(entry, flags, at, source) && ++reads < MostReads)
             {
-                entry[0] |= flags;
-                source.Update(at, entry[0]);
+                level++;
+                continue;
             }
 
+            readable = readableHere;
+            writable = writableHere;
             source.Checked(at, entry, 0);
             table = entry[0] & SecondStageEntry.ADDR.WordMask;
             if (leaf)
@@ -327,6 +348,14 @@ internal static class TableWalker
                 return new PageResult(0, (table & ~low) | (input & low), level, writable, dirty);
             }
         }
+    }
+
+    // Sets flags in an entry and in its copy here; false where the entry is another one by now.
+    private static bool Mark(Span<ulong> entry, ulong flags, in WalkPoint at, IWalkSource source)
+    {
+        ulong expected = entry[0];
+        entry[0] |= flags;
+        return entry[0] == expected || source.Update(at, expected, entry[0]);
     }
 
     private static ulong Offset(ulong address, int level) =>

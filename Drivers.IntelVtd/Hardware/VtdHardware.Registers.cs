@@ -62,7 +62,9 @@ internal partial class VtdHardware
             case VtdRegisters.IQA:
                 if ((_gsts & GlobalCommandBits.QIE) != 0)
                 {
-                    Misused("vtd-iqa", "IQA is written while the queue is enabled (Invalidation Queue Address Register)");
+                    Misused(
+                        "vtd-iqa",
+                        "IQA is written while the queue is enabled (Invalidation Queue Address Register)");
                 }
 
                 _iqa = value;
@@ -114,9 +116,10 @@ internal partial class VtdHardware
             | (value & GlobalCommandBits.OneShot);
         if (BitOperations.PopCount(changed) != 1)
         {
+            int bits = BitOperations.PopCount(changed);
             Misused("vtd-gcmd", string.Create(
                 CultureInfo.InvariantCulture,
-                $"GCMD 0x{value:x8} changes {BitOperations.PopCount(changed)} bits, one is allowed (Global Command Register)"));
+                $"GCMD 0x{value:x8} changes {bits} bits, one is allowed (Global Command Register)"));
             return;
         }
 

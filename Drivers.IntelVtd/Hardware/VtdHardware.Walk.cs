@@ -16,10 +16,8 @@ internal partial class VtdHardware : IWalkSource
         // Nothing is cached here.
     }
 
-    void IWalkSource.Update(in WalkPoint point, ulong entry)
-    {
-        // Page tables are not walked here.
-    }
+    // Page tables are not walked here.
+    bool IWalkSource.Update(in WalkPoint point, ulong expected, ulong entry) => true;
 
     /// <summary>Reads words as the table walker sees them.</summary>
     /// <returns>False where no memory is; the words are 0 then.</returns>

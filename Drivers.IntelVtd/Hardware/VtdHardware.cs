@@ -11,8 +11,8 @@ namespace PasidFramework.Drivers.IntelVtd.Hardware;
 /// (rev 5.10).
 /// </summary>
 /// <remarks>
-/// <para>It walks what is in memory, up to the page table, and caches nothing. <see cref="Model.VtdModel"/> derives from it and
-/// caches everything.</para>
+/// <para>It walks what is in memory, up to the page table, and caches nothing. <see cref="Model.VtdModel"/> derives
+/// from it and caches everything.</para>
 /// <para>Not modelled: legacy mode, page requests, interrupts.</para>
 /// </remarks>
 internal partial class VtdHardware : IIommuHardware

@@ -5,16 +5,39 @@ using PasidFramework.Records;
 namespace PasidFramework.Drivers.IntelVtd.Hardware;
 
 /// <summary>
-/// What hardware with given capabilities accepts in each structure, as fault reasons. Intel VT-d, D51397-018 (rev 5.10),
-/// sections 9.2 to 9.8.
+/// What hardware with given capabilities accepts in each structure, as fault reasons. Intel VT-d, D51397-018
+/// (rev 5.10), sections 9.2 to 9.8.
 /// </summary>
 /// <param name="cap">Value of CAP.</param>
 /// <param name="ecap">Value of ECAP.</param>
 /// <param name="hostAddressBits">Bits of a host address; higher bits of table pointers are reserved.</param>
-internal sealed class WalkRules(ulong cap, ulong ecap, int hostAddressBits)
+internal sealed partial class WalkRules(ulong cap, ulong ecap, int hostAddressBits)
 {
     private static readonly ulong[] s_contextReserved = ReservedBits(ContextEntry.Layout);
     private static readonly ulong[] s_entryReserved = ReservedBits(PasidEntry.Layout);
+
+    // Fields that are reserved without a capability.
+    private static readonly (Field Capability, Field Field)[] s_contextNeeds =
+    [
+        (Ecap.DT, ContextEntry.DTE),
+        (Ecap.PASID, ContextEntry.PASIDE),
+        (Ecap.PRS, ContextEntry.PRE),
+        (Ecap.HPTS, ContextEntry.HPTE),
+        (Ecap.PTRS, ContextEntry.EPTR),
+        (Ecap.RPS, ContextEntry.RID_PASID),
+        (Ecap.RPRIVS, ContextEntry.RID_PRIV),
+    ];
+
+    private static readonly (Field Capability, Field Field)[] s_entryNeeds =
+    [
+        (Ecap.SSADS, PasidEntry.SSADE),
+        (Ecap.SMPWCS, PasidEntry.PWSNP),
+        (Ecap.SC, PasidEntry.PGSNP),
+        (Ecap.MTS, PasidEntry.CD),
+        (Ecap.MTS, PasidEntry.EMTE),
+        (Ecap.SRS, PasidEntry.SRE),
+        (Ecap.EAFS, PasidEntry.EAFE),
+    ];
 
     /// <summary>What a table pointer may not have set.</summary>
     public ulong AboveHostAddresses { get; } = ulong.MaxValue << hostAddressBits;
@@ -91,13 +114,7 @@ internal sealed class WalkRules(ulong cap, ulong ecap, int hostAddressBits)
         }
 
         reserved |= words.GetAddress(ContextEntry.PASIDDIRPTR) & AboveHostAddresses;
-        reserved |= Unless(Ecap.DT, words.Get(ContextEntry.DTE));
-        reserved |= Unless(Ecap.PASID, words.Get(ContextEntry.PASIDE));
-        reserved |= Unless(Ecap.PRS, words.Get(ContextEntry.PRE));
-        reserved |= Unless(Ecap.HPTS, words.Get(ContextEntry.HPTE));
-        reserved |= Unless(Ecap.PTRS, words.Get(ContextEntry.EPTR));
-        reserved |= Unless(Ecap.RPS, words.Get(ContextEntry.RID_PASID));
-        reserved |= Unless(Ecap.RPRIVS, words.Get(ContextEntry.RID_PRIV));
+        reserved |= Absent(s_contextNeeds, words);
         if (reserved != 0)
         {
             return FaultReason.ContextReserved;
@@ -166,14 +183,8 @@ internal sealed class WalkRules(ulong cap, ulong ecap, int hostAddressBits)
             reserved |= words[i] & s_entryReserved[i];
         }
 
-        int domainIdBits = 4 + (2 * (int)cap.Field(Cap.ND));
-        reserved |= words.Get(PasidEntry.DID) >> domainIdBits;
-        reserved |= Unless(Ecap.SSADS, words.Get(PasidEntry.SSADE));
-        reserved |= Unless(Ecap.SMPWCS, words.Get(PasidEntry.PWSNP));
-        reserved |= Unless(Ecap.SC, words.Get(PasidEntry.PGSNP));
-        reserved |= Unless(Ecap.MTS, words.Get(PasidEntry.CD) | words.Get(PasidEntry.EMTE));
-        reserved |= Unless(Ecap.SRS, words.Get(PasidEntry.SRE));
-        reserved |= Unless(Ecap.EAFS, words.Get(PasidEntry.EAFE));
+        reserved |= words.Get(PasidEntry.DID) >> DomainIdBits;
+        reserved |= Absent(s_entryNeeds, words);
         reserved |= Unless(Ecap.HPTS, words[4] | words[5]);
         if (reserved != 0)
         {
@@ -243,19 +254,9 @@ internal sealed class WalkRules(ulong cap, ulong ecap, int hostAddressBits)
         ulong type = words.Get(PasidEntry.PGTT);
         bool first = type is PasidEntry.FirstStage or PasidEntry.Nested;
         bool second = type is PasidEntry.SecondStage or PasidEntry.Nested;
-        bool supported = type switch
-        {
-            PasidEntry.FirstStage => Has(Ecap.FSTS),
-            PasidEntry.SecondStage => Has(Ecap.SSTS),
-            PasidEntry.Nested => Has(Ecap.NEST) && Has(Ecap.FSTS) && Has(Ecap.SSTS),
-            PasidEntry.PassThrough => Has(Ecap.PT),
-            _ => false,
-        };
-        ulong width = words.Get(PasidEntry.AW);
-        if (!supported
-            || (second && (width is < 1 or > 3 || ((cap.Field(Cap.SAGAW) >> (int)width) & 1) == 0))
-            || (first && (words.Get(PasidEntry.FSPM) > 1
-                || (words.Get(PasidEntry.FSPM) == 1 && cap.Field(Cap.FS5LP) == 0))))
+        if (!IsTypeSupported(type)
+            || (second && !IsWidthSupported(words.Get(PasidEntry.AW)))
+            || (first && !IsModeSupported(words.Get(PasidEntry.FSPM))))
         {
             return FaultReason.EntryInvalid;
         }
@@ -263,8 +264,7 @@ internal sealed class WalkRules(ulong cap, ulong ecap, int hostAddressBits)
         ulong table = words.GetAddress(PasidEntry.FSPTPTR);
         if (type == PasidEntry.Nested)
         {
-            int guestBits = Math.Min((int)cap.Field(Cap.MGAW) + 1, SecondStageBits(words));
-            if (table >> guestBits != 0)
+            if (table >> GuestBits(words) != 0)
             {
                 return FaultReason.EntryInvalid;
             }
@@ -277,6 +277,37 @@ internal sealed class WalkRules(ulong cap, ulong ecap, int hostAddressBits)
         return second && (words.GetAddress(PasidEntry.SSPTPTR) & AboveHostAddresses) != 0
             ? FaultReason.EntryReserved
             : 0;
+    }
+
+    private int DomainIdBits => 4 + (2 * (int)cap.Field(Cap.ND));
+
+    private int GuestBits(ReadOnlySpan<ulong> words) =>
+        Math.Min((int)cap.Field(Cap.MGAW) + 1, SecondStageBits(words));
+
+    private bool IsTypeSupported(ulong type) => type switch
+    {
+        PasidEntry.FirstStage => Has(Ecap.FSTS),
+        PasidEntry.SecondStage => Has(Ecap.SSTS),
+        PasidEntry.Nested => Has(Ecap.NEST) && Has(Ecap.FSTS) && Has(Ecap.SSTS),
+        PasidEntry.PassThrough => Has(Ecap.PT),
+        _ => false,
+    };
+
+    private bool IsWidthSupported(ulong width) =>
+        width is >= 1 and <= 3 && ((cap.Field(Cap.SAGAW) >> (int)width) & 1) == 1;
+
+    private bool IsModeSupported(ulong mode) => mode == 0 || (mode == 1 && cap.Field(Cap.FS5LP) == 1);
+
+    // What is set of the fields of absent capabilities.
+    private ulong Absent((Field Capability, Field Field)[] needs, ReadOnlySpan<ulong> words)
+    {
+        ulong set = 0;
+        foreach ((Field capability, Field field) in needs)
+        {
+            set |= Unless(capability, words.Get(field));
+        }
+
+        return set;
     }
 
     // A field of a capability that is absent is reserved.

@@ -10,11 +10,18 @@ namespace PasidFramework.Drivers.IntelVtd.Model;
 /// <param name="Address">Byte address of the table entry; 0 where the directory entry ended the walk.</param>
 /// <param name="Words">The table entry; null where the directory entry ended the walk.</param>
 /// <param name="IsPresent">Whether it can be used; a cached failure otherwise.</param>
-internal sealed record CachedEntry(ulong Directory, ulong Address, ulong[]? Words, bool IsPresent)
+/// <param name="RequestPasid">The request's PASID; null for none.</param>
+internal sealed record CachedEntry(
+    ulong Directory, ulong Address, ulong[]? Words, bool IsPresent, uint? RequestPasid)
 {
     /// <summary>Tag; only of an entry that is present.</summary>
     public uint DomainId => (uint)Words.AsSpan().Get(PasidEntry.DID);
 }
+
+/// <summary>A cached PASID directory entry that is present.</summary>
+/// <param name="Value">The entry.</param>
+/// <param name="RequestPasid">PASID of the request that asked for it; null for none.</param>
+internal sealed record CachedDirectory(ulong Value, uint? RequestPasid);
 
 /// <summary>A cached context entry.</summary>
 /// <param name="Address">Its byte address.</param>
@@ -58,7 +65,8 @@ internal sealed record DeviceItem(TranslationKey Translation, ulong Page, bool W
 /// <param name="Fault">The reason.</param>
 /// <param name="IsQuiet">Whether FPD suppresses the record.</param>
 /// <param name="Address">The access's address.</param>
-internal sealed record BlockedItem(int Fault, bool IsQuiet, ulong Address);
+/// <param name="RequestPasid">The request's PASID; null for none.</param>
+internal sealed record BlockedItem(int Fault, bool IsQuiet, ulong Address, uint? RequestPasid);
 
 /// <summary>Everything that is cached. Not safe for concurrent use.</summary>
 internal sealed class VtdCaches
@@ -68,6 +76,9 @@ internal sealed class VtdCaches
 
     /// <summary>Context entries by requester.</summary>
     public Dictionary<uint, CachedContext> Contexts { get; } = [];
+
+    /// <summary>PASID directory entries by requester and index.</summary>
+    public Dictionary<(uint Requester, uint Index), CachedDirectory> Directories { get; } = [];
 
     /// <summary>PASID entries by requester and PASID.</summary>
     public Dictionary<(uint Requester, uint Pasid), CachedEntry> Entries { get; } = [];
@@ -89,6 +100,7 @@ internal sealed class VtdCaches
     {
         Roots.Clear();
         Contexts.Clear();
+        Directories.Clear();
         Entries.Clear();
         Upper.Clear();
         Pages.Clear();
@@ -105,6 +117,10 @@ internal sealed class VtdCaches
                 "context-cache", Text($"bus {r.Key >> 1:x2} half {r.Key & 1}"), Text($"root entry 0x{r.Value:x16}"))),
             .. Contexts.Select(c => new CachedItem(
                 "context-cache", Text($"SID 0x{c.Key:x4}"), Words(c.Value.Words))),
+            .. Directories.Select(d => new CachedItem(
+                "PASID-cache",
+                Text($"SID 0x{d.Key.Requester:x4} directory index 0x{d.Key.Index:x}"),
+                Text($"directory 0x{d.Value.Value:x16}"))),
             .. Entries.Select(e => new CachedItem(
                 "PASID-cache",
                 Text($"SID 0x{e.Key.Requester:x4} PASID 0x{e.Key.Pasid:x}"),
@@ -112,18 +128,22 @@ internal sealed class VtdCaches
             .. Upper.Select(u => new CachedItem(
                 "paging-structure cache", Tags(u.Key), Text($"entry 0x{u.Value:x16}"))),
             .. Pages.Select(p => new CachedItem(
-                "IOTLB", Tags(p.Key), Text($"page 0x{p.Value.Page:x}{(p.Value.Writable ? " writable" : string.Empty)}"))),
+                "IOTLB",
+                Tags(p.Key),
+                Text($"page 0x{p.Value.Page:x}{(p.Value.Writable ? " writable" : string.Empty)}"))),
             .. Blocked.Select(b => new CachedItem(
                 "IOTLB",
                 Text($"SID 0x{b.Key.Requester:x4} PASID 0x{b.Key.Pasid:x}"),
                 Text($"fault {b.Value.Fault:x2}h{(b.Value.IsQuiet ? ", quiet" : string.Empty)}"))),
             .. Devices.Select(d => new CachedItem(
                 "device-TLB",
-                Text($"SID 0x{d.Key.Requester:x4} PASID {(d.Key.Pasid is { } p ? Text($"0x{p:x}") : "none")} page 0x{d.Key.Page << 12:x}"),
+                Text($"SID 0x{d.Key.Requester:x4} PASID {Number(d.Key.Pasid)} page 0x{d.Key.Page << 12:x}"),
                 Text($"page 0x{d.Value.Page:x}"))),
         ];
         return items;
     }
+
+    private static string Number(uint? pasid) => pasid is { } number ? Text($"0x{number:x}") : "none";
 
     private static string Tags(TranslationKey key) => Text(
         $"PGTT {key.Type} DID {key.DomainId} PASID 0x{key.Pasid:x} level {key.Level} index 0x{key.Index:x}");

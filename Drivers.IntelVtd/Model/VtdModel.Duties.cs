@@ -16,7 +16,7 @@ internal sealed partial class VtdModel
 
     private readonly List<ModelComplaint> _complaints = [];
     private readonly Dictionary<(uint Requester, uint? Pasid), Duty> _duties = [];
-    private readonly Dictionary<(uint Requester, uint Pasid), uint> _undrained = [];
+    private readonly Dictionary<(uint Requester, uint Pasid), Drain> _undrained = [];
     private readonly Dictionary<uint, HashSet<uint>> _usedDomains = [];
     private Duty? _rootDuty;
     private bool _rootLatched;
@@ -27,6 +27,17 @@ internal sealed partial class VtdModel
         PasidCache,
         Iotlb,
         DeviceTlb,
+        PasidDeviceTlb,
+    }
+
+    // A PASID entry's teardown, then the drain of its page requests: in this order.
+    private enum DrainStep
+    {
+        Iotlb,
+        DeviceTlb,
+        IotlbAgain,
+        DeviceTlbAgain,
+        Wait,
     }
 
     /// <inheritdoc/>
@@ -63,7 +74,11 @@ internal sealed partial class VtdModel
             _rootLatched = true;
             _rootDuty = Capabilities.Field(Cap.ESRTPS) == 1
                 ? null
-                : new Duty([Need.ContextCache, Need.PasidCache, Need.Iotlb], [], "a root table address was set", isOlderThanGroup: true);
+                : new Duty(
+                    [Need.ContextCache, Need.PasidCache, Need.Iotlb],
+                    [],
+                    "a root table address was set",
+                    isOlderThanGroup: true);
         }
     }
 
@@ -115,12 +130,12 @@ internal sealed partial class VtdModel
                 if (context.IsPresent && WordNow(context.Address).Field(ContextEntry.P) == 0)
                 {
                     Complain("vtd-kept", Text(
-                        $"SID 0x{requester:x4}: context entry 0x{context.Address:x} went away and is cached still (table 28, context entry)"));
+                        $"SID 0x{requester:x4}: context entry 0x{context.Address:x} went away and is cached still ")
+                        + "(table 28, context entry)");
                 }
             }
 
             _usedDomains.Clear();
-            _caches.Devices.Clear();
         }
     }
 
@@ -180,7 +195,21 @@ internal sealed partial class VtdModel
         if (_undrained.Remove((requester, pasid)))
         {
             Complain("vtd-not-drained", Text(
-                $"SID 0x{requester:x4} PASID 0x{pasid:x}: the entry went away and page requests of it were not drained (IOTLB, device-TLB, wait with PD; sections 6.5.2 and 7)"));
+                $"SID 0x{requester:x4} PASID 0x{pasid:x}: the entry went away and its page requests were not drained ")
+                + "(IOTLB, device-TLB, wait with PD; sections 6.5.2 and 7)");
+        }
+    }
+
+    // When the number goes away elsewhere too, or another number of the device or the device as a whole, what was begun
+    // must be complete.
+    private void OverdueDrains(Func<(uint Requester, uint Pasid), bool> concerns)
+    {
+        foreach (((uint Requester, uint Pasid) key, Drain drain) in _undrained.ToArray())
+        {
+            if (drain.IsOld && concerns(key))
+            {
+                Undrained(key.Requester, key.Pasid);
+            }
         }
     }
 
@@ -189,14 +218,18 @@ internal sealed partial class VtdModel
         if (entry.IsPresent && WordNow(entry.Address).Field(PasidEntry.P) == 0)
         {
             Overdue();
+            OverdueDrains(left => left.Pasid == pasid || left.Requester == requester);
             if (Rules.Has(Ecap.PDS) && _caches.Contexts.TryGetValue(requester, out CachedContext? context)
                 && context.Words.AsSpan().Get(ContextEntry.PRE) == 1)
             {
-                _undrained[(requester, pasid)] = entry.DomainId;
+                _undrained[(requester, pasid)] = new Drain(entry.DomainId, HasSecondStage(entry));
             }
 
             _duties[(requester, pasid)] = new Duty(
-                [Need.Iotlb], [entry.DomainId], Text($"PASID entry 0x{entry.Address:x} went away"));
+                [Need.Iotlb],
+                [entry.DomainId],
+                Text($"PASID entry 0x{entry.Address:x} went away"),
+                wholeDomains: HasSecondStage(entry));
         }
     }
 
@@ -207,6 +240,7 @@ internal sealed partial class VtdModel
             return;
         }
 
+        OverdueDrains(left => left.Requester == requester);
         _usedDomains.Remove(requester, out HashSet<uint>? domains);
         var needs = new List<Need>();
         if (domains is not null)
@@ -223,6 +257,10 @@ internal sealed partial class VtdModel
         if (context.Words.AsSpan().Get(ContextEntry.DTE) == 1)
         {
             needs.Add(Need.DeviceTlb);
+            if (context.Words.AsSpan().Get(ContextEntry.PASIDE) == 1)
+            {
+                needs.Add(Need.PasidDeviceTlb);
+            }
         }
 
         if (needs.Count > 0)
@@ -233,6 +271,29 @@ internal sealed partial class VtdModel
         }
     }
 
+    // Table 28: what such an entry leads to is dropped for the whole domain.
+    private static bool HasSecondStage(CachedEntry entry) =>
+        entry.Words.AsSpan().Get(PasidEntry.PGTT) is PasidEntry.SecondStage or PasidEntry.Nested;
+
+    private static bool DropsTranslations(ReadOnlySpan<ulong> words, uint? domain, uint? pasid, bool wholeDomain)
+    {
+        // Both have the domain id in the same place.
+        ulong type = words.Get(Invalidation.Type);
+        bool named = words.Get(InvIotlb.DID) == domain;
+        return (type == Invalidation.Iotlb
+                && (words.Get(InvIotlb.G) == InvIotlb.Global || (words.Get(InvIotlb.G) == InvIotlb.Domain && named)))
+            || (!wholeDomain && type == Invalidation.PasidIotlb && words.Get(InvPasidIotlb.G) == InvPasidIotlb.Pasid
+                && named && words.Get(InvPasidIotlb.PASID) == pasid);
+    }
+
+    // Everything that a device asked for with a PASID, or with any.
+    private static bool DropsDevice(ReadOnlySpan<ulong> words, uint requester, uint? pasid) =>
+        words.Get(Invalidation.Type) == Invalidation.PasidDeviceTlb
+        && words.Get(InvPasidDeviceTlb.SID) == requester
+        && (words.Get(InvPasidDeviceTlb.GI) == 1 || words.Get(InvPasidDeviceTlb.PASID) == pasid)
+        && words.Get(InvPasidDeviceTlb.S) == 1
+        && words.Get(InvPasidDeviceTlb.ADDR) == InvPasidDeviceTlb.ADDR.ValueMask >> 1;
+
     // What is present in memory now; 0 where the page is gone already.
     private ulong WordNow(ulong address) =>
         ModelMemory.IsBacked(address, 8) ? ModelMemory.Device.ReadQword(address) : 0;
@@ -240,23 +301,11 @@ internal sealed partial class VtdModel
     // Each group can fulfil one step of a duty that existed before it: the next step needs the one before completed.
     private void Advance(List<ulong[]> group, bool drains)
     {
-        if (drains)
+        foreach (((uint requester, uint pasid), Drain drain) in _undrained.ToArray())
         {
-            foreach (((uint requester, uint pasid), uint domain) in _undrained.ToArray())
+            if (drain.Step(group, drains, requester, pasid))
             {
-                bool translations = group.Any(words => words.AsSpan().Get(Invalidation.Type) == Invalidation.PasidIotlb
-                    && words.AsSpan().Get(InvPasidIotlb.G) == InvPasidIotlb.Pasid
-                    && words.AsSpan().Get(InvPasidIotlb.DID) == domain
-                    && words.AsSpan().Get(InvPasidIotlb.PASID) == pasid);
-                bool device = group.Any(words => words.AsSpan().Get(Invalidation.Type) == Invalidation.PasidDeviceTlb
-                    && words.AsSpan().Get(InvPasidDeviceTlb.SID) == requester
-                    && words.AsSpan().Get(InvPasidDeviceTlb.PASID) == pasid
-                    && words.AsSpan().Get(InvPasidDeviceTlb.S) == 1
-                    && words.AsSpan().Get(InvPasidDeviceTlb.ADDR) == InvPasidDeviceTlb.ADDR.ValueMask >> 1);
-                if (translations && device)
-                {
-                    _undrained.Remove((requester, pasid));
-                }
+                _undrained.Remove((requester, pasid));
             }
         }
 
@@ -278,8 +327,15 @@ internal sealed partial class VtdModel
     // known, because hardware reads the entry in pieces.
     private void OnChange(MemoryEvent change)
     {
-        if (change.Kind != MemoryEventKind.Store || (Status & GlobalCommandBits.TE) == 0)
+        if (change.Kind is not (MemoryEventKind.Store or MemoryEventKind.Free)
+            || (Status & GlobalCommandBits.TE) == 0)
         {
+            return;
+        }
+
+        if (change.Kind == MemoryEventKind.Free)
+        {
+            Freed(change.Address, change.Address + (((ulong)change.Bytes + 0xFFF) & ~0xFFFUL));
             return;
         }
 
@@ -303,6 +359,108 @@ internal sealed partial class VtdModel
         }
     }
 
+    // Memory may go when nothing that is cached leads to it any more.
+    private void Freed(ulong start, ulong end)
+    {
+        lock (_cacheGate)
+        {
+            if (LeadsTo(start, end) is { } what)
+            {
+                Complain("vtd-freed-while-cached", Text(
+                    $"memory at 0x{start:x} was freed while {what} is cached and leads there (section 6.5.3.3)"));
+            }
+        }
+    }
+
+    private string? LeadsTo(ulong start, ulong end)
+    {
+        bool Hits(ulong address, ulong bytes = 4096) => address < end && address + bytes > start;
+        if (Hits(RootTable & RootTableAddress.RTA.WordMask))
+        {
+            return "the root table address register";
+        }
+
+        foreach ((uint key, ulong half) in _caches.Roots)
+        {
+            if (half.Field(RootEntry.LP) == 1 && Hits(half & RootEntry.LCTP.WordMask))
+            {
+                return Text($"the root entry of bus {key >> 1:x2}");
+            }
+        }
+
+        foreach ((uint requester, CachedContext context) in _caches.Contexts)
+        {
+            ReadOnlySpan<ulong> words = context.Words;
+            ulong bytes = (ulong)PasidDirectoryEntry.SizeBytes << ((int)words.Get(ContextEntry.PDTS) + 7);
+            if (context.IsPresent && Hits(words.GetAddress(ContextEntry.PASIDDIRPTR), bytes))
+            {
+                return Text($"the context entry of SID 0x{requester:x4}");
+            }
+        }
+
+        foreach (((uint requester, uint index), CachedDirectory directory) in _caches.Directories)
+        {
+            if (Hits(directory.Value & PasidDirectoryEntry.SMPTBLPTR.WordMask))
+            {
+                return Text($"PASID directory entry 0x{index:x} of SID 0x{requester:x4}");
+            }
+        }
+
+        foreach (((uint requester, uint pasid), CachedEntry entry) in _caches.Entries)
+        {
+            if (entry.IsPresent
+                && (Hits(entry.Directory & PasidDirectoryEntry.SMPTBLPTR.WordMask)
+                    || PageTableOf(entry).Any(table => Hits(table))))
+            {
+                return Text($"the entry of SID 0x{requester:x4} PASID 0x{pasid:x}");
+            }
+        }
+
+        foreach ((TranslationKey key, ulong value) in _caches.Upper)
+        {
+            // The first stage of a nested entry has guest addresses.
+            bool isGuest = key.Type == PasidEntry.FirstStage && _caches.Entries.Values.Any(
+                entry => entry.IsPresent && entry.DomainId == key.DomainId && HasSecondStage(entry));
+            if (!isGuest && Hits(value & FirstStageEntry.ADDR.WordMask))
+            {
+                return Text($"an upper page table entry of DID {key.DomainId} PASID 0x{key.Pasid:x}");
+            }
+        }
+
+        foreach ((TranslationKey key, CachedPage page) in _caches.Pages)
+        {
+            if (Hits(page.Page))
+            {
+                return Text($"a translation of DID {key.DomainId} PASID 0x{key.Pasid:x}");
+            }
+        }
+
+        foreach ((DeviceKey key, DeviceItem item) in _caches.Devices)
+        {
+            if (Hits(item.Page))
+            {
+                return Text($"a translation in the TLB of SID 0x{key.Requester:x4}");
+            }
+        }
+
+        return null;
+    }
+
+    // The top tables at host addresses that an entry leads to.
+    private static IEnumerable<ulong> PageTableOf(CachedEntry entry)
+    {
+        ulong[] words = entry.Words!;
+        ulong type = words.AsSpan().Get(PasidEntry.PGTT);
+        if (type == PasidEntry.FirstStage)
+        {
+            yield return words.AsSpan().GetAddress(PasidEntry.FSPTPTR);
+        }
+        else if (HasSecondStage(entry))
+        {
+            yield return words.AsSpan().GetAddress(PasidEntry.SSPTPTR);
+        }
+    }
+
     private void CheckStore(in MemoryEvent change, string what, ulong address, ulong[] words)
     {
         ulong offset = change.Address - address;
@@ -317,13 +475,18 @@ internal sealed partial class VtdModel
         if (words[word] != change.Value && (word > 0 || change.Value.Field(PasidEntry.P) == 1))
         {
             Complain("vtd-cached-entry-changed", Text(
-                $"word {word} of the {what} at 0x{address:x} becomes 0x{change.Value:x} while it is cached as present with 0x{words[word]:x} (section 6.2: clear P, invalidate, then change)"));
+                $"word {word} of the {what} at 0x{address:x} becomes 0x{change.Value:x} while it is cached as present ")
+                + Text($"with 0x{words[word]:x} (section 6.2: clear P, invalidate, then change)"));
         }
     }
 
     /// <summary>Invalidations that are still owed, in order.</summary>
     private sealed class Duty(
-        List<Need> needs, HashSet<uint> domains, string cause, bool isOlderThanGroup = false)
+        List<Need> needs,
+        HashSet<uint> domains,
+        string cause,
+        bool isOlderThanGroup = false,
+        bool wholeDomains = false)
     {
         private readonly Queue<Need> _needs = new(needs);
 
@@ -341,15 +504,14 @@ internal sealed partial class VtdModel
                 return false;
             }
 
-            Need need = _needs.Peek();
-            bool alone = need != Need.DeviceTlb || group.All(words => words.AsSpan().Get(Invalidation.Type)
+            // Both kinds of device TLB entries may go together, but not with what they come from.
+            bool devices = group.All(words => words.AsSpan().Get(Invalidation.Type)
                 is Invalidation.DeviceTlb or Invalidation.PasidDeviceTlb);
-            bool met = domains.Count == 0
-                ? group.Any(words => Meets(words, need, requester, pasid, null))
-                : domains.All(domain => group.Any(words => Meets(words, need, requester, pasid, domain)));
-            if (alone && met)
+            bool more = true;
+            while (more && _needs.TryPeek(out Need need) && IsMet(group, need, requester, pasid, devices))
             {
                 _needs.Dequeue();
+                more = need == Need.DeviceTlb;
             }
 
             return _needs.Count == 0;
@@ -357,26 +519,79 @@ internal sealed partial class VtdModel
 
         public override string ToString() => $"{cause}, and still owed are: {string.Join(", ", _needs)}";
 
-        private static bool Meets(ReadOnlySpan<ulong> words, Need need, uint requester, uint? pasid, uint? domain)
+        private bool IsMet(List<ulong[]> group, Need need, uint requester, uint? pasid, bool devices) =>
+            (devices || need is not (Need.DeviceTlb or Need.PasidDeviceTlb))
+            && (domains.Count == 0
+                ? group.Any(words => Meets(words, need, requester, pasid, null))
+                : domains.All(domain => group.Any(words => Meets(words, need, requester, pasid, domain))));
+
+        private bool Meets(ReadOnlySpan<ulong> words, Need need, uint requester, uint? pasid, uint? domain)
         {
             ulong type = words.Get(Invalidation.Type);
-            ulong granularity = words.Get(InvIotlb.G);
-            uint named = (uint)words.Get(InvIotlb.DID);
             return need switch
             {
-                Need.ContextCache => type == Invalidation.ContextCache && granularity == InvContextCache.Global,
+                Need.ContextCache => type == Invalidation.ContextCache
+                    && words.Get(InvContextCache.G) == InvContextCache.Global,
                 Need.PasidCache => type == Invalidation.PasidCache
-                    && (granularity == InvPasidCache.Global
-                        || (granularity == InvPasidCache.Domain && named == domain)),
-                Need.Iotlb => (type == Invalidation.Iotlb
-                        && (granularity == InvIotlb.Global
-                            || (granularity == InvIotlb.Domain && named == domain)))
-                    || (type == Invalidation.PasidIotlb && granularity == InvPasidIotlb.Pasid && named == domain
-                        && words.Get(InvPasidIotlb.PASID) == pasid),
-                _ => type == Invalidation.DeviceTlb && words.Get(InvDeviceTlb.SID) == requester
+                    && (words.Get(InvPasidCache.G) == InvPasidCache.Global
+                        || (words.Get(InvPasidCache.G) == InvPasidCache.Domain
+                            && words.Get(InvPasidCache.DID) == domain)),
+                Need.Iotlb => DropsTranslations(words, domain, pasid, wholeDomains),
+                Need.DeviceTlb => type == Invalidation.DeviceTlb && words.Get(InvDeviceTlb.SID) == requester
                     && words.Get(InvDeviceTlb.S) == 1
                     && (words.Get(InvDeviceTlb.ADDR) | (1UL << 51)) == InvDeviceTlb.ADDR.ValueMask,
+
+                // Only GI names every PASID.
+                _ => DropsDevice(words, requester, null),
             };
         }
+    }
+
+    /// <summary>How far the teardown of a PASID entry and the drain of its page requests have come.</summary>
+    private sealed class Drain(uint domain, bool wholeDomain)
+    {
+        private DrainStep _step;
+
+        /// <summary>Whether the group in which it arose has completed.</summary>
+        public bool IsOld { get; private set; }
+
+        /// <summary>A group of invalidations has completed.</summary>
+        /// <param name="group">Its descriptors.</param>
+        /// <param name="drains">Whether the wait at its end has PD.</param>
+        /// <param name="requester">The device.</param>
+        /// <param name="pasid">The number.</param>
+        /// <returns>Whether page requests are drained.</returns>
+        public bool Step(List<ulong[]> group, bool drains, uint requester, uint pasid)
+        {
+            // The group in which the entry was dropped is no later one.
+            if (!IsOld)
+            {
+                IsOld = true;
+                return false;
+            }
+
+            // The teardown takes a group for each step; the drain may take one or several, a device TLB at a time.
+            bool more = true;
+            while (more && IsDone(group, drains, requester, pasid))
+            {
+                more = _step is DrainStep.IotlbAgain or DrainStep.DeviceTlbAgain;
+                if (_step == DrainStep.Wait)
+                {
+                    return true;
+                }
+
+                _step++;
+            }
+
+            return false;
+        }
+
+        private bool IsDone(List<ulong[]> group, bool drains, uint requester, uint pasid) => _step switch
+        {
+            DrainStep.Iotlb or DrainStep.IotlbAgain =>
+                group.Any(words => DropsTranslations(words, domain, pasid, wholeDomain)),
+            DrainStep.DeviceTlb or DrainStep.DeviceTlbAgain => group.Any(words => DropsDevice(words, requester, pasid)),
+            _ => drains,
+        };
     }
 }

@@ -225,11 +225,11 @@ internal sealed partial class VtdModel
             bool all = !byPasid && granularity == InvIotlb.Global;
             bool same = all || ((!byPasid || of == pasid) && !(page && !byPasid)
                 && (!page || ((item.Address ^ first) & ~low) == 0)
-                && MatchesReplacement(requester, of, domain));
+                && MatchesReplacement(requester, item.RequestPasid, domain));
             if (same)
             {
                 _caches.Blocked.Remove((requester, of));
-                lost.Add(InFlight(requester, of, item.Address));
+                lost.Add(InFlight(requester, item.RequestPasid, item.Address));
             }
         }
 
@@ -247,17 +247,32 @@ internal sealed partial class VtdModel
         ulong granularity = words.Get(InvPasidCache.G);
         uint domain = (uint)words.Get(InvPasidCache.DID);
         uint pasid = (uint)words.Get(InvPasidCache.PASID);
+
+        // A directory entry has no domain id of its own: those of the entries below it count, any where there are none.
+        foreach (((uint requester, uint index), CachedDirectory directory) in _caches.Directories.ToArray())
+        {
+            uint[] domains = [.. PresentBelow(requester, index).Select(entry => entry.DomainId)];
+            if (granularity == InvPasidCache.Global
+                || ((granularity == InvPasidCache.Domain || index == pasid >> 6)
+                    && (domains.Length == 0 || domains.Contains(domain))))
+            {
+                _caches.Directories.Remove((requester, index));
+                lost.Add(InFlight(requester, directory.RequestPasid, 0));
+            }
+        }
+
         foreach (((uint requester, uint of), CachedEntry entry) in _caches.Entries.ToArray())
         {
+            uint field = entry.Words is null ? 0 : entry.DomainId;
             bool same = granularity == InvPasidCache.Global
                 || ((granularity == InvPasidCache.Domain || of == pasid)
-                    && (entry.IsPresent ? entry.DomainId == domain
-                        : MatchesReplacement(requester, of, domain, entry.Words is null ? 0 : entry.DomainId)));
+                    && (entry.IsPresent ? field == domain
+                        : MatchesReplacement(requester, entry.RequestPasid, domain, field)));
             if (same)
             {
                 _caches.Entries.Remove((requester, of));
                 EntryDropped(requester, of, entry);
-                lost.Add(InFlight(requester, of, 0));
+                lost.Add(InFlight(requester, entry.RequestPasid, 0));
             }
         }
 
@@ -288,6 +303,7 @@ internal sealed partial class VtdModel
             {
                 _caches.Contexts.Remove(requester);
                 ContextDropped(requester, context);
+                ForgetEmptyDirectories(requester);
                 lost.Add(InFlight(requester, null, 0));
             }
         }
@@ -295,9 +311,26 @@ internal sealed partial class VtdModel
         return lost;
     }
 
+    private IEnumerable<CachedEntry> PresentBelow(uint requester, uint index) => _caches.Entries
+        .Where(e => e.Key.Requester == requester && e.Key.Pasid >> 6 == index && e.Value.IsPresent)
+        .Select(e => e.Value);
+
+    // Without caching mode software may leave out the PASID-cache invalidation where no PASID entry is present
+    // (table 28, context entry): what leads to none must not outlive the context entry then.
+    private void ForgetEmptyDirectories(uint requester)
+    {
+        foreach ((uint of, uint index) in _caches.Directories.Keys.ToArray())
+        {
+            if (of == requester && !_cachingMode && !PresentBelow(requester, index).Any())
+            {
+                _caches.Directories.Remove((requester, index));
+            }
+        }
+    }
+
     // An entry that was not present is tagged with nothing that counts: it goes with domain id 0, or with that of the
     // entry that has taken its place, else with what stood in its field; with any where there is neither.
-    private bool MatchesReplacement(uint requester, uint pasid, uint domain, uint field = 0)
+    private bool MatchesReplacement(uint requester, uint? pasid, uint domain, uint field = 0)
     {
         WalkResult found = TableWalker.Configure(Rules, RootTable, InFlight(requester, pasid, 0), _uncached);
         uint tag = found.Fault == 0 ? found.DomainId : field;

@@ -10,7 +10,8 @@ namespace PasidFramework.Drivers.IntelVtd.Model;
 /// <summary>
 /// VT-d hardware that caches all it may: root and context entries, PASID directory and table entries, upper page table
 /// entries, translations, and what devices keep in their TLBs. Only an invalidation with the right granularity and tags
-/// drops an entry, and it takes effect as late as the specification allows. Intel VT-d, D51397-018 (rev 5.10), chapter 6.
+/// drops an entry, and it takes effect as late as the specification allows. Intel VT-d, D51397-018 (rev 5.10),
+/// chapter 6.
 /// </summary>
 /// <remarks>Safe for concurrent use.</remarks>
 internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
@@ -70,6 +71,10 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
             case WalkStage.Directory when _caches.Entries.TryGetValue((requester, point.Pasid), out CachedEntry? entry):
                 words[0] = entry.Directory;
                 return true;
+            case WalkStage.Directory when _caches.Directories.TryGetValue(
+                (requester, point.Pasid >> 6), out CachedDirectory? directory):
+                words[0] = directory.Value;
+                return true;
             case WalkStage.Entry when _caches.Entries.TryGetValue((requester, point.Pasid), out CachedEntry? entry):
                 entry.Words!.CopyTo(words);
                 return true;
@@ -85,6 +90,7 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
     {
         uint requester = point.Requester.Value;
         (uint, uint) tag = (requester, point.Pasid);
+        uint? asked = point.HasPasid ? point.Pasid : null;
 
         // Entries that are not present or wrong are cached in caching mode only.
         bool keep = fault == 0 || _cachingMode;
@@ -103,15 +109,20 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
                 break;
             case WalkStage.Directory:
                 _directory = words[0];
-                if (fault != 0 && keep)
+                if (fault == 0)
                 {
-                    _caches.Entries.TryAdd(tag, new CachedEntry(words[0], 0, null, false));
+                    // One that is present is kept for all its PASIDs, whatever is in the table behind it.
+                    _caches.Directories.TryAdd((requester, point.Pasid >> 6), new CachedDirectory(words[0], asked));
+                }
+                else if (keep)
+                {
+                    _caches.Entries.TryAdd(tag, new CachedEntry(words[0], 0, null, false, asked));
                 }
 
                 break;
             case WalkStage.Entry:
                 if (keep && _caches.Entries.TryAdd(
-                    tag, new CachedEntry(_directory, point.Address, words.ToArray(), fault == 0)) && fault == 0)
+                    tag, new CachedEntry(_directory, point.Address, words.ToArray(), fault == 0, asked)) && fault == 0)
                 {
                     EntryFetched(requester, (uint)words.Get(PasidEntry.DID), point.Pasid);
                 }
@@ -133,14 +144,15 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
         // What ended at the context entry is remembered by the caches behind it too, as blocked.
         if (point.Stage < WalkStage.Directory)
         {
-            _caches.Entries.TryAdd(tag, new CachedEntry(0, 0, null, false));
+            _caches.Entries.TryAdd(tag, new CachedEntry(0, 0, null, false, asked));
         }
 
         bool quiet = point.Stage != WalkStage.Root && words[0].Field(PasidEntry.FPD) == 1;
-        _caches.Blocked.TryAdd(tag, new BlockedItem(fault, quiet, point.Input));
+        _caches.Blocked.TryAdd(tag, new BlockedItem(fault, quiet, point.Input, asked));
     }
 
-    void IWalkSource.Update(in WalkPoint point, ulong entry) => ModelMemory.Device.WriteQword(point.Address, entry);
+    bool IWalkSource.Update(in WalkPoint point, ulong expected, ulong entry) =>
+        ModelMemory.TryUpdateByDevice(point.Address, expected, entry);
 
     /// <inheritdoc/>
     protected override TranslationResult TranslateEnabled(in DmaAccess access)
@@ -264,9 +276,7 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
             // Nothing is kept.
         }
 
-        public void Update(in WalkPoint point, ulong entry)
-        {
-            // Only configuration is read past the caches.
-        }
+        // Only configuration is read past the caches.
+        public bool Update(in WalkPoint point, ulong expected, ulong entry) => true;
     }
 }

@@ -63,6 +63,7 @@ public sealed class VtdTableReader : ITableReader
             ? OpResult<ITableView>.Ok(new VtdTableView(memory, rules, rtaddr))
             : OpResult<ITableView>.Refuse(Errno.EINVAL, string.Create(
                 CultureInfo.InvariantCulture,
-                $"RTADDR 0x{rtaddr:x} says TTM = {rtaddr.Field(RootTableAddress.TTM)} (1 is scalable mode) or has reserved bits set"));
+                $"RTADDR 0x{rtaddr:x} says TTM = {rtaddr.Field(RootTableAddress.TTM)} (1 is scalable mode) or has ")
+                + "reserved bits set");
     }
 }

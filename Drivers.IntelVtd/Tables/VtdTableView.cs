@@ -14,27 +14,8 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
     private const int PageBytes = 4096;
 
     /// <inheritdoc/>
-    public IEnumerable<TableItem> Items(int maxItems = 1 << 20)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(maxItems);
-        int given = 0;
-        foreach (TableItem item in Everything(new Seen(maxItems)))
-        {
-            if (given++ == maxItems)
-            {
-                yield return new TableItem
-                {
-                    Kind = TableItemKind.Finding,
-                    Structure = item.Structure,
-                    Address = item.Address,
-                    Text = Text($"there is more than the {maxItems} items that were asked for"),
-                };
-                yield break;
-            }
-
-            yield return item;
-        }
-    }
+    public IEnumerable<TableItem> Items(int maxItems = 1 << 20) => TableItems.AtMost(
+        Everything(maxItems), maxItems, Text($"there is more than fits into {maxItems} items"));
 
     /// <inheritdoc/>
     public TableWalk Walk(in DmaAccess access)
@@ -90,8 +71,10 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
             Pasid = pasid,
         };
 
-    private IEnumerable<TableItem> Everything(Seen seen)
+    private IEnumerable<TableItem> Everything(int maxItems)
     {
+        // Made anew each time that the list is asked for.
+        var seen = new Seen(maxItems);
         ulong root = rtaddr & RootTableAddress.RTA.WordMask;
         if (!memory.IsBacked(root, RootEntry.TableBytes))
         {
@@ -137,7 +120,8 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
             {
                 yield return Finding(
                     RootEntry.Layout.Id, at, words, null,
-                    "so many entries are 0 or point to the same tables that the rest was not looked through", null, null);
+                    "so many entries are 0 or point to the same tables that the rest was not looked through",
+                    null, null);
                 yield break;
             }
         }
@@ -145,13 +129,19 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
 
     private IEnumerable<TableItem> Half(Seen seen, ulong at, ulong[] words, int bus, int half)
     {
-        if (rules.CheckRootHalf(words[half]) != 0)
+        ulong table = words[half] & RootEntry.LCTP.WordMask;
+        string field = half == 0 ? "LCTP" : "UCTP";
+        int fault = rules.CheckRootHalf(words[half]);
+        if (fault == FaultReason.RootReserved && TooHigh(table) is { } wrong)
+        {
+            yield return Finding(RootEntry.Layout.Id, at, words, field, wrong, null, null);
+        }
+
+        if (fault != 0)
         {
             yield break;
         }
 
-        ulong table = words[half] & RootEntry.LCTP.WordMask;
-        string field = half == 0 ? "LCTP" : "UCTP";
         if (Refusal(seen, table, ContextEntry.TableBytes, WalkStage.Context) is { } refusal)
         {
             yield return Finding(RootEntry.Layout.Id, at, words, field, refusal, null, null);
@@ -188,7 +178,7 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
             Address = at,
             Words = words,
             Requester = requester,
-            Text = Text($"device {requester}: {(words[0] & 1) switch { 0 => "not present", _ => $"PASID directory of {entries} entries" }}"),
+            Text = Text($"device {requester}: {State(words, entries)}"),
         };
         foreach (Violation wrong in ContextEntry.Layout.Check(words))
         {
@@ -203,7 +193,8 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
 
         if (fault != 0)
         {
-            yield return Finding(ContextEntry.Layout.Id, at, words, null, Reason(fault), requester, null);
+            yield return Finding(
+                ContextEntry.Layout.Id, at, words, rules.ContextField(words), Reason(fault), requester, null);
             yield break;
         }
 
@@ -247,12 +238,18 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
             yield return Finding(PasidDirectoryEntry.Layout.Id, at, words, wrong.Field, wrong.Message, requester, null);
         }
 
-        if (rules.CheckDirectory(value) != 0)
+        ulong table = value & PasidDirectoryEntry.SMPTBLPTR.WordMask;
+        int fault = rules.CheckDirectory(value);
+        if (fault == FaultReason.DirectoryReserved && TooHigh(table) is { } tooHigh)
+        {
+            yield return Finding(PasidDirectoryEntry.Layout.Id, at, words, "SMPTBLPTR", tooHigh, requester, null);
+        }
+
+        if (fault != 0)
         {
             yield break;
         }
 
-        ulong table = value & PasidDirectoryEntry.SMPTBLPTR.WordMask;
         if (Refusal(seen, table, PasidEntry.TableBytes, WalkStage.Entry) is { } refusal)
         {
             yield return Finding(PasidDirectoryEntry.Layout.Id, at, words, "SMPTBLPTR", refusal, requester, null);
@@ -297,7 +294,8 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
 
         if (fault is not (0 or FaultReason.EntryNotPresent))
         {
-            yield return Finding(PasidEntry.Layout.Id, at, words, null, Reason(fault), requester, pasid);
+            yield return Finding(
+                PasidEntry.Layout.Id, at, words, rules.EntryField(words), Reason(fault), requester, pasid);
         }
 
         if (fault != 0)
@@ -320,6 +318,10 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
             yield return Finding(PasidEntry.Layout.Id, at, words, "SSPTPTR", wrongSecond, requester, pasid);
         }
     }
+
+    private string? TooHigh(ulong table) => (table & rules.AboveHostAddresses) == 0
+        ? null
+        : Text($"0x{table:x} has bits above the host address width");
 
     private string? PageTable(Seen seen, ulong table) =>
         !memory.IsBacked(table, PageBytes) ? Text($"no memory for the 4 KiB at 0x{table:x}")
@@ -349,6 +351,9 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
             : "too many tables to remember them all, not followed";
     }
 
+    private static string State(ulong[] context, int entries) =>
+        (context[0] & 1) == 0 ? "not present" : Text($"PASID directory of {entries} entries");
+
     private static string Describe(ulong[] words)
     {
         ReadOnlySpan<ulong> entry = words;
@@ -365,7 +370,8 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
             PasidEntry.SecondStage => Text(
                 $"second stage at 0x{entry.GetAddress(PasidEntry.SSPTPTR):x}, domain id {domain}"),
             PasidEntry.Nested => Text(
-                $"nested, first stage at guest 0x{entry.GetAddress(PasidEntry.FSPTPTR):x}, second stage at 0x{entry.GetAddress(PasidEntry.SSPTPTR):x}, domain id {domain}"),
+                $"nested, first stage at guest 0x{entry.GetAddress(PasidEntry.FSPTPTR):x}, second stage at ")
+                + Text($"0x{entry.GetAddress(PasidEntry.SSPTPTR):x}, domain id {domain}"),
             PasidEntry.PassThrough => Text($"pass-through, domain id {domain}"),
             ulong type => Text($"reserved type {type}"),
         };
@@ -488,10 +494,8 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
             _wasRead ? words.ToArray() : [],
             fault != 0 ? Reason(fault) : Reading(point, words)));
 
-        public void Update(in WalkPoint point, ulong entry)
-        {
-            // Flags stay as they are: reading has no side effects.
-        }
+        // Flags stay as they are: reading has no side effects.
+        public bool Update(in WalkPoint point, ulong expected, ulong entry) => true;
 
         private static string Reading(in WalkPoint point, ReadOnlySpan<ulong> words) => point.Stage switch
         {

@@ -34,7 +34,8 @@ internal static class ContextDescriptorWalker
         }
 
         // What leads further is looked at and no more: this hardware stops where the page table begins.
-        var descriptor = new ContextDescriptorImage([ReadWord(memory, address), ReadWord(memory, address + 8), 0]);
+        var descriptor = new ContextDescriptorImage(
+            [ReadWord(memory, address), ReadWord(memory, address + 8), 0, 0]);
         if (!descriptor.IsValid)
         {
             return WalkResult.Configuration($"the context descriptor of substream 0x{substream:x} is not valid");

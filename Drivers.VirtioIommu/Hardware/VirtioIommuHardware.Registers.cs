@@ -286,7 +286,7 @@ internal sealed partial class VirtioIommuHardware
     {
         _watcher?.Complain(
             "virtio-chain",
-            $"queue {index}: an impossible available index, or a chain that loops, is not in memory or too short (2.7)");
+            $"queue {index}: an impossible index, or a chain that loops, is not in memory or too short (2.7)");
         _status |= DeviceStatus.NeedsReset;
         _interrupts |= 2;
     }

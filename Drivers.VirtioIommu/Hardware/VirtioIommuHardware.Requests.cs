@@ -16,6 +16,8 @@ internal sealed partial class VirtioIommuHardware
     private const int Unusable = -1;
 
     private static readonly ulong[] s_attachReserved = ReservedBits(AttachRequest.Layout);
+    private static readonly ulong[] s_detachReserved =
+        ReservedBits(DetachRequest.Layout, FieldKind.Ignored);
     private static readonly ulong[] s_unmapReserved = ReservedBits(UnmapRequest.Layout);
     private static readonly ulong[] s_probeReserved = ReservedBits(ProbeRequest.Layout);
     private static readonly ulong[] s_attachBReserved = ReservedBits(ProposalBAttachPstArm.Layout);
@@ -37,7 +39,7 @@ internal sealed partial class VirtioIommuHardware
         Span<ulong> words = stackalloc ulong[TableDialect.MaxWords];
         Load(request, words);
         var type = (RequestType)words.Get(RequestHead.Type);
-        Observe(type);
+        Observe(type, request.Length, writableBytes);
         if (type == RequestType.Probe)
         {
             // Without PROBE negotiated the type does not exist.
@@ -64,8 +66,27 @@ internal sealed partial class VirtioIommuHardware
     }
 
     // What the answer does not tell: the driver used what was not negotiated.
-    private void Observe(RequestType type)
+    private void Observe(RequestType type, int length, long writableBytes)
     {
+        int known = type switch
+        {
+            RequestType.Attach => AttachRequest.DriverBytes,
+            RequestType.Detach => DetachRequest.DriverBytes,
+            RequestType.Map => MapRequest.DriverBytes,
+            RequestType.Unmap => UnmapRequest.DriverBytes,
+            RequestType.Probe => ProbeRequest.DriverBytes,
+            RequestType.AttachTable => _options.Dialect?.AttachBytes ?? length,
+            RequestType.Invalidate => _options.Dialect?.InvalidateBytes ?? length,
+            _ => length,
+        };
+        long answer = type == RequestType.Probe ? ProbeBytes + RequestTail.Bytes : RequestTail.Bytes;
+        if (length > known || writableBytes > answer)
+        {
+            _watcher?.Complain(
+                "virtio-request-length",
+                $"type {(int)type} has {known} bytes and {answer} to answer, offered are {length} and {writableBytes}");
+        }
+
         ulong needed = type switch
         {
             RequestType.Map or RequestType.Unmap => FeatureBits.MapUnmap,
@@ -238,6 +259,12 @@ internal sealed partial class VirtioIommuHardware
             return RequestStatus.Inval;
         }
 
+        if (HasReserved(s_detachReserved, words))
+        {
+            // No answer tells: what a device of this version ignores is not the driver's to use.
+            _watcher?.Complain("virtio-unused-field", $"the reserved bytes of a DETACH are not 0");
+        }
+
         var endpoint = (uint)words.Get(DetachRequest.Endpoint);
         if (!Exists(endpoint))
         {
@@ -301,7 +328,7 @@ internal sealed partial class VirtioIommuHardware
         {
             _watcher?.Complain(
                 "virtio-reserved-region",
-                $"MAP of 0x{start:x} to 0x{last:x} meets the reserved region 0x{MsiFirst:x} to 0x{MsiLast:x} (RESV_MEM)");
+                $"MAP of 0x{start:x} to 0x{last:x} meets the reserved 0x{MsiFirst:x} to 0x{MsiLast:x} (RESV_MEM)");
         }
 
         domain.Mappings.Add(start, new DeviceMapping(start, last, physical, flags));
@@ -386,6 +413,17 @@ internal sealed partial class VirtioIommuHardware
         if (what.Scope != InvalidationScope.Domain && words.Get(ProposalBInvalidate.Pasid) >> table.S1CdMax != 0)
         {
             return RequestStatus.Range;
+        }
+
+        ulong range = words.Get(ProposalBInvalidate.VirtStart) | words.Get(ProposalBInvalidate.NrPages)
+            | words.Get(ProposalBInvalidate.Granule);
+        if ((!what.Translations && words.Get(ProposalBInvalidate.Id) != 0)
+            || (what.Scope != InvalidationScope.Pages && range != 0))
+        {
+            // Nothing says that a device passes over them.
+            _watcher?.Complain(
+                "virtio-unused-field",
+                $"an INVALIDATE of scope {what.Scope} has an id or a range that it does not use");
         }
 
         if (what.Scope == InvalidationScope.Pages)
@@ -567,10 +605,10 @@ internal sealed partial class VirtioIommuHardware
         return false;
     }
 
-    private static ulong[] ReservedBits(Layout layout)
+    private static ulong[] ReservedBits(Layout layout, FieldKind kind = FieldKind.Reserved)
     {
         var mask = new ulong[layout.Words];
-        foreach (Field part in layout.Fields.Where(f => f.Kind == FieldKind.Reserved).SelectMany(f => f.Parts))
+        foreach (Field part in layout.Fields.Where(f => f.Kind == kind).SelectMany(f => f.Parts))
         {
             mask[part.Word] |= part.WordMask;
         }

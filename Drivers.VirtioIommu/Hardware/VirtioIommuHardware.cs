@@ -148,6 +148,9 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
     /// <summary>A domain; for the watcher, while the device stands still.</summary>
     public DeviceDomain? FindDomain(uint id) => _domains.GetValueOrDefault(id);
 
+    /// <summary>The domain that an endpoint is in; for the watcher, while the device stands still.</summary>
+    public DeviceDomain? FindDomainOf(uint endpoint) => _endpoints.GetValueOrDefault(endpoint);
+
     /// <summary>Takes the remembered requests and forgets them.</summary>
     public ConsumedRequest[] TakeLog()
     {

@@ -80,7 +80,8 @@ internal sealed class ModelCaches
                 if (endpoints.Contains(endpoint)
                     && !new ContextDescriptorImage(words).LeadsAs(Stored(table, substream)))
                 {
-                    return Text($"the descriptor of endpoint 0x{endpoint:x}, PASID 0x{substream:x} is kept: {Describe(words)}");
+                    return Text(
+                        $"the descriptor of endpoint 0x{endpoint:x}, PASID 0x{substream:x} is kept: {Describe(words)}");
                 }
             }
 
@@ -98,7 +99,16 @@ internal sealed class ModelCaches
         return null;
     }
 
-    /// <summary>Forgets everything.</summary>
+    /// <summary>The device was reset: there are no domains, so what is kept and known of them goes.</summary>
+    public void Reset()
+    {
+        DropAll();
+        _endpointsOf.Clear();
+        _tables.Clear();
+        _linked.Clear();
+    }
+
+    /// <summary>Forgets what it kept of memory; the domains and their tables stay.</summary>
     public void DropAll()
     {
         _level1.Clear();
@@ -172,7 +182,8 @@ internal sealed class ModelCaches
     }
 
     /// <summary>
-    /// Looks at level 1 descriptors that the device may see from now on: what one leads to must be sure to be seen (D3).
+    /// Looks at level 1 descriptors that the device may see from now on: what one leads to must be sure to be seen
+    /// (D3).
     /// </summary>
     /// <param name="change">A store, or a flush for a device that does not snoop.</param>
     /// <returns>Whether it is the first that leads to a leaf whose contents are all settled.</returns>
@@ -214,6 +225,12 @@ internal sealed class ModelCaches
 
         return settled;
     }
+
+    /// <summary>Where the driver has the descriptor of a PASID; null where it has none.</summary>
+    public ulong? FindDescriptor(in DeviceTable table, uint substream) => FindStored(table, substream, out _);
+
+    /// <summary>Whether the descriptor that the driver has for a PASID is valid.</summary>
+    public bool HasDescriptor(in DeviceTable table, uint substream) => Stored(table, substream).IsValid;
 
     /// <summary>Finds a mapping and keeps it.</summary>
     public DeviceMapping? Find(DeviceDomain domain, ulong address)
@@ -384,7 +401,7 @@ internal sealed class ModelCaches
             {
                 _complain(
                     "virtio-reserved-bits",
-                    $"level 1 descriptor 0x{level1:x} of substream 0x{substream:x} has reserved bits set (IHI 0070 5.3)");
+                    $"level 1 descriptor 0x{level1:x} of PASID 0x{substream:x} has reserved bits set (IHI 0070 5.3)");
             }
 
             address = ArmTables.Leaf(level1) + ((substream & ((1UL << split) - 1)) * ArmTables.DescriptorBytes);
@@ -468,7 +485,7 @@ internal sealed class ModelCaches
             {
                 _complain(
                     "virtio-leaf-order",
-                    $"a level 1 descriptor leads to 0x{leaf:x} before 0x{leaf + (ulong)offset:x} is sure to be seen (D3)");
+                    $"the first level leads to 0x{leaf:x} before 0x{leaf + (ulong)offset:x} is sure to be seen (D3)");
                 return false;
             }
         }
@@ -479,7 +496,8 @@ internal sealed class ModelCaches
     private bool IsSettled(ulong address) => _memory.Device.ReadQword(address) == _memory.ReadQword(address);
 
     // A walker reads a descriptor word by word while the driver stores. Whatever mixture of words it may have met since
-    // the last invalidation must lead nowhere, as the descriptor did before, or as it does now (D2): now is what is seen,
+    // the last invalidation must lead nowhere, as the descriptor did before, or as it does now (D2): now is what is
+    // seen,
     // or what the driver has stored and is on its way.
     private void LookForTearing(ulong address, uint substream)
     {
@@ -493,33 +511,29 @@ internal sealed class ModelCaches
 
         var seen = new ContextDescriptorImage(words);
         var stored = new ContextDescriptorImage(storedWords);
-        ContextDescriptorImage? before = null;
-        int torn = 0;
+        var mixtures = new List<ContextDescriptorImage>();
+        bool torn = false;
         try
         {
-            _ = _memory.ForEachMix(address, ArmTables.DescriptorWords, mix =>
-            {
-                var image = new ContextDescriptorImage(mix);
+            _ = _memory.ForEachMix(
+                address, ArmTables.DescriptorWords, mix => mixtures.Add(new ContextDescriptorImage(mix)));
 
-                // The first mixture has every word's oldest value.
-                before ??= image;
-                if (image.IsValid && !image.LeadsAs(seen) && !image.LeadsAs(stored) && !image.LeadsAs(before.Value))
-                {
-                    torn++;
-                }
-            });
+            // The first mixture has every word's oldest value, the last the newest: the driver may have stored
+            // meanwhile.
+            torn = mixtures.Exists(image => image.IsValid && !image.LeadsAs(seen) && !image.LeadsAs(stored)
+                && !image.LeadsAs(mixtures[0]) && !image.LeadsAs(mixtures[^1]));
         }
         catch (InvalidOperationException)
         {
             // Too many to look at: far more stores than any order of writing needs.
-            torn = 1;
+            torn = true;
         }
 
-        if (torn > 0)
+        if (torn)
         {
             _complain(
                 "virtio-torn-descriptor",
-                $"a walker may read a mixture of the context descriptor of substream 0x{substream:x} (IHI 0070 3.21, D2)");
+                $"a walker may read a mixture of the descriptor of substream 0x{substream:x} (IHI 0070 3.21, D2)");
         }
     }
 
@@ -543,6 +557,7 @@ internal sealed class ModelCaches
         {
             if (Kept(domain, substream, descriptor, level, walk.Address) is { IsTable: false } leaf)
             {
+                LookAtAttributes(descriptor, leaf);
                 return walk.Reach(leaf);
             }
         }
@@ -573,6 +588,7 @@ internal sealed class ModelCaches
                     $"level {entry.Level} entry 0x{entry.Word:x} at 0x{at:x} has reserved bits set (DDI 0487 D8.3)");
             }
 
+            LookAtAttributes(descriptor, entry);
             StageOneEntry merged = walk.Inherit(entry);
             WalkResult? result = walk.Take(entry);
 
@@ -592,6 +608,17 @@ internal sealed class ModelCaches
             {
                 return end;
             }
+        }
+    }
+
+    // A process's memory is Normal memory (DDI 0487 B2.7): as Device memory it would bypass the caches of the CPU.
+    private void LookAtAttributes(in ContextDescriptorImage descriptor, in StageOneEntry entry)
+    {
+        if (entry.IsValid && !entry.IsTable && descriptor.IsDeviceMemory(entry.AttributeIndex))
+        {
+            _complain(
+                "virtio-device-memory",
+                $"page 0x{entry.Address:x} has attribute {entry.AttributeIndex}, which MAIR makes Device memory");
         }
     }
 

@@ -1,4 +1,5 @@
 using PasidFramework.Drivers.VirtioIommu.Hardware;
+using PasidFramework.Drivers.VirtioIommu.Tables;
 using PasidFramework.Drivers.VirtioIommu.Transport;
 using PasidFramework.Models;
 
@@ -18,15 +19,15 @@ internal sealed class RingWatch
 
     private readonly ModelMemory _memory;
     private readonly Complaint _complain;
-    private readonly Action<int, ulong, int> _shown;
+    private readonly Func<int, ulong, int, ulong?> _shown;
     private readonly Watched?[] _queues = new Watched?[QueueIndex.Count];
 
     /// <summary>Makes a watch over no queue.</summary>
     /// <param name="memory">The memory: what the driver stored and what the device sees.</param>
     /// <param name="complain">Told of what is forbidden.</param>
     /// <param name="shown">Told of every chain that the device may take from now on: queue, address and length of its
-    /// first part.</param>
-    public RingWatch(ModelMemory memory, Complaint complain, Action<int, ulong, int> shown)
+    /// first part. Gives the context descriptor that it tells of: until the answer the driver leaves it alone.</param>
+    public RingWatch(ModelMemory memory, Complaint complain, Func<int, ulong, int, ulong?> shown)
     {
         _memory = memory;
         _complain = complain;
@@ -46,11 +47,28 @@ internal sealed class RingWatch
                 "virtio-ring-unsettled",
                 $"queue {index} is enabled before its zeroed rings are written back and ordered (2.7 and 4.2.3.2)");
         }
+
+        // What was made available before counts as published now.
+        Watched watched = _queues[index]!;
+        if (Read16(queue.Available + 2) != 0)
+        {
+            watched.Publisher = Environment.CurrentManagedThreadId;
+            watched.Untold.Add(watched.Publisher);
+            Show(index, watched);
+        }
     }
 
     /// <summary>The driver says that a queue has work.</summary>
     public void Doorbell(int index)
     {
+        // A thread that stores the index notifies after it, once; another thread's notification may have been enough.
+        if (_queues[index] is { } queue && !queue.Untold.Remove(Environment.CurrentManagedThreadId))
+        {
+            _complain(
+                "virtio-doorbell-idle",
+                $"queue {index} is notified and no index was stored since the last time (2.7.13)");
+        }
+
         // Another thread may be about to publish; only the thread that stored the index last must have ordered it.
         if (_queues[index] is { } watched
             && watched.Publisher == Environment.CurrentManagedThreadId
@@ -94,6 +112,7 @@ internal sealed class RingWatch
                     if (change.Address == (watched.Queue.Available & ~7UL))
                     {
                         watched.Publisher = Environment.CurrentManagedThreadId;
+                        watched.Untold.Add(watched.Publisher);
                         if (_memory.IsCoherent)
                         {
                             Show(index, watched);
@@ -190,9 +209,9 @@ internal sealed class RingWatch
                 }
             }
 
-            if (count == 0)
+            if (count == 0 && _shown(index, address, (int)Math.Min(bytes, int.MaxValue)) is { } named)
             {
-                _shown(index, address, (int)Math.Min(bytes, int.MaxValue));
+                owned.Add((named, ArmTables.DescriptorBytes));
             }
 
             if ((flags & VirtqueueLayout.FlagNext) == 0)
@@ -220,7 +239,7 @@ internal sealed class RingWatch
                 {
                     _complain(
                         "virtio-store-in-use",
-                        $"0x{store.Address:x} is stored to while the device has chain {head} of queue {index} (2.7.13)");
+                        $"0x{store.Address:x} is stored to and the device has chain {head} of queue {index} (2.7.13)");
                     return;
                 }
             }
@@ -231,7 +250,8 @@ internal sealed class RingWatch
     {
         DeviceQueue queue = watched.Queue;
         (ulong Address, ulong Bytes) gone = (freed.Address, ((ulong)freed.Bytes + 4095) & ~4095UL);
-        bool rings = Meets(gone.Address, gone.Bytes, queue.Descriptors, (ulong)queue.Size * VirtqueueLayout.DescriptorBytes)
+        bool rings = Meets(
+                gone.Address, gone.Bytes, queue.Descriptors, (ulong)queue.Size * VirtqueueLayout.DescriptorBytes)
             || Meets(gone.Address, gone.Bytes, queue.Available, 6 + (2UL * (ulong)queue.Size))
             || Meets(gone.Address, gone.Bytes, queue.Used, 6 + (8UL * (ulong)queue.Size));
         bool chains = watched.Owned.Values.Any(
@@ -240,7 +260,7 @@ internal sealed class RingWatch
         {
             _complain(
                 "virtio-freed-in-use",
-                $"0x{freed.Address:x} is freed while queue {index} uses it; a reset or the used ring comes first (2.7)");
+                $"0x{freed.Address:x} is freed while queue {index} uses it; a reset or its answer comes first (2.7)");
         }
     }
 
@@ -269,6 +289,9 @@ internal sealed class RingWatch
 
         /// <summary>The thread that stored the index last.</summary>
         public int Publisher { get; set; }
+
+        /// <summary>Threads that stored the index and have not notified since.</summary>
+        public HashSet<int> Untold { get; } = [];
 
         /// <summary>What belongs to the device, by the head of the chain.</summary>
         public Dictionary<int, List<(ulong Address, ulong Bytes)>> Owned { get; } = [];

@@ -1,6 +1,7 @@
 using System.Globalization;
 using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Drivers.VirtioIommu.Hardware;
+using PasidFramework.Drivers.VirtioIommu.Tables;
 using PasidFramework.Drivers.VirtioIommu.Transport;
 using PasidFramework.Hardware;
 using PasidFramework.Models;
@@ -27,6 +28,7 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
     private readonly RingWatch _rings;
     private readonly List<ModelComplaint> _complaints = [];
     private bool _settles;
+    private ulong? _settled;
 
     /// <summary>Makes a model after power-on.</summary>
     /// <param name="memory">The memory that it shares with the driver.</param>
@@ -51,6 +53,9 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
 
     /// <inheritdoc/>
     public bool IsCoherent => _device.IsCoherent;
+
+    /// <summary>Whether everything is forgotten before every access, as hardware may; for tests.</summary>
+    internal bool KeepsNothing { get; set; }
 
     /// <summary>The device; for tests.</summary>
     internal VirtioIommuHardware Device => _device;
@@ -81,7 +86,15 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
     public void DropCaches() => _device.Freeze(_caches.DropAll);
 
     /// <inheritdoc/>
-    public TranslationResult Translate(in DmaAccess access) => _device.Translate(access);
+    public TranslationResult Translate(in DmaAccess access)
+    {
+        if (KeepsNothing)
+        {
+            DropCaches();
+        }
+
+        return _device.Translate(access);
+    }
 
     /// <inheritdoc/>
     public void Dispose()
@@ -98,6 +111,21 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
     {
         string? found = null;
         _device.Freeze(() => found = _caches.FindStale());
+        return found;
+    }
+
+    /// <summary>The domain that an endpoint is in, and whether a PASID of it has a valid descriptor in
+    /// memory.</summary>
+    internal (uint? Domain, bool HasEntry) Find(uint endpoint, uint pasid)
+    {
+        (uint?, bool) found = (null, false);
+        _device.Freeze(() =>
+        {
+            if (_device.FindDomainOf(endpoint) is { } domain)
+            {
+                found = (domain.Id, domain.Table is { } table && _caches.HasDescriptor(table, pasid));
+            }
+        });
         return found;
     }
 
@@ -120,6 +148,12 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
             _settles = false;
             ModelMemory.Settle();
         }
+        else if (_settled is { } address)
+        {
+            ModelMemory.Settle(address, ArmTables.DescriptorBytes);
+        }
+
+        _settled = null;
     }
 
     void IDeviceWatcher.Created(DeviceDomain domain)
@@ -137,14 +171,23 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
     void IDeviceWatcher.Invalidated(DeviceDomain domain, in DeviceInvalidation what)
     {
         _caches.Invalidate(domain, what);
-        _settles |= what.Configuration;
+        if (what.Configuration && what.Scope == InvalidationScope.Domain)
+        {
+            _settles = true;
+        }
+        else if (what.Configuration && domain.Table is { } table)
+        {
+            // Only walks to the descriptor that is named are sure to have ended.
+            _settled = _caches.FindDescriptor(table, what.Pasid);
+        }
     }
 
     void IDeviceWatcher.Reset()
     {
-        _caches.DropAll();
+        _caches.Reset();
         _rings.Reset();
         _settles = false;
+        _settled = null;
     }
 
     private void OnMemory(MemoryEvent change) => _device.Freeze(() =>
@@ -158,26 +201,35 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
         }
     });
 
-    // A device may carry a request out as soon as it can see it: the entry that an INVALIDATE of configuration names must
+    // A device may carry a request out as soon as it can see it: the entry that an INVALIDATE of configuration names
+    // must
     // be sure to be seen by then, or the device could keep the old one again.
-    private void OnShown(int queue, ulong address, int bytes)
+    private ulong? OnShown(int queue, ulong address, int bytes)
     {
-        if (queue != QueueIndex.Request || bytes < ProposalBInvalidate.DriverBytes || !ModelMemory.IsBacked(address, bytes))
+        if (queue != QueueIndex.Request || bytes < ProposalBInvalidate.DriverBytes
+            || !ModelMemory.IsBacked(address, bytes))
         {
-            return;
+            return null;
         }
 
         Span<ulong> words = stackalloc ulong[2];
         words[0] = ModelMemory.ReadQword(address & ~7UL);
         words[1] = ModelMemory.ReadQword((address & ~7UL) + 8);
-        if (words.Get(RequestHead.Type) == (ulong)RequestType.Invalidate
-            && _device.FindDomain((uint)words.Get(ProposalBInvalidate.Domain)) is { Table: { } table } domain
-            && !_caches.IsSettled(table, (uint)words.Get(ProposalBInvalidate.Pasid)))
+        if (words.Get(RequestHead.Type) != (ulong)RequestType.Invalidate
+            || _device.FindDomain((uint)words.Get(ProposalBInvalidate.Domain)) is not { Table: { } table } domain)
+        {
+            return null;
+        }
+
+        uint pasid = (uint)words.Get(ProposalBInvalidate.Pasid);
+        if (!_caches.IsSettled(table, pasid))
         {
             Complain(
                 "virtio-table-order",
                 $"an INVALIDATE of domain {domain.Id} is offered before the entry that it names is sure to be seen");
         }
+
+        return _caches.FindDescriptor(table, pasid);
     }
 
     private void Complain(string rule, FormattableString message)

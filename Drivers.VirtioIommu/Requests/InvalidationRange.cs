@@ -23,7 +23,8 @@ internal readonly record struct InvalidationRange(InvalidationExtent Extent, ulo
 {
     /// <summary>Covers [<paramref name="start"/>, <paramref name="end"/>); an end of 0 is the top of memory.</summary>
     /// <param name="start">First byte.</param>
-    /// <param name="end">Byte after the range; 0, 0 is everything, any other end equal to start an empty range; below it,
+    /// <param name="end">Byte after the range; 0, 0 is everything, any other end equal to start an empty range; below
+    /// it,
     /// the range wraps.</param>
     /// <param name="granuleLog2">log2 of the page size in bytes, 0 to 63.</param>
     public static InvalidationRange Cover(ulong start, ulong end, int granuleLog2)

@@ -46,15 +46,18 @@ internal static class ArmTables
     /// <summary>Bits of a level 1 descriptor that must be 0 and are not.</summary>
     public static ulong Level1ReservedBits(ulong word) => word & Level1Reserved;
 
-    /// <summary>log2 of the alignment that S1ContextPtr needs (section 5.2): the size of the table or first level.</summary>
+    /// <summary>log2 of the alignment that S1ContextPtr needs (section 5.2): the size of the table or first
+    /// level.</summary>
     public static int RootAlignmentLog2(in DeviceTable table) => table.S1Fmt == 0
         ? table.S1CdMax + 6
         : Math.Max(6, table.S1CdMax - LeafBits(table.S1Fmt) + 3);
 
     /// <summary>Address bits of an encoding of CD.IPS; beyond what the device has they are cut.</summary>
-    public static int AddressBits(int ips) => ips switch { 0 => 32, 1 => 36, 2 => 40, 3 => 42, 4 => 44, _ => OutputBits };
+    public static int AddressBits(int ips) =>
+        ips switch { 0 => 32, 1 => 36, 2 => 40, 3 => 42, 4 => 44, _ => OutputBits };
 
-    /// <summary>Which number an access uses, or what becomes of it before any descriptor is read (section 5.2, S1DSS).</summary>
+    /// <summary>Which number an access uses, or what becomes of it before any descriptor is read (section 5.2,
+    /// S1DSS).</summary>
     /// <param name="table">The table.</param>
     /// <param name="pasid">The access's PASID; null for none.</param>
     /// <param name="substream">The descriptor's number.</param>
@@ -95,13 +98,15 @@ internal readonly struct ContextDescriptorImage
     private readonly ulong _word0;
     private readonly ulong _word1;
     private readonly ulong _word2;
+    private readonly ulong _word3;
 
-    /// <summary>Takes the words; beyond the first three nothing decides where an access goes.</summary>
+    /// <summary>Takes the words; beyond the first four nothing decides what an access does.</summary>
     public ContextDescriptorImage(ReadOnlySpan<ulong> words)
     {
         _word0 = words[0];
         _word1 = words[1];
         _word2 = words[2];
+        _word3 = words[3];
     }
 
     public bool IsValid => (_word0 >> 31 & 1) != 0;
@@ -146,6 +151,9 @@ internal readonly struct ContextDescriptorImage
     /// <summary>Whether the second half of the address space is switched off, as this framework's writers do.</summary>
     public bool IsUpperHalfOff => (_word0 >> 30 & 1) != 0;
 
+    /// <summary>Whether a byte of MAIR stands for Device memory: its upper half is 0.</summary>
+    public bool IsDeviceMemory(int attribute) => (_word3 >> (attribute * 8) & 0xF0) == 0;
+
     /// <summary>The field for which hardware refuses the descriptor; empty where it does not.</summary>
     public string ObjectionField => Refusal().Field;
 
@@ -161,7 +169,8 @@ internal readonly struct ContextDescriptorImage
             : Text($"the context descriptor of substream 0x{substream:x} is refused: {field} {why}");
     }
 
-    /// <summary>Where the page table begins: hardware does not look at the bits of TTB0 below its first table's size.</summary>
+    /// <summary>Where the page table begins: hardware does not look at the bits of TTB0 below its first table's
+    /// size.</summary>
     /// <param name="level">The level of that table.</param>
     public ulong FirstTable(out int level)
     {
@@ -175,7 +184,8 @@ internal readonly struct ContextDescriptorImage
     public static ulong ReservedBits(ReadOnlySpan<ulong> words) =>
         (words[1] & 0xF300_0000_0000_0000) | (words[2] & 0xF3F0_0000_0000_0000) | words[5] | words[6] | words[7];
 
-    /// <summary>Whether two descriptors lead accesses the same way; what a quiet one does not look at does not count.</summary>
+    /// <summary>Whether two descriptors lead accesses the same way; what a quiet one does not look at does not
+    /// count.</summary>
     public bool LeadsAs(in ContextDescriptorImage other)
     {
         if (IsValid != other.IsValid || !IsValid)
@@ -188,7 +198,7 @@ internal readonly struct ContextDescriptorImage
             return IsQuiet == other.IsQuiet && Records == other.Records;
         }
 
-        return _word0 == other._word0 && _word1 == other._word1;
+        return _word0 == other._word0 && _word1 == other._word1 && _word3 == other._word3;
     }
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
@@ -281,11 +291,15 @@ internal readonly record struct StageOneEntry(ulong Word, int Level)
 
     public bool IsAccessed => (Word >> 10 & 1) != 0;
 
+    /// <summary>AttrIndx 4:2: which byte of MAIR says what kind of memory it is.</summary>
+    public int AttributeIndex => (int)(Word >> 2 & 7);
+
     /// <summary>nG = 0: every ASID uses the translation.</summary>
     public bool IsGlobal => (Word >> 11 & 1) == 0;
 
     /// <summary>Next table, block or page.</summary>
-    public ulong Address => IsTable || Level == 3 ? Word & AddressMask : Word & AddressMask & ~((1UL << Shift(Level)) - 1);
+    public ulong Address => IsTable || Level == 3
+        ? Word & AddressMask : Word & AddressMask & ~((1UL << Shift(Level)) - 1);
 
     /// <summary>What must be 0 in an entry that is present and is not.</summary>
     public ulong ReservedBits => !IsValid ? 0

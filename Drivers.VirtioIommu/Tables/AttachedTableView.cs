@@ -6,7 +6,8 @@ using PasidFramework.Tables;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tables;
 
-/// <summary>One attached table in memory. It keeps no memory of its own but the leaves that it has walked through.</summary>
+/// <summary>One attached table in memory. It keeps no memory of its own but the leaves that it has walked
+/// through.</summary>
 /// <remarks>Safe for concurrent use as far as the memory is.</remarks>
 internal sealed class AttachedTableView : ITableView
 {
@@ -26,11 +27,8 @@ internal sealed class AttachedTableView : ITableView
     }
 
     /// <inheritdoc/>
-    public IEnumerable<TableItem> Items(int maxItems = 1 << 20)
-    {
-        ArgumentOutOfRangeException.ThrowIfLessThan(maxItems, 1);
-        return Limit(All(), maxItems);
-    }
+    public IEnumerable<TableItem> Items(int maxItems = 1 << 20) => TableItems.AtMost(
+        All(), maxItems, Text($"there is more: this list ends after {maxItems} items"));
 
     /// <inheritdoc/>
     public TableWalk Walk(in DmaAccess access)
@@ -51,50 +49,23 @@ internal sealed class AttachedTableView : ITableView
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
-    private static IEnumerable<TableItem> Limit(IEnumerable<TableItem> items, int maxItems)
-    {
-        TableItem? held = null;
-        int count = 0;
-        foreach (TableItem item in items)
-        {
-            if (held is not null)
-            {
-                if (count == maxItems - 1)
-                {
-                    yield return new TableItem
-                    {
-                        Kind = TableItemKind.Finding,
-                        Structure = held.Structure,
-                        Address = held.Address,
-                        Text = Text($"there is more: this list ends after {maxItems} items"),
-                    };
-                    yield break;
-                }
-
-                count++;
-                yield return held;
-            }
-
-            held = item;
-        }
-
-        if (held is not null)
-        {
-            yield return held;
-        }
-    }
-
     private static string Describe(in ContextDescriptorImage descriptor, uint substream) =>
         descriptor.Objection(substream)
             ?? (descriptor.IsQuiet
                 ? Text($"ASID 0x{descriptor.Asid:x}, translates nothing (EPD0), faults {Recorded(descriptor)}")
-                : Text($"ASID 0x{descriptor.Asid:x}, TTB0 0x{descriptor.Ttb0:x}, {64 - descriptor.T0Sz} bits of address"));
+                : Text(
+                    $"ASID 0x{descriptor.Asid:x}, TTB0 0x{descriptor.Ttb0:x}, {64 - descriptor.T0Sz} bits of address"));
 
     private static string Recorded(in ContextDescriptorImage descriptor) =>
         descriptor.Records ? "are recorded" : "are not recorded";
 
     private TableItem Finding(
-        string structure, ulong address, IReadOnlyList<ulong> words, Pasid? pasid, string field, FormattableString what) =>
+        string structure,
+        ulong address,
+        IReadOnlyList<ulong> words,
+        Pasid? pasid,
+        string field,
+        FormattableString what) =>
         new()
         {
             Kind = TableItemKind.Finding,
@@ -183,18 +154,21 @@ internal sealed class AttachedTableView : ITableView
             if (reserved != 0)
             {
                 yield return Finding(
-                    ArmTables.Level1Structure, at, [word], null, "RSVD", $"reserved bits are 0x{reserved:x}, must be 0");
+                    ArmTables.Level1Structure, at, [word], null, "RSVD",
+                    $"reserved bits are 0x{reserved:x}, must be 0");
             }
 
             if ((leaf & (ulong)(leafBytes - 1)) != 0)
             {
                 yield return Finding(
-                    ArmTables.Level1Structure, at, [word], null, "L2Ptr", $"0x{leaf:x} is no multiple of 0x{leafBytes:x}");
+                    ArmTables.Level1Structure, at, [word], null, "L2Ptr",
+                    $"0x{leaf:x} is no multiple of 0x{leafBytes:x}");
             }
 
             if (leaf == (_table.S1ContextPtr & ~0xFFFUL) || !leaves.TryAdd(leaf, index))
             {
-                string user = leaves.TryGetValue(leaf, out long other) ? Text($"entry {other}") : "the first level itself";
+                string user = leaves.TryGetValue(leaf, out long other)
+                    ? Text($"entry {other}") : "the first level itself";
                 yield return Finding(
                     ArmTables.Level1Structure,
                     at,
@@ -279,14 +253,16 @@ internal sealed class AttachedTableView : ITableView
         if (descriptor.Objection(pasid.Value) is { } objection)
         {
             yield return Finding(
-                ArmTables.DescriptorStructure, at, words, pasid, descriptor.ObjectionField, $"{objection} (IHI 0070 5.4)");
+                ArmTables.DescriptorStructure, at, words, pasid, descriptor.ObjectionField,
+                $"{objection} (IHI 0070 5.4)");
         }
 
         ulong reserved = ContextDescriptorImage.ReservedBits(words);
         if (reserved != 0)
         {
             yield return Finding(
-                ArmTables.DescriptorStructure, at, words, pasid, "RSVD", $"reserved bits are 0x{reserved:x}, must be 0");
+                ArmTables.DescriptorStructure, at, words, pasid, "RSVD",
+                $"reserved bits are 0x{reserved:x}, must be 0");
         }
 
         if (descriptor.ObjectionField.Length == 0 && !descriptor.IsQuiet

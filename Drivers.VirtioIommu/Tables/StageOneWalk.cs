@@ -6,7 +6,8 @@ namespace PasidFramework.Drivers.VirtioIommu.Tables;
 // VMSAv8-64 stage 1 with a 4 KiB granule: Arm IHI 0070 section 3.4, DDI 0487 D8.
 
 /// <summary>
-/// The steps of one translation, without saying where entries come from: memory, or a cache. The caller fetches the entry
+/// The steps of one translation, without saying where entries come from: memory, or a cache. The caller fetches the
+/// entry
 /// at <see cref="EntryAddress"/> and hands it in, until there is a result.
 /// </summary>
 internal struct StageOneWalk

@@ -43,7 +43,8 @@ public sealed class VirtioTableReader : ITableReader
         {
             if (!s_registers.Any(r => r.Name == name))
             {
-                return Invalid($"there is no parameter {name}; known are {string.Join(", ", s_registers.Select(r => r.Name))}");
+                return Invalid(
+                    $"there is no parameter {name}; known are {string.Join(", ", s_registers.Select(r => r.Name))}");
             }
         }
 
@@ -52,7 +53,8 @@ public sealed class VirtioTableReader : ITableReader
             || (isE && registers.Keys.Any(name => name is "s1fmt" or "s1cdmax" or "s1dss"))
             || (!isE && registers.ContainsKey("ste1")))
         {
-            return Invalid($"give s1contextptr with s1fmt, s1cdmax and s1dss (proposal B), or ste0 with ste1 (proposal E)");
+            return Invalid(
+                $"give s1contextptr with s1fmt, s1cdmax and s1dss (proposal B), or ste0 with ste1 (proposal E)");
         }
 
         ulong format = registers.GetValueOrDefault("s1fmt");

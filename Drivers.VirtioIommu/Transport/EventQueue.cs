@@ -43,18 +43,20 @@ internal sealed class EventQueue
     /// <summary>Bytes of memory that a queue of a size needs.</summary>
     public static int MemoryBytes(int size) => BufferOffset(size) + (size * BufferBytes);
 
-    /// <summary>Gives every buffer to the device; once, after DRIVER_OK.</summary>
+    /// <summary>
+    /// Makes every buffer available; once, before the queue is enabled (virtio 1.2 section 3.1.1 step 7). Nothing is
+    /// written back or ordered here: the caller does that for all of the queue's memory, then enables it.
+    /// </summary>
     public void Fill()
     {
         for (int i = 0; i < _queue.Size; i++)
         {
-            _queue.SetDescriptor(i, Buffer(i), FaultEvent.Bytes, VirtqueueLayout.FlagWrite, 0);
-            _queue.Offer(i);
+            _queue.Prepare(i, Buffer(i), FaultEvent.Bytes);
         }
-
-        _queue.Publish();
-        _notify();
     }
+
+    /// <summary>Tells the device of the first buffers; once, after DRIVER_OK.</summary>
+    public void Start() => _notify();
 
     /// <summary>Takes the faults that wait and gives their buffers back to the device, all at once.</summary>
     /// <param name="faults">Where they go; one buffer each is enough.</param>

@@ -8,8 +8,10 @@ namespace PasidFramework.Drivers.VirtioIommu.Transport;
 /// Queue 0: sends requests and waits for their answers. Safe for concurrent use; a send allocates nothing.
 /// </summary>
 /// <remarks>
-/// A slot is a pair of descriptors and a buffer that holds the whole request as the specification draws it: the first
-/// descriptor covers what the driver writes, the second the tail that the device writes. An answer is taken by whoever
+/// A slot is a pair of descriptors and a buffer. The first descriptor covers what the driver writes, at the buffer's
+/// start; the second the tail that the device writes, always the buffer's last bytes (framing is the driver's choice,
+/// virtio 1.2 section 2.7.4), so that it is written once and no request can find the tail of another one. An answer
+/// is taken by whoever
 /// polls, and handed to the sender through the slot's state. A slot whose sender gave up stays with the device until
 /// the device returns it, so no late answer can land in somebody else's request.
 /// </remarks>
@@ -96,6 +98,9 @@ internal sealed class RequestQueue
     /// <summary>Byte address of a slot's buffer; for tests.</summary>
     public ulong SlotAddress(int slot) => _buffers + (ulong)(slot * SlotBytes);
 
+    /// <summary>Byte address of a slot's tail; for tests.</summary>
+    public ulong TailAddress(int slot) => SlotAddress(slot) + SlotBytes - RequestTail.Bytes;
+
     /// <summary>Sends a request whose only answer is the tail.</summary>
     /// <param name="request">The words of the request, the tail's bytes included as 0.</param>
     /// <param name="driverBytes">Bytes before the tail.</param>
@@ -108,7 +113,7 @@ internal sealed class RequestQueue
         }
 
         ulong buffer = SlotAddress(slot);
-        return SendSlot(slot, request, buffer, driverBytes, buffer + (ulong)driverBytes, RequestTail.Bytes);
+        return SendSlot(slot, request, buffer, driverBytes, TailAddress(slot), RequestTail.Bytes);
     }
 
     /// <summary>Sends a request from the caller's own memory, for answers that are longer than a tail.</summary>

@@ -103,6 +103,31 @@ internal sealed class Virtqueue
         Store(at, [address, (uint)bytes | ((ulong)flags << 32) | ((ulong)next << 48)]);
     }
 
+    /// <summary>
+    /// Makes a buffer for the device to write available, in a queue that is not enabled yet: without flush or barrier.
+    /// </summary>
+    /// <param name="index">The descriptor, from 0, each once and in order.</param>
+    /// <param name="address">The buffer's byte address.</param>
+    /// <param name="bytes">Its length.</param>
+    public void Prepare(int index, ulong address, int bytes)
+    {
+        ulong at = Descriptors + (ulong)(index * VirtqueueLayout.DescriptorBytes);
+        _memory.WriteQword(at, address);
+        _memory.WriteQword(at + 8, (uint)bytes | ((ulong)VirtqueueLayout.FlagWrite << 32));
+        if (index != 0)
+        {
+            Span<byte> entry = stackalloc byte[2];
+            BinaryPrimitives.WriteUInt16LittleEndian(entry, (ushort)index);
+            _memory.Write(Available + 4 + (ulong)(index * 2), entry);
+        }
+
+        _nextAvailable++;
+        if (_nextAvailable == Size)
+        {
+            StoreIndex();
+        }
+    }
+
     /// <summary>Writes two neighbouring descriptors that form a chain, as one piece.</summary>
     /// <param name="index">The first one's, even: both lie in one cache line.</param>
     /// <param name="readable">What the device reads.</param>
@@ -178,7 +203,7 @@ internal sealed class Virtqueue
             _memory.StoreBarrier();
         }
 
-        _memory.WriteDword(Available, ((uint)_nextAvailable << 16) | VirtqueueLayout.AvailNoInterrupt);
+        StoreIndex();
         Flush(Available, 4);
         _memory.StoreBarrier();
         _isOrdered = true;
@@ -215,6 +240,9 @@ internal sealed class Virtqueue
         _nextUsed++;
         return UsedState.Popped;
     }
+
+    private void StoreIndex() =>
+        _memory.WriteDword(Available, ((uint)_nextAvailable << 16) | VirtqueueLayout.AvailNoInterrupt);
 
     private void Flush(ulong address, int bytes)
     {

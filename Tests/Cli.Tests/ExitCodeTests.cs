@@ -201,7 +201,7 @@ public class ExitCodeTests
         Outcome json = Tool.Run("drivers", "--drivers", drivers, "--json", "-");
 
         Assert.Equal((3, 3), (text.ExitCode, json.ExitCode));
-        Assert.Contains("3 drivers loaded, 1 plug-ins refused", text.Out, StringComparison.Ordinal);
+        Assert.Contains("3 drivers loaded, 1 plug-in refused", text.Out, StringComparison.Ordinal);
         Assert.Contains("not a .NET assembly", text.Out, StringComparison.Ordinal);
         using JsonDocument report = JsonDocument.Parse(json.Out);
         JsonElement root = report.RootElement;
@@ -226,6 +226,6 @@ public class ExitCodeTests
 
         Assert.Equal((0, string.Empty), (outcome.ExitCode, outcome.Error));
         Assert.StartsWith("intel-vtd\n", outcome.Out, StringComparison.Ordinal);
-        Assert.Contains("1 drivers loaded", outcome.Out, StringComparison.Ordinal);
+        Assert.Contains("1 driver loaded", outcome.Out, StringComparison.Ordinal);
     }
 }

@@ -159,6 +159,20 @@ public sealed class StructureTests
         Assert.Equal($"no structure '{new string('x', 60)}...'", (string?)lines[^1]["error"]);
     }
 
+    [Theory]
+    [InlineData("0x12345001 0x100020001")]
+    [InlineData("0000000012345001\n0000000100020001")]
+    [InlineData("0x12345001, 0x100020001,")]
+    public void Words_of_a_pasted_dump_may_be_one_argument(string dump)
+    {
+        Outcome pasted = Tool.Run("explain", "intel-vtd/sm_root_entry", dump);
+
+        Assert.Equal((0, string.Empty), (pasted.ExitCode, pasted.Error));
+        Assert.Equal(Tool.Run("explain", "intel-vtd/sm_root_entry", "0x12345001", "0x100020001").Out, pasted.Out);
+        Assert.Equal(
+            pasted.Out, Tool.Run("explain", "--bytes", "intel-vtd/sm_root_entry", "01:50:34 12\r\n00000000", "01000200 01000000").Out);
+    }
+
     [Fact]
     public void A_request_may_be_given_without_the_tail_that_the_device_writes()
     {
@@ -277,9 +291,11 @@ public sealed class StructureTests
 
         Outcome outcome = Tool.Run("explain", "--drivers", folder.Root, "--list");
 
-        Assert.Equal(0, outcome.ExitCode);
+        Assert.Equal(3, outcome.ExitCode);
+        Assert.StartsWith($"pasidctl: no plug-in found in {folder.Root}: ", outcome.Error, StringComparison.Ordinal);
         Assert.Contains("x86/ia32_pasid", outcome.Out, StringComparison.Ordinal);
         Assert.DoesNotContain("intel-vtd", outcome.Out, StringComparison.Ordinal);
+        Assert.Equal(3, Tool.Run("explain", "--drivers", folder.Root, "intel-vtd/rtaddr", "0").ExitCode);
     }
 
     private static string[] Structures() =>

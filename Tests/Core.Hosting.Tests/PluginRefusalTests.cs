@@ -33,6 +33,22 @@ public sealed class PluginRefusalTests
     }
 
     [Fact]
+    public void A_list_of_structures_with_a_hole_is_the_plug_ins_fault_and_nobody_elses()
+    {
+        using PluginFolder folder = new();
+        folder.Add("Good");
+        string path = folder.Add("NullStructures");
+        using PluginCatalog catalog = folder.Load();
+
+        Assert.Equal("good", Assert.Single(catalog.Drivers).Name);
+        RefusedPlugin refusal = Assert.Single(catalog.Refusals);
+        Assert.Equal(
+            (path, RefusalReason.InvalidExport, "structure 1 of 'null-structures' is null"),
+            (refusal.Path, refusal.Reason, refusal.Message));
+        Assert.Empty(catalog.Allocators);
+    }
+
+    [Fact]
     public void Behaviour_3_garbage_is_named_and_hides_nothing()
     {
         using PluginFolder folder = new();

@@ -180,6 +180,21 @@ public sealed class ModelTests : IDisposable
     }
 
     [Fact]
+    public void A_walk_into_freed_memory_is_complained_of_and_one_into_memory_that_never_was_is_not()
+    {
+        ulong freed = _memory.AllocatePages(4096).Value;
+        Context(6, asid: 8, Target);
+        Reach(6, Page);
+        Assert.DoesNotContain(_model.Complaints, c => c.Rule == "smmu-stray-read");
+
+        _memory.FreePages(freed, 4096);
+        Context(9, asid: 9, freed);
+        Reach(9, Page);
+        ModelComplaint complaint = Assert.Single(_model.Complaints, c => c.Rule == "smmu-stray-read");
+        Assert.Contains($"0x{freed + ((Page >> 39) * 8):x}", complaint.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Caches_can_be_dropped_and_coherence_must_agree()
     {
         Reach(5, Page);

@@ -7,8 +7,13 @@ using PasidFramework.Tables;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 
+/// <summary>Tests that look at the memory of the whole process run alone.</summary>
+[CollectionDefinition(nameof(Alone), DisableParallelization = true)]
+public sealed class Alone;
+
 /// <summary>Decoding random bytes: no exception, no hang, bounded memory. Seeds are fixed and in the message.</summary>
-public sealed class RandomBytesTests
+[Collection(nameof(Alone))]
+public sealed class RandomBytesTests(ITestOutputHelper output)
 {
     private const int Structures = 10_000_000;
     private const int Images = 100_000;
@@ -17,60 +22,63 @@ public sealed class RandomBytesTests
     [Fact]
     public void Ten_million_random_structures_decode()
     {
-        long fields = 0;
+        long violations = 0;
+        long clean = 0;
+        long before = GC.GetTotalMemory(forceFullCollection: true);
         Parallel.For(0, Workers, worker =>
         {
             int seed = 20260 + worker;
             var random = new Random(seed);
-            Span<ulong> words = stackalloc ulong[8];
-            long seen = 0;
             Layout[] layouts = [.. ArmSmmuLayouts.All];
             LayoutField[][] all = [.. layouts.Select(l => l.Fields.ToArray())];
-            Span<byte> bytes = stackalloc byte[64];
+            Span<ulong> words = stackalloc ulong[8];
+            long found = 0;
+            long whole = 0;
             for (int i = 0; i < Structures / Workers; i++)
             {
                 int which = i % layouts.Length;
-                random.NextBytes(bytes[..(layouts[which].Words * 8)]);
-                for (int word = 0; word < layouts[which].Words; word++)
+                Layout layout = layouts[which];
+                Span<ulong> structure = words[..layout.Words];
+                try
                 {
-                    words[word] = BinaryPrimitives.ReadUInt64LittleEndian(bytes[(word * 8)..]);
-                }
+                    Fill(random, layout, all[which], structure, shape: i / layouts.Length % 3);
+                    foreach (LayoutField field in all[which])
+                    {
+                        ulong value = field.Get(structure);
+                        if (value > field.Maximum && field.Kind is not (FieldKind.Reserved or FieldKind.Ignored))
+                        {
+                            Assert.Fail($"{layout.Id}: {field.Mnemonic} is 0x{value:x}, more than its maximum");
+                        }
+                    }
 
-                // Most random structures break every reserved range, and each violation costs a line of text: so every
-                // 32nd is checked as it is and the others with one bit set.
-                ReadOnlySpan<ulong> structure = words[..layouts[which].Words];
-                foreach (LayoutField field in all[which])
-                {
-                    ulong value = field.Get(structure);
-                    seen += value <= field.Maximum || field.Kind is FieldKind.Reserved or FieldKind.Ignored ? 1 : long.MinValue / 4;
+                    int wrong = layout.Check(structure).Count;
+                    found += wrong;
+                    whole += wrong == 0 ? 1 : 0;
                 }
-
-                if (i / layouts.Length % 32 == 0)
+                catch (Exception e)
                 {
-                    _ = layouts[which].Check(structure);
-                }
-                else
-                {
-                    int bit = random.Next(layouts[which].Bits);
-                    words[..layouts[which].Words].Clear();
-                    words[bit >> 6] = 1UL << (bit & 63);
-                    _ = layouts[which].Check(structure);
+                    throw new InvalidOperationException($"seed {seed}, structure {i}: {layout.Id}", e);
                 }
             }
 
-            Assert.True(seen > 0, $"seed {seed}: a field was larger than its maximum");
-            Interlocked.Add(ref fields, seen);
+            Interlocked.Add(ref violations, found);
+            Interlocked.Add(ref clean, whole);
         });
-        Assert.True(fields > Structures);
+
+        // Both sides of the check are met often.
+        Assert.True(violations > Structures, $"only {violations} violations");
+        Assert.True(clean > Structures / 20, $"only {clean} structures without one");
+        Assert.True(GC.GetTotalMemory(forceFullCollection: true) - before < 8 << 20, "memory was retained");
     }
 
     [Fact]
     public void A_hundred_thousand_random_images_are_listed_and_walked()
     {
-        long deep = 0;
+        long paged = 0;
+        long translated = 0;
         long pasids = 0;
         long findings = 0;
-        int shapes = 0;
+        long before = GC.GetTotalMemory(forceFullCollection: true);
         Parallel.For(0, Workers, worker =>
         {
             var image = new Image();
@@ -79,33 +87,72 @@ public sealed class RandomBytesTests
                 try
                 {
                     image.Fill(i);
-                    (int steps, int numbers, int wrong) = image.Read();
-                    Interlocked.Add(ref deep, steps >= 4 ? 1 : 0);
-                    Interlocked.Add(ref pasids, numbers);
-                    Interlocked.Add(ref findings, wrong);
-                    Interlocked.Or(ref shapes, 1 << Math.Min(steps, 30));
+                    image.Read();
                 }
-                catch (Exception e) when (e is not Xunit.Sdk.IAssertionException)
+                catch (Exception e)
                 {
                     throw new InvalidOperationException($"image of seed {i}", e);
                 }
             }
+
+            Interlocked.Add(ref paged, image.Paged);
+            Interlocked.Add(ref translated, image.Translated);
+            Interlocked.Add(ref pasids, image.Pasids);
+            Interlocked.Add(ref findings, image.Findings);
         });
 
-        // The images are worth reading: walks go deep, entries are found, and much is wrong.
-        Assert.True(deep > Images / 40, $"only {deep} walks went deep");
-        Assert.True(pasids > Images / 20, $"only {pasids} PASIDs");
+        // The images are worth reading: of four walks each, many reach page tables and some memory; entries are found, and
+        // much is wrong.
+        output.WriteLine($"{paged} walks read page tables, {translated} translated; {pasids} PASIDs, {findings} findings");
+        Assert.True(paged > Images / 3, $"only {paged} walks read page tables");
+        Assert.True(translated > Images / 40, $"only {translated} walks translated");
+        Assert.True(pasids > Images / 2, $"only {pasids} PASIDs");
         Assert.True(findings > Images / 2, $"only {findings} findings");
+        Assert.True(GC.GetTotalMemory(forceFullCollection: true) - before < 8 << 20, "memory was retained");
+    }
+
+    // All bits random; few bits set; what the structure means random and the rest as it must be, but for one bit.
+    private static void Fill(Random random, Layout layout, LayoutField[] fields, Span<ulong> words, int shape)
+    {
+        for (int word = 0; word < words.Length; word++)
+        {
+            ulong value = (ulong)random.NextInt64(long.MinValue, long.MaxValue);
+            words[word] = shape == 1
+                ? value & (ulong)random.NextInt64() & (ulong)random.NextInt64() & (ulong)random.NextInt64()
+                : value;
+        }
+
+        // Bits beyond the structure are not its own.
+        if ((layout.Bits & 63) != 0)
+        {
+            words[^1] &= (1UL << (layout.Bits & 63)) - 1;
+        }
+
+        if (shape == 2)
+        {
+            foreach (LayoutField field in fields)
+            {
+                if (field.Kind is FieldKind.Reserved or FieldKind.Constant)
+                {
+                    field.Set(words, field.Kind == FieldKind.Constant ? field.Constant : 0);
+                }
+            }
+
+            int bit = random.Next(layout.Bits);
+            words[bit >> 6] ^= 1UL << (bit & 63);
+        }
     }
 
     /// <summary>16 pages whose words are often pointers into them.</summary>
     private sealed class Image
     {
         private const int Pages = 16;
+        private const int MostItems = 100;
         private const ulong Base = 0x4000_0000;
 
         private readonly byte[] _bytes = new byte[Pages * 4096];
         private readonly MemoryImage _memory = new();
+        private readonly List<(RequesterId Requester, Pasid? Pasid)> _found = [];
         private Random _random = new(0);
         private ulong _table;
         private ulong _configuration;
@@ -142,7 +189,15 @@ public sealed class RandomBytesTests
             }
         }
 
-        public (int Steps, int Pasids, int Findings) Read()
+        public long Paged { get; private set; }
+
+        public long Translated { get; private set; }
+
+        public long Pasids { get; private set; }
+
+        public long Findings { get; private set; }
+
+        public void Read()
         {
             OpResult<ITableView> view = new SmmuTableReader().Open(_memory, new Dictionary<string, ulong>
             {
@@ -151,33 +206,33 @@ public sealed class RandomBytesTests
             });
             Assert.True(view.IsOk, view.ToString());
             int items = 0;
-            int pasids = 0;
-            int findings = 0;
-            RequesterId requester = new(0);
-            Pasid? pasid = null;
-            foreach (TableItem item in view.Value.Items(200))
+            _found.Clear();
+            foreach (TableItem item in view.Value.Items(MostItems))
             {
                 items++;
-                findings += item.Kind == TableItemKind.Finding ? 1 : 0;
-                pasids += item.Kind == TableItemKind.Pasid ? 1 : 0;
-                if (item.Kind == TableItemKind.Pasid || (item.Kind == TableItemKind.Device && pasid is null))
+                Findings += item.Kind == TableItemKind.Finding ? 1 : 0;
+                Pasids += item.Kind == TableItemKind.Pasid ? 1 : 0;
+                if (item.Kind is TableItemKind.Pasid or TableItemKind.Device)
                 {
-                    requester = item.Requester!.Value;
-                    pasid = item.Pasid;
+                    _found.Add((item.Requester!.Value, item.Pasid));
                 }
             }
 
-            Assert.InRange(items, 0, 201);
-            int steps = 0;
-            for (int i = 0; i < 3; i++)
+            Assert.InRange(items, 0, MostItems + 1);
+            for (int i = 0; i < 4; i++)
             {
-                ulong address = _random.Next(3) == 0 ? (ulong)_random.NextInt64() : (ulong)_random.NextInt64(1L << 25);
+                (RequesterId requester, Pasid? pasid) = _found.Count == 0 ? default : _found[_random.Next(_found.Count)];
+                ulong address = (ulong)_random.NextInt64(i switch
+                {
+                    0 => long.MaxValue,
+                    1 => 1L << 25,
+                    _ => 1L << 15,
+                });
                 TableWalk walk = view.Value.Walk(new DmaAccess(requester, pasid, address, IsWrite: i == 0));
-                steps = Math.Max(steps, walk.Steps.Count);
                 Assert.InRange(walk.Steps.Count, 0, 40);
+                Paged += walk.Steps.Any(s => s.Structure.Contains("_pte", StringComparison.Ordinal)) ? 1 : 0;
+                Translated += walk.Result.Status == TranslationStatus.Translated ? 1 : 0;
             }
-
-            return (steps, pasids, findings);
         }
 
         private ulong Pointer() => Base + ((ulong)(uint)_random.Next(_random.Next(8) == 0 ? Pages * 2 : Pages) << 12);
@@ -217,7 +272,7 @@ public sealed class RandomBytesTests
                 case 5:
                     for (int i = 0; i < 64; i += 8)
                     {
-                        Put(at + i, Pointer() | (_random.Next(4) == 0 ? 0x4C1UL : 0x7C3));
+                        Put(at + i, Pointer() | (_random.Next(8) == 0 ? 0x4C1UL : 0x7C3));
                     }
 
                     break;

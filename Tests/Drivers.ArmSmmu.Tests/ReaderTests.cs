@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using PasidFramework.Drivers.ArmSmmu.PageTables;
 using PasidFramework.Drivers.ArmSmmu.Readers;
 using PasidFramework.Drivers.ArmSmmu.Tests.Support;
@@ -40,10 +41,20 @@ public sealed class ReaderTests
             Enumerable.Range(0, i.Words.Count).Select(w => rig.Memory.ReadQword(i.Address + ((ulong)w * 8))), i.Words));
         Assert.All(items.Where(i => i.Kind == TableItemKind.Pasid), i => Assert.Equal("arm-smmuv3/cd", i.Structure));
 
-        TableItem[] few = [.. Open(rig).Items(2)];
-        Assert.Equal(3, few.Length);
-        Assert.Equal(TableItemKind.Finding, few[2].Kind);
-        Assert.Contains("more than 2", few[2].Text, StringComparison.Ordinal);
+        // The last place is the finding's where there is more; where there is not it is not lost.
+        Assert.Throws<ArgumentOutOfRangeException>(() => Open(rig).Items(0));
+        for (int most = 1; most <= items.Length + 1; most++)
+        {
+            TableItem[] few = [.. Open(rig).Items(most)];
+            int whole = most < items.Length ? most - 1 : items.Length;
+            Assert.Equal(Math.Min(most, items.Length), few.Length);
+            Assert.Equal(items.Take(whole).Select(i => i.Text), few.Take(whole).Select(i => i.Text));
+            if (most < items.Length)
+            {
+                Assert.Equal((TableItemKind.Finding, items[most - 1].Address), (few[^1].Kind, few[^1].Address));
+                Assert.Contains($"more than {most} items", few[^1].Text, StringComparison.Ordinal);
+            }
+        }
     }
 
     [Fact]
@@ -121,6 +132,63 @@ public sealed class ReaderTests
         Assert.Contains((leaf + 256, "S1ContextPtr"), found);
         Assert.Equal(5, items.Count(i => i.Kind == TableItemKind.Device));
     }
+
+    [Fact]
+    public void What_lies_behind_holes_in_a_table_is_listed_until_too_much_is_missing()
+    {
+        const ulong Streams = 0x10_0000;
+        const ulong Contexts = 0x4000_0000;
+        const int Hole = SmmuTableView.MostMissingPages - 24;
+        var memory = new MemoryImage();
+        memory.Add(Streams, PageWith(1 | (5 << 1) | Contexts | (16UL << 59), 2));
+        memory.Add(Contexts, PageWith());
+        memory.Add(Contexts + ((Hole + 1) * 4096), PageWith(16));
+        memory.Add(Contexts + ((2 * Hole + 2) * 4096), PageWith(16));
+        memory.Add(Contexts + ((3 * Hole + 50) * 4096), PageWith(16));
+
+        TableItem[] items = [.. Open(memory, Streams, 0).Items()];
+
+        // 64 descriptors a page; the last page is behind more than may be missing.
+        Assert.Equal(
+            [(Hole + 1) * 64U, (2 * Hole + 2) * 64U],
+            items.Where(i => i.Kind == TableItemKind.Pasid).Select(i => i.Pasid!.Value.Value));
+        Assert.Equal(
+            [Contexts + 4096, Contexts + ((Hole + 2) * 4096), Contexts + ((2 * Hole + 3) * 4096)],
+            items.Where(i => i.Kind == TableItemKind.Finding).Select(i => i.Address));
+    }
+
+    [Fact]
+    public void A_context_table_that_two_streams_see_in_different_sizes_is_a_finding()
+    {
+        const ulong Streams = 0x10_0000;
+        const ulong Contexts = 0x4000_0000;
+        byte[] streams = PageWith(1 | (5 << 1) | Contexts | (1UL << 59), 2, 0, 0, 0, 0, 0, 0,
+            1 | (5 << 1) | Contexts | (2UL << 59), 2);
+        var memory = new MemoryImage();
+        memory.Add(Streams, streams);
+        memory.Add(Contexts, PageWith(16));
+
+        TableItem[] items = [.. Open(memory, Streams, 1).Items()];
+
+        Assert.Equal([0U], items.Where(i => i.Kind == TableItemKind.Pasid).Select(i => i.Requester!.Value.Value));
+        TableItem finding = Assert.Single(items, i => i.Kind == TableItemKind.Finding);
+        Assert.Equal((Streams + 64, "S1ContextPtr", new RequesterId(1)), (finding.Address, finding.Field, finding.Requester));
+    }
+
+    private static byte[] PageWith(params ulong[] words)
+    {
+        var page = new byte[4096];
+        for (int i = 0; i < words.Length; i++)
+        {
+            BinaryPrimitives.WriteUInt64LittleEndian(page.AsSpan(i * 8), words[i]);
+        }
+
+        return page;
+    }
+
+    private static ITableView Open(MemoryImage memory, ulong table, uint log2Size) => new SmmuTableReader().Open(
+        memory,
+        new Dictionary<string, ulong> { ["STRTAB_BASE"] = table, ["STRTAB_BASE_CFG"] = log2Size }).Value!;
 
     [Fact]
     public void Stage_2_alone_and_below_stage_1_is_walked()

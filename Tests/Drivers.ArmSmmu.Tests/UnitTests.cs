@@ -233,7 +233,7 @@ public sealed class UnitTests
         unit.RemoveStream(stream);
 
         Assert.Equal(
-            ["CFGI_STE 7 leaf=1", "SYNC", "CFGI_CD_ALL 7", "SYNC"],
+            ["CFGI_STE 7 leaf=1", "SYNC", "CFGI_CD_ALL 7", "SYNC", "ATC_INV 7/0 size=52", "ATC_INV 7 size=52", "SYNC"],
             rig.TakeLog());
         Assert.Equal(0x04, rig.Read(7, 1).FaultCode);
         Assert.Empty(domain.Streams);

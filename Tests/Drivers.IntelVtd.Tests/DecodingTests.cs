@@ -132,7 +132,8 @@ public sealed class DecodingTests
         {
             // Mostly two pages of contexts, two directories, two PASID tables, then page tables.
             int layer = Math.Min((page - 1) / 2, 3);
-            int kind = (Next(ref state) & 7) == 0 ? (int)(Next(ref state) % 5) : layer switch { 0 => 0, 1 => 3, 2 => 1, _ => 4 };
+            int usual = layer switch { 0 => 0, 1 => 3, 2 => 1, _ => 4 };
+            int kind = (Next(ref state) & 7) == 0 ? (int)(Next(ref state) % 5) : usual;
             int next = layer == 3 ? 7 : (layer * 2) + 3;
             for (int n = 0; n < 6; n++)
             {

@@ -120,7 +120,7 @@ public sealed class DomainTests
         Assert.Empty(rig.Consumed(() => Rig.Ok(domain.Detach(s_pasid, plain, false, ref link))));
         Assert.Equal(TranslationStatus.ReachedPageTable, rig.Read(Rig.Gpu, s_pasid.Value).Status);
         Assert.Equal(
-            "PC1 fence PIOTLB2 fence PDEV:0118 wait", // the table is the domain's: its first device may have asked again
+            "PC1 fence PIOTLB2 fence PDEV:0118 wait", // the table is the domain's: the first may have asked again
             rig.Sequence(() => Rig.Ok(domain.Detach(s_pasid, third, true, ref link))));
     }
 
@@ -307,8 +307,8 @@ public sealed class DomainTests
         using RemappingUnit unit = Rig.Ok(RemappingUnit.Start(setup));
         VtdDomain domain = Rig.Ok(unit.AddDomain(20));
         VtdDevice device = Rig.Ok(unit.AddDevice(Rig.Nic, DeviceFeatures.Ats | DeviceFeatures.Pri, domain));
-        // The runtime may charge this thread for something of its own once in a while: the best round counts, since what a
-        // call allocates, it allocates in each.
+        // The runtime may charge this thread for something of its own once in a while: the best round counts, since
+        // what a call allocates, it allocates in each.
         long allocated = long.MaxValue;
 
         for (int round = 0; round < 200; round++)

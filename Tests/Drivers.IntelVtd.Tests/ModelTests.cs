@@ -122,7 +122,8 @@ public sealed class ModelTests : IDisposable
     [InlineData(0x65UL, true)] // fence between the stages
     [InlineData(0x25UL, false)] // a wait without fence holds nothing back
     [InlineData(0x05UL, false)]
-    public void D5_a_device_asks_again_before_the_IOTLB_was_invalidated_unless_a_fence_is_between(ulong wait, bool fresh)
+    public void D5_a_device_asks_again_before_the_IOTLB_was_invalidated_unless_a_fence_is_between(
+        ulong wait, bool fresh)
     {
         Start(DeviceFeatures.Ats);
         Assert.Equal(0x1_1000UL, Reach());

@@ -51,7 +51,8 @@ public sealed class MutationTests(ITestOutputHelper output)
 
                     string line = Text($"{where} | {kind} | {caught}");
                     counts[line] = counts.GetValueOrDefault(line) + 1;
-                    output.WriteLine(Text($"{where} | {kind} | {name} | {caught} | {(report.Failures.Count > 0 ? report.Failures[0] : string.Empty)}"));
+                    string first = report.Failures.Count > 0 ? report.Failures[0] : string.Empty;
+                    output.WriteLine(Text($"{where} | {kind} | {name} | {caught} | {first}"));
                 }
             }
         }
@@ -132,7 +133,10 @@ public sealed class MutationTests(ITestOutputHelper output)
 
         public IEnumerable<Mutant> Flushes() => actions
             .Where(a => a.Kind == MemoryEventKind.Flush)
-            .Select(a => new Mutant("drop flush", Text($"drop flush {a.Number} of {a.Value} bytes{In(a.Address)}"), null,
+            .Select(a => new Mutant(
+                "drop flush",
+                Text($"drop flush {a.Number} of {a.Value} bytes{In(a.Address)}"),
+                null,
                 new Mutation.DropFlush(a.Number)));
 
         public IEnumerable<Mutant> Barriers()
@@ -229,7 +233,13 @@ public sealed class MutationTests(ITestOutputHelper output)
                 yield return ($"{name}, wrong DID", low ^ (3UL << 16), high);
             }
 
-            if (type == 6 || (type == 7 && granularity == 1) || type == 8)
+            // With GI the PASID is not looked at.
+            bool everyPasid = type == 8 && (high & 1) != 0;
+            if (everyPasid)
+            {
+                yield return ($"{name}, one PASID only", low, high & ~1UL);
+            }
+            else if (type is 6 or 8 || (type == 7 && granularity == 1))
             {
                 yield return ($"{name}, wrong PASID", low ^ (1UL << 42), high);
             }
@@ -272,7 +282,8 @@ public sealed class MutationTests(ITestOutputHelper output)
             {
                 ulong size = type == 3 ? 1UL : 1UL << 11;
                 yield return all || (high & size) != 0
-                    ? ($"{name}, one page only", low, all ? 0 : high & (high + 0x1000) & ~0xFFFUL)
+                    ? ($"{name}, one page only", low,
+                        all ? (everyPasid ? 1UL : 0) : high & (high + 0x1000) & ~0xFFFUL)
                     : ($"{name}, wrong address", low, high ^ (1UL << 46));
             }
         }
@@ -321,7 +332,8 @@ public sealed class MutationTests(ITestOutputHelper output)
             int barriers = BarriersBefore(number);
             return
             [
-                .. _stores.Where(s => IsQueue(s.Address) && (s.Address & 31) == 0 && BarriersBefore(s.Number) == barriers),
+                .. _stores.Where(s =>
+                    IsQueue(s.Address) && (s.Address & 31) == 0 && BarriersBefore(s.Number) == barriers),
             ];
         }
 

@@ -96,7 +96,8 @@ public sealed class ScenarioTests
         Driver = new VtdDriver(),
         Model = new VtdModelFactory(),
         PageTables = new X86PageTableFormat(),
-        Hardware = Rig.With(("caching-mode", $"{cachingMode}"), ("rwbf", $"{writeBuffer}")) with { Coherent = coherent },
+        Hardware = Rig.With(("caching-mode", $"{cachingMode}"), ("rwbf", $"{writeBuffer}"))
+            with { Coherent = coherent },
         UnitOptions = new Dictionary<string, string> { ["timeout-ms"] = "1" },
         Order = order,
     };

@@ -1,5 +1,7 @@
+using PasidFramework.Drivers.IntelVtd.Registers;
 using PasidFramework.Drivers.IntelVtd.Tables;
 using PasidFramework.Hardware;
+using PasidFramework.Records;
 using PasidFramework.Tables;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
@@ -87,7 +89,8 @@ public sealed class TableReaderTests
         Assert.Equal(0x84, Walk(6, 1UL << 48).Result.FaultCode);
         Assert.Equal(0x7A, WithWord(At(8), At(9) | 0x803, () => Walk(6, 0).Result.FaultCode)); // SNP in no leaf
 
-        // The guest's tables at guest 0x5000, 0x6000, 0x7000 and 0x9000, mapped one to one with the host's pages 12 to 15.
+        // The guest's tables at guest 0x5000, 0x6000, 0x7000 and 0x9000, mapped one to one with the host's pages 12
+        // to 15.
         for (int i = 0; i < 4; i++)
         {
             ulong guest = i == 3 ? 0x9000UL : 0x5000 + ((ulong)i * 0x1000);
@@ -133,7 +136,7 @@ public sealed class TableReaderTests
         Assert.Equal(
             [
                 (At(3) + (10 * 64), "RSVD[86:80]", "are 0x10,"),
-                (At(3) + (10 * 64), null, "5ah"),
+                (At(3) + (10 * 64), null, "5ah"), // the line above names it
                 (At(2) + 8, "SMPTBLPTR", "loop"),
                 (At(2) + 16, "RSVD[11:2]", "are 0x1,"),
                 (At(1) + (0x19 * 32), "PASIDDIRPTR", "PASID table"),
@@ -147,11 +150,66 @@ public sealed class TableReaderTests
     [Fact]
     public void Items_stop_at_the_limit_with_a_finding()
     {
-        TableItem[] items = [.. Open().Items(3)];
+        Assert.Equal(8, Open().Items(8).Count());
+        Assert.All(Open().Items(8), item => Assert.NotEqual(TableItemKind.Finding, item.Kind));
+        for (int most = 1; most < 8; most++)
+        {
+            TableItem[] items = [.. Open().Items(most)];
 
-        Assert.Equal(4, items.Length);
-        Assert.Equal(TableItemKind.Finding, items[3].Kind);
-        Assert.Contains("more than the 3 items", items[3].Text);
+            Assert.Equal(most, items.Length);
+            Assert.All(items[..^1], item => Assert.NotEqual(TableItemKind.Finding, item.Kind));
+            Assert.Equal(TableItemKind.Finding, items[^1].Kind);
+            Assert.Contains($"more than fits into {most} items", items[^1].Text);
+        }
+
+        // At the call, not when the list is read.
+        Assert.Throws<ArgumentOutOfRangeException>(() => { Open().Items(0); });
+        Assert.Throws<ArgumentOutOfRangeException>(() => { Open().Items(-1); });
+    }
+
+    [Theory]
+    [InlineData(0, 0x10, 0x0010_0000_0000_1001UL, "LCTP", "0x10000000001000 has bits above")] // word 0 of bus 1
+    [InlineData(0, 0x18, 0x8000_0000_0000_1001UL, "UCTP", "0x8000000000001000 has bits above")]
+    [InlineData(1, 0x18 * 32, 0x0010_0000_0000_1009UL, "PASIDDIRPTR", "42h")]
+    [InlineData(1, 0x18 * 32, 0x1018UL | 1, "PRE", "43h")] // PRE without DTE
+    [InlineData(1, (0x18 * 32) + 8, 0x2000UL, "RID_PASID", "43h")] // beyond 13 bits
+    [InlineData(2, 0, 0x0010_0000_0000_1001UL, "SMPTBLPTR", "0x10000000001000 has bits above")]
+    [InlineData(3, 5 * 64, 0x0149UL, "PGTT", "5bh")]
+    [InlineData(3, 6 * 64, 0x1081UL, "AW", "5bh")]
+    [InlineData(3, (5 * 64) + 16, 0x1009UL, "FSPM", "5bh")]
+    [InlineData(3, (7 * 64) + 16, 0x0001_0000_0000_0000UL, "FSPTPTR", "5bh")] // a guest address beyond AW
+    [InlineData(3, (5 * 64) + 16, 0x0010_0000_0000_1001UL, "FSPTPTR", "83h")]
+    [InlineData(3, 6 * 64, 0x0010_0000_0000_1089UL, "SSPTPTR", "5ah")]
+    public void What_is_wrong_in_a_field_is_found_with_its_name(
+        int page, int offset, ulong word, string field, string named)
+    {
+        Put(At(page) + (ulong)offset, word);
+        ulong size = page switch { 0 => 16, 1 => 32, 2 => 8, _ => 64 };
+
+        TableItem[] findings = [.. Open().Items().Where(item => item.Kind == TableItemKind.Finding)];
+
+        Assert.All(findings, finding => Assert.Equal(At(page) + ((ulong)offset & ~(size - 1)), finding.Address));
+        Assert.All(findings, finding => Assert.Equal(field, finding.Field));
+        Assert.Contains(findings, finding => finding.Text.Contains(named, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Fields_of_absent_capabilities_are_found_with_their_names()
+    {
+        Put(At(1) + (0x18 * 32), At(2) | 0xD); // DTE
+        Assert.Equal((At(1) + (0x18 * 32), "DTE", "42h"), Only(Ecap.DT));
+        Assert.Equal((At(3) + (5 * 64), "PWSNP", "5ah"), Only(Ecap.SMPWCS));
+
+        (ulong, string?, string) Only(Field absent)
+        {
+            ITableView view = Rig.Ok(new VtdTableReader().Open(_memory, new Dictionary<string, ulong>
+            {
+                ["RTADDR"] = At(0) | 0x400,
+                ["ECAP"] = ~absent.WordMask,
+            }));
+            TableItem finding = Assert.Single(view.Items(), item => item.Kind == TableItemKind.Finding);
+            return (finding.Address, finding.Field, finding.Text[..3]);
+        }
     }
 
     [Fact]
@@ -182,7 +240,8 @@ public sealed class TableReaderTests
     [InlineData("TTBR", 0UL, "TTBR")]
     public void Registers_that_say_nothing_are_EINVAL(string name, ulong value, string named)
     {
-        OpResult<ITableView> view = new VtdTableReader().Open(_memory, new Dictionary<string, ulong> { [name] = value });
+        OpResult<ITableView> view = new VtdTableReader().Open(
+            _memory, new Dictionary<string, ulong> { [name] = value });
 
         Assert.Equal(Errno.EINVAL, view.Errno);
         Assert.Contains(named, view.Reason);

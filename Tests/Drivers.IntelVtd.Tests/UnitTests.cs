@@ -70,7 +70,8 @@ public sealed class UnitTests
         Assert.Equal("dmar0", unit.Name);
         Assert.Equal(PasidScope.System, unit.VendorScope);
         Assert.Equal([new Pasid(0)], unit.ReservedPasids);
-        Assert.Equal(("lowest", PasidRange.Full), (unit.CreateAllocator(PasidRange.Full)!.Name, unit.CreateAllocator(PasidRange.Full)!.Range));
+        Assert.Equal("lowest", unit.CreateAllocator(PasidRange.Full)!.Name);
+        Assert.Equal(PasidRange.Full, unit.CreateAllocator(PasidRange.Full)!.Range);
     }
 
     [Theory]
@@ -203,7 +204,7 @@ public sealed class UnitTests
         Rig.Ok(domain.Attach(new Pasid(3), 0x5000, other, true, ref link));
 
         Assert.Equal(
-            "CC3 fence PC0 fence IOTLB2 fence DEV:0118 wait",
+            "CC3 fence PC0 fence IOTLB2 fence DEV:0118 PDEV:0118 wait",
             rig.Sequence(() => Rig.Ok(rig.Unit.RemoveDevice(device, domain))));
         Assert.Equal(0x41, rig.Read(Rig.Nic, 3).FaultCode);
         Assert.Equal(TranslationStatus.ReachedPageTable, rig.Read(Rig.Gpu, 3).Status);

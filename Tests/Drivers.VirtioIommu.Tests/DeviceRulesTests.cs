@@ -42,13 +42,15 @@ public sealed class DeviceRulesTests
     public void An_unknown_type_is_returned_with_length_0_and_an_untouched_buffer(int type)
     {
         using Rig rig = Rig.Start("none");
-        byte[] request = [(byte)type, .. new byte[19], 0xAA, 0xBB, 0xCC, 0xDD];
+        byte[] request = [(byte)type, .. new byte[19]];
+        ulong tail = rig.Started.Requests.TailAddress(0);
+        rig.Memory.WriteDword(tail, 0xDDCCBBAA);
 
         RequestStatus status = rig.Send(request, 20);
 
         Assert.Equal(RequestStatus.Unrecognised, status);
         Assert.Null(rig.TakeLog().Single().Status);
-        Assert.Equal(0xDDCCBBAAu, rig.Memory.ReadDword(rig.Started.Requests.SlotAddress(0) + 20));
+        Assert.Equal(0xDDCCBBAAu, rig.Memory.ReadDword(tail));
     }
 
     [Fact]

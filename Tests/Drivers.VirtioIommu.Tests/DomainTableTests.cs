@@ -39,7 +39,8 @@ public sealed class DomainTableTests
         else
         {
             Assert.Equal(124, attach.Length);
-            Assert.Equal((6, 1u, Endpoint, 1), (attach[0], WireReader.U32(attach, 4), WireReader.U32(attach, 8), attach[12]));
+            Assert.Equal(
+                (6, 1u, Endpoint, 1), (attach[0], WireReader.U32(attach, 4), WireReader.U32(attach, 8), attach[12]));
             Assert.Equal(16UL, pointer >> 59);
             Assert.Equal(2UL, WireReader.U64(attach, 24));
             pointer &= 0x00FF_FFFF_FFFF_FFC0;

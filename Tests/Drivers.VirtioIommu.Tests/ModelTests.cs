@@ -28,7 +28,8 @@ public sealed class ModelTests
         TranslationResult result = rig.Access(s_pasid, ModelRig.Page + 0x123, isWrite: true);
 
         Assert.Equal(
-            new TranslationResult(TranslationStatus.Translated, ModelRig.Target + 0x123, rig.PageTable.Root, 0, null), result);
+            new TranslationResult(TranslationStatus.Translated, ModelRig.Target + 0x123, rig.PageTable.Root, 0, null),
+            result);
         Assert.Equal(["CD", "L1CD", "TLB", "walk cache"], rig.Model.Cached.Select(c => c.Cache).Distinct().Order());
         Leave(rig, table);
     }
@@ -247,7 +248,8 @@ public sealed class ModelTests
     [InlineData(0x2000UL, 0x1fffUL, 0x5000UL, 3u, Errno.EINVAL)]
     [InlineData(0x1000UL, 0x1fffUL, 0x5000UL, 8u, Errno.EINVAL)]
     [InlineData(0x8000UL, 0x8fffUL, 0x5000UL, 3u, Errno.EINVAL)]
-    public void MAP_is_refused_where_lax_devices_accept(ulong start, ulong last, ulong physical, uint flags, Errno errno)
+    public void MAP_is_refused_where_lax_devices_accept(
+        ulong start, ulong last, ulong physical, uint flags, Errno errno)
     {
         using var rig = new ModelRig("none");
         rig.Started.Standard.Attach(1, ModelRig.Endpoint, 0);
@@ -354,6 +356,147 @@ public sealed class ModelTests
 
         Assert.Equal(["virtio-torn-descriptor"], rig.Rules());
         Assert.Equal(OpResult.Ok, table.RemoveEndpoint(ModelRig.Endpoint));
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void After_a_reset_an_endpoint_belongs_to_its_new_domain_alone(string dialect)
+    {
+        using var rig = new ModelRig(dialect);
+        DomainTable first = rig.AttachAndInstall(s_pasid);
+        Assert.Equal(ModelRig.Target, rig.Access(s_pasid).Address);
+
+        // Nothing is detached: the reset must do.
+        first.Dispose();
+        rig.Restart();
+        Assert.Empty(rig.Model.Cached);
+        using DomainTable other = rig.Attach(endpoint: 0x20);
+        using DomainTable moved = rig.Attach(domain: 2);
+        Assert.Equal(OpResult.Ok, moved.Install(s_pasid, rig.PageTable.Root, ModelRig.Asid));
+        Assert.Equal(ModelRig.Target, rig.Access(s_pasid).Address);
+
+        Assert.Equal(OpResult.Ok, other.ConfigurationChanged(s_pasid, leafOnly: false));
+        Assert.Single(rig.Model.Cached, c => c.Cache == "CD");
+        Assert.Single(rig.Model.Cached, c => c.Cache == "L1CD");
+        Assert.Equal(OpResult.Ok, moved.ConfigurationChanged(s_pasid, leafOnly: false));
+        Assert.DoesNotContain(rig.Model.Cached, c => c.Cache is "CD" or "L1CD");
+        Assert.Null(rig.Model.FindStale());
+        Assert.Equal(OpResult.Ok, other.RemoveEndpoint(0x20));
+        Leave(rig, moved);
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void After_a_reset_a_leaf_is_judged_again_and_an_old_table_is_memory_like_any_other(string dialect)
+    {
+        using var rig = new ModelRig(dialect, order: StoreOrder.Weak);
+        ulong root = rig.Memory.AllocatePages(4096).Value;
+        ulong leaf = rig.Memory.AllocatePages(1 << 16, 1 << 16).Value;
+        Assert.Equal(RequestStatus.Ok, rig.AttachTwoLevels(root));
+        rig.Memory.WriteQword(root, leaf | 1);
+        rig.Memory.StoreBarrier();
+        rig.Restart();
+
+        // As a descriptor it would lead to where no memory is.
+        rig.Memory.WriteQword(root + 8, 0x7000_0000_0001);
+        rig.Memory.WriteQword(root + 8, 0);
+        rig.Memory.WriteQword(root, 0);
+        rig.Memory.StoreBarrier();
+        Assert.Empty(rig.Rules());
+
+        // The same word at the same place, and this time the leaf is on its way.
+        Assert.Equal(RequestStatus.Ok, rig.AttachTwoLevels(root));
+        rig.Memory.WriteQword(leaf + 64, 7);
+        rig.Memory.WriteQword(root, leaf | 1);
+        Assert.Equal(["virtio-leaf-order"], rig.Rules());
+    }
+
+    // The first four are rules that no mutant of the driver breaks.
+    [Theory]
+    [InlineData("none", "virtio-features")]
+    [InlineData("none", "virtio-queue-setup")]
+    [InlineData("none", "virtio-reserved-region")]
+    [InlineData("E", "virtio-stream-entry")]
+    [InlineData("none", "virtio-doorbell-idle")]
+    [InlineData("none", "virtio-request-length")]
+    [InlineData("none", "virtio-unused-field")]
+    [InlineData("B", "virtio-unused-field")]
+    [InlineData("B", "virtio-device-memory")]
+    [InlineData("E", "virtio-device-memory")]
+    public void A_rule_that_is_broken_is_the_only_complaint(string dialect, string rule)
+    {
+        using var rig = new ModelRig(dialect);
+        IRegisterFile registers = rig.Model.Registers;
+        switch (rule)
+        {
+            case "virtio-features":
+                registers.Write32(MmioRegister.Status, 0);
+                registers.Write32(MmioRegister.Status, DeviceStatus.Acknowledge);
+                registers.Write32(MmioRegister.DriverFeaturesSel, 0);
+                registers.Write32(MmioRegister.DriverFeatures, 1u << 31);
+                registers.Write32(MmioRegister.DriverFeaturesSel, 1);
+                registers.Write32(MmioRegister.DriverFeatures, 1);
+                registers.Write32(MmioRegister.Status, DeviceStatus.Acknowledge | DeviceStatus.FeaturesOk);
+                Assert.Equal(0u, registers.Read32(MmioRegister.Status) & DeviceStatus.FeaturesOk);
+                break;
+            case "virtio-queue-setup":
+                registers.Write32(MmioRegister.Status, 0);
+                registers.Write32(MmioRegister.QueueSel, 0);
+                registers.Write32(MmioRegister.QueueNum, 3);
+                registers.Write32(MmioRegister.QueueReady, 1);
+                Assert.Equal(0u, registers.Read32(MmioRegister.QueueReady));
+                break;
+            case "virtio-reserved-region":
+                Assert.Equal(OpResult.Ok, rig.Started.Standard.Attach(1, ModelRig.Endpoint, 0));
+                Assert.Equal(
+                    OpResult.Ok,
+                    rig.Started.Standard.Map(
+                        1, VirtioIommuHardware.MsiLast - 0xFFF, VirtioIommuHardware.MsiLast + 0x1000, 0x5000, 3));
+                break;
+            case "virtio-stream-entry":
+                var words = new ulong[TableDialect.MaxWords];
+                ulong table = rig.Memory.AllocatePages(4096).Value;
+                const ulong Ats = 1UL << 28;
+                var stream = new AttachWords(0, table, 6, 2, 0b1011 | table | (6UL << 59), 2 | Ats);
+                Assert.Equal(
+                    RequestStatus.Ok,
+                    rig.Started.Requests.Send(
+                        rig.Dialect!.EncodeAttach(words, 1, ModelRig.Endpoint, stream), rig.Dialect.AttachBytes));
+                break;
+            case "virtio-doorbell-idle":
+                registers.Write32(MmioRegister.QueueNotify, QueueIndex.Request);
+                break;
+            case "virtio-request-length":
+                Assert.Equal(
+                    RequestStatus.Inval, rig.Started.Requests.Send([(ulong)RequestType.Detach, 0, 0], 24));
+                break;
+            case "virtio-unused-field" when dialect == "none":
+                Assert.Equal(
+                    RequestStatus.Inval, rig.Started.Requests.Send([(ulong)RequestType.Detach, 1UL << 32, 0], 20));
+                break;
+            case "virtio-unused-field":
+                using (DomainTable unused = rig.Attach())
+                {
+                    ulong[] request = Request(rig.Dialect!, "config");
+                    request.AsSpan().Set(ProposalBInvalidate.Id, 1);
+                    Assert.Equal(RequestStatus.Ok, rig.Send(request));
+                    Assert.Equal(OpResult.Ok, unused.RemoveEndpoint(ModelRig.Endpoint));
+                }
+
+                break;
+            default:
+                using (DomainTable attached = rig.AttachAndInstall(s_pasid))
+                {
+                    // MAIR 0: every attribute is Device memory.
+                    rig.Memory.WriteQword(Descriptor(rig, attached, s_pasid) + 24, 0);
+                    Assert.Equal(ModelRig.Target, rig.Access(s_pasid).Address);
+                    Assert.Equal(OpResult.Ok, attached.RemoveEndpoint(ModelRig.Endpoint));
+                }
+
+                break;
+        }
+
+        Assert.Equal([rule], rig.Rules());
     }
 
     public static TheoryData<string> RingFaults =>

@@ -169,7 +169,7 @@ public sealed class QueueTests
         Assert.Equal(20u, BinaryPrimitives.ReadUInt32LittleEndian(descriptors.AsSpan(8)));
         Assert.Equal(1, BinaryPrimitives.ReadUInt16LittleEndian(descriptors.AsSpan(12)));
         Assert.Equal(1, BinaryPrimitives.ReadUInt16LittleEndian(descriptors.AsSpan(14)));
-        Assert.Equal(buffer + 20, BinaryPrimitives.ReadUInt64LittleEndian(descriptors.AsSpan(16)));
+        Assert.Equal(buffer + 124, BinaryPrimitives.ReadUInt64LittleEndian(descriptors.AsSpan(16)));
         Assert.Equal(4u, BinaryPrimitives.ReadUInt32LittleEndian(descriptors.AsSpan(24)));
         Assert.Equal(2, BinaryPrimitives.ReadUInt16LittleEndian(descriptors.AsSpan(28)));
         Assert.Equal(0x0001_0001u, rig.Memory.ReadDword(ring.Available));
@@ -459,7 +459,8 @@ public sealed class QueueTests
             "viommu0", device, null, Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance, Rig.Short);
         StandardRequests(started.Value!, 100);
 
-        // The runtime may charge this thread for something of its own once in a while: the best round counts, since what a
+        // The runtime may charge this thread for something of its own once in a while: the best round counts, since
+        // what a
         // call allocates, it allocates in each.
         long allocated = long.MaxValue;
         for (int round = 0; round < 5; round++)
@@ -511,7 +512,7 @@ public sealed class QueueTests
         {
             for (int slot = 0; slot < RequestQueue.Slots(Queue.Ring.Size); slot++)
             {
-                _memory.WriteDword(Queue.SlotAddress(slot) + 20, status);
+                _memory.WriteDword(Queue.TailAddress(slot), status);
             }
 
             ulong at = Queue.Ring.Used + 4 + (ulong)(_used % Queue.Ring.Size * 8);

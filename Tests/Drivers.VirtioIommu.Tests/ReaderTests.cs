@@ -60,7 +60,8 @@ public sealed class ReaderTests
             DmaAccess other = access with { Pasid = pasid, Address = address };
             TranslationResult expected = rig.Model.Translate(other);
             TranslationResult actual = view.Walk(other).Result;
-            Assert.Equal((expected.Status, expected.Address, expected.FaultCode), (actual.Status, actual.Address, actual.FaultCode));
+            Assert.Equal((expected.Status, expected.Address, expected.FaultCode),
+                (actual.Status, actual.Address, actual.FaultCode));
         }
 
         Assert.Equal(OpResult.Ok, table.RemoveEndpoint(ModelRig.Endpoint));
@@ -94,7 +95,8 @@ public sealed class ReaderTests
         memory.WriteQword(leaf + 136, 0x7000_0000_0000 | (1UL << 60));
         memory.WriteQword(leaf + 192, 0x80);
 
-        ITableView view = Open(memory, new() { ["s1contextptr"] = root, ["s1fmt"] = 1, ["s1cdmax"] = 8, ["s1dss"] = 2 });
+        ITableView view = Open(
+            memory, new() { ["s1contextptr"] = root, ["s1fmt"] = 1, ["s1cdmax"] = 8, ["s1dss"] = 2 });
         TableItem[] items = [.. view.Items()];
 
         Assert.Equal(
@@ -124,6 +126,8 @@ public sealed class ReaderTests
         Assert.Equal(TableItemKind.Finding, items[^1].Kind);
         Assert.Contains("there is more", items[^1].Text, StringComparison.Ordinal);
         Assert.Equal(5, view.Items(5).Count(i => i.Kind == TableItemKind.Pasid));
+        Assert.Throws<ArgumentOutOfRangeException>(() => view.Items(0));
+        Assert.Throws<ArgumentOutOfRangeException>(() => view.Items(-most));
     }
 
     [Theory]
@@ -176,7 +180,8 @@ public sealed class ReaderTests
         ITableView view = Open(new MemoryImage(), new() { ["s1contextptr"] = 0x1000, ["endpoint"] = 1 });
 
         Assert.Equal(
-            TranslationStatus.Faulted, view.Walk(new DmaAccess(new RequesterId(2), new Pasid(1), 0, false)).Result.Status);
+            TranslationStatus.Faulted,
+            view.Walk(new DmaAccess(new RequesterId(2), new Pasid(1), 0, false)).Result.Status);
         Assert.Single(view.Items());
     }
 

@@ -50,7 +50,8 @@ internal static class Scenarios
         bool coherent,
         StoreOrder order,
         Func<IIommuHardware, RequestMutator>? wrap = null,
-        bool torn = true)
+        bool torn = true,
+        bool cold = false)
     {
         var driver = new ImpatientDriver(
             new VirtioIommuDriver { ArmSmmuV3Format = new ArmSmmu.Tables.SmmuTableFormat() }, wrap);
@@ -59,8 +60,9 @@ internal static class Scenarios
             Driver = driver,
             Check = model => driver.Warnings.Warning is { } warning
                 ? "warning: " + warning
-                : ((VirtioIommuModel)model).FindStale() is { } stale ? "stale: " + stale : null,
-            Model = new VirtioIommuModelFactory(),
+                : driver.Unit?.Find((VirtioIommuModel)model)
+                    ?? (((VirtioIommuModel)model).FindStale() is { } stale ? "stale: " + stale : null),
+            Model = new LoggedModelFactory(cold),
             PageTables = new TestPageTables(),
             Hardware = new HardwareSetup
             {
@@ -73,23 +75,38 @@ internal static class Scenarios
         };
     }
 
-    /// <summary>The driver with a clock that runs away, so that a request without an answer costs little time.</summary>
-    private sealed class ImpatientDriver(VirtioIommuDriver driver, Func<IIommuHardware, RequestMutator>? wrap) : IPasidDriver
+    /// <summary>The driver with a clock that runs away, so that a request without an answer costs little
+    /// time.</summary>
+    private sealed class ImpatientDriver(VirtioIommuDriver driver, Func<IIommuHardware, RequestMutator>? wrap)
+        : IPasidDriver
     {
         public WarningLog Warnings { get; } = new();
 
         public IIommuHardware CreateHardware(IPhysicalMemory memory, HardwareSetup setup) =>
             driver.CreateHardware(memory, setup);
 
-        public OpResult<IIommuUnit> CreateUnit(UnitSetup setup) => driver.CreateUnit(setup with
+        public WatchedUnit? Unit { get; private set; }
+
+        public OpResult<IIommuUnit> CreateUnit(UnitSetup setup)
         {
-            Time = new RunawayTime(),
-            Logger = Warnings,
-            Hardware = wrap is null ? setup.Hardware : wrap(setup.Hardware),
-        });
+            OpResult<IIommuUnit> unit = driver.CreateUnit(setup with
+            {
+                Time = new RunawayTime(),
+                Logger = Warnings,
+                Hardware = wrap is null ? setup.Hardware : wrap(setup.Hardware),
+            });
+            if (!unit.IsOk)
+            {
+                return unit;
+            }
+
+            Unit = new WatchedUnit(unit.Value);
+            return OpResult<IIommuUnit>.Ok(Unit);
+        }
     }
 
-    /// <summary>Keeps what the driver could tell nobody else: a refused DETACH. Faults are told at the same level.</summary>
+    /// <summary>Keeps what the driver could tell nobody else: a refused DETACH. Faults are told at the same
+    /// level.</summary>
     private sealed class WarningLog : ILogger
     {
         public string? Warning { get; private set; }
@@ -100,7 +117,11 @@ internal static class Scenarios
         public bool IsEnabled(LogLevel logLevel) => true;
 
         public void Log<TState>(
-            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+            LogLevel logLevel,
+            EventId eventId,
+            TState state,
+            Exception? exception,
+            Func<TState, Exception?, string> formatter)
         {
             string text = formatter(state, exception);
             if (!text.Contains(": fault of endpoint", StringComparison.Ordinal))

@@ -102,6 +102,7 @@ public sealed class MutantMemory(ModelMemory inner, Mutation? mutation) : IPhysi
                 Applied = true;
                 return;
             case Mutation.SwapStores swap when swap.Number == number:
+            case Mutation.DelayStore delay when delay.Number == number:
                 _held = (address, value);
                 return;
             case Mutation.ReplaceStores replace when replace.Values.TryGetValue(number, out ulong other):
@@ -113,7 +114,7 @@ public sealed class MutantMemory(ModelMemory inner, Mutation? mutation) : IPhysi
         }
 
         inner.WriteQword(address, value);
-        if (_held is { } held)
+        if (_held is { } held && (mutation is not Mutation.DelayStore late || late.After == number))
         {
             _held = null;
             Applied = true;

@@ -17,6 +17,9 @@ public abstract record Mutation
     /// <summary>The store of that number happens right after the next one.</summary>
     public sealed record SwapStores(int Number) : Mutation;
 
+    /// <summary>The store of that number happens right after the later one of number <c>After</c>.</summary>
+    public sealed record DelayStore(int Number, int After) : Mutation;
+
     /// <summary>The stores of these numbers store something else: another id in a command, or a command that does
     /// nothing.</summary>
     public sealed record ReplaceStores(string What, IReadOnlyDictionary<int, ulong> Values) : Mutation
@@ -30,6 +33,7 @@ public abstract record Mutation
         DropBarrier m => Text($"drop barrier {m.Number}"),
         DropStore m => Text($"drop store {m.Number}"),
         SwapStores m => Text($"swap stores {m.Number} and {m.Number + 1}"),
+        DelayStore m => Text($"delay store {m.Number} until after {m.After}"),
         _ => GetType().Name,
     };
 

@@ -107,6 +107,25 @@ public sealed class ModelMemoryTests
     }
 
     [Fact]
+    public void A_window_ends_for_the_words_whose_walks_have_ended_and_for_no_other()
+    {
+        var memory = new ModelMemory(order: StoreOrder.Weak);
+        ulong at = memory.AllocatePages(4096).Value;
+        memory.StoreBarrier();
+        memory.WriteQword(at, 1);
+        memory.WriteQword(at + 8, 1);
+        memory.StoreBarrier();
+        memory.WriteQword(at, 2);
+
+        memory.Settle(at, 8);
+
+        // The word that was settled has what it holds and what is on its way; the other one its whole window.
+        var seen = new HashSet<(ulong, ulong)>();
+        Assert.Equal(4, memory.ForEachMix(at, 2, words => seen.Add((words[0], words[1]))));
+        Assert.Equal([(1UL, 0UL), (1UL, 1UL), (2UL, 0UL), (2UL, 1UL)], seen.Order());
+    }
+
+    [Fact]
     public void A_walker_that_reads_freed_or_foreign_memory_is_noticed()
     {
         var memory = new ModelMemory();
@@ -137,6 +156,28 @@ public sealed class ModelMemoryTests
         Assert.Equal(0x1122334400000000UL, memory.Device.ReadQword(at));
         Assert.Equal(0x030201UL, memory.Device.ReadQword(at + 16));
         Assert.Empty(events);
+    }
+
+    [Fact]
+    public void A_walker_that_sets_flags_never_brings_back_what_the_cpu_took_away()
+    {
+        var memory = new ModelMemory(order: StoreOrder.Weak);
+        ulong at = memory.AllocatePages(4096).Value;
+        memory.WriteQword(at, 0x1001);
+        memory.StoreBarrier();
+
+        Assert.True(memory.TryUpdateByDevice(at, 0x1001, 0x1021));
+        Assert.Equal((0x1021UL, 0x1021UL), (memory.ReadQword(at), memory.Device.ReadQword(at)));
+        Assert.False(memory.TryUpdateByDevice(at, 0x1001, 0x1041));
+
+        // The CPU unmaps, the walker still sees the old entry and sets a flag in it: the unmap wins.
+        memory.WriteQword(at, 0);
+        Assert.True(memory.TryUpdateByDevice(at, 0x1021, 0x1061));
+        Assert.Equal((0UL, 0x1061UL), (memory.ReadQword(at), memory.Device.ReadQword(at)));
+        memory.StoreBarrier();
+        Assert.Equal((0UL, 0UL), (memory.ReadQword(at), memory.Device.ReadQword(at)));
+        memory.FreePages(at, 4096);
+        Assert.False(memory.TryUpdateByDevice(at, 0, 1));
     }
 
     [Fact]

@@ -100,7 +100,11 @@ internal sealed class ScenarioWatch(ScenarioSetup setup) : IPasidDriver, IIommuM
     public bool IsEnabled(LogLevel logLevel) => logLevel >= LogLevel.Warning;
 
     public void Log<TState>(
-        LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+        LogLevel logLevel,
+        EventId eventId,
+        TState state,
+        Exception? exception,
+        Func<TState, Exception?, string> formatter)
     {
         if (IsEnabled(logLevel))
         {
@@ -139,7 +143,8 @@ internal sealed class ScenarioWatch(ScenarioSetup setup) : IPasidDriver, IIommuM
             {
                 foreach (uint pasid in new uint[] { 62, 63, 64, 0x12345 })
                 {
-                    TranslationResult seen = view.Walk(new DmaAccess(requester, new Pasid(pasid), 0x10000, false)).Result;
+                    var access = new DmaAccess(requester, new Pasid(pasid), 0x10000, false);
+                    TranslationResult seen = view.Walk(access).Result;
                     if (seen.FaultCode is not (0 or 0x39 or 0x41 or 0x51 or 0x59))
                     {
                         _illFormed ??= Text($"{requester} PASID 0x{pasid:x}: {seen.Reason}");

@@ -29,7 +29,13 @@ public sealed class FakeArmFormat : IPasidTableFormat
     }
 
     private sealed class Table(
-        FakeArmFormat format, IPhysicalMemory memory, IPasidTableSync sync, int pasidBits, bool linear, ulong top, int bytes)
+        FakeArmFormat format,
+        IPhysicalMemory memory,
+        IPasidTableSync sync,
+        int pasidBits,
+        bool linear,
+        ulong top,
+        int bytes)
         : IPasidTable
     {
         private const ulong Valid = 1UL << 31;
@@ -97,6 +103,7 @@ public sealed class FakeArmFormat : IPasidTableFormat
             }
 
             memory.WriteQword(address + 8, entry.PageTableRoot);
+            memory.WriteQword(address + 24, 0xFF);
             memory.WriteQword(address, Valid | Common | Records | ((ulong)entry.ArchId << 48));
             return sync.ConfigurationChanged(pasid, leaf);
         }
@@ -114,7 +121,8 @@ public sealed class FakeArmFormat : IPasidTableFormat
             ulong was = memory.ReadQword(address);
             memory.WriteQword(address, 0);
             OpResult config = sync.ConfigurationChanged(pasid, true);
-            return config.IsOk && format.TellsTranslations ? sync.TranslationsChanged(pasid, (uint)(was >> 48)) : config;
+            return config.IsOk && format.TellsTranslations
+                ? sync.TranslationsChanged(pasid, (uint)(was >> 48)) : config;
         }
 
         public void Dispose()

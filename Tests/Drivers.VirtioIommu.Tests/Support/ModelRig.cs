@@ -23,9 +23,7 @@ internal sealed class ModelRig : IDisposable
         Model = (VirtioIommuModel)new VirtioIommuModelFactory().Create(Memory, Rig.Setup(dialect, coherent: coherent));
         Assert.True(TableDialect.TryParse(dialect, out TableDialect? parsed));
         Dialect = parsed;
-        OpResult<StartedDevice> started = StartedDevice.Start("viommu0", Model, parsed, NullLogger.Instance, Rig.Short);
-        Assert.True(started.IsOk, started.ToString());
-        Started = started.Value;
+        Started = Start();
         Model.Device.LogCapacity = 4096;
         PageTable = new TestPageTables().Create(Memory).Value!;
         Assert.True(PageTable.Map(Page, Target, writable: true).IsOk);
@@ -37,7 +35,7 @@ internal sealed class ModelRig : IDisposable
 
     public TableDialect? Dialect { get; }
 
-    public StartedDevice Started { get; }
+    public StartedDevice Started { get; private set; }
 
     public IPageTable PageTable { get; }
 
@@ -59,6 +57,22 @@ internal sealed class ModelRig : IDisposable
         return table.Value;
     }
 
+    /// <summary>Attaches the endpoint to domain 1 with a first level at a root: 16 bits, leaves of 64 KiB.</summary>
+    public RequestStatus AttachTwoLevels(ulong root)
+    {
+        ulong ste0 = 0b1011 | (2 << 4) | root | (16UL << 59);
+        Span<ulong> words = stackalloc ulong[TableDialect.MaxWords];
+        return Started.Requests.Send(
+            Dialect!.EncodeAttach(words, 1, Endpoint, new AttachWords(2, root, 16, 2, ste0, 2)), Dialect.AttachBytes);
+    }
+
+    /// <summary>Ends the driver, which resets the model, and starts another one on the same model.</summary>
+    public void Restart()
+    {
+        Started.Dispose();
+        Started = Start();
+    }
+
     public DomainTable AttachAndInstall(Pasid pasid, int pasidBits = 16)
     {
         DomainTable table = Attach(pasidBits);
@@ -66,12 +80,21 @@ internal sealed class ModelRig : IDisposable
         return table;
     }
 
-    public TranslationResult Access(Pasid? pasid, ulong address = Page, bool isWrite = false, uint endpoint = Endpoint) =>
+    public TranslationResult Access(
+        Pasid? pasid, ulong address = Page, bool isWrite = false, uint endpoint = Endpoint) =>
         Model.Translate(new DmaAccess(new RequesterId(endpoint), pasid, address, isWrite));
 
     public RequestStatus Send(ReadOnlySpan<ulong> request) => Started.Requests.Send(request, Dialect!.InvalidateBytes);
 
     public string[] Rules() => [.. Model.Complaints.Select(c => c.Rule).Distinct()];
+
+    private StartedDevice Start()
+    {
+        OpResult<StartedDevice> started = StartedDevice.Start(
+            "viommu0", Model, Dialect, NullLogger.Instance, Rig.Short);
+        Assert.True(started.IsOk, started.ToString());
+        return started.Value;
+    }
 
     public void Dispose()
     {

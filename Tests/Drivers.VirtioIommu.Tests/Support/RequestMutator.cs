@@ -8,7 +8,8 @@ namespace PasidFramework.Drivers.VirtioIommu.Tests.Support;
 internal sealed record SeenAction(MemoryEventKind Kind, int Number, ulong Address, int Bytes, bool ChangesNothing);
 
 /// <summary>
-/// Stands between the driver and its hardware: writes down requests and actions, and changes one request just before the
+/// Stands between the driver and its hardware: writes down requests and actions, and changes one request just before
+/// the
 /// device can see it, as a driver would that wrote it so.
 /// </summary>
 internal sealed class RequestMutator(IIommuHardware inner, int target = -1, Func<byte[], byte[]>? change = null)
@@ -61,6 +62,18 @@ internal sealed class RequestMutator(IIommuHardware inner, int target = -1, Func
         }
 
         return $"{(action.Kind == MemoryEventKind.Store ? "store" : "flush")} of {Place(action)}";
+    }
+
+    /// <summary>Where an action of a kind is among all.</summary>
+    public int Find(MemoryEventKind kind, int number) => Actions.FindIndex(a => a.Kind == kind && a.Number == number);
+
+    /// <summary>The request that is published next after an action, for people.</summary>
+    public string PlaceOf(SeenAction action)
+    {
+        int at = Actions.IndexOf(action);
+        int next = _publishedAt.FindIndex(p => p >= at);
+        return next < 0 ? "after the last request"
+            : $"0x{action.Address:x}, before request {next}: {Convert.ToHexString(Requests[next])}";
     }
 
     private string Place(SeenAction action)

@@ -3,7 +3,11 @@ using PasidFramework.Tables;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests.Support;
 
-/// <summary>Stage 1 page tables of four levels with 4 KiB pages, written with numbers from the manual alone.</summary>
+/// <summary>
+/// Stage 1 page tables of four levels with 4 KiB pages, written with numbers from the manual alone. A mapping that is
+/// changed gets a new last table, as it does where a kernel moves tables: whoever keeps the way to the old one is
+/// wrong.
+/// </summary>
 internal sealed class TestPageTables : IPageTableFormat
 {
     public string Name => "test-lpae-4k";
@@ -25,6 +29,8 @@ internal sealed class TestPageTables : IPageTableFormat
 
     private sealed class Table(IPhysicalMemory memory, ulong root) : IPageTable
     {
+        private const ulong Address = 0x0000_FFFF_FFFF_F000;
+
         // Page: type 3, AP1 (user), SH 3, AF, nG.
         private const ulong Page = 3 | (1 << 6) | (3 << 8) | (1 << 10) | (1 << 11);
         private readonly List<ulong> _tables = [root];
@@ -34,6 +40,7 @@ internal sealed class TestPageTables : IPageTableFormat
         public OpResult Map(ulong address, ulong target, bool writable)
         {
             ulong table = root;
+            ulong link = 0;
             for (int shift = 39; shift > 12; shift -= 9)
             {
                 ulong at = table + ((address >> shift & 511) * 8);
@@ -53,23 +60,32 @@ internal sealed class TestPageTables : IPageTableFormat
                     Store(at, entry);
                 }
 
-                table = entry & 0x0000_FFFF_FFFF_F000;
+                table = entry & Address;
+                link = at;
             }
 
-            Store(table + ((address >> 12 & 511) * 8), target | Page | (writable ? 0 : 1UL << 7));
+            ulong leaf = target | Page | (writable ? 0 : 1UL << 7);
+            ulong place = (address >> 12 & 511) * 8;
+            if (memory.ReadQword(table + place) != 0)
+            {
+                return Replace(link, table, place, leaf);
+            }
+
+            Store(table + place, leaf);
             return OpResult.Ok;
         }
 
         public OpResult Unmap(ulong address)
         {
             ulong table = root;
+            ulong link = 0;
             for (int shift = 39; shift > 12; shift -= 9)
             {
-                table = memory.ReadQword(table + ((address >> shift & 511) * 8)) & 0x0000_FFFF_FFFF_F000;
+                link = table + ((address >> shift & 511) * 8);
+                table = memory.ReadQword(link) & Address;
             }
 
-            Store(table + ((address >> 12 & 511) * 8), 0);
-            return OpResult.Ok;
+            return Replace(link, table, (address >> 12 & 511) * 8, 0);
         }
 
         public void Dispose()
@@ -80,6 +96,31 @@ internal sealed class TestPageTables : IPageTableFormat
             }
 
             _tables.Clear();
+        }
+
+        // The old table stays as it was until the end: what is in it is only met by who was not told.
+        private OpResult Replace(ulong link, ulong table, ulong place, ulong leaf)
+        {
+            OpResult<ulong> page = memory.AllocatePages(4096);
+            if (!page.IsOk)
+            {
+                return page.Outcome;
+            }
+
+            _tables.Add(page.Value);
+            for (ulong offset = 0; offset < 4096; offset += 8)
+            {
+                ulong entry = offset == place ? leaf : memory.ReadQword(table + offset);
+                if (entry != 0)
+                {
+                    memory.WriteQword(page.Value + offset, entry);
+                }
+            }
+
+            memory.Flush(page.Value, 4096);
+            memory.StoreBarrier();
+            Store(link, page.Value | 3);
+            return OpResult.Ok;
         }
 
         private void Store(ulong address, ulong value)

@@ -39,7 +39,13 @@ internal static class WireReader
         bool leaf;
         if (dialect == "B")
         {
-            scope = (bytes[4] | (bytes[5] << 8)) switch { 1 => Scope.Domain, 2 => Scope.Pasid, 4 => Scope.Pages, _ => Bad() };
+            scope = (bytes[4] | (bytes[5] << 8)) switch
+            {
+                1 => Scope.Domain,
+                2 => Scope.Pasid,
+                4 => Scope.Pages,
+                _ => Bad(),
+            };
             config = (flags & 1) != 0;
             leaf = (flags & 2) != 0;
         }
@@ -54,7 +60,13 @@ internal static class WireReader
         }
 
         return new Invalidation(
-            scope, config, leaf, U32(bytes, 8), U32(bytes, 12), U64(bytes, 16), U64(bytes, 24), U64(bytes, 32), bytes[40]);
+            scope,
+            config,
+            leaf,
+            U32(bytes, 8),
+            U32(bytes, 12),
+            U64(bytes, 16),
+            U64(bytes, 24), U64(bytes, 32), bytes[40]);
     }
 
     private static Scope Bad() => throw new InvalidOperationException("No such scope.");
