@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
@@ -5,35 +6,35 @@ using System.Text;
 namespace PasidFramework.Qemu;
 
 /// <summary>
-/// QEMU's QTest protocol: one line a command, one line an answer. Every access has a deadline; what is not an answer is a
-/// <see cref="QemuException"/>.
+/// QEMU's QTest protocol: one line a command, one line an answer. Every command has a deadline; what is not an answer is
+/// a <see cref="QemuException"/>, and so is every command after that one.
 /// </summary>
 /// <remarks>Safe for concurrent use: one command at a time.</remarks>
 internal sealed class QTestClient : IDisposable
 {
+    private const int LongestLine = 4096;
+
     private readonly Lock _gate = new();
     private readonly Socket _socket;
     private readonly TimeSpan _patience;
-    private readonly Func<string> _describe;
-    private readonly byte[] _buffer = new byte[4096];
+    private readonly Func<bool, string> _describe;
+    private readonly byte[] _buffer = new byte[LongestLine];
+    private string? _broken;
     private int _start;
     private int _end;
 
     /// <summary>Talks over a connected socket.</summary>
     /// <param name="socket">The socket; owned from now on.</param>
     /// <param name="patience">How long an answer may take.</param>
-    /// <param name="describe">What QEMU did meanwhile, for messages.</param>
-    public QTestClient(Socket socket, TimeSpan patience, Func<string> describe)
+    /// <param name="describe">What QEMU did meanwhile, for messages; its argument says whether the connection was
+    /// lost, so that it should have ended.</param>
+    public QTestClient(Socket socket, TimeSpan patience, Func<bool, string> describe)
     {
         _socket = socket;
         _patience = patience;
         _describe = describe;
-        _socket.ReceiveTimeout = (int)patience.TotalMilliseconds;
         _socket.SendTimeout = (int)patience.TotalMilliseconds;
     }
-
-    /// <summary>Commands sent so far.</summary>
-    public long Commands { get; private set; }
 
     public uint Read8(ulong address) => (uint)Number($"readb 0x{address:x}");
 
@@ -68,15 +69,19 @@ internal sealed class QTestClient : IDisposable
         return digits.StartsWith("0x", StringComparison.OrdinalIgnoreCase)
             && ulong.TryParse(digits[2..], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ulong value)
             ? value
-            : throw Nonsense(command, answer);
+            : throw Broken(Nonsense(Text(command), answer));
     }
 
     private string Send(FormattableString command)
     {
-        string line = command.ToString(CultureInfo.InvariantCulture);
+        string line = Text(command);
         lock (_gate)
         {
-            Commands++;
+            if (_broken is not null)
+            {
+                throw new QemuException(_broken);
+            }
+
             try
             {
                 Span<byte> bytes = stackalloc byte[128];
@@ -87,9 +92,11 @@ internal sealed class QTestClient : IDisposable
                     sent += _socket.Send(bytes[sent..length]);
                 }
 
+                // Whatever it says meanwhile, the answer is due when this is over.
+                long since = Stopwatch.GetTimestamp();
                 while (true)
                 {
-                    string answer = ReadLine();
+                    string answer = ReadLine(line, since);
                     if (answer.StartsWith("IRQ", StringComparison.Ordinal))
                     {
                         continue;
@@ -97,27 +104,39 @@ internal sealed class QTestClient : IDisposable
 
                     return answer == "OK" || answer.StartsWith("OK ", StringComparison.Ordinal)
                         ? answer
-                        : throw Nonsense(command, answer);
+                        : throw Broken(Nonsense(line, answer));
                 }
             }
             catch (SocketException e)
             {
-                string what = e.SocketErrorCode is SocketError.TimedOut or SocketError.WouldBlock
-                    ? $"did not answer '{line}' within {_patience.TotalSeconds.ToString(CultureInfo.InvariantCulture)} s"
-                    : $"went away at '{line}' ({e.SocketErrorCode})";
-                throw new QemuException($"QEMU {what}; {_describe()}", e);
+                throw Broken(e.SocketErrorCode is SocketError.TimedOut or SocketError.WouldBlock
+                    ? Late(line)
+                    : $"QEMU went away at '{line}' ({e.SocketErrorCode}); {_describe(true)}");
             }
-            catch (ObjectDisposedException e)
+            catch (ObjectDisposedException)
             {
-                throw new QemuException($"QEMU was stopped before '{line}'", e);
+                throw Broken($"QEMU was stopped before '{line}'");
             }
         }
     }
 
-    private QemuException Nonsense(FormattableString command, string answer) => new(
-        $"QEMU answered '{answer}' to '{command.ToString(CultureInfo.InvariantCulture)}'; {_describe()}");
+    private static string Text(FormattableString command) => command.ToString(CultureInfo.InvariantCulture);
 
-    private string ReadLine()
+    // An answer that comes late would be taken for the next command's.
+    private QemuException Broken(string message)
+    {
+        _broken ??= message;
+        return new QemuException(message);
+    }
+
+    private string Nonsense(string command, string answer) =>
+        $"QEMU answered '{answer}' to '{command}'; {_describe(false)}";
+
+    private string Late(string command) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"QEMU did not answer '{command}' within {_patience.TotalSeconds} s; {_describe(false)}");
+
+    private string ReadLine(string command, long since)
     {
         while (true)
         {
@@ -138,9 +157,16 @@ internal sealed class QTestClient : IDisposable
 
             if (_end == _buffer.Length)
             {
-                throw new QemuException($"QEMU answered a line of more than {_buffer.Length} bytes");
+                throw Broken($"QEMU answered a line of more than {LongestLine} bytes to '{command}'");
             }
 
+            TimeSpan left = _patience - Stopwatch.GetElapsedTime(since);
+            if (left <= TimeSpan.Zero)
+            {
+                throw Broken(Late(command));
+            }
+
+            _socket.ReceiveTimeout = Math.Max(1, (int)left.TotalMilliseconds);
             int read = _socket.Receive(_buffer.AsSpan(_end));
             if (read == 0)
             {

@@ -20,9 +20,11 @@ public enum QemuTarget
 /// </summary>
 public sealed partial class QemuInstallation
 {
-    /// <summary>Oldest version whose models are known, 7.2: older ones are not offered.</summary>
-    public static readonly Version OldestKnown = new(7, 2);
+    /// <summary>Oldest version whose IOMMU models are known, 10.0: older ones are not offered. They have no first-stage
+    /// translation of VT-d.</summary>
+    public static readonly Version OldestKnown = new(10, 0);
 
+    /// <summary>How long <c>--version</c> may take by default.</summary>
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(20);
 
     private QemuInstallation(string name, string? folder, Version version)
@@ -44,7 +46,16 @@ public sealed partial class QemuInstallation
     /// <summary>Looks for QEMU: unpacked ones first, then PATH.</summary>
     /// <param name="home">Folder that holds unpacked ones, one folder each.</param>
     /// <param name="problems">Gets one line for each that is there and cannot be used.</param>
-    public static IReadOnlyList<QemuInstallation> Find(string home, ICollection<string> problems)
+    public static IReadOnlyList<QemuInstallation> Find(string home, ICollection<string> problems) =>
+        Find(home, Environment.GetEnvironmentVariable("PATH") ?? string.Empty, s_patience, problems);
+
+    /// <summary>As <see cref="Find(string, ICollection{string})"/>, with everything that it takes from outside.</summary>
+    /// <param name="home">Folder that holds unpacked ones.</param>
+    /// <param name="path">The search path, folders with colons between them.</param>
+    /// <param name="patience">How long a program may take to say its version.</param>
+    /// <param name="problems">Gets one line for each that cannot be used.</param>
+    internal static IReadOnlyList<QemuInstallation> Find(
+        string home, string path, TimeSpan patience, ICollection<string> problems)
     {
         ArgumentNullException.ThrowIfNull(home);
         ArgumentNullException.ThrowIfNull(problems);
@@ -53,15 +64,19 @@ public sealed partial class QemuInstallation
         {
             foreach (string folder in Directory.GetDirectories(home).Order(StringComparer.Ordinal))
             {
+                // The installer writes this file last of all.
                 if (File.Exists(Path.Combine(folder, "complete")))
                 {
                     Add(Path.GetFileName(folder), folder);
                 }
+                else if (!Path.GetFileName(folder).StartsWith('.'))
+                {
+                    problems.Add($"{folder} is not a complete installation: run eng/install-qemu");
+                }
             }
         }
 
-        string[] path = (Environment.GetEnvironmentVariable("PATH") ?? string.Empty).Split(':');
-        if (path.Any(folder => File.Exists(Path.Combine(folder, Program(QemuTarget.X86)))))
+        if (path.Split(':').Any(folder => File.Exists(Path.Combine(folder, Program(QemuTarget.X86)))))
         {
             Add("PATH", null);
         }
@@ -73,10 +88,11 @@ public sealed partial class QemuInstallation
             try
             {
                 var candidate = new QemuInstallation(name, folder, OldestKnown);
-                Version version = ReadVersion(candidate);
+                Version version = ReadVersion(candidate, patience);
                 if (version < OldestKnown)
                 {
-                    problems.Add($"QEMU {version} ({name}) is older than {OldestKnown}");
+                    problems.Add(
+                        $"QEMU {version} ({name}) is older than {OldestKnown}, the oldest whose IOMMU models are known");
                     return;
                 }
 
@@ -160,23 +176,25 @@ public sealed partial class QemuInstallation
         _ => throw new ArgumentOutOfRangeException(nameof(target), target, null),
     };
 
-    private static Version ReadVersion(QemuInstallation candidate)
+    private static Version ReadVersion(QemuInstallation candidate, TimeSpan patience)
     {
         try
         {
             ProcessStartInfo info = candidate.StartInfo(QemuTarget.X86);
             info.ArgumentList.Add("--version");
-            using Process process = Process.Start(info)
+            using Process process = QemuStarter.Start(info)
                 ?? throw new QemuException($"QEMU ({candidate.Name}) does not start");
             process.StandardInput.Close();
             Task<string> output = process.StandardOutput.ReadToEndAsync();
             Task<string> error = process.StandardError.ReadToEndAsync();
-            if (!process.WaitForExit(s_patience))
+
+            // The pipes as well: a child of its own may hold them.
+            if (!Task.WaitAll([output, error], patience) || !process.WaitForExit(patience))
             {
-                process.Kill();
+                process.Kill(entireProcessTree: true);
                 throw new QemuException(string.Create(
                     CultureInfo.InvariantCulture,
-                    $"QEMU ({candidate.Name}) does not answer --version within {s_patience.TotalSeconds} s"));
+                    $"QEMU ({candidate.Name}) does not answer --version within {patience.TotalSeconds} s"));
             }
 
             string text = output.GetAwaiter().GetResult();

@@ -27,7 +27,7 @@ internal sealed record QemuMachineSetup
     public long RamBytes { get; init; } = 256L << 20;
 
     /// <summary>How long an answer may take.</summary>
-    public TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(10);
+    public TimeSpan Patience { get; init; } = TimeSpan.FromSeconds(30);
 }
 
 /// <summary>
@@ -41,10 +41,14 @@ internal sealed class QemuMachine : IDisposable
 
     private static readonly ConcurrentDictionary<(string, QemuTarget), bool> s_needsHalting = new();
 
+    // How long the end of a process that was killed, or its last words, may take.
+    private static readonly TimeSpan s_endPatience = TimeSpan.FromSeconds(10);
+
     private readonly Process _process;
     private readonly string _folder;
     private readonly string _essence;
-    private readonly ConcurrentQueue<string> _errors = new();
+    private readonly ConcurrentQueue<string> _lastWords = new();
+    private readonly CountdownEvent _openPipes = new(2);
     private int _disposed;
 
     private QemuMachine(QemuMachineSetup setup, bool halting)
@@ -92,6 +96,9 @@ internal sealed class QemuMachine : IDisposable
 
     /// <summary>Whether the CPU runs firmware that halts, because the qtest accelerator is not there.</summary>
     public bool IsHalting { get; }
+
+    /// <summary>Process id of QEMU; for tests.</summary>
+    public int ProcessId => _process.Id;
 
     /// <summary>Registers and I/O ports.</summary>
     public QTestClient Client { get; }
@@ -143,7 +150,7 @@ internal sealed class QemuMachine : IDisposable
             try
             {
                 _process.Kill(entireProcessTree: true);
-                _process.WaitForExit();
+                _process.WaitForExit(s_endPatience);
             }
             catch (InvalidOperationException)
             {
@@ -154,6 +161,7 @@ internal sealed class QemuMachine : IDisposable
         }
 
         Memory?.Dispose();
+        _openPipes.Dispose();
         if (Directory.Exists(_folder))
         {
             Directory.Delete(_folder, recursive: true);
@@ -162,7 +170,6 @@ internal sealed class QemuMachine : IDisposable
 
     private Process Start(QemuMachineSetup setup, bool halting, string ram, string socket)
     {
-        ProcessStartInfo info = setup.Installation.StartInfo(setup.Target);
         List<string> arguments =
         [
             "-display", "none", "-nodefaults", "-no-user-config",
@@ -184,22 +191,23 @@ internal sealed class QemuMachine : IDisposable
             arguments.AddRange(["-accel", "qtest"]);
         }
 
-        foreach (string argument in arguments.Concat(setup.Arguments))
-        {
-            info.ArgumentList.Add(argument);
-        }
-
         try
         {
-            Process process = Process.Start(info) ?? throw new QemuException($"{_essence} does not start");
-            process.StandardInput.Close();
+            ProcessStartInfo info = setup.Installation.StartInfo(setup.Target);
+            foreach (string argument in arguments.Concat(setup.Arguments))
+            {
+                info.ArgumentList.Add(argument);
+            }
+
+            Process process = QemuStarter.Start(info) ?? throw new QemuException($"{_essence} does not start");
             process.ErrorDataReceived += Collect;
             process.OutputDataReceived += Collect;
+            process.StandardInput.Close();
             process.BeginErrorReadLine();
             process.BeginOutputReadLine();
             return process;
         }
-        catch (System.ComponentModel.Win32Exception e)
+        catch (Exception e) when (e is System.ComponentModel.Win32Exception or IOException)
         {
             throw new QemuException($"{_essence} does not start: {e.Message}", e);
         }
@@ -207,50 +215,68 @@ internal sealed class QemuMachine : IDisposable
 
     private void Collect(object sender, DataReceivedEventArgs received)
     {
-        if (!string.IsNullOrWhiteSpace(received.Data))
+        if (received.Data is null)
         {
-            _errors.Enqueue(received.Data.Trim());
-            while (_errors.Count > 20)
+            try
             {
-                _errors.TryDequeue(out _);
+                _openPipes.Signal();
+            }
+            catch (ObjectDisposedException)
+            {
+                // Nobody waits for it any more.
+            }
+        }
+        else if (!string.IsNullOrWhiteSpace(received.Data))
+        {
+            _lastWords.Enqueue(received.Data.Trim());
+            while (_lastWords.Count > 20)
+            {
+                _lastWords.TryDequeue(out _);
             }
         }
     }
 
     private Socket Accept(Socket listener)
     {
-        var waited = Stopwatch.StartNew();
+        long since = Stopwatch.GetTimestamp();
         while (!listener.Poll(TimeSpan.FromMilliseconds(20), SelectMode.SelectRead))
         {
             if (_process.HasExited)
             {
-                throw new QemuException($"{_essence} ended at its start; {Describe()}");
+                throw new QemuException($"{_essence} ended at its start; {Describe(gone: true)}");
             }
 
-            if (waited.Elapsed > Setup.Patience)
+            if (Stopwatch.GetElapsedTime(since) > Setup.Patience)
             {
                 throw new QemuException(string.Create(
                     CultureInfo.InvariantCulture,
-                    $"{_essence} did not connect within {Setup.Patience.TotalSeconds} s; {Describe()}"));
+                    $"{_essence} did not connect within {Setup.Patience.TotalSeconds} s; {Describe(gone: false)}"));
             }
         }
 
         return listener.Accept();
     }
 
-    private string Describe()
+    // Its end and its last words may still be on their way when the connection is lost.
+    private string Describe(bool gone)
     {
-        // The last words may still be on their way.
-        bool ended = _process.HasExited;
-        if (ended)
+        string state = "it is running";
+        try
         {
-            _process.WaitForExit();
+            if (gone ? _process.WaitForExit(s_endPatience) : _process.HasExited)
+            {
+                _openPipes.Wait(s_endPatience);
+                state = string.Create(CultureInfo.InvariantCulture, $"it has exited with code {_process.ExitCode}");
+            }
+        }
+        catch (Exception e) when (e is InvalidOperationException or ObjectDisposedException)
+        {
+            state = "it was stopped";
         }
 
-        string state = ended
-            ? string.Create(CultureInfo.InvariantCulture, $"it has exited with code {_process.ExitCode}")
-            : "it is running";
-        return _errors.IsEmpty ? $"{state} and printed nothing" : $"{state} and printed: {string.Join(" / ", _errors)}";
+        return _lastWords.IsEmpty
+            ? $"{state} and printed nothing"
+            : $"{state} and printed: {string.Join(" / ", _lastWords)}";
     }
 
     private static byte[] HaltingFirmware(QemuTarget target)

@@ -13,7 +13,7 @@ namespace PasidFramework.Qemu;
 /// Addresses are guest physical byte addresses. QEMU and this process share the same pages, so stores are coherent. Loads
 /// and stores take no lock; allocation does.
 /// </remarks>
-public sealed unsafe class QemuMemory : IPhysicalMemory, IDisposable
+internal sealed unsafe class QemuMemory : IPhysicalMemory, IDisposable
 {
     private readonly Lock _gate = new();
     private readonly MemoryMappedFile _file;
@@ -30,10 +30,11 @@ public sealed unsafe class QemuMemory : IPhysicalMemory, IDisposable
     /// <param name="ramBase">Guest physical address of its first byte.</param>
     /// <param name="bytes">Its size.</param>
     /// <param name="firstFree">First guest physical address that may be handed out.</param>
-    internal QemuMemory(string path, ulong ramBase, long bytes, ulong firstFree)
+    public QemuMemory(string path, ulong ramBase, long bytes, ulong firstFree)
     {
         RamBase = ramBase;
         RamBytes = bytes;
+        FirstPage = firstFree;
         _next = firstFree;
         _file = MemoryMappedFile.CreateFromFile(path, FileMode.Open, null, bytes);
         _view = _file.CreateViewAccessor(0, bytes);
@@ -47,6 +48,12 @@ public sealed unsafe class QemuMemory : IPhysicalMemory, IDisposable
 
     /// <summary>Size of the RAM in bytes.</summary>
     public long RamBytes { get; }
+
+    /// <summary>First guest physical address that may be handed out.</summary>
+    public ulong FirstPage { get; }
+
+    /// <summary>Nothing from here on was handed out so far.</summary>
+    public ulong EndOfUsed => Volatile.Read(ref _next);
 
     /// <summary>Bytes in live allocations.</summary>
     public long AllocatedBytes => Interlocked.Read(ref _allocatedBytes);

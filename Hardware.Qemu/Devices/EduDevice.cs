@@ -1,9 +1,11 @@
+using System.Diagnostics;
 using System.Globalization;
 
 namespace PasidFramework.Qemu.Devices;
 
 /// <summary>
-/// QEMU's educational PCI device: it copies up to 4096 bytes between memory, through the IOMMU, and a buffer of its own.
+/// QEMU's educational PCI device: it copies between memory, through the IOMMU, and a buffer of its own. Here it moves one
+/// word of 4 bytes: larger transfers are several accesses, each with its own fault record.
 /// </summary>
 internal sealed class EduDevice
 {
@@ -18,6 +20,7 @@ internal sealed class EduDevice
 
     private readonly QemuMachine _machine;
     private readonly ulong _bar;
+    private bool _isSetToStore;
 
     /// <summary>Sets the device up: its BAR and its right to issue requests.</summary>
     /// <exception cref="QemuException">It is not there.</exception>
@@ -41,28 +44,48 @@ internal sealed class EduDevice
     /// <summary>Who it is.</summary>
     public RequesterId Requester { get; }
 
-    /// <summary>Reads 8 bytes by DMA into the buffer; a refused access overwrites it, too.</summary>
-    /// <param name="address">Untranslated address.</param>
+    /// <summary>Reads 4 bytes by DMA into the buffer; a refused access overwrites it, too.</summary>
+    /// <param name="address">Untranslated address, a multiple of 4.</param>
     /// <remarks>The processor cannot see the buffer: what was read is known when it has been stored somewhere.</remarks>
-    public void Load(ulong address) => Transfer(address, Buffer, Run);
-
-    /// <summary>Writes the buffer's first 8 bytes by DMA; where the access is refused, nothing is written.</summary>
-    /// <param name="address">Untranslated address.</param>
-    public void Store(ulong address) => Transfer(Buffer, address, Run | ToMemory);
-
-    private void Transfer(ulong source, ulong destination, uint command)
+    public void Load(ulong address)
     {
         QTestClient client = _machine.Client;
-        client.Write64(_bar + Source, source);
-        client.Write64(_bar + Destination, destination);
-        client.Write64(_bar + Count, 8);
+        client.Write64(_bar + Source, address);
+        client.Write64(_bar + Destination, Buffer);
+        client.Write64(_bar + Count, 4);
+        _isSetToStore = false;
+        Transfer(Run);
+    }
+
+    /// <summary>Writes the buffer's first 4 bytes by DMA; where the access is refused, nothing is written.</summary>
+    /// <param name="address">Untranslated address, a multiple of 4.</param>
+    public void Store(ulong address)
+    {
+        QTestClient client = _machine.Client;
+        client.Write64(_bar + Destination, address);
+        if (!_isSetToStore)
+        {
+            client.Write64(_bar + Source, Buffer);
+            client.Write64(_bar + Count, 4);
+            _isSetToStore = true;
+        }
+
+        Transfer(Run | ToMemory);
+    }
+
+    private void Transfer(uint command)
+    {
+        QTestClient client = _machine.Client;
         client.Write64(_bar + Command, command);
         _machine.LetTimersExpire();
-        for (int look = 0; (client.Read32(_bar + Command) & Run) != 0; look++)
+        long since = Stopwatch.GetTimestamp();
+        while ((client.Read32(_bar + Command) & Run) != 0)
         {
-            if (look > 10_000)
+            if (Stopwatch.GetElapsedTime(since) > _machine.Setup.Patience)
             {
-                throw new QemuException($"the edu device {Requester} does not end its transfer");
+                throw new QemuException(string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"the edu device {Requester} did not end its transfer within {_machine.Setup.Patience.TotalSeconds} s"));
             }
         }
     }

@@ -1,114 +1,104 @@
-using System.Globalization;
 using PasidFramework.Hardware;
 using PasidFramework.Qemu.Devices;
 
 namespace PasidFramework.Qemu.Vtd;
 
-/// <summary>
-/// QEMU's VT-d (scalable mode, first stage) as hardware behind the seam. Its devices cannot send a PASID with a request, so
-/// each of them stands for one PASID of a device: see <see cref="Carry"/> for how, and for what that proves.
-/// </summary>
-/// <remarks>Not safe for concurrent accesses.</remarks>
-public sealed class VtdQemu : IIommuHardware
+/// <summary>What QEMU's VT-d walks. One machine has one of them.</summary>
+internal enum VtdStage
 {
-    /// <summary>Most channels of one machine: PCI slots 3 to 30.</summary>
-    public const int MaxChannels = 28;
+    /// <summary>First stage, for the page tables of processes (ECAP.FSTS).</summary>
+    First,
+
+    /// <summary>Second stage (ECAP.SSTS).</summary>
+    Second,
+}
+
+/// <summary>
+/// QEMU's VT-d in scalable mode. Its devices cannot send a PASID with a request, so each of them stands for one PASID.
+/// </summary>
+/// <remarks>
+/// <para>On 10.x RID_PASID of the driver's own context entry is set (Intel VT-d, D51397-018 (rev 5.10), section 9.4), so
+/// directory and table are walked by index, and invalidations of the PASID are judged. Only that the number came with the
+/// request is not shown.</para>
+/// <para>11.x ignores the field and walks PASID 0. There the context entry leads to a scratch directory; before each
+/// access the entry of the number is copied to its slot 0 and the caches are emptied. That judges the entry's bytes and
+/// the page tables, not the index, and no invalidation.</para>
+/// </remarks>
+internal sealed class VtdQemu : QemuHardware
+{
+    /// <summary>Most devices of one machine: PCI slots 3 to 30.</summary>
+    public const int MaxDevices = 28;
 
     private const ulong RegisterBase = 0xFED9_0000;
     private const ulong FirstBar = 0xE000_0000;
-    private const ulong BarStride = 0x10_0000;
     private const int FirstSlot = 3;
+    private const uint RidPasid = 0xF_FFFF;
+    private const int PageBytes = 4096;
 
-    private readonly QemuMachine _machine;
-    private readonly Dictionary<RequesterId, Channel> _channels = [];
-    private readonly HashSet<ulong> _landing = [];
     private readonly VtdQemuRegisters _registers;
+    private readonly bool _ignoresRidPasid;
 
-    private VtdQemu(QemuMachine machine, int channels)
+    // 11.x only: a directory and, behind it, a table for each device, and the driver's own directory.
+    private readonly Dictionary<RequesterId, ulong> _scratch = [];
+    private readonly Dictionary<RequesterId, (ulong Address, int Entries)> _directories = [];
+    private bool _recordIsOld;
+
+    private VtdQemu(QemuMachine machine, int devices, int pasidBits)
+        : base(machine)
     {
-        _machine = machine;
-        IgnoresRidPasid = machine.Setup.Installation.Version.Major >= 11;
-        _registers = new VtdQemuRegisters(machine.Client, RegisterBase);
-        var pci = new PortPciConfiguration(machine.Client);
-        OpResult<ulong> page = machine.Memory.AllocatePages(4096);
-        for (int i = 0; i < channels; i++)
+        _ignoresRidPasid = IgnoresRidPasid(machine.Setup.Installation);
+        _registers = new VtdQemuRegisters(machine.Client, RegisterBase, pasidBits);
+        AddDevices(new PortPciConfiguration(machine.Client), FirstSlot, devices, FirstBar);
+        if (_ignoresRidPasid)
         {
-            var requester = new RequesterId((uint)(FirstSlot + i) << 3);
-            var edu = new EduDevice(machine, pci, requester, FirstBar + ((ulong)i * BarStride));
-
-            // Translation is off: the mark goes into the device now and stays there, because it only stores from here on.
-            ulong mark = 0xD0A0_5EED_0000_0000 | requester.Value;
-            machine.Memory.WriteQword(page.Value, mark);
-            edu.Load(page.Value);
-            _channels.Add(requester, new Channel(edu, mark));
+            foreach (RequesterId requester in Requesters)
+            {
+                _scratch.Add(requester, Ram.AllocatePages(2 * PageBytes).Value);
+            }
         }
-
-        machine.Memory.FreePages(page.Value, 4096);
     }
 
-    /// <summary>Requesters of the devices.</summary>
-    public IReadOnlyList<RequesterId> Channels => [.. _channels.Keys];
-
-    /// <summary>
-    /// Whether RID_PASID is ignored (11.x): then entries are copied to slot 0 of a scratch table before each access, which
-    /// checks their bytes and neither the index arithmetic nor the invalidations.
-    /// </summary>
-    public bool IgnoresRidPasid { get; }
-
-    /// <summary>Which QEMU.</summary>
-    public QemuInstallation Installation => _machine.Setup.Installation;
-
-    /// <summary>The guest's RAM.</summary>
-    public QemuMemory Ram => _machine.Memory;
+    /// <inheritdoc/>
+    public override IRegisterFile Registers => _registers;
 
     /// <inheritdoc/>
-    public IPhysicalMemory Memory => _machine.Memory;
+    public override TestHardwareTraits Traits => _ignoresRidPasid
+        ? TestHardwareTraits.None
+        : TestHardwareTraits.KeepsTranslations | TestHardwareTraits.Concurrent;
 
-    /// <inheritdoc/>
-    public IRegisterFile Registers => _registers;
-
-    /// <inheritdoc/>
-    public bool IsCoherent => true;
-
-    /// <summary>The last fault record as it was in the registers, low word first; empty before the first one.</summary>
-    public IReadOnlyList<ulong> LastFault { get; private set; } = [];
+    /// <summary>Whether a version has no use for RID_PASID.</summary>
+    public static bool IgnoresRidPasid(QemuInstallation installation) => installation.Version.Major >= 11;
 
     /// <summary>Starts a machine.</summary>
-    /// <param name="installation">Which QEMU, 10.0 or newer.</param>
-    /// <param name="channels">How many devices, 1 to <see cref="MaxChannels"/>.</param>
-    /// <exception cref="QemuException">It does not start, or has no first-stage translation.</exception>
-    public static VtdQemu Start(QemuInstallation installation, int channels)
+    /// <param name="installation">Which QEMU.</param>
+    /// <param name="devices">How many devices, 1 to <see cref="MaxDevices"/>.</param>
+    /// <param name="pasidBits">PASID width that is reported, 0 to 20.</param>
+    /// <param name="stage">What it walks.</param>
+    /// <exception cref="QemuException">It does not start.</exception>
+    public static VtdQemu Start(
+        QemuInstallation installation, int devices, int pasidBits = Pasid.MaxBits, VtdStage stage = VtdStage.First)
     {
         ArgumentNullException.ThrowIfNull(installation);
-        ArgumentOutOfRangeException.ThrowIfLessThan(channels, 1);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(channels, MaxChannels);
-        if (installation.Version.Major < 10)
-        {
-            throw new QemuException($"{installation} has no first-stage translation; 10.0 is the oldest that has");
-        }
-
-        string properties = installation.Version.Major >= 11
-            ? "scalable-mode=on,aw-bits=48,pasid-bits=20,fsts=on"
-            : "x-scalable-mode=on,aw-bits=48,x-pasid-mode=on,x-flts=on";
-        List<string> arguments = ["-device", $"intel-iommu,intremap=off,{properties}"];
-        for (int i = 0; i < channels; i++)
-        {
-            arguments.Add("-device");
-            arguments.Add(string.Create(
-                CultureInfo.InvariantCulture, $"edu,addr={FirstSlot + i:x}.0,dma_mask=0xffffffffffffffff"));
-        }
-
+        ArgumentOutOfRangeException.ThrowIfLessThan(devices, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(devices, MaxDevices);
+        string properties = IgnoresRidPasid(installation)
+            ? "scalable-mode=on,aw-bits=48,pasid-bits=20,fsts="
+            : "x-scalable-mode=on,aw-bits=48,x-pasid-mode=on,x-flts=";
         QemuMachine machine = QemuMachine.Start(new QemuMachineSetup
         {
             Installation = installation,
             Target = QemuTarget.X86,
             Machine = "q35",
             RamBase = 0,
-            Arguments = arguments,
+            Arguments =
+            [
+                "-device", $"intel-iommu,intremap=off,{properties}{(stage == VtdStage.First ? "on" : "off")}",
+                .. EduArguments(FirstSlot, devices),
+            ],
         });
         try
         {
-            return new VtdQemu(machine, channels);
+            return new VtdQemu(machine, devices, pasidBits);
         }
         catch
         {
@@ -117,148 +107,102 @@ public sealed class VtdQemu : IIommuHardware
         }
     }
 
-    /// <summary>
-    /// Makes a device stand for one PASID: its requests without a PASID use this number. Call it after the driver added the
-    /// device and before its first access, so that nothing of it is cached.
-    /// </summary>
-    /// <param name="channel">The device.</param>
-    /// <param name="pasid">The number.</param>
-    /// <remarks>On 10.x RID_PASID of the driver's own context entry is set (VT-d 9.4), so directory and table are walked by
-    /// index and invalidations of the PASID are judged; only that the number came with the request is not shown.</remarks>
-    public void Carry(RequesterId channel, Pasid pasid)
-    {
-        Channel one = _channels[channel];
-        one.Pasid = pasid;
-        ulong at = ContextEntry(channel);
-        if (!IgnoresRidPasid)
-        {
-            Ram.WriteQword(at + 8, (Ram.ReadQword(at + 8) & ~0xF_FFFFUL) | pasid.Value);
-            return;
-        }
-
-        ulong first = Ram.ReadQword(at);
-        one.Directory = first & ~0xFFFUL;
-        one.Scratch = Ram.AllocatePages(2 * 4096).Value;
-        Ram.WriteQword(at, one.Scratch | (first & 0xFFF));
-    }
-
-    /// <summary>Watches a page in which DMA may land.</summary>
-    /// <param name="page">Guest physical address, a multiple of 4096.</param>
-    public void Watch(ulong page) => _landing.Add(page);
+    /// <summary>No: a record of a fault in a PASID structure names none, and on 11.x it would be 0.</summary>
+    public override bool NamesPasid(RequesterId requester, Pasid pasid) => false;
 
     /// <inheritdoc/>
-    /// <remarks>The device stores its mark, and the page that shows it is the answer; the page is restored. A store that
-    /// lands in no watched page and leaves no fault record is <see cref="TranslationStatus.AbortedQuietly"/>, unless a look
-    /// through the whole RAM finds it.</remarks>
-    /// <exception cref="ArgumentException">The device does not stand for this PASID, the access is a read, or its address
-    /// is not a multiple of 8.</exception>
-    public TranslationResult Translate(in DmaAccess access)
+    public override void DropCaches() => BetweenAccesses(_registers.DropCaches);
+
+    /// <inheritdoc/>
+    protected override OpResult Arm(QemuChannel channel, Pasid pasid)
     {
-        if (!_channels.TryGetValue(access.Requester, out Channel? channel) || channel.Pasid != access.Pasid)
+        RequesterId requester = channel.Edu.Requester;
+        ulong at = ContextEntry(requester);
+        ulong low = at == 0 ? 0 : Ram.ReadQword(at);
+        if ((low & 1) == 0)
         {
-            throw new ArgumentException(
-                $"no device {access.Requester} stands for PASID {access.Pasid}", nameof(access));
+            return OpResult.Refuse(Errno.ENODEV, $"{requester} has no context entry: its driver has not added it");
         }
 
-        if (!access.IsWrite || (access.Address & 7) != 0)
+        if (!_ignoresRidPasid)
         {
-            throw new ArgumentException("only stores of 8 aligned bytes can be observed", nameof(access));
-        }
-
-        if (IgnoresRidPasid)
-        {
-            CopyToSlotZero(channel);
-        }
-
-        ulong offset = access.Address & 0xFFF;
-        ulong[] before = [.. _landing.Select(page => Ram.ReadQword(page + offset))];
-        channel.Edu.Store(access.Address);
-        int i = 0;
-        ulong found = 0;
-        foreach (ulong page in _landing)
-        {
-            if (Ram.ReadQword(page + offset) == channel.Mark)
+            ulong high = Ram.ReadQword(at + 8);
+            if ((high & RidPasid) != pasid.Value)
             {
-                found = page + offset;
-                Ram.WriteQword(found, before[i]);
+                Ram.WriteQword(at + 8, (high & ~(ulong)RidPasid) | pasid.Value);
             }
 
-            i++;
+            return OpResult.Ok;
         }
 
-        TranslationResult? fault = TakeFault(access.Requester);
-        return found != 0
-            ? new TranslationResult(TranslationStatus.Translated, found, 0, 0, null)
-            : fault ?? new TranslationResult(TranslationStatus.AbortedQuietly, 0, 0, 0, null);
+        ulong scratch = _scratch[requester];
+        if ((low & ~0xFFFUL) != scratch)
+        {
+            // Section 9.4: PDTS is bits 11:9, the directory has 2^(PDTS + 7) entries.
+            _directories[requester] = (low & ~0xFFFUL, 1 << (7 + (int)((low >> 9) & 7)));
+            Ram.WriteQword(at, scratch | (low & 0xFFF));
+        }
+
+        return OpResult.Ok;
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _machine.Dispose();
-
-    private ulong ContextEntry(RequesterId requester)
+    /// <remarks>A driver that removed the device and added it again has written the context entry anew.</remarks>
+    protected override bool IsForgotten(QemuChannel channel)
     {
-        ulong root = _registers.Read64(0x20) & ~0xFFFUL;
-        ulong half = Ram.ReadQword(root + ((ulong)requester.Bus * 16) + (requester.DevFn >= 0x80 ? 8UL : 0));
-        if ((half & 1) == 0)
-        {
-            throw new InvalidOperationException($"no context table for {requester}: the driver has not added it");
-        }
-
-        return (half & ~0xFFFUL) + ((ulong)(requester.DevFn & 0x7F) * 32);
+        ulong at = ContextEntry(channel.Edu.Requester);
+        return at != 0 && (_ignoresRidPasid
+            ? Ram.ReadQword(at) >> 12 != _scratch[channel.Edu.Requester] >> 12
+            : (Ram.ReadQword(at + 8) & RidPasid) != channel.Pasid?.Value);
     }
 
-    // RID_PASID is ignored and the walk uses PASID 0: the device gets a directory of its own, and what the driver wrote for
-    // the PASID stands in its slot 0. Setting the root pointer again makes QEMU forget all that it has cached.
-    private void CopyToSlotZero(Channel channel)
+    /// <inheritdoc/>
+    protected override void BeforeAccess(QemuChannel channel, Pasid pasid)
     {
-        uint pasid = channel.Pasid!.Value.Value;
-        ulong entry = Ram.ReadQword(channel.Directory + ((ulong)(pasid >> 6) * 8));
-        Ram.WriteQword(channel.Scratch, (entry & 1) == 0 ? entry : (channel.Scratch + 4096) | (entry & 0xFFF));
-        if ((entry & 1) != 0)
-        {
-            Span<byte> words = stackalloc byte[64];
-            Ram.Read((entry & ~0xFFFUL) + ((pasid & 63) * 64UL), words);
-            Ram.Write(channel.Scratch + 4096, words);
-        }
+        _recordIsOld = !_registers.TryDiscardFault();
 
-        const int GlobalCommand = 0x18;
-        const uint SetRootPointer = 1u << 30;
-        const uint Persistent = 0x96FF_FFFF;
-        _registers.Write32(GlobalCommand, (_registers.Read32(GlobalCommand + 4) & Persistent) | SetRootPointer);
+        // Where the driver has removed the device the access takes place all the same, and faults.
+        if (Arm(channel, pasid).IsOk && _ignoresRidPasid)
+        {
+            CopyToSlotZero(channel.Edu.Requester, pasid.Value);
+            _registers.DropCaches();
+        }
     }
 
-    private TranslationResult? TakeFault(RequesterId requester)
+    /// <inheritdoc/>
+    protected override TranslationResult? Fault()
     {
-        const int FaultStatus = 0x34;
-        int record = 16 * (int)((_registers.Read64(8) >> 24) & 0x3FF);
-        uint status = _registers.Read32(FaultStatus);
-        ulong high = _registers.Read64(record + 8);
-        if (high >> 63 == 0)
+        (ulong low, ulong high) = _registers.PeekFault();
+        if (_recordIsOld || high == 0)
         {
             return null;
         }
 
-        ulong low = _registers.Read64(record);
         LastFault = [low, high];
-        _registers.Write32(record + 12, 1u << 31);
-        _registers.Write32(FaultStatus, status & 1);
         int reason = (int)((high >> 32) & 0xFF);
-        return new TranslationResult(TranslationStatus.Faulted, 0, 0, reason, string.Create(
-            CultureInfo.InvariantCulture, $"{reason:x2}h by {new RequesterId((uint)high & 0xFFFF)}"));
+        return new TranslationResult(
+            TranslationStatus.Faulted, 0, 0, reason, Text($"{reason:x2}h by {new RequesterId((uint)high & 0xFFFF)}"));
     }
 
-    private sealed class Channel(EduDevice edu, ulong mark)
+    // 0 where there is none.
+    private ulong ContextEntry(RequesterId requester)
     {
-        public EduDevice Edu { get; } = edu;
+        ulong half = Ram.ReadQword(_registers.Root + ((ulong)requester.Bus * 16) + (requester.DevFn >= 0x80 ? 8UL : 0));
+        return (half & 1) == 0 ? 0 : (half & ~0xFFFUL) + ((ulong)(requester.DevFn & 0x7F) * 32);
+    }
 
-        public ulong Mark { get; } = mark;
-
-        public Pasid? Pasid { get; set; }
-
-        /// <summary>The driver's directory.</summary>
-        public ulong Directory { get; set; }
-
-        /// <summary>A directory and, behind it, a table.</summary>
-        public ulong Scratch { get; set; }
+    // Sections 9.5 and 9.6: a directory entry for 64 entries of 64 bytes.
+    private void CopyToSlotZero(RequesterId requester, uint pasid)
+    {
+        (ulong directory, int entries) = _directories[requester];
+        ulong scratch = _scratch[requester];
+        ulong entry = pasid >> 6 < (uint)entries ? Ram.ReadQword(directory + ((ulong)(pasid >> 6) * 8)) : 0;
+        Ram.WriteQword(scratch, (entry & 1) == 0 ? entry : (scratch + PageBytes) | (entry & 0xFFF));
+        if ((entry & 1) != 0)
+        {
+            Span<byte> words = stackalloc byte[64];
+            Ram.Read((entry & ~0xFFFUL) + ((pasid & 63) * 64UL), words);
+            Ram.Write(scratch + PageBytes, words);
+        }
     }
 }
