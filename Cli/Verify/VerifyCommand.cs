@@ -3,6 +3,7 @@ using System.Globalization;
 using PasidFramework.Conformance;
 using PasidFramework.Hardware;
 using PasidFramework.Hosting;
+using PasidFramework.Qemu;
 
 namespace PasidFramework.Cli.Verify;
 
@@ -71,12 +72,51 @@ internal sealed class VerifyCommand
         return command;
     }
 
+    private List<IHardwareBackEnd> BackEnds(PluginCatalog catalog, LoadedDriver driver, string hardware)
+    {
+        List<IHardwareBackEnd> backEnds = [];
+        if (hardware != "qemu")
+        {
+            backEnds.Add(Subject.Software(catalog, driver));
+        }
+
+        if (hardware != "model")
+        {
+            List<string> problems = [];
+            string home = QemuHome.Path;
+            IReadOnlyList<QemuInstallation> installations = QemuInstallation.Find(home, problems);
+            foreach (string problem in problems)
+            {
+                _terminal.Say($"note: {problem}");
+            }
+
+            if (installations.Count == 0)
+            {
+                throw new UsageException(
+                    $"--hardware {hardware}: no QEMU in {home} or on PATH",
+                    hint: "eng/install-qemu unpacks one without root; PASID_QEMU_HOME names another folder");
+            }
+
+            backEnds.AddRange(installations.SelectMany(QemuBackEnds.For)
+                .Where(b => b.Architecture == driver.Metadata.TableFormat).DistinctBy(b => b.Name));
+            if (backEnds.Count == 0)
+            {
+                throw new UsageException(
+                    $"--hardware {hardware}: QEMU has no IOMMU of the architecture '{driver.Metadata.TableFormat}' for driver "
+                        + $"'{driver.Name}'",
+                    hint: "--hardware model judges it on its own model or stand-in");
+            }
+        }
+
+        return backEnds;
+    }
+
     private int Run(ParseResult parsed)
     {
         string argument = parsed.GetValue(_driver)!;
         using PluginCatalog catalog = Subject.Load(argument, parsed.GetValue(_directories) ?? []);
         LoadedDriver driver = Subject.Find(catalog, argument);
-        List<IHardwareBackEnd> backEnds = [Subject.Software(catalog, driver)];
+        List<IHardwareBackEnd> backEnds = BackEnds(catalog, driver, parsed.GetValue(_hardware)!);
         ulong seed = ulong.Parse(parsed.GetValue(_seed) ?? "1", CultureInfo.InvariantCulture);
         ConformanceReport report = ConformanceRunner.Run(
             Subject.Of(catalog, driver, new Dictionary<string, string>(), backEnds),
