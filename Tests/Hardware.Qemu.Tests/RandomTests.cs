@@ -71,7 +71,7 @@ public sealed class RandomTests(ITestOutputHelper output)
         });
         accesses.Start();
         start.SignalAndWait();
-        for (int round = 0; round < 150; round++)
+        for (int round = 0; round < 80; round++)
         {
             _ = rig.Bind(device, guest);
             rig.Lands(device, 64, guest);

@@ -45,7 +45,7 @@ public sealed class SecondStageTests
         IPhysicalMemory memory = hardware.Memory;
         RequesterId requester = hardware.Requesters[1];
         ulong target = hardware.AllocateTarget().Value;
-        ulong entry = BuildTables(hardware, requester, target);
+        (ulong entry, ulong leaf) = BuildTables(hardware, requester, target);
         ulong queue = Enable(hardware);
         Assert.Equal(OpResult.Ok, hardware.Prepare(requester, new Pasid(Number)));
         var access = new DmaAccess(requester, new Pasid(Number), Address | 0x88, IsWrite: true);
@@ -55,35 +55,44 @@ public sealed class SecondStageTests
         TranslationResult elsewhere = hardware.Translate(access with { Address = Address + 0x1000 });
         Assert.Equal((TranslationStatus.Faulted, 0x05), (elsewhere.Status, elsewhere.FaultCode));
 
-        memory.WriteQword(entry, 0);
+        // The page goes, and comes again.
+        ulong mapping = memory.ReadQword(leaf);
+        memory.WriteQword(leaf, 0);
         if ((hardware.Traits & TestHardwareTraits.KeepsTranslations) != 0)
         {
             Assert.Equal(target | 0x88, hardware.Translate(access).Address);
         }
 
-        Submit(
-            hardware,
-            queue,
-            Structure.Vtd("inv_pasid_cache", ("G", 1), ("DID", DomainId), ("PASID", Number)),
-            Structure.Vtd("inv_iotlb", ("G", 2), ("DID", DomainId)));
-        TranslationResult after = hardware.Translate(access);
+        ulong[] domain = Structure.Vtd("inv_iotlb", ("G", 2), ("DID", DomainId));
+        Submit(hardware, queue, domain);
+        TranslationResult unmapped = hardware.Translate(access);
+        Assert.Equal((TranslationStatus.Faulted, 0x05), (unmapped.Status, unmapped.FaultCode));
+        memory.WriteQword(leaf, mapping);
+        Assert.Equal(target | 0x88, hardware.Translate(access).Address);
 
+        // The entry goes.
+        memory.WriteQword(entry, 0);
+        Submit(
+            hardware, queue, Structure.Vtd("inv_pasid_cache", ("G", 1), ("DID", DomainId), ("PASID", Number)), domain);
+        TranslationResult after = hardware.Translate(access);
         Assert.Equal(TranslationStatus.Faulted, after.Status);
         Assert.Contains(after.FaultCode, Codes.NoEntry("intel-vtd"));
         Assert.Equal(0u, hardware.Registers.Read32(0x34) & 0x10);
         Assert.Empty(hardware.TakeComplaints());
     }
 
-    // Returns the address of the PASID entry.
-    private static ulong BuildTables(VtdQemu hardware, RequesterId requester, ulong target)
+    // Returns the addresses of the PASID entry and of the page's.
+    private static (ulong Entry, ulong Leaf) BuildTables(VtdQemu hardware, RequesterId requester, ulong target)
     {
         IPhysicalMemory memory = hardware.Memory;
         ulong page = target;
+        ulong mapping = 0;
         for (int level = 1; level <= 4; level++)
         {
             ulong table = memory.AllocatePages(4096).Value;
             ulong index = (Address >> (12 + (9 * (level - 1)))) & 511;
             memory.Store(table + (index * 8), Structure.Vtd("ss_pte", ("R", 1), ("W", 1), ("ADDR", page)));
+            mapping = level == 1 ? table + (index * 8) : mapping;
             page = table;
         }
 
@@ -101,7 +110,7 @@ public sealed class SecondStageTests
         ulong root = memory.AllocatePages(4096).Value;
         memory.Store(root, Structure.Vtd("sm_root_entry", ("LP", 1), ("LCTP", contexts)));
         hardware.Registers.Write64(RootTable, Structure.Vtd("rtaddr", ("TTM", 1), ("RTA", root))[0]);
-        return entry;
+        return (entry, mapping);
     }
 
     // Returns the address of the invalidation queue, of 256-bit descriptors.

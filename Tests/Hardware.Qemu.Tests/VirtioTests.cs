@@ -13,7 +13,8 @@ public sealed class VirtioTests
     private const int Ok = 0;
     private const int NoEntry = 6;
 
-    // OASIS virtio 1.2 5.13.6.9: reason 0 unknown, 2 mapping; flags 2 write, 100h the address is valid.
+    // OASIS virtio 1.2 5.13.6.9: reason 0 unknown, 2 mapping; flags 2 write, 100h the address is valid. QEMU does not say
+    // what kind of access it was where the reason is not known.
     private const ulong Unknown = 0;
     private const ulong Mapping = 2;
 
@@ -169,7 +170,7 @@ public sealed class VirtioTests
         ulong[] words = virtio.TakeEvent();
         Assert.Equal(((QemuHardware)hardware).LastFault, words);
         Assert.Equal(reason, words[0] & 0xFF);
-        Assert.Equal(0x102ul, words[0] >> 32);
+        Assert.Equal(reason == Mapping ? 0x102ul : 0x100ul, words[0] >> 32);
         Assert.Equal(device.Value, (uint)words[1]);
         Assert.Equal(address, words[2]);
         Assert.Empty(virtio.TakeEvent());

@@ -27,6 +27,12 @@ internal static class Structure
     {
         var words = new ulong[layout.Words];
         layout.Initialize(words);
+        if (layout.Find("type") is { } type)
+        {
+            // A request that has no other type.
+            type.Set(words, type.Values.Keys.Single());
+        }
+
         foreach ((string field, ulong value) in fields)
         {
             OpResult set = layout.TrySet(words, field, value);
