@@ -195,6 +195,7 @@ public sealed partial class QemuInstallation
             if (!Task.WaitAll([output, error], patience) || !process.WaitForExit(patience))
             {
                 process.Kill(entireProcessTree: true);
+                process.WaitForExit(s_patience);
                 throw new QemuException(string.Create(
                     CultureInfo.InvariantCulture,
                     $"QEMU ({candidate.Name}) does not answer --version within {patience.TotalSeconds} s"));

@@ -23,6 +23,7 @@ public sealed class ReferenceTests
         ["Drivers.ArmSmmu"] = ["Core"],
         ["Drivers.IntelVtd"] = ["Core"],
         ["Drivers.VirtioIommu"] = ["Core"],
+        ["Hardware.Qemu"] = ["Core"],
         ["Cli"] = ["Core", "Core.Hosting", "Comparison"],
     };
 

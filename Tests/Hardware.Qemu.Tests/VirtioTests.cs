@@ -75,7 +75,7 @@ public sealed class VirtioTests
         Assert.Equal(Ok, virtio.Send(
             Structure.Virtio("unmap", ("domain", 2), ("virt_start", Page), ("virt_end", Page | 0xFFF)), 28));
         AssertFault(hardware, virtio, devices[1], 1, Mapping);
-        Assert.Equal(Ok, virtio.Send(Structure.Virtio("detach", ("domain", 3), ("endpoint", devices[2].Value)), 16));
+        Assert.Equal(Ok, virtio.Send(Structure.Virtio("detach", ("domain", 3), ("endpoint", devices[2].Value)), 20));
         AssertFault(hardware, virtio, devices[2], 2, Unknown);
         Assert.Equal(targets[0], Store(hardware, devices[0], 0, Page).Address);
         Assert.Empty(virtio.TakeEvent());
@@ -141,7 +141,7 @@ public sealed class VirtioTests
 
         Assert.Equal(Errno.EOPNOTSUPP, hardware.Prepare(device, new Pasid(41)).Errno);
         Assert.Equal(OpResult.Ok, hardware.Prepare(device, new Pasid(40)));
-        Assert.Equal(Ok, virtio.Send(Structure.Virtio("detach", ("domain", 1), ("endpoint", device.Value)), 16));
+        Assert.Equal(Ok, virtio.Send(Structure.Virtio("detach", ("domain", 1), ("endpoint", device.Value)), 20));
         Assert.Equal(OpResult.Ok, hardware.Prepare(device, new Pasid(41)));
     }
 
@@ -157,7 +157,7 @@ public sealed class VirtioTests
     }
 
     private static int Attach(HandMadeVirtio virtio, RequesterId device, int index) => virtio.Send(
-        Structure.Virtio("attach", ("domain", 1 + (ulong)index), ("endpoint", device.Value)), 16);
+        Structure.Virtio("attach", ("domain", 1 + (ulong)index), ("endpoint", device.Value)), 20);
 
     private static TranslationResult Store(ITestHardware hardware, RequesterId device, int index, ulong address) =>
         hardware.Translate(new DmaAccess(device, new Pasid(40 + (uint)index), address, IsWrite: true));
