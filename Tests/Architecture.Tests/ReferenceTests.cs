@@ -25,6 +25,7 @@ public sealed class ReferenceTests
         ["Drivers.IntelVtd"] = ["Core"],
         ["Drivers.Reference"] = ["Core"],
         ["Drivers.VirtioIommu"] = ["Core"],
+        ["Hardware.Qemu"] = ["Core"],
         ["Cli"] = ["Core", "Core.Hosting", "Comparison"],
     };
 
