@@ -1,10 +1,13 @@
 using Microsoft.Extensions.Logging.Abstractions;
+using Microsoft.Extensions.Options;
 using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Drivers.VirtioIommu.Hardware;
 using PasidFramework.Drivers.VirtioIommu.Model;
 using PasidFramework.Drivers.VirtioIommu.Tests.Support;
 using PasidFramework.Hardware;
 using PasidFramework.Models;
+using PasidFramework.Options;
+using PasidFramework.Processes;
 using PasidFramework.Tables;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
@@ -164,7 +167,7 @@ public sealed class MapTests : IDisposable
     }
 
     [Fact]
-    public void C13_a_second_process_in_a_domain_is_refused_and_the_first_keeps_its_pages()
+    public void A_second_process_in_a_domain_is_refused_and_the_first_keeps_its_pages()
     {
         Start();
         MappedDomain domain = Domain(1, Nic);
@@ -360,6 +363,50 @@ public sealed class MapTests : IDisposable
     }
 
     [Fact]
+    public void Through_the_core_processes_come_change_and_die()
+    {
+        Start();
+        using var core = new IommuCore(new OptionsWrapper<PasidOptions>(new PasidOptions()));
+        IommuInstance instance = core.AddInstance("virtio-iommu", _unit!);
+        Domain shared = core.CreateDomain(instance, "shared", 20).Value!;
+        Domain alone = core.CreateDomain(instance, "alone", 20).Value!;
+        var numbers = new PasidRange(1, Pasid.MaxValue);
+        Device nic = core.AddDevice(shared, "nic", new RequesterId(Nic), numbers, DeviceFeatures.Ats).Value!;
+        Device gpu = core.AddDevice(shared, "gpu", new RequesterId(Gpu), numbers).Value!;
+        Device disk = core.AddDevice(alone, "disk", new RequesterId(0x28), numbers).Value!;
+        IPageTable one = Table((Page, Target, true));
+        IPageTable two = Table((Page, 0x9000, true));
+        var first = new Process(1, one.Root);
+        var second = new Process(2, two.Root);
+
+        Pasid number = core.Bind(nic, first).Value;
+        Assert.Equal(Errno.EOPNOTSUPP, core.Bind(nic, second).Errno);
+        Assert.True(core.Bind(gpu, first).IsOk);
+        Assert.True(core.Bind(disk, second).IsOk);
+        Assert.Equal(Target, Access(Nic, Page).Address);
+        Assert.Equal(Target, Access(Gpu, Page).Address);
+        Assert.Equal(0x9000UL, Access(0x28, Page).Address);
+
+        one.Map(Page + 0x1000, Target + 0x3000, false);
+        Assert.True(core.Invalidate(first, Page, Page + 0x2000).IsOk);
+        Assert.Equal(Target + 0x3000, Access(Gpu, Page + 0x1000).Address);
+        Assert.True(core.Unbind(nic, number).IsOk);
+        Assert.Equal(Target, Access(Nic, Page).Address); // the domain still maps it, for the other device
+
+        first.IsAlive = false;
+        core.ProcessEnded(first);
+        Assert.Equal(2, Access(Gpu, Page).FaultCode);
+        Assert.Equal(0x9000UL, Access(0x28, Page).Address);
+        Assert.True(core.Bind(gpu, second).IsOk);
+        Assert.Equal(0x9000UL, Access(Nic, Page).Address);
+        Assert.True(core.RemoveDevice(gpu).IsOk);
+        Assert.Equal(2, Access(Nic, Page).FaultCode);
+        Assert.Equal((int)FaultReason.Domain, Access(Gpu, Page).FaultCode);
+        Assert.Equal(0, core.DriverFailures);
+        _unit = null; // the core disposes it
+    }
+
+    [Fact]
     public void Page_tables_of_either_architecture_serve()
     {
         foreach (string pages in new[] { "x86-64", "arm-lpae-4k" })
@@ -519,6 +566,19 @@ public sealed class MapTests : IDisposable
         Assert.Equal(0, domain.MappedPages);
         Assert.Equal(OpResult.Ok, domain.RemoveEndpoint(endpoint));
         Assert.Null(_model.FindStale());
+    }
+
+    private sealed class Process(int pid, ulong root) : IAddressSpace
+    {
+        public AddressSpaceId Id { get; } = new((ulong)pid);
+
+        public int Pid => pid;
+
+        public string Name => $"process {pid}";
+
+        public ulong PageTableRoot => root;
+
+        public bool IsAlive { get; set; } = true;
     }
 
     /// <summary>A format that cannot be read back.</summary>
