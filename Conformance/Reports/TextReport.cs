@@ -41,6 +41,27 @@ public static class TextReport
         }
     }
 
+    /// <summary>One result in full, for a test's message: what was judged, the verdict, why, how to see it again.</summary>
+    /// <param name="result">The result.</param>
+    /// <returns>Lines with a line feed between them, of any length.</returns>
+    public static string Describe(CaseResult result)
+    {
+        ArgumentNullException.ThrowIfNull(result);
+        ConformanceCase one = result.Case;
+        List<string> lines =
+        [
+            $"{one.Id} on {result.Hardware}, {one.Level}, {one.Clause}: {one.Summary}",
+            $"{Wording.Short(result.Verdict)}: {result.Reason}",
+            .. result.Details.Select(d => $"  {d}"),
+        ];
+        if (result.Repeat.Length > 0)
+        {
+            lines.Add($"repeat: {result.Repeat}");
+        }
+
+        return string.Join('\n', lines.Select(Wording.Line));
+    }
+
     private static void AddHead(List<string> lines, ConformanceReport report, ReportOptions options)
     {
         (int required, int others) = Wording.Ran(report);
