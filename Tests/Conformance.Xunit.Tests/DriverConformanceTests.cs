@@ -65,8 +65,19 @@ public sealed class DriverConformanceTests
         suite.Conforms("T-PASS", "one");
         suite.Conforms("T-BARE", ConformanceRunner.NoHardware);
         Assert.Contains("entry is wrong", Assert.Throws<FailException>(() => suite.Conforms("T-FAIL", "one")).Message, StringComparison.Ordinal);
-        Assert.Contains(
-            "capability Ats not declared", Assert.Throws<SkipException>(() => suite.Conforms("T-NA", "one")).Message, StringComparison.Ordinal);
+
+        // What asserts exceptions lets this one through.
+        string skipped = string.Empty;
+        try
+        {
+            suite.Conforms("T-NA", "one");
+        }
+        catch (SkipException e)
+        {
+            skipped = e.Message;
+        }
+
+        Assert.Contains("capability Ats not declared", skipped, StringComparison.Ordinal);
     }
 
     [Fact]

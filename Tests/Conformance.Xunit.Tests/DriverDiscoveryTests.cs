@@ -34,7 +34,7 @@ public sealed class DriverDiscoveryTests
         DriverDiscovery found = DriverDiscovery.Of(new FakeDriver());
 
         Assert.Null(found.TableFormat);
-        Assert.Equal([typeof(FormatWithImports).FullName], found.LeftOut);
+        Assert.Equal([typeof(FormatWithImports).FullName!], found.LeftOut);
     }
 
     [Fact]
