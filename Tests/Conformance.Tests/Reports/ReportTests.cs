@@ -83,6 +83,21 @@ public sealed class ReportTests
         {
             Assert.True(line.Length <= TextReport.Width || line.Contains("/opt/vendor", StringComparison.Ordinal), line);
         }
+
+        ConformanceCase one = SampleReports.Case("INV-001", "invalidation", CaseLevel.Required, "D5", "x");
+        for (int length = 1; length < 200; length++)
+        {
+            string words = string.Join(' ', Enumerable.Repeat(new string('w', length), 3)) + string.Concat(Enumerable.Repeat(" ab", length));
+            CaseResult result = SampleReports.Result(one with { Summary = words }, "model", Verdict.Fail, words) with
+            {
+                Details = [words],
+                Repeat = $"pasidctl{string.Concat(Enumerable.Repeat(" ab", length))}",
+            };
+
+            string[] lines = Write(SampleReports.Good() with { Driver = words, Results = [result] }, ReportFormats.Text).Split('\n');
+            Assert.All(lines, line => Assert.InRange(line.Length, 0, TextReport.Width));
+            Assert.Contains(lines, line => line.Length > TextReport.Width - 4);
+        }
     }
 
     [Fact]
