@@ -81,6 +81,7 @@ internal static class PasidCtl
         {
             CompareCommand.Create(terminal, cancellation),
             DriversCommand.Create(terminal),
+            Verify.VerifyCommand.Create(terminal, cancellation),
             StructureCommands.Explain(terminal, cancellation),
             StructureCommands.Encode(terminal, cancellation),
         };

@@ -6,7 +6,15 @@ using PasidFramework.Hardware;
 namespace PasidFramework.Drivers.ArmSmmu;
 
 /// <summary>The driver for Arm SMMUv3 (IHI 0070, issue H.a era): stage 1 with substreams.</summary>
-[PasidDriver("arm-smmu", SmmuTableFormat.FormatName, Pasid.MaxBits, Vendor = "Arm")]
+[PasidDriver(
+    "arm-smmu",
+    SmmuTableFormat.FormatName,
+    Pasid.MaxBits,
+    Vendor = "Arm",
+    Capabilities = DriverCapabilities.Ats
+        | DriverCapabilities.NonCoherent
+        | DriverCapabilities.FaultRecords
+        | DriverCapabilities.OwnAllocator)]
 public sealed class SmmuDriver : IPasidDriver
 {
     /// <inheritdoc/>

@@ -15,6 +15,7 @@ internal sealed partial class RemappingUnit
             return result;
         }
 
+        DiscardFaults();
         OpResult<ulong> root = _memory.AllocatePages(RootEntry.TableBytes);
         if (!root.IsOk)
         {

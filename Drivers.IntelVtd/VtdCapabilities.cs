@@ -2,7 +2,7 @@ using PasidFramework.Drivers.IntelVtd.Registers;
 
 namespace PasidFramework.Drivers.IntelVtd;
 
-/// <summary>What CAP and ECAP say, as far as the driver acts on it..</summary>
+/// <summary>What CAP and ECAP say, as far as the driver acts on it.</summary>
 internal sealed class VtdCapabilities(ulong cap, ulong ecap)
 {
     /// <summary>Name of the first capability that is absent and needed; null if all are there.</summary>
@@ -24,6 +24,12 @@ internal sealed class VtdCapabilities(ulong cap, ulong ecap)
 
     /// <summary>Largest AM of a page-selective invalidation; -1 where there is none.</summary>
     public int MaxAddressMask { get; } = cap.Field(Cap.PSI) == 1 ? (int)cap.Field(Cap.MAMV) : -1;
+
+    /// <summary>Fault recording registers that there are, 1 to 256.</summary>
+    public int FaultRecords { get; } = (int)cap.Field(Cap.NFR) + 1;
+
+    /// <summary>Byte offset of the first fault recording register.</summary>
+    public int FaultRecordOffset { get; } = (int)cap.Field(Cap.FRO) * 16;
 
     /// <summary>
     /// AW of a PASID entry. It does not matter to a first-stage entry; Linux writes it for every type, and so does this

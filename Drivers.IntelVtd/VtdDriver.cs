@@ -7,7 +7,15 @@ namespace PasidFramework.Drivers.IntelVtd;
 /// Driver of Intel VT-d in scalable mode: PASID directory and 64-byte PASID entries, first-stage translation. Source:
 /// Intel VT-d architecture specification D51397-018 (rev 5.10).
 /// </summary>
-[PasidDriver("intel-vtd", "intel-vtd", Pasid.MaxBits, Vendor = "Intel")]
+[PasidDriver(
+    "intel-vtd",
+    "intel-vtd",
+    Pasid.MaxBits,
+    Vendor = "Intel",
+    Capabilities = DriverCapabilities.Ats
+        | DriverCapabilities.NonCoherent
+        | DriverCapabilities.FaultRecords
+        | DriverCapabilities.OwnAllocator)]
 public sealed class VtdDriver : IPasidDriver
 {
     /// <inheritdoc/>

@@ -107,6 +107,13 @@ internal sealed class VtdUnit(RemappingUnit unit, ILogger logger) : IIommuUnit
     }
 
     /// <inheritdoc/>
+    public OpResult TakeFaults(ICollection<IommuFault> faults)
+    {
+        ArgumentNullException.ThrowIfNull(faults);
+        return unit.TakeFaults(faults);
+    }
+
+    /// <inheritdoc/>
     public void Dispose()
     {
         OpResult result = unit.Stop();

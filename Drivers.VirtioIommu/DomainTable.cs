@@ -1,6 +1,7 @@
 using System.Globalization;
 using PasidFramework.Drivers.VirtioIommu.Requests;
 using PasidFramework.Drivers.VirtioIommu.Transport;
+using PasidFramework.Threading;
 
 namespace PasidFramework.Drivers.VirtioIommu;
 
@@ -23,6 +24,10 @@ internal sealed class DomainTable : IPasidTableSync, IDisposable
     private volatile bool _mayBeWalked;
     private readonly HashSet<uint> _quiet = [];
     private bool _translationsTold;
+
+    // Endpoints that are in the domain; they come and go beside the entries.
+    private readonly HashSet<uint> _members = [];
+    private SpinGate _membersGate;
 
     private DomainTable(StartedDevice device, TableDialect dialect, uint domain)
     {
@@ -110,6 +115,12 @@ internal sealed class DomainTable : IPasidTableSync, IDisposable
                 _mayBeWalked = true;
             }
         }
+        else
+        {
+            _membersGate.Enter();
+            _members.Add(endpoint);
+            _membersGate.Exit();
+        }
 
         return sent.Result;
     }
@@ -121,6 +132,9 @@ internal sealed class DomainTable : IPasidTableSync, IDisposable
     public OpResult RemoveEndpoint(uint endpoint)
     {
         OpResult detached = _device.Standard.Detach(Domain, endpoint);
+        _membersGate.Enter();
+        _members.Remove(endpoint);
+        _membersGate.Exit();
         Interlocked.Decrement(ref _endpoints);
         if (!detached.IsOk)
         {
@@ -128,6 +142,15 @@ internal sealed class DomainTable : IPasidTableSync, IDisposable
         }
 
         return detached;
+    }
+
+    /// <summary>Whether an endpoint is in the domain.</summary>
+    public bool Has(uint endpoint)
+    {
+        _membersGate.Enter();
+        bool has = _members.Contains(endpoint);
+        _membersGate.Exit();
+        return has;
     }
 
     /// <summary>Installs an entry.</summary>
@@ -165,7 +188,9 @@ internal sealed class DomainTable : IPasidTableSync, IDisposable
     /// right: the dialects know no cache of one endpoint alone, and the last device's removal tells all of them. Only
     /// the faults that name the PASID are taken.
     /// </summary>
-    public void ReleaseEndpoint() => _device.DrainEvents();
+    /// <param name="pasid">The PASID.</param>
+    /// <param name="endpoint">The device.</param>
+    public void ReleaseEndpoint(Pasid pasid, uint endpoint) => _device.DrainEvents(pasid, this, endpoint);
 
     /// <summary>Tells every cache that mappings of [start, end) changed (D6).</summary>
     /// <param name="pasid">The PASID.</param>
@@ -273,7 +298,7 @@ internal sealed class DomainTable : IPasidTableSync, IDisposable
             done = TranslationsChanged(pasid, asid);
         }
 
-        _device.DrainEvents();
+        _device.DrainEvents(pasid, this);
         return done;
     }
 

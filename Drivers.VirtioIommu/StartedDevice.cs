@@ -12,7 +12,7 @@ namespace PasidFramework.Drivers.VirtioIommu;
 /// A device that went through the initialisation sequence: its queues, its configuration, and the dialect that was
 /// negotiated. Safe for concurrent use.
 /// </summary>
-internal sealed class StartedDevice : IDisposable
+internal sealed partial class StartedDevice : IDisposable
 {
     private const int MaxQueueSize = 2 * RequestQueue.MaxSlots;
     private const int EventQueueSize = 16;
@@ -24,7 +24,6 @@ internal sealed class StartedDevice : IDisposable
     private readonly List<(ulong Address, int Bytes)> _pages;
     private readonly List<IPasidTable> _orphanTables = [];
     private SpinGate _orphanGate;
-    private long _faults;
     private bool _disposed;
 
     private StartedDevice(
@@ -76,9 +75,6 @@ internal sealed class StartedDevice : IDisposable
 
     /// <summary>Whether PROBE was negotiated.</summary>
     public bool HasProbe { get; }
-
-    /// <summary>Faults that the device reported so far.</summary>
-    public long Faults => Interlocked.Read(ref _faults);
 
     /// <summary>Initialises a device (virtio 1.2 section 3.1.1): reset, status, features, queues, DRIVER_OK.</summary>
     /// <param name="name">Name for messages.</param>
@@ -173,24 +169,6 @@ internal sealed class StartedDevice : IDisposable
             : OpResult<EndpointProperties>.Refuse(result);
     }
 
-    /// <summary>
-    /// Takes every fault that the device has reported, so that none outlives the PASID that it names.
-    /// </summary>
-    public void DrainEvents()
-    {
-        Span<FaultRecord> faults = stackalloc FaultRecord[EventQueueSize];
-        int count;
-        do
-        {
-            count = Events.Read(faults);
-            foreach (FaultRecord fault in faults[..count])
-            {
-                Tell(fault);
-            }
-        }
-        while (count == faults.Length);
-    }
-
     /// <summary>Says something to whoever watches the unit.</summary>
     public void Warn(string message) => _logger.LogWarning("{Unit}: {Message}", Name, message);
 
@@ -210,7 +188,9 @@ internal sealed class StartedDevice : IDisposable
             return;
         }
 
+        _faultGate.Enter();
         _disposed = true;
+        _faultGate.Exit();
         OpResult reset = _transport.Reset();
         if (!reset.IsOk)
         {
@@ -226,23 +206,6 @@ internal sealed class StartedDevice : IDisposable
 
         FreePages(Memory, _pages);
         _pages.Clear();
-    }
-
-    private void Tell(in FaultRecord fault)
-    {
-        Interlocked.Increment(ref _faults);
-        if (_logger.IsEnabled(LogLevel.Warning))
-        {
-            _logger.LogWarning(
-                "{Unit}: fault of endpoint 0x{Endpoint:x}, PASID 0x{Pasid:x}, address 0x{Address:x}, "
-                + "reason {Reason}, flags 0x{Flags:x}",
-                Name,
-                fault.Endpoint,
-                fault.Pasid,
-                fault.Address,
-                (FaultReason)fault.Reason,
-                fault.Flags);
-        }
     }
 
     private static OpResult<StartedDevice> Start(

@@ -12,7 +12,15 @@ namespace PasidFramework.Drivers.VirtioIommu;
 /// Specification: OASIS virtio 1.2 to 1.4, IOMMU device, over virtio-mmio (virtio 1.2 section 4.2). No version of the
 /// standard has PASIDs; see README.md for the proposals.
 /// </remarks>
-[PasidDriver("virtio-iommu", "virtio-iommu", Pasid.MaxBits, Vendor = "OASIS")]
+[PasidDriver(
+    "virtio-iommu",
+    "virtio-iommu",
+    Pasid.MaxBits,
+    Vendor = "OASIS",
+    Capabilities = DriverCapabilities.Ats
+        | DriverCapabilities.NonCoherent
+        | DriverCapabilities.FaultRecords
+        | DriverCapabilities.OwnAllocator)]
 public sealed class VirtioIommuDriver : IPasidDriver
 {
     /// <summary>

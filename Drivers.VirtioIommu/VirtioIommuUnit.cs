@@ -186,7 +186,7 @@ internal sealed class VirtioIommuUnit : IIommuUnit
             return Note(context, table.Remove(context.Pasid, AsidOf(context)));
         }
 
-        table.ReleaseEndpoint();
+        table.ReleaseEndpoint(context.Pasid, device.Requester.Value);
         return OpResult.Ok;
     }
 
@@ -197,6 +197,9 @@ internal sealed class VirtioIommuUnit : IIommuUnit
     /// <inheritdoc/>
     public OpResult Invalidate(IommuContext context, ulong start, ulong end) =>
         Note(context, TableOf(context.Domain).Invalidate(context.Pasid, AsidOf(context), start, end));
+
+    /// <inheritdoc/>
+    public OpResult TakeFaults(ICollection<IommuFault> faults) => _device.TakeFaults(faults);
 
     /// <summary>Resets the device, then frees the tables and queues.</summary>
     public void Dispose()

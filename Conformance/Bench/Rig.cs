@@ -317,6 +317,7 @@ internal sealed partial class Rig : IDisposable
         // A case that ended early leaves a unit behind; its end is no longer judged.
         if (!_isFinished)
         {
+            _isFinished = true;
             if (_hardware is not null)
             {
                 _hardware.Watched.Changed = null;

@@ -17,7 +17,6 @@ internal static class ErrorCases
         s_family.Required(1, "D8, C6", "The n-th allocation fails: ENOMEM, nothing is lost, and it works afterwards", NthAllocation),
         s_family.Required(2, "D5", "Hardware that hangs ends in ETIMEDOUT, and the number is not used again", Hangs),
         s_family.Required(3, "D5", "Hardware that hangs at the start ends in a refusal", HangsAtStart),
-        s_family.Required(4, "C6, C16", "A refused bind leaves nothing behind", RefusedBind),
     ];
 
     private static void NthAllocation(CaseContext context)
@@ -153,33 +152,5 @@ internal static class ErrorCases
         context.Check(
             unit.Errno is Errno.ETIMEDOUT or Errno.EIO or Errno.ENODEV,
             $"CreateUnit on hardware that hangs: {unit.Errno} ({unit.Reason ?? "success"}), must be ETIMEDOUT, EIO or ENODEV");
-    }
-
-    private static void RefusedBind(CaseContext context)
-    {
-        Rig rig = context.Start();
-        Domain domain = rig.AddDomain("domain");
-        RigDevice device = rig.AddDevice(domain, 70);
-        RigDevice other = rig.AddDevice(rig.AddDomain("other"), 71);
-        TestProcess process = rig.StartProcess("process");
-        _ = rig.Bind(device, process);
-        rig.MustBeAble(other, 71);
-        long held = rig.Hardware.Watched.HeldBytes;
-
-        OpResult<Pasid> tooNarrow = rig.TryBind(other, process);
-        context.Check(tooNarrow.Errno == Errno.EOVERFLOW, $"its number is 0x46, the device carries 0x47 only: {tooNarrow.Errno}");
-        rig.LookEverywhere();
-        OpResult<Pasid> twice = rig.TryBind(device, process);
-        context.Check(twice.IsOk || twice.Errno is Errno.EEXIST or Errno.EBUSY, $"bound already: {twice.Errno}");
-        rig.LookEverywhere();
-        TestProcess dead = rig.StartProcess("dead");
-        dead.End();
-        OpResult<Pasid> gone = rig.TryBind(other, dead);
-        context.Check(gone.Errno is Errno.ESRCH or Errno.EINVAL, $"the process is dead: {gone.Errno}");
-        rig.LookEverywhere();
-        context.Check(
-            rig.Hardware.Watched.HeldBytes == held, $"refused binds cost {rig.Hardware.Watched.HeldBytes - held} bytes");
-        _ = rig.Bind(other, rig.StartProcess("next"));
-        rig.LookEverywhere();
     }
 }

@@ -1,49 +1,21 @@
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Drivers;
 using PasidFramework.Hardware;
-using PasidFramework.Records;
 
 namespace PasidFramework.Conformance.Cases;
 
-/// <summary>Fields tile structures, and numbers tile the table: each has its own place, and none is missing.</summary>
+/// <summary>Numbers tile the table: each has its own place, and none is missing.</summary>
 internal static class TilingCases
 {
     private static readonly CaseFamily s_family = new("tiling", "TIL");
 
     public static IReadOnlyList<ConformanceCase> All { get; } =
     [
-        s_family.Required(1, "D11", "The fields of every structure cover each of its bits once", Fields)
-            with { NeedsHardware = false },
-        s_family.Required(2, "D7, D8", "Every boundary number leads to its own process", Boundaries),
-        s_family.Required(3, "D7", "The last number of a table is accepted, the next one refused", Widths),
-        s_family.Required(4, "A3", "A reserved number is never bound", Reserved),
-        s_family.Required(5, "D8", "Neighbours of an installed entry lead nowhere", Neighbours),
+        s_family.Required(1, "D7, D8", "Every boundary number leads to its own process", Boundaries),
+        s_family.Required(2, "D7", "The last number of a table is accepted, the next one refused", Widths),
+        s_family.Required(3, "A3", "A reserved number is never bound", Reserved),
+        s_family.Required(4, "D8", "Neighbours of an installed entry lead nowhere", Neighbours),
     ];
-
-    private static void Fields(CaseContext context)
-    {
-        if (context.Subject.Structures.Count == 0)
-        {
-            context.NotApplicable("its assembly exports no structures");
-        }
-
-        foreach (Layout layout in context.Subject.Structures)
-        {
-            string?[] owner = new string?[layout.Bits];
-            foreach (Field part in layout.Fields.SelectMany(f => f.Parts))
-            {
-                for (int bit = part.Lsb; bit <= part.Msb; bit++)
-                {
-                    context.Check(bit < layout.Bits, $"{layout.Id}: {part} ends behind bit {layout.Bits - 1}, the last one");
-                    context.Check(owner[bit] is null, $"{layout.Id}: bit {bit} belongs to {owner[bit] ?? ""} and to {part}");
-                    owner[bit] = part.ToString();
-                }
-            }
-
-            int free = Array.FindIndex(owner, o => o is null);
-            context.Check(free < 0, $"{layout.Id}: bit {free} belongs to no field");
-        }
-    }
 
     private static void Boundaries(CaseContext context)
     {

@@ -87,8 +87,24 @@ public sealed class PluginCatalog : IDisposable
     public static PluginCatalog Load(IReadOnlyList<string> directories, PluginHostServices? services = null) =>
         Load(directories, services ?? new PluginHostServices(), HostAssemblies.DefaultShared);
 
+    /// <summary>Loads one file, and beside it the plug-ins of directories, whose formats and models it may need.</summary>
+    /// <param name="path">The file of a plug-in. Whatever has a name that it has, too, is refused in its favour.</param>
+    /// <param name="directories">Directories as for <see cref="Load(IReadOnlyList{string}, PluginHostServices?)"/>.</param>
+    /// <param name="services">What plug-ins may import.</param>
+    /// <returns>The catalogue; where the file was refused it is among <see cref="Refusals"/> by its full path.</returns>
+    public static PluginCatalog LoadFile(
+        string path, IReadOnlyList<string> directories, PluginHostServices? services = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        return Load(
+            directories, services ?? new PluginHostServices(), HostAssemblies.DefaultShared, Path.GetFullPath(path));
+    }
+
     internal static PluginCatalog Load(
-        IReadOnlyList<string> directories, PluginHostServices services, IReadOnlySet<string> shared)
+        IReadOnlyList<string> directories,
+        PluginHostServices services,
+        IReadOnlySet<string> shared,
+        string? first = null)
     {
         ArgumentNullException.ThrowIfNull(directories);
         ImmutableArray<string> searched =
@@ -98,7 +114,22 @@ public sealed class PluginCatalog : IDisposable
         HostAssemblies host = new(shared);
         PluginPreflight preflight = new(host, warnings);
         List<Plugin> plugins = [];
-        foreach (AssemblyHeader header in PluginFinder.Find(searched, shared, refusals, warnings))
+        List<AssemblyHeader> candidates = [.. PluginFinder.Find(searched, shared, refusals, warnings)];
+        if (first is not null)
+        {
+            candidates.RemoveAll(candidate => candidate.Path == first);
+            refusals.RemoveAll(refusal => refusal.Path == first);
+            if (AssemblyHeader.Read(first, out RefusedPlugin? unreadable) is { } header)
+            {
+                candidates.Insert(0, header);
+            }
+            else
+            {
+                refusals.Add(unreadable!);
+            }
+        }
+
+        foreach (AssemblyHeader header in candidates)
         {
             if (preflight.Inspect(header, out RefusedPlugin? refusal) is { } manifest)
             {

@@ -179,6 +179,11 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
             }
 
             _enabled = isOn;
+            if ((after & ~before & Formats.Registers.CR0_EVTQEN) != 0 && FindUnsettledEvent() is { } address)
+            {
+                Complain("smmu-event-queue-unsettled", Text(
+                    $"EVTQEN was set while a store to the event queue at 0x{address:x} was on its way: it would overwrite a record (7.2)"));
+            }
         }
     }
 
@@ -189,6 +194,27 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
             Complain("smmu-register-in-use", Text(
                 $"0x{value:x} was written to register 0x{offset:x}, which may not change while its function is enabled (6.3)"));
         }
+    }
+
+    // A place of the event queue that holds something else for the hardware than for the CPU.
+    private ulong? FindUnsettledEvent()
+    {
+        ReadOnlySpan<ulong> words = [_registers.Read64(Formats.Registers.EVENTQ_BASE)];
+        ulong queue = words.GetAddress(Formats.Registers.QUEUE_ADDR);
+        int log2 = Math.Min(_options.EventQueueLog2, (int)words.Get(Formats.Registers.QUEUE_LOG2SIZE));
+        ulong end = queue + (1UL << (log2 + Events.BytesLog2));
+        if (ModelMemory.IsBacked(queue, (long)(end - queue)))
+        {
+            for (ulong at = queue; at < end; at += 8)
+            {
+                if (ModelMemory.Device.ReadQword(at) != ModelMemory.ReadQword(at))
+                {
+                    return at;
+                }
+            }
+        }
+
+        return null;
     }
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);

@@ -1,4 +1,5 @@
 using PasidFramework.Drivers.ArmSmmu.Hardware;
+using PasidFramework.Drivers.ArmSmmu.PageTables;
 using PasidFramework.Models;
 
 namespace PasidFramework.Drivers.ArmSmmu.Model;
@@ -9,6 +10,9 @@ internal sealed class SmmuModelFactory : IIommuModelFactory
 {
     /// <summary>Name of the architecture.</summary>
     public const string ModelName = "arm-smmuv3";
+
+    /// <inheritdoc/>
+    public string PageTables => LpaePageTableFormat.FormatName;
 
     /// <inheritdoc/>
     public IIommuModel Create(ModelMemory memory, HardwareSetup setup)

@@ -22,11 +22,19 @@ internal sealed class SmmuTableReader : ITableReader
     /// <inheritdoc/>
     public IReadOnlyList<RootRegister> Registers { get; } =
     [
-        new("STRTAB_BASE", true, "stream table"),
-        new("STRTAB_BASE_CFG", true, "its shape: LOG2SIZE, SPLIT, FMT"),
-        new("IDR0", false, "what is supported; missing: everything"),
-        new("IDR1", false, "SSIDSIZE; missing: 20 bits"),
-        new("IDR5", false, "OAS and granules; missing: 48 bits and all of them"),
+        new("STRTAB_BASE", true, "stream table") { Offset = Formats.Registers.STRTAB_BASE },
+        new("STRTAB_BASE_CFG", true, "its shape: LOG2SIZE, SPLIT, FMT")
+        {
+            Offset = Formats.Registers.STRTAB_BASE_CFG,
+            Bytes = 4,
+        },
+        new("IDR0", false, "what is supported; missing: everything") { Offset = Formats.Registers.IDR0, Bytes = 4 },
+        new("IDR1", false, "SSIDSIZE; missing: 20 bits") { Offset = Formats.Registers.IDR1, Bytes = 4 },
+        new("IDR5", false, "OAS and granules; missing: 48 bits and all of them")
+        {
+            Offset = Formats.Registers.IDR5,
+            Bytes = 4,
+        },
     ];
 
     /// <inheritdoc/>

@@ -107,10 +107,7 @@ internal sealed partial class SmmuUnit : IStreamTableSync
             _domains.Clear();
             _streams?.Dispose();
             _queue?.Dispose();
-            if (_eventQueue != 0)
-            {
-                _memory.FreePages(_eventQueue, _eventQueueBytes);
-            }
+            FreeEvents();
         }
     }
 
@@ -141,6 +138,12 @@ internal sealed partial class SmmuUnit : IStreamTableSync
         _eventQueueBytes = 1 << (EventQueueLog2 + Events.BytesLog2);
         OpResult<ulong> events = _memory.AllocatePages(_eventQueueBytes, Math.Max(4096, _eventQueueBytes));
         _eventQueue = events.Value;
+        if (events.IsOk)
+        {
+            // Its zeroes must not be written back over what the hardware records.
+            _memory.Flush(_eventQueue, _eventQueueBytes);
+        }
+
         return events.Outcome;
     }
 

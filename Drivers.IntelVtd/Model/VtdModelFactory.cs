@@ -1,3 +1,4 @@
+using PasidFramework.Drivers.IntelVtd.Tables;
 using PasidFramework.Models;
 
 namespace PasidFramework.Drivers.IntelVtd.Model;
@@ -9,6 +10,9 @@ namespace PasidFramework.Drivers.IntelVtd.Model;
 [IommuModel("intel-vtd")]
 public sealed class VtdModelFactory : IIommuModelFactory
 {
+    /// <inheritdoc/>
+    public string PageTables => X86PageTableFormat.FormatName;
+
     /// <inheritdoc/>
     public IIommuModel Create(ModelMemory memory, HardwareSetup setup)
     {

@@ -75,6 +75,9 @@ internal static class FaultStatusBits
 
     /// <summary>Position of the index of the first pending record.</summary>
     public const int FriShift = 8;
+
+    /// <summary>Index of the first pending record; it means something while <see cref="PPF"/> is set.</summary>
+    public static int Fri(uint status) => (int)((status >> FriShift) & 0xFF);
 }
 
 /// <summary>Invalidation queue address, 0x90.</summary>

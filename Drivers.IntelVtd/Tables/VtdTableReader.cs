@@ -32,9 +32,15 @@ public sealed class VtdTableReader : ITableReader
     /// <inheritdoc/>
     public IReadOnlyList<RootRegister> Registers { get; } =
     [
-        new RootRegister("RTADDR", true, "root table address with TTM = 1 (scalable mode)"),
-        new RootRegister("CAP", false, "capabilities; where it is missing, all that concern the tables"),
-        new RootRegister("ECAP", false, "extended capabilities; where it is missing, all that concern the tables"),
+        new RootRegister("RTADDR", true, "root table address with TTM = 1 (scalable mode)") { Offset = VtdRegisters.RTADDR },
+        new RootRegister("CAP", false, "capabilities; where it is missing, all that concern the tables")
+        {
+            Offset = VtdRegisters.CAP,
+        },
+        new RootRegister("ECAP", false, "extended capabilities; where it is missing, all that concern the tables")
+        {
+            Offset = VtdRegisters.ECAP,
+        },
     ];
 
     /// <inheritdoc/>

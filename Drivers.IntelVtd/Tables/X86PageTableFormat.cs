@@ -7,11 +7,14 @@ namespace PasidFramework.Drivers.IntelVtd.Tables;
 /// First-stage page tables of four levels: the x86-64 format that a process's CPU uses too. Intel VT-d, D51397-018
 /// (rev 5.10), section 9.7.
 /// </summary>
-[PageTableFormat("x86-64")]
+[PageTableFormat(FormatName)]
 public sealed class X86PageTableFormat : IPageTableFormat
 {
+    /// <summary>The format's name.</summary>
+    public const string FormatName = "x86-64";
+
     /// <inheritdoc/>
-    public string Name => "x86-64";
+    public string Name => FormatName;
 
     /// <summary>47 bits: the lower canonical half of a 48-bit address.</summary>
     public int AddressBits => X86PageTable.AddressBits;

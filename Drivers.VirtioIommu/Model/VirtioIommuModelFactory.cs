@@ -7,6 +7,9 @@ namespace PasidFramework.Drivers.VirtioIommu.Model;
 public sealed class VirtioIommuModelFactory : IIommuModelFactory
 {
     /// <inheritdoc/>
+    public string PageTables => "arm-lpae-4k";
+
+    /// <inheritdoc/>
     /// <remarks>
     /// Options: <c>dialect</c> = <c>none</c>, <c>B</c> (default) or <c>E</c>; <c>bypass</c> = <c>on</c> or <c>off</c>
     /// (default); <c>endpoints</c> = a comma-separated list of those that exist (all by default).

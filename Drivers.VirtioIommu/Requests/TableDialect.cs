@@ -31,6 +31,9 @@ internal abstract class TableDialect
     /// <summary>Whether an endpoint must say by a property that it takes PASID tables.</summary>
     public abstract bool PropertiesRequired { get; }
 
+    /// <summary>Whether fault records have a PASID.</summary>
+    public abstract bool FaultsNamePasid { get; }
+
     /// <summary>Takes over a property of the dialect.</summary>
     /// <param name="found">Where it goes.</param>
     /// <param name="type">The property's type.</param>
@@ -129,6 +132,8 @@ internal sealed class ProposalBDialect : TableDialect
 
     public override bool PropertiesRequired => true;
 
+    public override bool FaultsNamePasid => true;
+
     public override void ReadProperty(EndpointProperties found, int type, ReadOnlySpan<ulong> words)
     {
         if (type == ProposalBPasidSizeProperty.TypeNumber)
@@ -222,6 +227,8 @@ internal sealed class ProposalEDialect : TableDialect
     public override int InvalidateBytes => ProposalEInvalidate.DriverBytes;
 
     public override bool PropertiesRequired => false;
+
+    public override bool FaultsNamePasid => false;
 
     public override void ReadProperty(EndpointProperties found, int type, ReadOnlySpan<ulong> words)
     {

@@ -1,17 +1,8 @@
 using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Hardware;
-using PasidFramework.Records;
 using PasidFramework.Threading;
 
 namespace PasidFramework.Drivers.VirtioIommu.Transport;
-
-/// <summary>One fault that the device reported.</summary>
-/// <param name="Reason">Why.</param>
-/// <param name="Flags">Kind of access, and whether the address is valid.</param>
-/// <param name="Endpoint">Who.</param>
-/// <param name="Pasid">With which PASID: proposal B only, else 0.</param>
-/// <param name="Address">Where.</param>
-internal readonly record struct FaultRecord(byte Reason, uint Flags, uint Endpoint, uint Pasid, ulong Address);
 
 /// <summary>
 /// Queue 1: buffers that the device fills with fault records. Safe for concurrent use; reading allocates nothing.
@@ -55,6 +46,9 @@ internal sealed class EventQueue
         }
     }
 
+    /// <summary>Whether the ring became impossible: nothing comes from it any more.</summary>
+    public bool IsBroken => Volatile.Read(ref _broken);
+
     /// <summary>Tells the device of the first buffers; once, after DRIVER_OK.</summary>
     public void Start() => _notify();
 
@@ -65,7 +59,6 @@ internal sealed class EventQueue
     {
         int count = 0;
         bool taken = false;
-        Span<ulong> words = stackalloc ulong[3];
         _gate.Enter();
         while (count < faults.Length && !_broken)
         {
@@ -76,23 +69,15 @@ internal sealed class EventQueue
                 break;
             }
 
-            for (int i = 0; i < words.Length; i++)
-            {
-                words[i] = _memory.ReadQword(Buffer(head) + (ulong)(i * 8));
-            }
-
+            ulong at = Buffer(head);
+            var record = new FaultRecord(_memory.ReadQword(at), _memory.ReadQword(at + 8), _memory.ReadQword(at + 16));
             _queue.Offer(head);
             taken = true;
 
             // A shorter record is not a fault of this format; its buffer goes back all the same.
             if (length >= FaultEvent.Bytes)
             {
-                faults[count++] = new FaultRecord(
-                    (byte)words.Get(FaultEvent.Reason),
-                    (uint)words.Get(FaultEvent.Flags),
-                    (uint)words.Get(FaultEvent.Endpoint),
-                    (uint)words.Get(FaultEvent.Pasid),
-                    words.Get(FaultEvent.Address));
+                faults[count++] = record;
             }
         }
 

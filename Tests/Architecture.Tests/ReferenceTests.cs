@@ -24,6 +24,7 @@ public sealed class ReferenceTests
         ["Conformance.Xunit"] = ["Core", "Conformance"],
         ["Drivers.ArmSmmu"] = ["Core"],
         ["Drivers.IntelVtd"] = ["Core"],
+        ["Drivers.Reference"] = ["Core"],
         ["Drivers.VirtioIommu"] = ["Core"],
         ["Cli"] = ["Core", "Core.Hosting", "Comparison"],
     };

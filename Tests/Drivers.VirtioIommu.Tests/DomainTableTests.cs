@@ -138,7 +138,7 @@ public sealed class DomainTableTests
         table.Install(s_pasid, Root, Asid);
         rig.TakeLog();
 
-        table.ReleaseEndpoint();
+        table.ReleaseEndpoint(s_pasid, Endpoint);
 
         Assert.Empty(Invalidations(rig));
         Assert.Equal(TranslationStatus.ReachedPageTable, Access(rig, s_pasid).Status);

@@ -62,12 +62,7 @@ public sealed class ModelTests
         var faults = new FaultRecord[2];
         Assert.Equal(1, rig.Started.Events.Read(faults));
         Assert.Equal(
-            new FaultRecord(
-                (byte)FaultReason.Mapping,
-                FaultEvent.FlagAddress | FaultEvent.FlagWrite,
-                ModelRig.Endpoint,
-                s_pasid.Value,
-                ModelRig.Page + 0x2000),
+            new FaultRecord(0x102_0000_0002, ModelRig.Endpoint | ((ulong)s_pasid.Value << 32), ModelRig.Page + 0x2000),
             faults[0]);
         Leave(rig, table);
     }

@@ -1,0 +1,98 @@
+using PasidFramework.Drivers.Reference.Formats;
+using PasidFramework.Hardware;
+using PasidFramework.Records;
+using PasidFramework.Threading;
+
+namespace PasidFramework.Drivers.Reference;
+
+/// <summary>
+/// Everything that the driver asks of the hardware through registers and waits for: switching it, and commands.
+/// </summary>
+/// <remarks>Safe for concurrent use. Stores that a command is about must be published before it.</remarks>
+internal sealed class RegisterPort(IRegisterFile registers, string unit, TimeProvider time, TimeSpan timeout)
+{
+    // Most answers are there at once, and asking the clock costs more than a poll.
+    private const int PollsWithoutClock = 16;
+
+    // A clock that stands still, as a simulated one may, must not hang the driver.
+    private const int PollsOfStoppedClock = 1 << 12;
+
+    private SpinGate _gate;
+    private long _commands;
+
+    /// <summary>Commands so far.</summary>
+    public long Commands => Interlocked.Read(ref _commands);
+
+    /// <summary>Switches translation and waits until the hardware has done so.</summary>
+    /// <returns>Success; ETIMEDOUT.</returns>
+    public OpResult Switch(bool on)
+    {
+        ulong wanted = on ? 1UL : 0;
+        registers.Write64(Registers.CONTROL, 0UL.With(Control.ENABLE, wanted));
+        return TryWait(Registers.CONTROL, Control.ENABLED, wanted, out _)
+            ? OpResult.Ok
+            : OpResult.Refuse(Errno.ETIMEDOUT, $"{unit}: CONTROL.ENABLED did not become {wanted} in {timeout}");
+    }
+
+    /// <summary>Runs one command and waits until it has taken effect.</summary>
+    /// <returns>Success; ETIMEDOUT where that was not confirmed; EIO where the hardware refused it.</returns>
+    public OpResult Run(Command command)
+    {
+        _gate.Enter();
+        try
+        {
+            // One that was given up may be running still, and COMMAND_1 must not be written then.
+            if (!TryWait(Registers.COMMAND_STATUS, CommandStatus.DONE, 1, out _))
+            {
+                return OpResult.Refuse(
+                    Errno.ETIMEDOUT, $"{unit}: an earlier command is running still after {timeout}");
+            }
+
+            registers.Write64(Registers.COMMAND_0, command.Word0);
+            registers.Write64(Registers.COMMAND_1, command.Word1);
+            Interlocked.Increment(ref _commands);
+            return !TryWait(Registers.COMMAND_STATUS, CommandStatus.DONE, 1, out ulong status)
+                ? OpResult.Refuse(Errno.ETIMEDOUT, $"{unit}: command {command} did not complete in {timeout}")
+                : status.Has(CommandStatus.ERROR)
+                    ? OpResult.Refuse(Errno.EIO, $"{unit}: the hardware refused command {command}")
+                    : OpResult.Ok;
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    private bool TryWait(int register, Field bit, ulong wanted, out ulong value)
+    {
+        long start = 0;
+        SpinWait spin = default;
+        for (int polls = 0; ; polls++)
+        {
+            value = registers.Read64(register);
+            if (value.Get(bit) == wanted)
+            {
+                return true;
+            }
+
+            if (polls < PollsWithoutClock)
+            {
+                continue;
+            }
+
+            if (polls == PollsWithoutClock)
+            {
+                start = time.GetTimestamp();
+                continue;
+            }
+
+            TimeSpan elapsed = time.GetElapsedTime(start);
+            if (elapsed > timeout || (elapsed == TimeSpan.Zero && polls > PollsOfStoppedClock))
+            {
+                return false;
+            }
+
+            spin.SpinOnce(sleep1Threshold: -1);
+        }
+    }
+}
