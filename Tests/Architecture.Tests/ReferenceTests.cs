@@ -21,6 +21,7 @@ public sealed class ReferenceTests
         ["Benchmarks"] = ["Core"],
         ["Comparison"] = ["Core"],
         ["Conformance"] = ["Core"],
+        ["Conformance.Xunit"] = ["Core", "Conformance"],
         ["Drivers.ArmSmmu"] = ["Core"],
         ["Drivers.IntelVtd"] = ["Core"],
         ["Drivers.Reference"] = ["Core"],

@@ -1,0 +1,19 @@
+namespace PasidFramework.Conformance.Xunit;
+
+/// <summary>What becomes of a test, and what it says.</summary>
+/// <param name="Outcome">What becomes of it.</param>
+/// <param name="Message">Why; empty for a test that passed.</param>
+internal readonly record struct Judgement(TestOutcome Outcome, string Message);
+
+/// <summary>What can become of a test.</summary>
+internal enum TestOutcome
+{
+    /// <summary>It passed.</summary>
+    Passed,
+
+    /// <summary>Nothing is said against the driver, and nothing was shown.</summary>
+    Skipped,
+
+    /// <summary>It failed.</summary>
+    Failed,
+}

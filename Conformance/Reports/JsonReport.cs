@@ -1,0 +1,159 @@
+using System.Globalization;
+using System.Text.Json;
+
+namespace PasidFramework.Conformance.Reports;
+
+/// <summary>
+/// Writes a report as JSON. Scripts rely on the keys: none is renamed or removed within one schema version. Nothing in it
+/// depends on the machine or the time of the run.
+/// </summary>
+public static class JsonReport
+{
+    /// <summary>Version of the keys.</summary>
+    public const int SchemaVersion = 1;
+
+    /// <summary>Writes a report, ended by a line feed.</summary>
+    /// <param name="report">The report.</param>
+    /// <param name="output">Where to.</param>
+    /// <param name="options">What goes in beside the results.</param>
+    public static void Write(ConformanceReport report, Stream output, ReportOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(report);
+        ArgumentNullException.ThrowIfNull(output);
+        options ??= ReportOptions.Default;
+
+        // The default encoder: no control sequence gets to a terminal, and the text may stand in a page as it is.
+        using (var json = new Utf8JsonWriter(output, new JsonWriterOptions { Indented = true, NewLine = "\n" }))
+        {
+            json.WriteStartObject();
+            json.WriteNumber("schemaVersion", SchemaVersion);
+            Add(json, "driver", report.Driver);
+            Add(json, "driverVersion", report.DriverVersion);
+            Add(json, "driverHash", report.DriverHash);
+            Add(json, "catalogue", report.Catalogue);
+            json.WriteNumber("seed", report.Seed);
+            json.WriteBoolean("strict", report.IsStrict);
+            Add(json, "command", options.Command);
+            json.WriteBoolean("conformant", report.IsConformant);
+            WriteCounts(json, report, options);
+            WriteHardware(json, report);
+            json.WriteStartArray("waiverProblems");
+            foreach (string problem in report.WaiverProblems)
+            {
+                json.WriteStringValue(Whole(problem));
+            }
+
+            json.WriteEndArray();
+            json.WriteStartArray("cases");
+            foreach (CaseResult result in report.Results)
+            {
+                WriteCase(json, report, result);
+            }
+
+            json.WriteEndArray();
+            json.WriteEndObject();
+        }
+
+        output.WriteByte((byte)'\n');
+    }
+
+    private static void WriteCounts(Utf8JsonWriter json, ConformanceReport report, ReportOptions options)
+    {
+        json.WriteStartObject("summary");
+        foreach (Verdict verdict in Wording.Verdicts)
+        {
+            json.WriteNumber(Wording.Name(verdict), report.Count(verdict));
+        }
+
+        json.WriteEndObject();
+        json.WriteNumber("waived", Wording.Waived(report));
+        json.WriteStartObject("coverage");
+        json.WriteNumber("exercised", report.Coverage.Exercised);
+        json.WriteNumber("required", report.Coverage.Required);
+        json.WriteStartArray("untested");
+        foreach (UntestedClause untested in options.Untested)
+        {
+            json.WriteStartObject();
+            Add(json, "clause", untested.Clause);
+            Add(json, "reason", untested.Reason);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    private static void WriteHardware(Utf8JsonWriter json, ConformanceReport report)
+    {
+        json.WriteStartArray("hardware");
+        foreach (BackEndNote note in report.Hardware)
+        {
+            json.WriteStartObject();
+            Add(json, "name", note.Name);
+            Add(json, "limits", note.Limits);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    }
+
+    private static void WriteCase(Utf8JsonWriter json, ConformanceReport report, CaseResult result)
+    {
+        json.WriteStartObject();
+        Add(json, "id", result.Case.Id);
+        Add(json, "family", result.Case.Family);
+        Add(json, "level", Wording.Name(result.Case.Level));
+        Add(json, "clause", result.Case.Clause);
+        Add(json, "hardware", result.Hardware);
+        Add(json, "verdict", Wording.Name(result.Verdict));
+        Add(json, "reason", result.Reason);
+        Add(json, "summary", result.Case.Summary);
+        Add(json, "since", result.Case.Since);
+        json.WriteBoolean("stochastic", result.Case.IsStochastic);
+        json.WriteBoolean("counts", report.Counts(result));
+        json.WriteNumber("checks", result.Checks);
+        json.WriteStartArray("details");
+        foreach (string detail in result.Details)
+        {
+            json.WriteStringValue(Whole(detail));
+        }
+
+        json.WriteEndArray();
+        Add(json, "repeat", result.Repeat);
+        if (result.Waiver is { } waiver)
+        {
+            json.WriteStartObject("waiver");
+            Add(json, "reason", waiver.Reason);
+            Add(json, "issue", waiver.Issue);
+            Add(json, "expires", waiver.Expires.ToString("yyyy-MM-dd", CultureInfo.InvariantCulture));
+            json.WriteEndObject();
+        }
+        else
+        {
+            json.WriteNull("waiver");
+        }
+
+        json.WriteEndObject();
+    }
+
+    private static void Add(Utf8JsonWriter json, string name, string value) => json.WriteString(name, Whole(value));
+
+    // JSON can hold every character, but no half of one.
+    private static string Whole(string text)
+    {
+        string whole = text;
+        for (int i = 0; i < whole.Length; i++)
+        {
+            if (char.IsHighSurrogate(whole[i]) && i + 1 < whole.Length && char.IsLowSurrogate(whole[i + 1]))
+            {
+                i++;
+            }
+            else if (char.IsSurrogate(whole[i]))
+            {
+                whole = $"{whole[..i]}\uFFFD{whole[(i + 1)..]}";
+            }
+        }
+
+        return whole;
+    }
+}

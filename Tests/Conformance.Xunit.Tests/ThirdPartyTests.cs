@@ -1,0 +1,87 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Reflection;
+using System.Text.RegularExpressions;
+
+namespace PasidFramework.Conformance.Xunit.Tests;
+
+/// <summary>
+/// A vendor's own tree against the packed packages, by the script that a person would run. It packs, builds and tests: about
+/// a minute.
+/// </summary>
+[Trait("Category", "ThirdParty")]
+public sealed partial class ThirdPartyTests
+{
+    private static readonly TimeSpan s_limit = TimeSpan.FromMinutes(15);
+
+    [Fact]
+    public async Task A_driver_built_on_packages_alone_conforms_and_a_broken_one_does_not()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "eng/third-party is a shell script");
+
+        (int Code, string Output) good = await Run();
+        (int Passed, int Failed) counts = Counts(good.Output);
+        Assert.True(good.Code == 0, good.Output);
+        Assert.Equal(0, counts.Failed);
+        Assert.True(counts.Passed > 40, good.Output);
+
+        (int Code, string Output) broken = await Run("--broken", "--no-pack");
+        Assert.True(broken.Code == 1, broken.Output);
+        Assert.InRange(Counts(broken.Output).Failed, 1, counts.Passed - 1);
+        Assert.Contains("INV-003 model [Required] D6", broken.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task An_option_that_the_script_does_not_know_is_refused()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "eng/third-party is a shell script");
+
+        (int code, string output) = await Run("--brokne");
+
+        Assert.Equal(2, code);
+        Assert.Contains("unknown option '--brokne'", output, StringComparison.Ordinal);
+    }
+
+    private static (int Passed, int Failed) Counts(string output)
+    {
+        Match line = ClosingLine().Match(output);
+        Assert.True(line.Success, output);
+        return (int.Parse(line.Groups["passed"].Value, CultureInfo.InvariantCulture),
+            int.Parse(line.Groups["failed"].Value, CultureInfo.InvariantCulture));
+    }
+
+    private static async Task<(int Code, string Output)> Run(params string[] options)
+    {
+        string root = typeof(ThirdPartyTests).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
+            .Single(a => a.Key == "RepositoryRoot").Value!;
+        var start = new ProcessStartInfo("bash")
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            ArgumentList = { Path.Combine(root, "eng", "third-party") },
+        };
+        foreach (string option in options)
+        {
+            start.ArgumentList.Add(option);
+        }
+
+        using Process process = Process.Start(start)!;
+        Task<string> output = process.StandardOutput.ReadToEndAsync();
+        Task<string> error = process.StandardError.ReadToEndAsync();
+        using var limit = new CancellationTokenSource(s_limit);
+        try
+        {
+            await process.WaitForExitAsync(limit.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            process.Kill(entireProcessTree: true);
+            throw;
+        }
+
+        return (process.ExitCode, await output + await error);
+    }
+
+    [GeneratedRegex(@"(Passed|Failed)! +- Failed: +(?<failed>\d+), Passed: +(?<passed>\d+), Skipped: +\d+, Total: +\d+")]
+    private static partial Regex ClosingLine();
+}
