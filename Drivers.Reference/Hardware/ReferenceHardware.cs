@@ -193,6 +193,10 @@ internal class ReferenceHardware : IIommuHardware, IRegisterFile, IEntrySource
     protected Configured Configure(in DmaAccess access) =>
         Walker.Configure(_deviceTable, (int)_id.Get(Id.PASIDBITS), access, this);
 
+    /// <summary>Byte address of a device entry.</summary>
+    protected ulong DeviceEntryAt(uint requester) =>
+        _deviceTable.GetAddress(DeviceTable.BASE) + ((ulong)requester * DeviceEntry.SizeBytes);
+
     /// <summary>What becomes of an access while it translates; the gate is held.</summary>
     protected virtual (FaultCode Fault, TranslationResult Result) Access(in DmaAccess access)
     {

@@ -18,6 +18,7 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
     private readonly Dictionary<(Stage Stage, ulong Table, uint Index), Entry> _entries = [];
     private readonly Dictionary<(uint Asid, ulong Page), Translation> _translations = [];
     private readonly Dictionary<(uint Requester, uint Pasid, ulong Page), Translation> _tlbs = [];
+    private readonly HashSet<uint> _tlbsInDoubt = [];
     private readonly List<ModelComplaint> _complaints = [];
     private DmaAccess _access;
 
@@ -139,6 +140,7 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
         switch (word0.Get(Command.OP))
         {
             case Command.Device:
+                Doubt(requester);
                 Forget(_entries, key => key.Stage == Stage.Device && key.Index == requester, e => e.Access, underWay);
                 break;
             case Command.PasidTable:
@@ -156,6 +158,11 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
                 break;
             default:
                 bool any = word0.Has(Command.ANY);
+                if (any && all)
+                {
+                    _tlbsInDoubt.Remove(requester);
+                }
+
                 Forget(
                     _tlbs,
                     key => key.Requester == requester && (any || key.Pasid == pasid) && Covers(key.Page),
@@ -181,6 +188,11 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
     {
         if (!IsOn)
         {
+            foreach (uint requester in _tlbsInDoubt.ToArray())
+            {
+                Overdue(requester);
+            }
+
             _entries.Clear();
             _translations.Clear();
         }
@@ -202,6 +214,8 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
         ModelMemory.Changed -= OnChange;
         base.Dispose(disposing);
     }
+
+    private static bool HasTlb(ulong deviceEntry) => deviceEntry.Has(DeviceEntry.V) && deviceEntry.Has(DeviceEntry.ATS);
 
     private static void Forget<TKey, TValue>(
         Dictionary<TKey, TValue> cache, Func<TKey, bool> goes, Func<TValue, DmaAccess> askedBy, List<DmaAccess> underWay)
@@ -248,6 +262,28 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
         }
 
         return (FaultCode.None, translation.Reach(access));
+    }
+
+    // What a device keeps when its entry comes or goes is nobody's: it is emptied before the entry changes again (4.4).
+    private void Doubt(uint requester)
+    {
+        Overdue(requester);
+        bool hadTlb = _entries.TryGetValue((Stage.Device, 0, requester), out Entry? kept) && HasTlb(kept.Words[0]);
+        var point = new WalkPoint(Stage.Device, 0, requester, DeviceEntryAt(requester));
+        Span<ulong> now = stackalloc ulong[1];
+        if (hadTlb || (IsOn && base.Read(point, now) && HasTlb(now[0])))
+        {
+            _tlbsInDoubt.Add(requester);
+        }
+    }
+
+    private void Overdue(uint requester)
+    {
+        if (_tlbsInDoubt.Remove(requester))
+        {
+            Misused("reference-tlb-in-doubt", Text(
+                $"requester 0x{requester:x}: INVALIDATE_DEVICE was not followed by INVALIDATE_DEVICE_TLB, ANY and ALL (4.4)"));
+        }
     }
 
     private void OnChange(MemoryEvent change)
