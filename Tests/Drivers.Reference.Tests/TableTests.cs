@@ -136,14 +136,14 @@ public sealed class TableTests
                 {
                     0 => 0,
                     1 => pointer | 1,
-                    2 => pointer | 3 | ((ulong)random.Next(22) << 2),
+                    2 => pointer | 3 | ((uint)random.Next(22) << 2),
                     _ => (ulong)random.NextInt64(),
                 };
                 memory.WriteQword(start + ((ulong)i * 8), value);
             }
 
             ITableView view = Rig.Ok(new ReferenceTableReader().Open(
-                memory, new Dictionary<string, ulong> { ["DEVICE_TABLE"] = start | (ulong)random.Next(1, 17) }));
+                memory, new Dictionary<string, ulong> { ["DEVICE_TABLE"] = start | (uint)random.Next(1, 17) }));
             int items = view.Items(2000).Count();
             Assert.InRange(items, 1, 2000);
             for (uint requester = 0; requester < 512; requester++)
@@ -196,7 +196,7 @@ public sealed class TableTests
         Rig.Ok(table.Unmap(Top));
         Rig.Ok(table.Unmap(0x4000_0000));
         Assert.Equal(7 * 4096, memory.AllocatedBytes);
-        foreach (ulong wrong in new[] { 1UL, 0x800, Top + 4096, 1UL << 63 })
+        foreach (ulong wrong in new ulong[] { 1, 0x800, Top + 4096, 1UL << 63 })
         {
             Assert.Equal(Errno.EINVAL, table.Map(wrong, 0x5000, writable: true).Errno);
             Assert.Equal(Errno.EINVAL, table.Unmap(wrong).Errno);
