@@ -7,8 +7,8 @@ namespace PasidFramework.Drivers.Reference.Model;
 
 /// <summary>
 /// Reference hardware that keeps all it may, as long as it may: device, directory and PASID entries, valid or not,
-/// translations, and what devices keep. A command forgets exactly what it names, and what was under way at that moment ends
-/// with what is still kept. Reference architecture, sections 4 and 6.
+/// translations, and what devices keep. A command forgets exactly what it names, and what was under way at that moment
+/// ends with what is still kept. Reference architecture, sections 4 and 6.
 /// </summary>
 internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
 {
@@ -93,8 +93,8 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
     /// <summary>An entry is read once; from then on it is what it was, also where it was not valid.</summary>
     public override bool Read(in WalkPoint point, Span<ulong> words)
     {
-        // Page tables change without a word to anybody where nothing was mapped before: whole translations are kept, and
-        // no entry on the way.
+        // Page tables change without a word to anybody where nothing was mapped before: whole translations are kept,
+        // and no entry on the way.
         if (point.Stage == Stage.Page)
         {
             return base.Read(point, words);
@@ -171,8 +171,8 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
                 break;
         }
 
-        // What was under way ends now, past the devices' own TLBs, with everything else that is kept; so a cache that is
-        // emptied before the one that fills it is filled with the old contents again.
+        // What was under way ends now, past the devices' own TLBs, with everything else that is kept; so a cache that
+        // is emptied before the one that fills it is filled with the old contents again.
         ModelMemory.Settle();
         foreach (DmaAccess access in underWay)
         {
@@ -218,7 +218,10 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
     private static bool HasTlb(ulong deviceEntry) => deviceEntry.Has(DeviceEntry.V) && deviceEntry.Has(DeviceEntry.ATS);
 
     private static void Forget<TKey, TValue>(
-        Dictionary<TKey, TValue> cache, Func<TKey, bool> goes, Func<TValue, DmaAccess> askedBy, List<DmaAccess> underWay)
+        Dictionary<TKey, TValue> cache,
+        Func<TKey, bool> goes,
+        Func<TValue, DmaAccess> askedBy,
+        List<DmaAccess> underWay)
         where TKey : notnull
     {
         foreach ((TKey key, TValue value) in cache.Where(item => goes(item.Key)).ToArray())
@@ -282,7 +285,7 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
         if (_tlbsInDoubt.Remove(requester))
         {
             Misused("reference-tlb-in-doubt", Text(
-                $"requester 0x{requester:x}: INVALIDATE_DEVICE was not followed by INVALIDATE_DEVICE_TLB, ANY and ALL (4.4)"));
+                $"requester 0x{requester:x}: INVALIDATE_DEVICE_TLB, ANY and ALL, did not follow the device entry (4)"));
         }
     }
 
@@ -345,7 +348,7 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
             if (!isGone && Memory.ReadQword(address) != entry.Words[(address - entry.Address) / 8])
             {
                 Misused("reference-entry-changed", Text(
-                    $"{stage} entry, table 0x{table:x} index 0x{index:x}, was changed while it was valid and kept (3)"));
+                    $"{stage} entry, table 0x{table:x} index 0x{index:x}, was changed while valid and kept (3)"));
             }
         }
     }

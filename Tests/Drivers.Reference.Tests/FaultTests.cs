@@ -38,7 +38,8 @@ public sealed class FaultTests
                 (0x118u, 1u, 0x1FF8UL, true, FaultCode.NotWritable),
                 ((uint, uint?, ulong, bool, FaultCode))(0x400u, 1u, Rig.Address, false, FaultCode.RequesterRange),
             ],
-            faults.Select(f => (f.Requester!.Value.Value, f.Pasid?.Value, f.Address!.Value, f.IsWrite!.Value, (FaultCode)f.Code)));
+            faults.Select(f => (
+                f.Requester!.Value.Value, f.Pasid?.Value, f.Address!.Value, f.IsWrite!.Value, (FaultCode)f.Code)));
         Assert.Equal("page not writable", faults[7].Reason);
         Assert.All(faults, f => Assert.Empty(FaultRecord.Layout.Check([.. f.Words])));
         faults.Clear();

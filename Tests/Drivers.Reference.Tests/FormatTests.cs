@@ -53,6 +53,23 @@ public sealed class FormatTests
     }
 
     [Fact]
+    public void Every_field_lies_where_the_architecture_says()
+    {
+        string[][] lines = [.. VectorFile.Read("positions.txt")];
+
+        Assert.Equal(
+            s_catalog.All.Select(l => (
+                l.Id, string.Join(' ', l.Fields.SelectMany(f => f.Parts).Select(p => p.ToString())))),
+            lines.Select(line => (line[0], line[1])));
+    }
+
+    [Theory]
+    [InlineData(4096, false)]
+    [InlineData(4097, true)]
+    public void D6_one_command_covers_4096_pages(ulong pages, bool isAll) =>
+        Assert.Equal(isAll, PageRange.Cover(0x5FFF, 0x5001 + (pages * 4096) - 4096).IsAll);
+
+    [Fact]
     public void Every_structure_has_a_vector() => Assert.Equal(
         s_catalog.All.Select(l => l.Id),
         VectorFile.Read("examples.txt").Select(line => line[0]).Distinct().Order(StringComparer.Ordinal));

@@ -235,7 +235,8 @@ public sealed class ModelTests
     {
         var memory = new SystemMemory();
         using IIommuHardware hardware = new ReferenceDriver().CreateHardware(memory, new HardwareSetup());
-        using IIommuUnit unit = Rig.Ok(new ReferenceDriver().CreateUnit(new UnitSetup { Name = "ref0", Hardware = hardware }));
+        using IIommuUnit unit = Rig.Ok(new ReferenceDriver().CreateUnit(
+            new UnitSetup { Name = "ref0", Hardware = hardware }));
         ulong entry = (hardware.Registers.Read64(Registers.DEVICE_TABLE) & ~0xFFFUL) + (5 * 8);
         PasidTable table = Rig.Ok(PasidTable.Create(memory, 20));
         Rig.Ok(table.Install(new Pasid(9), 0x7000, 1).Outcome);

@@ -7,8 +7,8 @@ using PasidFramework.Options;
 namespace PasidFramework.Drivers.Reference.Tests;
 
 /// <summary>
-/// Breaks the driver in every way that the recorded run of the scenario offers, one at a time: the model, the probes, the
-/// core or the driver itself must notice.
+/// Breaks the driver in every way that the recorded run of the scenario offers, one at a time: the model, the probes,
+/// the core or the driver itself must notice.
 /// </summary>
 public sealed class MutationTests(ITestOutputHelper output)
 {
@@ -179,7 +179,11 @@ public sealed class MutationTests(ITestOutputHelper output)
                 }
 
                 Mutant Of(string kind, CommandMutation mutation) => new(
-                    kind, Text($"{kind}: {i} 0x{command.Word0:x} 0x{command.Word1:x}"), Excuse(i, mutation), null, mutation);
+                    kind,
+                    Text($"{kind}: {i} 0x{command.Word0:x} 0x{command.Word1:x}"),
+                    Excuse(i, mutation),
+                    null,
+                    mutation);
             }
         }
 

@@ -20,8 +20,11 @@ public sealed class TableTests
 
         TableItem[] items = [.. Open(rig).Items()];
 
-        TableItemKind[] one = [TableItemKind.Device, TableItemKind.Directory, TableItemKind.Pasid, TableItemKind.Directory,
-            TableItemKind.Pasid];
+        TableItemKind[] one =
+        [
+            TableItemKind.Device, TableItemKind.Directory, TableItemKind.Pasid, TableItemKind.Directory,
+            TableItemKind.Pasid,
+        ];
         Assert.Equal([.. one, .. one], items.Select(i => i.Kind));
         Assert.Equal([255u, 256u, 255u, 256u], items.Where(i => i.Pasid is not null).Select(i => i.Pasid!.Value.Value));
         Assert.Equal([Rig.Nic, Rig.Gpu], items.Select(i => i.Requester!.Value).Distinct());
@@ -149,7 +152,10 @@ public sealed class TableTests
             for (uint requester = 0; requester < 512; requester++)
             {
                 var access = new DmaAccess(
-                    new RequesterId(requester), new Pasid((uint)random.Next(1 << 20)), (ulong)random.NextInt64() >> 15, true);
+                    new RequesterId(requester),
+                    new Pasid((uint)random.Next(1 << 20)),
+                    (ulong)random.NextInt64() >> 15,
+                    true);
                 Assert.InRange(view.Walk(access).Steps.Count, 0, 7);
             }
         }

@@ -224,7 +224,8 @@ public sealed class UnitTests
 
         // Where the undoing was confirmed, the ASID is free again; a stuck unit confirms nothing.
         bool isKept = status == NeverDone;
-        Assert.Contains(rig.Model.Cached, c => c.Key.Contains(isKept ? "ASID 0x1 " : "ASID 0x0 ", StringComparison.Ordinal));
+        string asid = isKept ? "ASID 0x1 " : "ASID 0x0 ";
+        Assert.Contains(rig.Model.Cached, c => c.Key.Contains(asid, StringComparison.Ordinal));
     }
 
     [Theory]

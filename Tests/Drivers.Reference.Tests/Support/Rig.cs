@@ -33,7 +33,8 @@ internal sealed class FaultyRegisters(IRegisterFile inner) : IRegisterFile
     private int _commands;
     private ulong _word0;
 
-    /// <summary>The number of the command that does not reach the hardware, counted from now on; null for none.</summary>
+    /// <summary>The number of the command that does not reach the hardware, counted from now on; null for
+    /// none.</summary>
     public int? Breaks { get; private set; }
 
     /// <summary>What a register reads as instead; for registers that are not there.</summary>
@@ -196,7 +197,8 @@ internal sealed class Rig : IIommuHardware
 
     public Domain Domain(int bits = 20, string name = "domain") => Ok(Core.CreateDomain(Instance, name, bits));
 
-    public Device Device(Domain domain, RequesterId requester, DeviceFeatures features = DeviceFeatures.Ats, uint first = 1) =>
+    public Device Device(
+        Domain domain, RequesterId requester, DeviceFeatures features = DeviceFeatures.Ats, uint first = 1) =>
         Ok(TryDevice(domain, requester, features, first));
 
     public OpResult<Device> TryDevice(
@@ -207,7 +209,10 @@ internal sealed class Rig : IIommuHardware
     {
         int pid = _nextPid++;
         var process = new TestProcess(
-            name ?? $"process {pid}", pid, Ok(new ReferencePageTableFormat().Create(Ram)), ((ulong)pid << 24) | 0x4_0000_0000);
+            name ?? $"process {pid}",
+            pid,
+            Ok(new ReferencePageTableFormat().Create(Ram)),
+            ((ulong)pid << 24) | 0x4_0000_0000);
         process.Map(Address);
         return process;
     }

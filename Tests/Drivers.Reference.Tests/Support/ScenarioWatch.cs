@@ -78,7 +78,8 @@ internal sealed class ScenarioWatch(ScenarioSetup setup, CommandMutation? mutati
 
         foreach ((ulong at, ulong word0, ulong word1) in _seen)
         {
-            if ((word0, word1) != _entries[at] && (!before.TryGetValue(at, out (ulong, ulong) old) || (word0, word1) != old))
+            if ((word0, word1) != _entries[at]
+                && (!before.TryGetValue(at, out (ulong, ulong) old) || (word0, word1) != old))
             {
                 return Text($"torn entry at 0x{at:x}: 0x{word0:x} 0x{word1:x}");
             }
@@ -133,7 +134,8 @@ internal sealed class ScenarioWatch(ScenarioSetup setup, CommandMutation? mutati
         }
     }
 
-    private static bool IsOn(IIommuModel model) => model.Registers.Read64(Formats.Registers.CONTROL).Has(Control.ENABLED);
+    private static bool IsOn(IIommuModel model) =>
+        model.Registers.Read64(Formats.Registers.CONTROL).Has(Control.ENABLED);
 
     private static ITableView Open(IIommuModel model, IMemoryReader memory)
     {
@@ -166,7 +168,8 @@ internal sealed class ScenarioWatch(ScenarioSetup setup, CommandMutation? mutati
                     var access = new DmaAccess(requester, new Pasid(pasid), 0x10000, false);
                     TableWalk walk = view.Walk(access);
                     TranslationResult seen = walk.Result;
-                    if (walk.Steps.FirstOrDefault(step => step.Structure == PasidEntry.Layout.Id) is { Words.Count: 2 } entry
+                    TableStep? entry = walk.Steps.FirstOrDefault(step => step.Structure == PasidEntry.Layout.Id);
+                    if (entry is { Words.Count: 2 }
                         && entry.Words[0].Has(PasidEntry.V) && !entry.Words[0].Has(PasidEntry.Q))
                     {
                         _seen.Add((entry.Address, entry.Words[0], entry.Words[1]));
@@ -216,7 +219,8 @@ internal sealed class ScenarioWatch(ScenarioSetup setup, CommandMutation? mutati
 
         public OpResult<object?> AllocateProcess(IommuProcess process) => unit.AllocateProcess(process);
 
-        public void FreeProcess(IommuProcess process, object? driverProcess) => unit.FreeProcess(process, driverProcess);
+        public void FreeProcess(IommuProcess process, object? driverProcess) =>
+            unit.FreeProcess(process, driverProcess);
 
         public OpResult Attach(IommuContext context, Device device, bool first) =>
             Ended(unit.Attach(context, device, first));
