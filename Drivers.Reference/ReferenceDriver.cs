@@ -28,8 +28,8 @@ public sealed class ReferenceDriver : IPasidDriver
     }
 
     /// <inheritdoc/>
-    /// <remarks>Options: <c>requester-bits</c> 1 to 16 (16): the device table has 2^this entries; <c>timeout-ms</c> 1 to
-    /// 60000 (1000).</remarks>
+    /// <remarks>Options: <c>requester-bits</c> 1 to 16 (16): the device table has 2^this entries; <c>timeout-ms</c> 1
+    /// to 60000 (1000).</remarks>
     public OpResult<IIommuUnit> CreateUnit(UnitSetup setup)
     {
         ArgumentNullException.ThrowIfNull(setup);
