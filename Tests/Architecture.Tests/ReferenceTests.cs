@@ -27,7 +27,7 @@ public sealed class ReferenceTests
         ["Drivers.Reference"] = ["Core"],
         ["Drivers.VirtioIommu"] = ["Core"],
         ["Hardware.Qemu"] = ["Core"],
-        ["Cli"] = ["Core", "Core.Hosting", "Comparison"],
+        ["Cli"] = ["Core", "Core.Hosting", "Comparison", "Conformance", "Hardware.Qemu"],
     };
 
     /// <summary>Packages that Core and the drivers may see: the list that the plug-in host shares with them.</summary>
