@@ -128,15 +128,13 @@ internal sealed class PasidTable
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
-    // The driver's own copy of the directory: what it frees it never reads from memory that hardware or others may
-    // write.
+    // The driver's own copy of the directory: what it frees it never reads from memory that others may write.
     private ref ulong LeafOf(Pasid pasid) => ref _leaves[pasid.Value >> PasidEntry.IndexBits];
 
     private ulong EntryOf(Pasid pasid) =>
         LeafOf(pasid) + ((pasid.Value & ((1u << PasidEntry.IndexBits) - 1)) * PasidEntry.SizeBytes);
 
-    // A leaf stays until the table goes: freeing it earlier would need the proof that no neighbour is in use, for 4
-    // KiB.
+    // A leaf stays until the table goes: freeing it earlier would need the proof that no neighbour is in use.
     private OpResult AddLeaf(Pasid pasid)
     {
         OpResult<ulong> leaf = _memory.AllocatePages(PasidEntry.LeafBytes);

@@ -17,10 +17,10 @@ namespace PasidFramework.Drivers.Reference;
 public sealed class ReferenceDriver : IPasidDriver
 {
     /// <inheritdoc/>
-    /// <remarks>Options: <c>asid-bits</c> 1 to 16 (16), <c>ats</c> 0 or 1 (1), <c>fault-records</c> 1 to 64
-    /// (16).</remarks>
-    /// <exception cref="ArgumentException">An option is unknown or out of its range, or the width is not 0 to
-    /// 20.</exception>
+    /// <remarks>Options: <c>asid-bits</c> 1 to 16 (16), <c>ats</c> 0 or 1 (1), <c>fault-records</c> 1 to 64 (16).
+    /// </remarks>
+    /// <exception cref="ArgumentException">An option is unknown or out of its range, or the width is not 0 to 20.
+    /// </exception>
     public IIommuHardware CreateHardware(IPhysicalMemory memory, HardwareSetup setup)
     {
         ArgumentNullException.ThrowIfNull(memory);
