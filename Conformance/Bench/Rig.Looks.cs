@@ -64,8 +64,13 @@ internal sealed partial class Rig
 
     /// <summary>Before a step: between any two stores of it these pairs reach this process's memory or nothing, and nobody
     /// else's.</summary>
-    public void DuringNext(TestProcess process, params (RigDevice Device, uint Pasid)[] pairs)
+    /// <param name="process">The process.</param>
+    /// <param name="dropAt">After how many stores, flushes and barriers the caches are emptied once; negative for
+    /// never.</param>
+    /// <param name="pairs">Who looks.</param>
+    public void DuringNext(TestProcess process, int dropAt, params (RigDevice Device, uint Pasid)[] pairs)
     {
+        int changes = 0;
         foreach ((RigDevice device, uint pasid) in pairs)
         {
             MustBeAble(device, pasid);
@@ -73,6 +78,11 @@ internal sealed partial class Rig
 
         _torn = () =>
         {
+            if (changes++ == dropAt)
+            {
+                Machine.DropCaches();
+            }
+
             foreach ((RigDevice device, uint pasid) in pairs)
             {
                 ulong address = Probed[_accesses % Probed.Count];
@@ -87,9 +97,15 @@ internal sealed partial class Rig
     /// <summary>Before a step: between any two stores of it everything else goes on as before.</summary>
     public void UndisturbedDuringNext(params (RigDevice Device, uint Pasid)[] pairs) => _torn = () =>
     {
-        foreach ((RigDevice device, uint pasid) in pairs)
+        // With what is cached, and without it: memory alone must be right at every moment, too.
+        for (int look = 0; look < 2; look++)
         {
-            Look(device.Requester, pasid, Probed[_accesses % Probed.Count]);
+            foreach ((RigDevice device, uint pasid) in pairs)
+            {
+                Look(device.Requester, pasid, Probed[_accesses % Probed.Count]);
+            }
+
+            Machine.DropCaches();
         }
     };
 

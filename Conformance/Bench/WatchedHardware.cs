@@ -15,8 +15,9 @@ internal sealed class WatchedHardware(ITestHardware machine) : IIommuHardware
 
     public bool IsCoherent => machine.IsCoherent;
 
-    /// <summary>From here on the registers neither change nor take anything, as with hardware that hangs.</summary>
-    public void Hang() => _registers.Hangs = true;
+    /// <summary>From here on the hardware is gone, as far as registers go: what is written is lost, what is read is all ones
+    /// (what a PCIe root port answers where a device does not).</summary>
+    public void Vanish() => _registers.IsGone = true;
 
     public TranslationResult Translate(in DmaAccess access) => machine.Translate(access);
 
@@ -27,15 +28,15 @@ internal sealed class WatchedHardware(ITestHardware machine) : IIommuHardware
 
     private sealed class WatchedRegisters(IRegisterFile inner) : IRegisterFile
     {
-        public bool Hangs { get; set; }
+        public bool IsGone { get; set; }
 
-        public uint Read32(int offset) => inner.Read32(offset);
+        public uint Read32(int offset) => IsGone ? uint.MaxValue : inner.Read32(offset);
 
-        public ulong Read64(int offset) => inner.Read64(offset);
+        public ulong Read64(int offset) => IsGone ? ulong.MaxValue : inner.Read64(offset);
 
         public void Write32(int offset, uint value)
         {
-            if (!Hangs)
+            if (!IsGone)
             {
                 inner.Write32(offset, value);
             }
@@ -43,7 +44,7 @@ internal sealed class WatchedHardware(ITestHardware machine) : IIommuHardware
 
         public void Write64(int offset, ulong value)
         {
-            if (!Hangs)
+            if (!IsGone)
             {
                 inner.Write64(offset, value);
             }

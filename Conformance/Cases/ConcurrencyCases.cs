@@ -138,6 +138,18 @@ internal static class ConcurrencyCases
         _ = rig.Bind(steady, stays);
         TestProcess[] processes = [.. Enumerable.Range(0, Rounds).Select(i => rig.StartProcess(CaseContext.Text($"p{i}")))];
         bool isOver = false;
+        long looks = 0;
+
+        // The device gets a chance between any two calls; how long it takes decides nothing.
+        void LetLook()
+        {
+            long before = Volatile.Read(ref looks);
+            for (int i = 0; i < 20_000 && Volatile.Read(ref looks) == before && !Volatile.Read(ref isOver); i++)
+            {
+                Thread.Yield();
+            }
+        }
+
 
         // From a bind's begin to its unbind's end this one may be reached, and no other.
         TestProcess? current = null;
@@ -154,8 +166,10 @@ internal static class ConcurrencyCases
                         Volatile.Write(ref current, process);
                         OpResult<Pasid> bound = rig.Core.Bind(busy.Device, process);
                         context.Check(bound.IsOk, $"bind: {bound.Reason} ({bound.Errno})");
+                        LetLook();
                         OpResult unbound = rig.Core.Unbind(busy.Device, bound.Value);
                         context.Check(unbound.IsOk, $"unbind: {unbound.Reason} ({unbound.Errno})");
+                        LetLook();
                     }
                 }
                 finally
@@ -184,6 +198,7 @@ internal static class ConcurrencyCases
                 context.Check(right, $"a store of {busy} {Rig.Describe(result)}, must reach {after?.Name ?? "nothing"} or nothing");
                 TranslationResult other = Store(rig, steady);
                 context.Check(Reaches(other, stays), $"a store of {steady}, which nobody touches, {Rig.Describe(other)}");
+                Interlocked.Increment(ref looks);
             }
         });
         Complaints(context, rig);

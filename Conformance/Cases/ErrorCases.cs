@@ -6,7 +6,7 @@ using PasidFramework.Options;
 
 namespace PasidFramework.Conformance.Cases;
 
-/// <summary>What is refused leaves nothing behind, and what hangs does not hang the caller.</summary>
+/// <summary>What is refused leaves nothing behind, and hardware that does not answer does not hang the caller.</summary>
 internal static class ErrorCases
 {
     private const int MostAllocations = 200;
@@ -15,8 +15,8 @@ internal static class ErrorCases
     public static IReadOnlyList<ConformanceCase> All { get; } =
     [
         s_family.Required(1, "D8, C6", "The n-th allocation fails: ENOMEM, nothing is lost, and it works afterwards", NthAllocation),
-        s_family.Required(2, "D5", "Hardware that hangs ends in ETIMEDOUT, and the number is not used again", Hangs),
-        s_family.Required(3, "D5", "Hardware that hangs at the start ends in a refusal", HangsAtStart),
+        s_family.Required(2, "D5", "Hardware that does not answer any more is told, and the number is not used again", Vanishes),
+        s_family.Required(3, "D5", "Hardware that does not answer is refused", NeverThere),
     ];
 
     private static void NthAllocation(CaseContext context)
@@ -119,7 +119,7 @@ internal static class ErrorCases
         context.Check(right, $"{requester} PASID 0x{pasid.Value:x} after a refusal and a second try: {Rig.Describe(result)}");
     }
 
-    private static void Hangs(CaseContext context)
+    private static void Vanishes(CaseContext context)
     {
         Rig rig = context.Start(new RigSetup { Time = new HurriedTime() });
         Domain domain = rig.AddDomain("domain");
@@ -127,12 +127,12 @@ internal static class ErrorCases
         TestProcess process = rig.StartProcess("process");
         OpResult<Pasid> bound = rig.TryBind(device, process);
         context.Check(bound.IsOk, $"bind: {bound.Reason} ({bound.Errno})");
-        context.Note("the hardware hangs");
-        rig.Hardware.Hang();
+        context.Note("the registers read as all ones from here on");
+        rig.Hardware.Vanish();
         OpResult unbound = rig.Core.Unbind(device.Device, bound.Value);
         context.Check(
             unbound.Errno is Errno.ETIMEDOUT or Errno.EIO,
-            $"unbind on hardware that hangs: {unbound.Errno} ({unbound.Reason ?? "success"}), must be ETIMEDOUT or EIO");
+            $"unbind on hardware that is gone: {unbound.Errno} ({unbound.Reason ?? "success"}), must be ETIMEDOUT or EIO");
         OpResult<Pasid> again = rig.Core.Bind(device.Device, rig.StartProcess("next"));
         context.Check(!again.IsOk, $"the number of an entry that the hardware may still use was handed out again");
         context.Check(rig.Core.DriverFailures == 0, $"the driver threw {rig.Core.DriverFailures} times");
@@ -142,15 +142,15 @@ internal static class ErrorCases
         context.Looked();
     }
 
-    private static void HangsAtStart(CaseContext context)
+    private static void NeverThere(CaseContext context)
     {
         using var rig = new Rig(context, new RigSetup { Time = new HurriedTime() });
         rig.StartMachine();
-        rig.Hardware.Hang();
+        rig.Hardware.Vanish();
         OpResult<IIommuUnit> unit = rig.CreateUnit();
         unit.Value?.Dispose();
         context.Check(
             unit.Errno is Errno.ETIMEDOUT or Errno.EIO or Errno.ENODEV,
-            $"CreateUnit on hardware that hangs: {unit.Errno} ({unit.Reason ?? "success"}), must be ETIMEDOUT, EIO or ENODEV");
+            $"CreateUnit on hardware that is not there: {unit.Errno} ({unit.Reason ?? "success"}), must be ETIMEDOUT, EIO or ENODEV");
     }
 }

@@ -61,18 +61,32 @@ internal static class TransitionCases
     private static void Install(CaseContext context, RigSetup setup)
     {
         (Rig rig, RigDevice[] devices) = Prepare(context, setup);
-        foreach (RigDevice device in devices)
+        const int Moments = 12;
+        RigDevice other = devices[1];
+        foreach (RigDevice device in new[] { devices[0], devices[2] })
         {
-            TestProcess process = rig.StartProcess(CaseContext.Text($"p{device.Only:x}"));
-            rig.DuringNext(process, (device, device.Only!.Value));
-            uint pasid = rig.Bind(device, process);
-
-            // A second time the place is not fresh any more.
-            rig.Unbind(device, pasid);
-            TestProcess next = rig.StartProcess(CaseContext.Text($"q{device.Only:x}"));
-            rig.DuringNext(next, (device, device.Only.Value));
-            _ = rig.Bind(device, next);
+            uint pasid = device.Only!.Value;
+            TestProcess first = rig.StartProcess(CaseContext.Text($"first{pasid:x}"));
+            rig.DuringNext(first, -1, (device, pasid));
+            _ = rig.Bind(device, first);
             rig.LookEverywhere();
+            rig.Unbind(device, pasid);
+            for (int moment = 0; moment < Moments; moment++)
+            {
+                // The place holds the tag of somebody who is gone, and a bystander has that tag now. Whatever is cached
+                // under it in the middle of the install shows where the bystander finds it. That the place is empty may be
+                // cached, too, and hides the middle: so the caches are emptied once, each time at another moment.
+                _ = rig.Bind(device, rig.StartProcess("before"));
+                rig.Unbind(device, pasid);
+                uint bystander = rig.Bind(other, rig.StartProcess("bystander"));
+                rig.Machine.DropCaches();
+                TestProcess process = rig.StartProcess(CaseContext.Text($"p{pasid:x}-{moment}"));
+                rig.DuringNext(process, moment, (device, pasid));
+                _ = rig.Bind(device, process);
+                rig.LookEverywhere();
+                rig.Unbind(device, pasid);
+                rig.Unbind(other, bystander);
+            }
         }
     }
 
@@ -87,7 +101,7 @@ internal static class TransitionCases
 
         for (int i = 0; i < devices.Length; i++)
         {
-            rig.DuringNext(processes[i], (devices[i], devices[i].Only!.Value));
+            rig.DuringNext(processes[i], 0, (devices[i], devices[i].Only!.Value));
             rig.Unbind(devices[i], devices[i].Only!.Value);
             rig.LookEverywhere();
         }
@@ -104,7 +118,7 @@ internal static class TransitionCases
 
         for (int i = 0; i < devices.Length; i++)
         {
-            rig.DuringNext(processes[i], (devices[i], devices[i].Only!.Value));
+            rig.DuringNext(processes[i], 0, (devices[i], devices[i].Only!.Value));
             rig.Exit(processes[i]);
             rig.LookEverywhere();
         }

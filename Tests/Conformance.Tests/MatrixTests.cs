@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Reflection;
 using System.Text;
 using PasidFramework.Conformance.Tests.Flaws;
@@ -87,7 +86,7 @@ public sealed class MatrixTests
     private static string Matrix()
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"""
+        text.Append(FormattableString.Invariant($"""
             # Which broken driver each case catches
 
             Catalogue {ConformanceCatalogue.Version}: {ConformanceCatalogue.Cases.Count} cases, {AllFlaws.All.Count} broken drivers. Each broken driver is
@@ -98,11 +97,11 @@ public sealed class MatrixTests
             | case | level | clause | a driver that passes ... | is caught: a driver that ... |
             |---|---|---|---|---|
 
-            """.ReplaceLineEndings("\n"));
+            """).ReplaceLineEndings("\n"));
         foreach (ConformanceCase one in ConformanceCatalogue.Cases)
         {
             string flaws = string.Join("<br>", AllFlaws.All.Where(f => f.Cases.Contains(one.Id)).Select(f => $"**{f.Name}** {f.What}"));
-            text.Append(CultureInfo.InvariantCulture, $"| {one.Id} | {one.Level} | {one.Clause} | {one.Summary} | {flaws} |\n");
+            text.Append(FormattableString.Invariant($"| {one.Id} | {one.Level} | {one.Clause} | {one.Summary} | {flaws} |\n"));
         }
 
         return text.ToString();

@@ -1,6 +1,7 @@
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Drivers;
 using PasidFramework.Drivers.Reference;
+using PasidFramework.Drivers.Reference.Formats;
 using PasidFramework.Drivers.Reference.Model;
 using PasidFramework.Drivers.Reference.Tables;
 using PasidFramework.Hardware;

@@ -94,8 +94,11 @@ internal static class AllFlaws
             Result = r => r.Errno == Errno.ENOMEM ? OpResult<IIommuUnit>.Refuse(Errno.EIO, r.Reason!) : r,
         }),
         Flaw.OfUnit("always-fine", "says that a detach is done, done or not", ["ERR-002"], u => new DetachIsAlwaysFine(u)),
-        Flaw.OfRegisters("believes-itself", "takes what it wrote for what the hardware says", ["ERR-003"],
-            r => new BentReads(r, 0x08, (_, written) => (written & 1) != 0 ? 3UL : 0)),
+        Flaw.OfRegisters("believes-itself", "takes what it expects for what the hardware says", ["ERR-003"], r =>
+            new BentReads(
+                new BentReads(r, 0x00, (_, _) => 1 | (20UL << 4) | (16UL << 9) | (1UL << 14) | (1UL << 16)),
+                0x08,
+                (_, written) => (written & 1) != 0 ? 3UL : 0)),
         Flaw.OfUnit("busy", "forgets an attach while another one runs", ["CON-001"], u => new ForgetsWhenBusy(u)),
         Flaw.OfUnit("not-after-exit", "does not detach what exited", ["CON-002"], u => new NotAfterExit(u)),
         Flaw.OfDriver("ignores-options", "ignores options that it does not know", ["OPT-001"], d => new BentDriver(d)
