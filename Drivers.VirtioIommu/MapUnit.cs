@@ -52,17 +52,19 @@ internal sealed class MapUnit : IIommuUnit
     {
         if (setup.PasidBits is < 1 or > Pasid.MaxBits)
         {
-            return Refuse(setup, Errno.EINVAL, $"PASID width limit {setup.PasidBits}, allowed are 1 to {Pasid.MaxBits}");
+            return Refuse(
+                setup, Errno.EINVAL, $"PASID width limit {setup.PasidBits}, allowed are 1 to {Pasid.MaxBits}");
         }
 
         // A format that is there and cannot be read back is as good as none.
         if (format?.Mappings(setup.Hardware.Memory, 0, 0, 0) is null)
         {
             string plugin = pages == UnitOptions.Arm ? "arm-smmu" : "intel-vtd";
-            return Refuse(
-                setup,
+            return OpResult<IIommuUnit>.Refuse(
                 Errno.ENODEV,
-                $"dialect map reads page tables in the format '{pages}', and no loaded plug-in exports one that can be read; the {plugin} plug-in does: put it beside this one, or set the option {UnitOptions.PagesName}");
+                $"virtio-iommu {setup.Name}: dialect map reads page tables in the format '{pages}', and no loaded plug-in "
+                + $"exports one that can be read; the {plugin} plug-in does: put it beside this one, or set the option "
+                + UnitOptions.PagesName);
         }
 
         OpResult<StartedDevice> started = StartedDevice.Start(

@@ -78,7 +78,8 @@ internal sealed class MappedDomain
         {
             if (Meets(reserved, page.Address) is { } region)
             {
-                return Refuse(Errno.EINVAL, $"endpoint 0x{endpoint:x} keeps {region}, and page 0x{page.Address:x} is mapped");
+                return Refuse(
+                    Errno.EINVAL, $"endpoint 0x{endpoint:x} keeps {region}, and page 0x{page.Address:x} is mapped");
             }
         }
 
@@ -115,8 +116,8 @@ internal sealed class MappedDomain
     /// <param name="pasid">The label of the link, for messages.</param>
     /// <param name="root">Byte address of the process's top table.</param>
     /// <returns>
-    /// Success. EOPNOTSUPP: the domain has a process. EINVAL: a page that the device cannot map. ENOMEM: too many pages,
-    /// for the framework or the device. In these cases nothing is mapped. EIO, ETIMEDOUT: the device did not confirm.
+    /// Success. EOPNOTSUPP: the domain has a process. EINVAL: a page that the device cannot map. ENOMEM: too many
+    /// pages, for the framework or the device. In these cases nothing is mapped. EIO, ETIMEDOUT: the device did not confirm.
     /// </returns>
     public OpResult Attach(Pasid pasid, ulong root)
     {
@@ -172,7 +173,8 @@ internal sealed class MappedDomain
     }
 
     /// <summary>The last device leaves the process: unmaps everything.</summary>
-    /// <returns>Success; EIO, ETIMEDOUT: what is left goes before the domain gets its next process or endpoint.</returns>
+    /// <returns>Success; EIO, ETIMEDOUT: what is left goes before the domain gets its next process or
+    /// endpoint.</returns>
     public OpResult Detach()
     {
         _isBound = false;
@@ -191,8 +193,8 @@ internal sealed class MappedDomain
     /// Makes the device's mappings of a range what the page table says now. Pages that did not change are not touched.
     /// </summary>
     /// <param name="start">First byte.</param>
-    /// <param name="end">Byte after the range, 0 for the top of memory; 0, 0 is everything; any other end equal to start
-    /// is empty.</param>
+    /// <param name="end">Byte after the range, 0 for the top of memory; 0, 0 is everything; any other end equal to
+    /// start is empty.</param>
     /// <returns>Success, also where a page cannot be mapped: it faults, and a line says so; EIO, ETIMEDOUT.</returns>
     public OpResult Invalidate(ulong start, ulong end)
     {
@@ -211,7 +213,8 @@ internal sealed class MappedDomain
         // What lies beyond the device's range was not mapped and cannot be.
         ulong from = Math.Max(first, (_device.Config.InputFirst + PageMask) & ~PageMask);
         List<PageMapping> wanted = Wanted(from, Math.Min(last, _device.Config.InputLast));
-        PageMapping[] held = [.. _mapped.GetViewBetween(new PageMapping(first, 0, false), new PageMapping(last, 0, false))];
+        PageMapping[] held =
+            [.. _mapped.GetViewBetween(new PageMapping(first, 0, false), new PageMapping(last, 0, false))];
         OpResult result = Drop(held, wanted);
         if (!result.IsOk)
         {
@@ -246,8 +249,8 @@ internal sealed class MappedDomain
         {
             if (page <= region.Last && page + PageMask >= region.Start)
             {
-                return Text(
-                    $"the {(region.Subtype == 1 ? "MSI" : "reserved")} region 0x{region.Start:x} to 0x{region.Last:x} (RESV_MEM)");
+                string kind = region.Subtype == 1 ? "MSI" : "reserved";
+                return Text($"the {kind} region 0x{region.Start:x} to 0x{region.Last:x} (RESV_MEM)");
             }
         }
 
@@ -271,10 +274,10 @@ internal sealed class MappedDomain
     // Why the device cannot map a page; null for no reason.
     private string? Objection(in PageMapping page)
     {
-        if (page.Address < _device.Config.InputFirst || page.Address + PageMask > _device.Config.InputLast)
+        (ulong first, ulong last) = (_device.Config.InputFirst, _device.Config.InputLast);
+        if (page.Address < first || page.Address + PageMask > last)
         {
-            return Text(
-                $"page 0x{page.Address:x} is beyond the device's input_range 0x{_device.Config.InputFirst:x} to 0x{_device.Config.InputLast:x}");
+            return Text($"page 0x{page.Address:x} is beyond the device's input_range 0x{first:x} to 0x{last:x}");
         }
 
         foreach ((uint endpoint, IReadOnlyList<ReservedRegion> reserved) in _endpoints)

@@ -221,8 +221,8 @@ internal sealed partial class StartedDevice : IDisposable
         Patience patience,
         List<(ulong Address, int Bytes)> pages)
     {
-        const ulong Standard = FeatureBits.InputRange | FeatureBits.DomainRange | FeatureBits.MapUnmap | FeatureBits.Probe | FeatureBits.Mmio
-            | FeatureBits.BypassConfig;
+        const ulong Standard = FeatureBits.InputRange | FeatureBits.DomainRange | FeatureBits.MapUnmap
+            | FeatureBits.Probe | FeatureBits.Mmio | FeatureBits.BypassConfig;
         OpResult negotiated = transport.Negotiate(dialect?.KnownFeatures ?? Standard, out ulong features);
         if (!negotiated.IsOk)
         {

@@ -63,8 +63,8 @@ internal sealed record UnitOptions(TableDialect? Dialect, uint ProbeEndpoint, st
                     endpoint = requester.Value;
                     break;
                 default:
-                    return Invalid(
-                        $"option '{name}' is unknown; allowed are {DialectName} (none, B, E, map), {PagesName} and {ProbeEndpointName}");
+                    const string Allowed = $"{DialectName} (none, B, E, map), {PagesName} and {ProbeEndpointName}";
+                    return Invalid($"option '{name}' is unknown; allowed are {Allowed}");
             }
         }
 

@@ -59,8 +59,8 @@ public sealed class VirtioIommuDriver : IPasidDriver
     /// <remarks>
     /// Options: <c>dialect</c> = <c>none</c>, <c>B</c> (default) or <c>E</c>: the proposal that is spoken if the device
     /// offers it; <c>map</c>: the standard alone, a process a domain; <c>pages</c> = <c>x86-64</c> (default) or
-    /// <c>arm-lpae-4k</c>: the processes' page tables, for map; <c>probeEndpoint</c> = the endpoint that is asked for the
-    /// PASID width (0 by default).
+    /// <c>arm-lpae-4k</c>: the processes' page tables, for map; <c>probeEndpoint</c> = the endpoint that is asked for
+    /// the PASID width (0 by default).
     /// </remarks>
     public OpResult<IIommuUnit> CreateUnit(UnitSetup setup)
     {

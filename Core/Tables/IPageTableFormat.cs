@@ -21,16 +21,16 @@ public interface IPageTableFormat
     OpResult<IPageTable> Create(IPhysicalMemory memory);
 
     /// <summary>
-    /// What a page table maps for unprivileged accesses, read from memory as the CPU sees it: for hardware that does not
-    /// walk page tables and has to be told every page.
+    /// What a page table maps for unprivileged accesses, read from memory as the CPU sees it: for hardware that does
+    /// not walk page tables and has to be told every page.
     /// </summary>
-    /// <param name="memory">Where the table is. Its content is not trusted: the walk has a fixed depth, reads nothing that
-    /// is not memory, and is as long as the table says, so that whoever enumerates sets a limit.</param>
+    /// <param name="memory">Where the table is. Its content is not trusted: the walk has a fixed depth, reads nothing
+    /// that is not memory, and is as long as the table says, so that whoever enumerates sets a limit.</param>
     /// <param name="root">Byte address of the top table.</param>
     /// <param name="start">First byte of the range.</param>
     /// <param name="last">Last byte of the range.</param>
-    /// <returns>The pages that overlap the range, by ascending address, large ones split into pages of 4096 bytes; read as
-    /// they are enumerated. Null from a format that cannot be read back.</returns>
+    /// <returns>The pages that overlap the range, by ascending address, large ones split into pages of 4096 bytes; read
+    /// as they are enumerated. Null from a format that cannot be read back.</returns>
     IEnumerable<PageMapping>? Mappings(IMemoryReader memory, ulong root, ulong start, ulong last) => null;
 }
 
@@ -61,8 +61,8 @@ public interface IPageTable : IDisposable
 public sealed class PageTableFormatAttribute : ExportAttribute
 {
     /// <summary>
-    /// What stands before a format's name in the contract name by which a plug-in imports an <see cref="IPageTableFormat"/>
-    /// of another one: <c>[Import("page-table/x86-64", AllowDefault = true)]</c>.
+    /// What stands before a format's name in the contract name by which a plug-in imports an
+    /// <see cref="IPageTableFormat"/> of another one: <c>[Import("page-table/x86-64", AllowDefault = true)]</c>.
     /// </summary>
     public const string ImportPrefix = "page-table/";
 

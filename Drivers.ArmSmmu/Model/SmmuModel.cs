@@ -182,7 +182,7 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
             if ((after & ~before & Formats.Registers.CR0_EVTQEN) != 0 && FindUnsettledEvent() is { } address)
             {
                 Complain("smmu-event-queue-unsettled", Text(
-                    $"EVTQEN was set while a store to the event queue at 0x{address:x} was on its way: it would overwrite a record (7.2)"));
+                    $"EVTQEN was set before a store at 0x{address:x} arrived: it would overwrite a record (7.2)"));
             }
         }
     }

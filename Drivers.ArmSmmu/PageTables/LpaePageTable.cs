@@ -160,8 +160,8 @@ internal sealed class LpaePageTable : IPageTable
             : In(memory, root & Stage1PageTableEntry.Address.WordMask, 0, 0, start, last, true);
     }
 
-    // The entries of one table that overlap [start, last]. APTable (62:61) takes rights away from all below: bit 61 EL0's
-    // access, bit 62 writes.
+    // The entries of one table that overlap [start, last]. APTable (62:61) takes rights away from all below: bit 61
+    // EL0's access, bit 62 writes.
     private static IEnumerable<PageMapping> In(
         IMemoryReader memory, ulong table, int level, ulong tableBase, ulong start, ulong last, bool writable)
     {

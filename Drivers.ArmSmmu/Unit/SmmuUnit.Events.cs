@@ -42,7 +42,7 @@ internal sealed partial class SmmuUnit
             MoveTo(producer & mask, overflow);
             return OpResult.Refuse(Errno.EOVERFLOW, string.Create(
                 CultureInfo.InvariantCulture,
-                $"{Name}: EVENTQ_PROD 0x{producer:x} is {waiting} records ahead of 0x{position:x}, the queue has {size}: skipped"));
+                $"{Name}: EVENTQ_PROD 0x{producer:x} is {waiting} records ahead, the queue has {size}: all are skipped"));
         }
 
         Span<ulong> words = stackalloc ulong[Events.Words];

@@ -12,7 +12,8 @@ public sealed class VirtioIommuModelFactory : IIommuModelFactory
     /// <inheritdoc/>
     /// <remarks>
     /// Options: <c>dialect</c> = <c>none</c>, <c>B</c> (default) or <c>E</c>; <c>bypass</c> = <c>on</c> or <c>off</c>
-    /// (default); <c>endpoints</c> = a comma-separated list of those that exist (all by default).
+    /// (default); <c>endpoints</c> = a comma-separated list of those that exist (all by default); <c>inputBits</c> = 12 to 63
+    /// (no INPUT_RANGE by default).
     /// </remarks>
     public IIommuModel Create(ModelMemory memory, HardwareSetup setup)
     {

@@ -171,8 +171,8 @@ internal sealed class MmioTransport
     }
 
     /// <summary>
-    /// Makes endpoints that are in no domain fault (configuration field bypass, after BYPASS_CONFIG was accepted). The three
-    /// bytes behind it are reserved, so that the register's four bytes may be written at once.
+    /// Makes endpoints that are in no domain fault (configuration field bypass, after BYPASS_CONFIG was accepted). The
+    /// three bytes behind it are reserved, so that the register's four bytes may be written at once.
     /// </summary>
     public void ForbidBypass() => _registers.Write32(MmioRegister.Config + ConfigOffset.Bypass, 0);
 

@@ -130,7 +130,8 @@ public sealed class FaultTests : IDisposable
                 Assert.Equal(new RequesterId(0xABCD_1234), fault.Requester);
                 Assert.Equal(Has("InputAddr") ? 0x1234_5678_9ABC_DEF0 : null, fault.Address);
                 Assert.Equal(Has("RnW") ? false : (bool?)null, fault.IsWrite);
-                Assert.Equal(Has("SSID") && (tagged || number == 0x08) ? new Pasid(0x55555) : (Pasid?)null, fault.Pasid);
+                bool names = Has("SSID") && (tagged || number == 0x08);
+                Assert.Equal(names ? new Pasid(0x55555) : (Pasid?)null, fault.Pasid);
                 if (Has("CLASS"))
                 {
                     Assert.EndsWith("reading a translation table, stage 2", fault.Reason);
