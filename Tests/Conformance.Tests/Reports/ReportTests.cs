@@ -119,9 +119,7 @@ public sealed class ReportTests
         ConformanceReport nothing = good with { Results = [.. good.Results.Where(r => r.Verdict == Verdict.NotApplicable)] };
 
         Assert.True(nothing.IsConformant);
-        Assert.EndsWith(
-            "Nothing is known of acme-iommu: no case of catalogue 1.0 passed in the cases that\n  were run.\n",
-            Write(nothing, ReportFormats.Text), StringComparison.Ordinal);
+        Assert.Contains("\nNothing is known of acme-iommu: no case of catalogue 1.0 passed", Write(nothing, ReportFormats.Text), StringComparison.Ordinal);
         Assert.DoesNotContain("conforms", Write(nothing with { Results = [] }, ReportFormats.Text), StringComparison.Ordinal);
     }
 
