@@ -5,7 +5,10 @@ internal static class ExitCode
 {
     public const int Ok = 0;
 
-    /// <summary>Some input lines were wrong; each has its error in the output, all others their result.</summary>
+    /// <summary>
+    /// Some input lines were wrong; each has its error in the output, all others their result. Of <c>verify</c>: the driver
+    /// does not conform.
+    /// </summary>
     public const int SomeFailed = 1;
 
     /// <summary>

@@ -4,6 +4,7 @@ using System.CommandLine.Invocation;
 using System.Reflection;
 using PasidFramework.Cli.Structures;
 using PasidFramework.Comparison.Reports;
+using PasidFramework.Conformance;
 using PasidFramework.Drivers;
 
 namespace PasidFramework.Cli;
@@ -110,7 +111,8 @@ internal static class PasidCtl
             .GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
         string contract = FormattableString.Invariant($"{DriverContract.Major}.{DriverContract.Minor}");
         return FormattableString.Invariant(
-            $"pasidctl {version} (driver contract {contract}, JSON schema {JsonReport.SchemaVersion})");
+            $"pasidctl {version} (driver contract {contract}, catalogue {ConformanceCatalogue.Version}, ")
+            + FormattableString.Invariant($"JSON schema {JsonReport.SchemaVersion})");
     }
 
     private sealed class ExampleFirst(HelpAction inner) : SynchronousCommandLineAction
@@ -122,6 +124,7 @@ internal static class PasidCtl
             output.WriteLine(parseResult.CommandResult.Command.Name switch
             {
                 "drivers" => "  pasidctl drivers --json -",
+                "verify" => "  pasidctl verify intel-vtd --hardware all --format html --out report.html",
                 "explain" => "  pasidctl explain intel-vtd/pasid_dir_entry 0x123457001",
                 "encode" => "  pasidctl encode intel-vtd/pasid_dir_entry P=1 SMPTBLPTR=0x123457000",
                 _ => "  pasidctl compare --policy core/lowest,core/quarantine,vendor --json -",
@@ -135,9 +138,10 @@ internal static class PasidCtl
             {
                 output.WriteLine("Exit codes:");
                 output.WriteLine("  0    result");
-                output.WriteLine("  1    input lines that were wrong; their errors are in the output");
+                output.WriteLine("  1    verify: the driver failed; else: input lines that were wrong");
                 output.WriteLine("  2    usage, trace, scenario or configuration; no result");
-                output.WriteLine("  3    a plug-in was refused; the result is complete unless it is needed");
+                output.WriteLine("  3    a plug-in was refused; the result is complete unless it is needed\n"
+                    + "       (verify: the driver could not be loaded; no result)");
                 output.WriteLine("  4    internal error; no result");
                 output.WriteLine("  130  interrupted; no result");
                 output.WriteLine("  141  the reader of --jsonl's output went away");

@@ -5,8 +5,8 @@ using PasidFramework.Threading;
 namespace PasidFramework.Drivers.Reference;
 
 /// <summary>
-/// The simplest correct allocator: one bit for each number, the lowest free one first. The unit takes its ASIDs from one
-/// too. Safe for concurrent use; the memory is taken at construction.
+/// The simplest correct allocator: one bit for each number, the lowest free one first. The unit takes its ASIDs from
+/// one too. Safe for concurrent use; the memory is taken at construction.
 /// </summary>
 /// <param name="range">The numbers.</param>
 internal sealed class LowestFirstAllocator(PasidRange range) : IPasidAllocator

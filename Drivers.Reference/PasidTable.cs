@@ -5,8 +5,8 @@ using PasidFramework.Hardware;
 namespace PasidFramework.Drivers.Reference;
 
 /// <summary>
-/// A domain's PASID table: a directory of leaves. It makes the stores in the order that a walker beside the CPU needs; the
-/// commands that must follow are the unit's. Reference architecture, sections 3.2 and 3.3.
+/// A domain's PASID table: a directory of leaves. It makes the stores in the order that a walker beside the CPU needs;
+/// the commands that must follow are the unit's. Reference architecture, sections 3.2 and 3.3.
 /// </summary>
 /// <remarks>Not safe for concurrent use: the core serialises per domain.</remarks>
 internal sealed class PasidTable
@@ -35,8 +35,8 @@ internal sealed class PasidTable
     /// <summary>Bytes of page memory in it.</summary>
     public long Bytes => DirectoryBytes + ((long)Leaves * PasidEntry.LeafBytes);
 
-    /// <summary>Devices of the domain that keep translations: each of them may keep any translation of the table, whether
-    /// or not the process was bound to that very device.</summary>
+    /// <summary>Devices of the domain that keep translations: each of them may keep any translation of the table,
+    /// whether or not the process was bound to that very device.</summary>
     public List<RequesterId> DevicesWithTlb { get; } = [];
 
     /// <summary>Whether the hardware did not confirm that it forgot a device that pointed here: it may walk the table
@@ -62,7 +62,8 @@ internal sealed class PasidTable
         return OpResult<PasidTable>.Ok(new PasidTable(memory, pasidBits, root.Value));
     }
 
-    /// <summary>Installs an entry: its valid word last (D2), in a leaf that was visible before it was linked (D3).</summary>
+    /// <summary>Installs an entry: its valid word last (D2), in a leaf that was visible before it was linked
+    /// (D3).</summary>
     /// <param name="pasid">The number.</param>
     /// <param name="pageTable">Byte address of the process's top page table.</param>
     /// <param name="asid">Tag of the process's translations.</param>
@@ -127,13 +128,13 @@ internal sealed class PasidTable
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
-    // The driver's own copy of the directory: what it frees it never reads from memory that hardware or others may write.
+    // The driver's own copy of the directory: what it frees it never reads from memory that others may write.
     private ref ulong LeafOf(Pasid pasid) => ref _leaves[pasid.Value >> PasidEntry.IndexBits];
 
     private ulong EntryOf(Pasid pasid) =>
         LeafOf(pasid) + ((pasid.Value & ((1u << PasidEntry.IndexBits) - 1)) * PasidEntry.SizeBytes);
 
-    // A leaf stays until the table goes: freeing it earlier would need the proof that no neighbour is in use, for 4 KiB.
+    // A leaf stays until the table goes: freeing it earlier would need the proof that no neighbour is in use.
     private OpResult AddLeaf(Pasid pasid)
     {
         OpResult<ulong> leaf = _memory.AllocatePages(PasidEntry.LeafBytes);

@@ -17,10 +17,10 @@ namespace PasidFramework.Drivers.Reference;
 public sealed class ReferenceDriver : IPasidDriver
 {
     /// <inheritdoc/>
-    /// <remarks>Options: <c>asid-bits</c> 1 to 16 (16), <c>ats</c> 0 or 1 (1), <c>fault-records</c> 1 to 64
-    /// (16).</remarks>
-    /// <exception cref="ArgumentException">An option is unknown or out of its range, or the width is not 0 to
-    /// 20.</exception>
+    /// <remarks>Options: <c>asid-bits</c> 1 to 16 (16), <c>ats</c> 0 or 1 (1), <c>fault-records</c> 1 to 64 (16).
+    /// </remarks>
+    /// <exception cref="ArgumentException">An option is unknown or out of its range, or the width is not 0 to 20.
+    /// </exception>
     public IIommuHardware CreateHardware(IPhysicalMemory memory, HardwareSetup setup)
     {
         ArgumentNullException.ThrowIfNull(memory);
@@ -28,8 +28,8 @@ public sealed class ReferenceDriver : IPasidDriver
     }
 
     /// <inheritdoc/>
-    /// <remarks>Options: <c>requester-bits</c> 1 to 16 (16): the device table has 2^this entries; <c>timeout-ms</c> 1 to
-    /// 60000 (1000).</remarks>
+    /// <remarks>Options: <c>requester-bits</c> 1 to 16 (16): the device table has 2^this entries; <c>timeout-ms</c> 1
+    /// to 60000 (1000).</remarks>
     public OpResult<IIommuUnit> CreateUnit(UnitSetup setup)
     {
         ArgumentNullException.ThrowIfNull(setup);

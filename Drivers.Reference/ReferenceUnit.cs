@@ -7,9 +7,9 @@ using PasidFramework.Hardware;
 namespace PasidFramework.Drivers.Reference;
 
 /// <summary>
-/// One unit: what the core asks for, in stores and commands. Every method stores first, then invalidates what the hardware
-/// may have kept, in the order in which caches are filled: a later cache filled from an earlier one that still held the old
-/// contents would keep them for good.
+/// One unit: what the core asks for, in stores and commands. Every method stores first, then invalidates what the
+/// hardware may have kept, in the order in which caches are filled: a later cache filled from an earlier one that still
+/// held the old contents would keep them for good.
 /// </summary>
 internal sealed class ReferenceUnit : IIommuUnit
 {
@@ -66,8 +66,8 @@ internal sealed class ReferenceUnit : IIommuUnit
     }
 
     /// <summary>Reads the capabilities, builds the device table, switches translation on.</summary>
-    /// <returns>The unit; EINVAL (an option), ENODEV, ENOMEM, ETIMEDOUT: nothing is left behind, but where the hardware did
-    /// not confirm that it is off, the device table is kept.</returns>
+    /// <returns>The unit; EINVAL (an option), ENODEV, ENOMEM, ETIMEDOUT: nothing is left behind, but where the hardware
+    /// did not confirm that it is off, the device table is kept.</returns>
     public static OpResult<IIommuUnit> Start(UnitSetup setup)
     {
         OpResult<UnitOptions> options = UnitOptions.Read(setup.Options);
@@ -82,7 +82,8 @@ internal sealed class ReferenceUnit : IIommuUnit
             || id.Get(Id.ASIDBITS) is < 1 or > 16 || id.Get(Id.FAULTS) == 0)
         {
             return OpResult<IIommuUnit>.Refuse(
-                Errno.ENODEV, Text($"{setup.Name}: ID 0x{id:x} is not that of a reference IOMMU, version {Id.Version}"));
+                Errno.ENODEV,
+                Text($"{setup.Name}: ID 0x{id:x} is not that of a reference IOMMU, version {Id.Version}"));
         }
 
         // A boot loader may have left it on. Switching it off also empties every cache that is not a device's.
@@ -225,8 +226,8 @@ internal sealed class ReferenceUnit : IIommuUnit
     /// <inheritdoc/>
     public void FreeProcess(IommuProcess process, object? driverProcess)
     {
-        // The last detach of each link has emptied the caches of it. Where one did not confirm that, the ASID is given up:
-        // the next process that had it could read the memory of this one.
+        // The last detach of each link has emptied the caches of it. Where one did not confirm that, the ASID is given
+        // up: the next process that had it could read the memory of this one.
         if (driverProcess is ProcessRecord { MayBeCached: false } record)
         {
             _asids.Free(record.Asid);
@@ -385,7 +386,8 @@ internal sealed class ReferenceUnit : IIommuUnit
 
     private ulong EntryOf(RequesterId requester) => _deviceTable + ((ulong)requester.Value * DeviceEntry.SizeBytes);
 
-    // The entry first, then what was filled through it. A device that comes may bring translations from an earlier life.
+    // The entry first, then what was filled through it. A device that comes may bring translations from an earlier
+    // life.
     private OpResult SetEntry(Device device, ulong entry)
     {
         ulong at = EntryOf(device.Requester);

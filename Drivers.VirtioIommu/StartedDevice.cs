@@ -36,7 +36,7 @@ internal sealed partial class StartedDevice : IDisposable
         EventQueue events,
         DeviceConfig config,
         TableDialect? dialect,
-        bool hasProbe)
+        ulong features)
     {
         Name = name;
         Memory = hardware.Memory;
@@ -47,7 +47,8 @@ internal sealed partial class StartedDevice : IDisposable
         Events = events;
         Config = config;
         Dialect = dialect;
-        HasProbe = hasProbe;
+        HasProbe = (features & FeatureBits.Probe) != 0;
+        HasMap = (features & FeatureBits.MapUnmap) != 0;
         Standard = new StandardRequests(requests);
         _flush = !hardware.IsCoherent;
     }
@@ -75,6 +76,9 @@ internal sealed partial class StartedDevice : IDisposable
 
     /// <summary>Whether PROBE was negotiated.</summary>
     public bool HasProbe { get; }
+
+    /// <summary>Whether MAP and UNMAP were negotiated.</summary>
+    public bool HasMap { get; }
 
     /// <summary>Initialises a device (virtio 1.2 section 3.1.1): reset, status, features, queues, DRIVER_OK.</summary>
     /// <param name="name">Name for messages.</param>
@@ -217,7 +221,7 @@ internal sealed partial class StartedDevice : IDisposable
         Patience patience,
         List<(ulong Address, int Bytes)> pages)
     {
-        const ulong Standard = FeatureBits.DomainRange | FeatureBits.MapUnmap | FeatureBits.Probe | FeatureBits.Mmio
+        const ulong Standard = FeatureBits.InputRange | FeatureBits.DomainRange | FeatureBits.MapUnmap | FeatureBits.Probe | FeatureBits.Mmio
             | FeatureBits.BypassConfig;
         OpResult negotiated = transport.Negotiate(dialect?.KnownFeatures ?? Standard, out ulong features);
         if (!negotiated.IsOk)
@@ -229,6 +233,12 @@ internal sealed partial class StartedDevice : IDisposable
         if (!config.IsOk)
         {
             return OpResult<StartedDevice>.Refuse(config.Outcome);
+        }
+
+        if ((features & FeatureBits.BypassConfig) != 0)
+        {
+            // Firmware may have left it on: then every endpoint that is in no domain reaches all of memory.
+            transport.ForbidBypass();
         }
 
         bool flush = !hardware.IsCoherent;
@@ -287,7 +297,7 @@ internal sealed partial class StartedDevice : IDisposable
             eventQueue,
             config.Value,
             dialect is not null && (features & dialect.AttachFeature) != 0 ? dialect : null,
-            (features & FeatureBits.Probe) != 0));
+            features));
     }
 
     private static OpResult<(ulong Address, int Size)> AllocateQueue(

@@ -1,12 +1,13 @@
 using System.Composition;
 using PasidFramework.Drivers.VirtioIommu.Hardware;
 using PasidFramework.Hardware;
+using PasidFramework.Tables;
 
 namespace PasidFramework.Drivers.VirtioIommu;
 
 /// <summary>
-/// The virtio-iommu driver: the standard's requests, and PASID tables in SMMUv3 format by the proposals B and E where
-/// the device offers them.
+/// The virtio-iommu driver: the standard's requests alone (dialect map), and PASID tables in SMMUv3 format by the
+/// proposals B and E where the device offers them.
 /// </summary>
 /// <remarks>
 /// Specification: OASIS virtio 1.2 to 1.4, IOMMU device, over virtio-mmio (virtio 1.2 section 4.2). No version of the
@@ -35,10 +36,19 @@ public sealed class VirtioIommuDriver : IPasidDriver
     [Import(TableFormatName, AllowDefault = true)]
     public IPasidTableFormat? ArmSmmuV3Format { get; set; }
 
+    /// <summary>Reads page tables of x86-64 CPUs, for dialect map; null where no plug-in exports it.</summary>
+    [Import(PageTableFormatAttribute.ImportPrefix + UnitOptions.X86, AllowDefault = true)]
+    public IPageTableFormat? X86PageTables { get; set; }
+
+    /// <summary>Reads page tables of AArch64 CPUs, for dialect map; null where no plug-in exports it.</summary>
+    [Import(PageTableFormatAttribute.ImportPrefix + UnitOptions.Arm, AllowDefault = true)]
+    public IPageTableFormat? ArmPageTables { get; set; }
+
     /// <inheritdoc/>
     /// <remarks>
     /// Options: <c>dialect</c> = <c>none</c>, <c>B</c> (default) or <c>E</c>; <c>bypass</c> = <c>on</c> or <c>off</c>
-    /// (default): what endpoints without a domain may do; <c>endpoints</c> = a comma-separated list (all by default).
+    /// (default): what endpoints without a domain may do; <c>endpoints</c> = a comma-separated list (all by default);
+    /// <c>inputBits</c> = 12 to 63: width of addresses (INPUT_RANGE; unlimited by default).
     /// </remarks>
     /// <exception cref="ArgumentException">An option or its value is not known, or the width is not 0 to
     /// 20.</exception>
@@ -48,11 +58,16 @@ public sealed class VirtioIommuDriver : IPasidDriver
     /// <inheritdoc/>
     /// <remarks>
     /// Options: <c>dialect</c> = <c>none</c>, <c>B</c> (default) or <c>E</c>: the proposal that is spoken if the device
-    /// offers it; <c>probeEndpoint</c> = the endpoint that is asked for the PASID width (0 by default).
+    /// offers it; <c>map</c>: the standard alone, a process a domain; <c>pages</c> = <c>x86-64</c> (default) or
+    /// <c>arm-lpae-4k</c>: the processes' page tables, for map; <c>probeEndpoint</c> = the endpoint that is asked for the
+    /// PASID width (0 by default).
     /// </remarks>
     public OpResult<IIommuUnit> CreateUnit(UnitSetup setup)
     {
         ArgumentNullException.ThrowIfNull(setup);
-        return VirtioIommuUnit.Start(setup, ArmSmmuV3Format);
+        OpResult<UnitOptions> options = UnitOptions.Parse(setup.Options);
+        return options.Value?.PageTables is { } pages
+            ? MapUnit.Start(setup, pages, pages == UnitOptions.Arm ? ArmPageTables : X86PageTables)
+            : VirtioIommuUnit.Start(setup, ArmSmmuV3Format);
     }
 }

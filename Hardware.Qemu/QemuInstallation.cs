@@ -27,6 +27,9 @@ public sealed partial class QemuInstallation
     /// <summary>How long <c>--version</c> may take by default.</summary>
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(20);
 
+    // Folders with libraries; looked for once.
+    private string? _search;
+
     private QemuInstallation(string name, string? folder, Version version)
     {
         Name = name;
@@ -146,7 +149,7 @@ public sealed partial class QemuInstallation
 
         // Not the machine's loader and libraries: those of the same suite.
         string libraries = Path.Combine(Folder, "usr/lib/x86_64-linux-gnu");
-        string search = string.Join(':', Directory
+        _search ??= string.Join(':', Directory
             .EnumerateFiles(libraries, "*.so*", SearchOption.AllDirectories)
             .Select(f => Path.GetDirectoryName(f)!)
             .Append(libraries)
@@ -154,7 +157,7 @@ public sealed partial class QemuInstallation
             .Order(StringComparer.Ordinal));
         Next(Path.Combine(libraries, "ld-linux-x86-64.so.2"));
         Next("--library-path");
-        Next(search);
+        Next(_search);
         Next(Path.Combine(Folder, "usr/bin", Program(target)));
         foreach (string data in (string[])["qemu", "seabios"])
         {
@@ -192,6 +195,7 @@ public sealed partial class QemuInstallation
             if (!Task.WaitAll([output, error], patience) || !process.WaitForExit(patience))
             {
                 process.Kill(entireProcessTree: true);
+                process.WaitForExit(s_patience);
                 throw new QemuException(string.Create(
                     CultureInfo.InvariantCulture,
                     $"QEMU ({candidate.Name}) does not answer --version within {patience.TotalSeconds} s"));

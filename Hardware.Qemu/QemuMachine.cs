@@ -97,6 +97,9 @@ internal sealed class QemuMachine : IDisposable
     /// <summary>Whether the CPU runs firmware that halts, because the qtest accelerator is not there.</summary>
     public bool IsHalting { get; }
 
+    /// <summary>Where its files were while it started; for tests.</summary>
+    public string Folder => _folder;
+
     /// <summary>Process id of QEMU; for tests.</summary>
     public int ProcessId => _process.Id;
 

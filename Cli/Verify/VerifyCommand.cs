@@ -1,14 +1,21 @@
 using System.CommandLine;
 using System.Globalization;
 using PasidFramework.Conformance;
+using PasidFramework.Conformance.Reports;
+using PasidFramework.Conformance.Waivers;
 using PasidFramework.Hardware;
 using PasidFramework.Hosting;
+using PasidFramework.Qemu;
 
 namespace PasidFramework.Cli.Verify;
 
 /// <summary><c>pasidctl verify</c>: the conformance suite on one driver.</summary>
 internal sealed class VerifyCommand
 {
+    private const string Model = "model";
+    private const string Qemu = "qemu";
+    private const string All = "all";
+
     private readonly Terminal _terminal;
     private readonly CancellationToken _cancellation;
 
@@ -20,13 +27,13 @@ internal sealed class VerifyCommand
 
     private readonly Option<string> _hardware = new("--hardware")
     {
-        Description = "What it runs on",
-        DefaultValueFactory = _ => "model",
+        Description = "The software model, QEMU's IOMMUs, or both",
+        DefaultValueFactory = _ => Model,
     };
 
     private readonly Option<string[]> _cases = new("--case")
     {
-        Description = "Only this case (may be repeated)",
+        Description = "Only this case, such as INV-003 (may be repeated)",
         HelpName = "ID",
         AllowMultipleArgumentsPerToken = false,
         Arity = ArgumentArity.OneOrMore,
@@ -34,7 +41,7 @@ internal sealed class VerifyCommand
 
     private readonly Option<string[]> _families = new("--family")
     {
-        Description = "Only this family of cases (may be repeated)",
+        Description = "Only this family of cases, such as invalidation (may be repeated)",
         HelpName = "NAME",
         AllowMultipleArgumentsPerToken = false,
         Arity = ArgumentArity.OneOrMore,
@@ -46,26 +53,69 @@ internal sealed class VerifyCommand
         HelpName = "N",
     };
 
+    private readonly Option<bool> _strict = new("--strict")
+    {
+        Description = "A required case that was shown nowhere counts as a failure",
+    };
+
+    private readonly Option<string> _format = new("--format")
+    {
+        Description = "How the report is written",
+        DefaultValueFactory = _ => ReportFormats.Text,
+    };
+
+    private readonly Option<string?> _out = new("--out")
+    {
+        Description = "Write the report to FILE instead of stdout",
+        HelpName = "FILE",
+    };
+
+    private readonly Option<string?> _waivers = new("--waivers")
+    {
+        Description = "Known failures as JSON: id, reason, issue, expires",
+        HelpName = "FILE",
+    };
+
+    private readonly Option<string[]> _unitOptions = new("--unit")
+    {
+        Description = "A setting of the driver's units, such as dialect=E (may be repeated)",
+        HelpName = "KEY=VALUE",
+        AllowMultipleArgumentsPerToken = false,
+        Arity = ArgumentArity.OneOrMore,
+    };
+
     private readonly Option<string[]> _directories = SharedOptions.Directories();
+
+    private readonly Option<bool> _quiet = new("--quiet")
+    {
+        Description = "No progress bar and no notes on stderr",
+    };
 
     private VerifyCommand(Terminal terminal, CancellationToken cancellation)
     {
         _terminal = terminal;
         _cancellation = cancellation;
-        _hardware.AcceptOnlyFromAmong("model", "qemu", "all");
+        _hardware.AcceptOnlyFromAmong(Model, Qemu, All);
+        _format.AcceptOnlyFromAmong([.. ReportFormats.All.Select(f => f.Name)]);
     }
 
     public static Command Create(Terminal terminal, CancellationToken cancellation)
     {
         var verify = new VerifyCommand(terminal, cancellation);
-        var command = new Command("verify", "Judge a driver by the conformance suite")
+        var command = new Command("verify", "Judge a driver by the conformance suite, on models or on QEMU's IOMMUs")
         {
             verify._driver,
             verify._hardware,
             verify._cases,
             verify._families,
             verify._seed,
+            verify._strict,
+            verify._format,
+            verify._out,
+            verify._waivers,
+            verify._unitOptions,
             verify._directories,
+            verify._quiet,
         };
         command.SetAction(verify.Run);
         return command;
@@ -73,31 +123,188 @@ internal sealed class VerifyCommand
 
     private int Run(ParseResult parsed)
     {
+        bool quiet = parsed.GetValue(_quiet);
         string argument = parsed.GetValue(_driver)!;
+        _ = ReportFormats.TryFind(parsed.GetValue(_format)!, out ReportFormat? format);
+        ulong seed = Seed(parsed.GetValue(_seed));
+        IReadOnlyDictionary<string, string> unitOptions = UnitOptions(parsed.GetValue(_unitOptions) ?? []);
+        string[] cases = parsed.GetValue(_cases) ?? [];
+        string[] families = parsed.GetValue(_families) ?? [];
+        CheckNames("--case", cases, ConformanceCatalogue.Cases.Select(c => c.Id), "pasidctl verify --help names the families");
+        CheckNames("--family", families, ConformanceCatalogue.Families, null);
+        IReadOnlyList<Waiver> waivers = Waivers(parsed.GetValue(_waivers));
+        string? path = parsed.GetValue(_out);
+        using PendingFile? file = path is null or "-" ? null : PendingFile.Create("--out", path);
+
         using PluginCatalog catalog = Subject.Load(argument, parsed.GetValue(_directories) ?? []);
         LoadedDriver driver = Subject.Find(catalog, argument);
-        List<IHardwareBackEnd> backEnds = [Subject.Software(catalog, driver)];
-        ulong seed = ulong.Parse(parsed.GetValue(_seed) ?? "1", CultureInfo.InvariantCulture);
-        ConformanceReport report = ConformanceRunner.Run(
-            Subject.Of(catalog, driver, new Dictionary<string, string>(), backEnds),
-            new RunOptions
-            {
-                Seed = seed,
-                Cases = parsed.GetValue(_cases) ?? [],
-                Families = parsed.GetValue(_families) ?? [],
-                Today = DateOnly.FromDateTime(DateTime.UtcNow),
-                Progress = r =>
+        string hardware = parsed.GetValue(_hardware)!;
+        DriverUnderTest subject = Subject.Of(catalog, driver, unitOptions, BackEnds(catalog, driver, hardware, quiet));
+        int total = ConformanceCatalogue.Cases.Count(c =>
+            (cases.Length == 0 || cases.Contains(c.Id)) && (families.Length == 0 || families.Contains(c.Family)));
+        ConformanceReport report = _terminal.WithProgress(quiet, show =>
+        {
+            HashSet<string> seen = [];
+            return ConformanceRunner.Run(
+                subject,
+                new RunOptions
                 {
-                    _terminal.Out.WriteLine(FormattableString.Invariant(
-                        $"{r.Verdict,-13} {r.Case.Id} {r.Hardware} {r.Case.Summary} [{r.Checks} looks, {r.Duration.TotalMilliseconds:0} ms] {r.Reason}"));
-                    foreach (string line in r.Details)
+                    Seed = seed,
+                    Cases = cases,
+                    Families = families,
+                    IsStrict = parsed.GetValue(_strict),
+                    Waivers = waivers,
+                    Today = DateOnly.FromDateTime(DateTime.UtcNow),
+                    Repeat = (one, where) => Repeat(parsed, argument, one, where, seed),
+                    Progress = result =>
                     {
-                        _terminal.Out.WriteLine("      " + line);
-                    }
+                        seen.Add(result.Case.Id);
+                        show?.Invoke($"{result.Case.Id} {result.Hardware}", (double)seen.Count / Math.Max(1, total));
+                    },
                 },
-            },
-            _cancellation);
-        _terminal.Out.WriteLine(string.Join(" ", Enum.GetValues<Verdict>().Select(v => $"{v} {report.Count(v)}")));
+                _cancellation);
+        });
+        string command = $"pasidctl {string.Join(' ', parsed.Tokens.Select(t => Quote(t.Value)))}";
+        Write(report, format!, file, new ReportOptions { Command = command, HasDurations = true });
         return report.IsConformant ? ExitCode.Ok : ExitCode.SomeFailed;
+    }
+
+    private void Write(ConformanceReport report, ReportFormat format, PendingFile? file, ReportOptions options)
+    {
+        if (file is null)
+        {
+            using var buffer = new MemoryStream();
+            format.Write(report, buffer, options);
+            Output.Write(_terminal, buffer);
+            return;
+        }
+
+        format.Write(report, file.Stream, options);
+        file.Commit();
+    }
+
+    private static ulong Seed(string? text)
+    {
+        if (text is null)
+        {
+            return 1;
+        }
+
+        return ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out ulong seed)
+            ? seed
+            : throw new UsageException($"--seed is '{text}'; expected a number from 0 to {ulong.MaxValue}");
+    }
+
+    private static Dictionary<string, string> UnitOptions(IEnumerable<string> pairs)
+    {
+        Dictionary<string, string> options = [];
+        foreach (string pair in pairs)
+        {
+            int equals = pair.IndexOf('=', StringComparison.Ordinal);
+            if (equals < 1)
+            {
+                throw new UsageException($"--unit is '{pair}'; expected KEY=VALUE");
+            }
+
+            if (!options.TryAdd(pair[..equals], pair[(equals + 1)..]))
+            {
+                throw new UsageException($"--unit: {pair[..equals]} is given twice");
+            }
+        }
+
+        return options;
+    }
+
+    private static void CheckNames(string option, IEnumerable<string> names, IEnumerable<string> known, string? hint)
+    {
+        foreach (string name in names)
+        {
+            if (!known.Contains(name))
+            {
+                throw new UsageException(option == "--family"
+                    ? $"--family: '{name}' is unknown; expected {string.Join(", ", known)}"
+                    : $"--case: '{name}' is unknown; expected an id such as {known.First()} or {known.Last()}", hint: hint);
+            }
+        }
+    }
+
+    private static IReadOnlyList<Waiver> Waivers(string? path)
+    {
+        if (path is null)
+        {
+            return [];
+        }
+
+        OpResult<IReadOnlyList<Waiver>> loaded = WaiverFile.Load(path);
+        return loaded.IsOk ? loaded.Value : throw new UsageException($"--waivers: {loaded.Reason}");
+    }
+
+    private string Repeat(ParseResult parsed, string argument, ConformanceCase one, string hardware, ulong seed)
+    {
+        List<string> words = ["pasidctl", "verify", Quote(argument)];
+        if (hardware.StartsWith(Qemu, StringComparison.Ordinal))
+        {
+            words.Add("--hardware qemu");
+        }
+
+        words.Add($"--case {one.Id}");
+        words.Add(string.Create(CultureInfo.InvariantCulture, $"--seed {seed}"));
+        words.AddRange((parsed.GetValue(_unitOptions) ?? []).Select(o => $"--unit {Quote(o)}"));
+        words.AddRange((parsed.GetValue(_directories) ?? []).Select(d => $"--drivers {Quote(d)}"));
+        return string.Join(' ', words);
+    }
+
+    private static string Quote(string word) =>
+        word.All(c => char.IsAsciiLetterOrDigit(c) || c is '/' or '.' or '-' or '_' or '=' or ':')
+            ? word
+            : $"'{word.Replace("'", "'\\''", StringComparison.Ordinal)}'";
+
+    private List<IHardwareBackEnd> BackEnds(PluginCatalog catalog, LoadedDriver driver, string hardware, bool quiet)
+    {
+        List<IHardwareBackEnd> backEnds = [];
+        if (hardware != Qemu)
+        {
+            backEnds.Add(Subject.Software(catalog, driver));
+        }
+
+        if (hardware == Model)
+        {
+            return backEnds;
+        }
+
+        List<string> problems = [];
+        string home = QemuHome.Path;
+        IReadOnlyList<QemuInstallation> installations = QemuInstallation.Find(home, problems);
+        foreach (string problem in quiet && installations.Count > 0 ? [] : problems)
+        {
+            _terminal.Say($"note: {problem}");
+        }
+
+        if (installations.Count == 0)
+        {
+            throw new UsageException(
+                $"--hardware {hardware}: no QEMU in {home} or on PATH",
+                hint: "eng/install-qemu unpacks one without root; PASID_QEMU_HOME names another folder");
+        }
+
+        IHardwareBackEnd[] found =
+        [
+            .. installations.SelectMany(QemuBackEnds.For)
+                .Where(b => b.Architecture == driver.Metadata.TableFormat).DistinctBy(b => b.Name),
+        ];
+        if (found.Length == 0 && hardware == Qemu)
+        {
+            throw new UsageException(
+                $"--hardware qemu: QEMU has no IOMMU of the architecture '{driver.Metadata.TableFormat}'",
+                hint: "--hardware model judges the driver on its own model or stand-in");
+        }
+
+        if (found.Length == 0)
+        {
+            _terminal.Say($"note: QEMU has no IOMMU of the architecture '{driver.Metadata.TableFormat}'; judged on the model only");
+        }
+
+        backEnds.AddRange(found);
+        return backEnds;
     }
 }

@@ -82,7 +82,7 @@ internal sealed partial class Rig : IDisposable
         OpResult<ITestHardware> started = _context.BackEnd.Start(_setup.Hardware);
         if (!started.IsOk)
         {
-            _context.NotApplicable($"{_context.BackEnd.Name}: {started.Reason}");
+            _context.NotApplicable(started.Reason!);
         }
 
         _machine = started.Value!;
@@ -250,7 +250,9 @@ internal sealed partial class Rig : IDisposable
 
     /// <summary>Ends a process: from the exit handler of each device on nothing of it is reached, and its page tables are
     /// somebody else's memory afterwards.</summary>
-    public void Exit(TestProcess process)
+    /// <param name="process">The process.</param>
+    /// <param name="look">Whether the handlers look; without it nothing is made ready in the machine.</param>
+    public void Exit(TestProcess process, bool look = true)
     {
         List<string> told = [];
         (RequesterId Requester, uint Pasid)[] links =
@@ -262,7 +264,7 @@ internal sealed partial class Rig : IDisposable
             device.Device.ProcessExited = (dying, _, pasid) =>
             {
                 told.Add(dying.Name);
-                if (TryAccess(device.Requester, pasid.Value, First) is not { } result)
+                if (!look || TryAccess(device.Requester, pasid.Value, First) is not { } result)
                 {
                     return;
                 }

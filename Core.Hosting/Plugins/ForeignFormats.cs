@@ -1,23 +1,44 @@
 using System.Composition.Hosting.Core;
 using PasidFramework.Drivers;
+using PasidFramework.Tables;
 
 namespace PasidFramework.Hosting;
 
 /// <summary>
-/// Lends the table formats of other plug-ins to one plug-in's container, by the format's name as contract name. It is
+/// Lends the table formats and page table formats of other plug-ins to one plug-in's container, by contract name. It is
 /// asked while a part is being built, so the plug-in that has the format can be composed just then, and every part of a
 /// plug-in lives in one container.
 /// </summary>
-internal sealed class ForeignFormats(Plugin importer, Func<Plugin, string, IPasidTableFormat?> find) : ExportDescriptorProvider
+/// <param name="importer">Whose container it is.</param>
+/// <param name="find">Finds a table format by its name.</param>
+/// <param name="findPages">Finds a page table format by its name.</param>
+internal sealed class ForeignFormats(
+    Plugin importer,
+    Func<Plugin, string, IPasidTableFormat?> find,
+    Func<Plugin, string, IPageTableFormat?> findPages) : ExportDescriptorProvider
 {
     public override IEnumerable<ExportDescriptorPromise> GetExportDescriptors(
         CompositionContract contract, DependencyAccessor descriptorAccessor)
     {
-        if (contract.ContractType != typeof(IPasidTableFormat)
-            || contract.ContractName is not { } name
-            || contract.MetadataConstraints?.Any() == true
-            || importer.Manifest.TableFormats.Contains(name)
-            || find(importer, name) is not { } format)
+        if (contract.ContractName is not { } stated || contract.MetadataConstraints?.Any() == true)
+        {
+            return NoExportDescriptors;
+        }
+
+        string name = stated;
+        object? format = null;
+        if (contract.ContractType == typeof(IPasidTableFormat) && !importer.Manifest.TableFormats.Contains(name))
+        {
+            format = find(importer, name);
+        }
+        else if (contract.ContractType == typeof(IPageTableFormat)
+            && stated.StartsWith(PageTableFormatAttribute.ImportPrefix, StringComparison.Ordinal))
+        {
+            name = stated[PageTableFormatAttribute.ImportPrefix.Length..];
+            format = findPages(importer, name);
+        }
+
+        if (format is null)
         {
             return NoExportDescriptors;
         }
@@ -27,7 +48,7 @@ internal sealed class ForeignFormats(Plugin importer, Func<Plugin, string, IPasi
         [
             new ExportDescriptorPromise(
                 contract,
-                $"table format '{name}' of another plug-in",
+                $"table format '{stated}' of another plug-in",
                 isShared: true,
                 NoDependencies,
                 _ => ExportDescriptor.Create((_, _) => format, metadata)),

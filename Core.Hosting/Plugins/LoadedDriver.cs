@@ -44,8 +44,8 @@ public sealed class LoadedDriver
     public IReadOnlyList<string> TableFormats { get; }
 
     /// <summary>
-    /// Names of the table formats of other plug-ins that it was given, in ordinal order. While it is loaded, those
-    /// plug-ins cannot be unloaded.
+    /// Contract names of the table formats and page table formats of other plug-ins that it was given, in ordinal order.
+    /// While it is loaded, those plug-ins cannot be unloaded.
     /// </summary>
     public IReadOnlyList<string> ImportedTableFormats { get; }
 

@@ -104,7 +104,7 @@ internal sealed class PluginComposer(
                 .WithAssembly(assembly)
                 .WithExport(services.LoggerFactory)
                 .WithExport(services.Time)
-                .WithProvider(new ForeignFormats(plugin, FindFormat))
+                .WithProvider(new ForeignFormats(plugin, FindFormat, FindPages))
                 .CreateContainer();
             foreach (string name in manifest.TableFormats)
             {
@@ -299,6 +299,26 @@ internal sealed class PluginComposer(
         }
 
         importer.Missing.Add(name);
+        return null;
+    }
+
+    // A file does not say which page tables it exports, so whoever may have them is composed first. Their order stays: of
+    // one name the first path wins.
+    private IPageTableFormat? FindPages(Plugin importer, string name)
+    {
+        string contract = PageTableFormatAttribute.ImportPrefix + name;
+        foreach (Plugin candidate in plugins.Where(other => other != importer))
+        {
+            Compose(candidate);
+            if (candidate.State != PluginState.Gone
+                && candidate.Extras.PageTables.TryGetValue(name, out IPageTableFormat? format))
+            {
+                importer.Imports[contract] = candidate;
+                return format;
+            }
+        }
+
+        importer.Missing.Add(contract);
         return null;
     }
 

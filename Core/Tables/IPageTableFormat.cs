@@ -19,6 +19,19 @@ public interface IPageTableFormat
     /// <param name="memory">Where.</param>
     /// <returns>The table; ENOMEM.</returns>
     OpResult<IPageTable> Create(IPhysicalMemory memory);
+
+    /// <summary>
+    /// What a page table maps for unprivileged accesses, read from memory as the CPU sees it: for hardware that does not
+    /// walk page tables and has to be told every page.
+    /// </summary>
+    /// <param name="memory">Where the table is. Its content is not trusted: the walk has a fixed depth, reads nothing that
+    /// is not memory, and is as long as the table says, so that whoever enumerates sets a limit.</param>
+    /// <param name="root">Byte address of the top table.</param>
+    /// <param name="start">First byte of the range.</param>
+    /// <param name="last">Last byte of the range.</param>
+    /// <returns>The pages that overlap the range, by ascending address, large ones split into pages of 4096 bytes; read as
+    /// they are enumerated. Null from a format that cannot be read back.</returns>
+    IEnumerable<PageMapping>? Mappings(IMemoryReader memory, ulong root, ulong start, ulong last) => null;
 }
 
 /// <summary>One page table.</summary>
@@ -47,6 +60,12 @@ public interface IPageTable : IDisposable
 [AttributeUsage(AttributeTargets.Class, Inherited = false)]
 public sealed class PageTableFormatAttribute : ExportAttribute
 {
+    /// <summary>
+    /// What stands before a format's name in the contract name by which a plug-in imports an <see cref="IPageTableFormat"/>
+    /// of another one: <c>[Import("page-table/x86-64", AllowDefault = true)]</c>.
+    /// </summary>
+    public const string ImportPrefix = "page-table/";
+
     /// <summary>Describes the export.</summary>
     /// <param name="name">Name of the format, such as <c>x86-64</c>.</param>
     public PageTableFormatAttribute(string name)

@@ -151,6 +151,75 @@ internal sealed class LpaePageTable : IPageTable
         }
     }
 
+    /// <summary>Pages of EL0 that a table maps in a range; see <see cref="IPageTableFormat.Mappings"/>.</summary>
+    public static IEnumerable<PageMapping> Mappings(IMemoryReader memory, ulong root, ulong start, ulong last)
+    {
+        last = Math.Min(last, (1UL << AddressBits) - 1);
+        return start > last
+            ? []
+            : In(memory, root & Stage1PageTableEntry.Address.WordMask, 0, 0, start, last, true);
+    }
+
+    // The entries of one table that overlap [start, last]. APTable (62:61) takes rights away from all below: bit 61 EL0's
+    // access, bit 62 writes.
+    private static IEnumerable<PageMapping> In(
+        IMemoryReader memory, ulong table, int level, ulong tableBase, ulong start, ulong last, bool writable)
+    {
+        const ulong NoUser = 1UL << 61;
+        const ulong NoWrites = 1UL << 62;
+        if (!memory.IsBacked(table, PageBytes))
+        {
+            yield break;
+        }
+
+        int shift = PageShift + (IndexBits * (LastLevel - level));
+        ulong span = 1UL << shift;
+        ulong first = start > tableBase ? (start - tableBase) >> shift : 0;
+        for (ulong index = first; index < 1UL << IndexBits; index++)
+        {
+            ulong address = tableBase + (index << shift);
+            if (address > last)
+            {
+                yield break;
+            }
+
+            ulong entry = memory.ReadQword(table + (index * 8));
+            ulong type = entry & Stage1PageTableEntry.Type.WordMask;
+            ulong target = entry & Stage1PageTableEntry.Address.WordMask;
+            if (level < LastLevel && type == Stage1PageTableEntry.TypeTableOrPage)
+            {
+                if ((entry & NoUser) == 0)
+                {
+                    bool below = writable && (entry & NoWrites) == 0;
+                    foreach (PageMapping page in In(memory, target, level + 1, address, start, last, below))
+                    {
+                        yield return page;
+                    }
+                }
+
+                continue;
+            }
+
+            // Blocks of 1 GiB and 2 MiB, pages at the last level.
+            bool isLeaf = level == LastLevel
+                ? type == Stage1PageTableEntry.TypeTableOrPage
+                : type == Stage1PageTableEntry.TypeBlock && level > 0;
+            ulong needed = Stage1PageTableEntry.AP1.WordMask | Stage1PageTableEntry.AF.WordMask;
+            if (!isLeaf || (entry & needed) != needed)
+            {
+                continue;
+            }
+
+            target &= ~(span - 1);
+            bool mayWrite = writable && (entry & Stage1PageTableEntry.AP2.WordMask) == 0;
+            ulong at = Math.Max(address, start & ~(PageBytes - 1UL));
+            for (; at < address + span && at <= last; at += PageBytes)
+            {
+                yield return new PageMapping(at, target + (at - address), mayWrite);
+            }
+        }
+    }
+
     private static OpResult<ulong> NewTable(IPhysicalMemory memory)
     {
         OpResult<ulong> table = memory.AllocatePages(PageBytes);

@@ -26,4 +26,13 @@ internal sealed class LpaePageTableFormat : IPageTableFormat
         OpResult<LpaePageTable> table = LpaePageTable.Create(memory);
         return table.IsOk ? OpResult<IPageTable>.Ok(table.Value) : OpResult<IPageTable>.Refuse(table.Outcome);
     }
+
+    /// <inheritdoc/>
+    /// <remarks>Of pages that EL0 may access and that are marked as accessed: the driver asks for no hardware update of
+    /// access flags, so any other page faults.</remarks>
+    public IEnumerable<PageMapping> Mappings(IMemoryReader memory, ulong root, ulong start, ulong last)
+    {
+        ArgumentNullException.ThrowIfNull(memory);
+        return LpaePageTable.Mappings(memory, root, start, last);
+    }
 }

@@ -18,6 +18,9 @@ namespace PasidFramework.Drivers.ArmSmmu.Queues;
 /// </remarks>
 internal sealed class CommandQueue : IDisposable
 {
+    /// <summary>How long hardware may make no progress, however slow a look at a register is.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(1);
+
     private const int FailuresKept = 8;
 
     private readonly IPhysicalMemory _memory;
@@ -27,6 +30,7 @@ internal sealed class CommandQueue : IDisposable
     private readonly int _size;
     private readonly uint _positionMask;
     private readonly int _pollLimit;
+    private readonly TimeProvider _time;
     private readonly long[] _tickets;
     private readonly Failure[] _failures = new Failure[FailuresKept];
     private SpinGate _gate;
@@ -37,7 +41,13 @@ internal sealed class CommandQueue : IDisposable
     private long _droppedTicket;
     private bool _disposed;
 
-    private CommandQueue(IPhysicalMemory memory, IRegisterFile registers, int log2, int pollLimit, ulong address)
+    private CommandQueue(
+        IPhysicalMemory memory,
+        IRegisterFile registers,
+        int log2,
+        int pollLimit,
+        TimeProvider time,
+        ulong address)
     {
         _memory = memory;
         _registers = registers;
@@ -45,6 +55,7 @@ internal sealed class CommandQueue : IDisposable
         _size = 1 << log2;
         _positionMask = (2u << log2) - 1;
         _pollLimit = pollLimit;
+        _time = time;
         _address = address;
         _tickets = new long[_size];
     }
@@ -73,16 +84,21 @@ internal sealed class CommandQueue : IDisposable
     /// <param name="registers">Producer and consumer.</param>
     /// <param name="log2">log2 of the number of commands, 0 to 19.</param>
     /// <param name="pollLimit">How often the consumer is looked at without progress before ETIMEDOUT.</param>
+    /// <param name="time">The clock.</param>
     /// <returns>The queue, or ENOMEM.</returns>
     public static OpResult<CommandQueue> Create(
-        IPhysicalMemory memory, IRegisterFile registers, int log2, int pollLimit)
+        IPhysicalMemory memory,
+        IRegisterFile registers,
+        int log2,
+        int pollLimit,
+        TimeProvider time)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(log2);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(log2, 19);
         int bytes = SmmuCommand.Bytes << log2;
         OpResult<ulong> address = memory.AllocatePages(bytes, Math.Max(4096, bytes));
         return address.IsOk
-            ? OpResult<CommandQueue>.Ok(new CommandQueue(memory, registers, log2, pollLimit, address.Value))
+            ? OpResult<CommandQueue>.Ok(new CommandQueue(memory, registers, log2, pollLimit, time, address.Value))
             : OpResult<CommandQueue>.Refuse(address.Outcome);
     }
 
@@ -93,7 +109,7 @@ internal sealed class CommandQueue : IDisposable
     /// <returns>Success, or ETIMEDOUT where no room came; what was written stays written.</returns>
     public OpResult Write(ReadOnlySpan<SmmuCommand> commands, ref long ticket, out long last)
     {
-        SpinWait wait = default;
+        var budget = new PollBudget(_time, Patience);
         int polls = 0;
         last = -1;
         while (true)
@@ -118,6 +134,7 @@ internal sealed class CommandQueue : IDisposable
                     last = _produced - 1;
                     commands = commands[count..];
                     polls = 0;
+                    budget = new PollBudget(_time, Patience);
                 }
 
                 if (commands.IsEmpty)
@@ -130,13 +147,11 @@ internal sealed class CommandQueue : IDisposable
                 _gate.Exit();
             }
 
-            if (++polls > _pollLimit)
+            if (++polls > _pollLimit || !budget.TrySpend())
             {
                 return OpResult.Refuse(Errno.ETIMEDOUT, Text(
-                    $"the command queue stayed full for {_pollLimit} looks at CMDQ_CONS (0x{Consumer():x})"));
+                    $"the command queue stayed full for {polls} looks at CMDQ_CONS (0x{Consumer():x})"));
             }
-
-            wait.SpinOnce(sleep1Threshold: -1);
         }
     }
 
@@ -146,7 +161,8 @@ internal sealed class CommandQueue : IDisposable
     /// <returns>Success; EIO where one of the ticket's commands failed; ETIMEDOUT.</returns>
     public OpResult Wait(long ticket, long last)
     {
-        SpinWait wait = default;
+        var budget = new PollBudget(_time, Patience);
+        bool isLate = false;
         for (int polls = 0; ; polls++)
         {
             _gate.Enter();
@@ -157,7 +173,7 @@ internal sealed class CommandQueue : IDisposable
                     Refresh();
                 }
 
-                if (_consumed > last || polls >= _pollLimit)
+                if (_consumed > last || isLate)
                 {
                     OpResult failure = FailureOf(ticket);
                     if (!failure.IsOk || _consumed > last)
@@ -166,7 +182,7 @@ internal sealed class CommandQueue : IDisposable
                     }
 
                     return OpResult.Refuse(Errno.ETIMEDOUT, Text(
-                        $"CMD_SYNC did not complete within {_pollLimit} looks at CMDQ_CONS (0x{Consumer():x})"));
+                        $"CMD_SYNC did not complete within {polls} looks at CMDQ_CONS (0x{Consumer():x})"));
                 }
             }
             finally
@@ -174,7 +190,7 @@ internal sealed class CommandQueue : IDisposable
                 _gate.Exit();
             }
 
-            wait.SpinOnce(sleep1Threshold: -1);
+            isLate = polls + 1 >= _pollLimit || !budget.TrySpend();
         }
     }
 

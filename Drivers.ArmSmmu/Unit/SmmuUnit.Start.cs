@@ -5,6 +5,7 @@ using PasidFramework.Drivers.ArmSmmu.Queues;
 using PasidFramework.Drivers.ArmSmmu.Tables;
 using PasidFramework.Hardware;
 using PasidFramework.Records;
+using PasidFramework.Threading;
 
 namespace PasidFramework.Drivers.ArmSmmu.Unit;
 
@@ -14,6 +15,7 @@ internal sealed partial class SmmuUnit : IStreamTableSync
     private readonly IPhysicalMemory _memory;
     private readonly IRegisterFile _registers;
     private readonly ILogger _logger;
+    private readonly TimeProvider _time;
     private readonly SmmuCapabilities _capabilities;
     private readonly SmmuUnitOptions _options;
     private CommandQueue? _queue;
@@ -29,6 +31,7 @@ internal sealed partial class SmmuUnit : IStreamTableSync
         _memory = setup.Hardware.Memory;
         _registers = setup.Hardware.Registers;
         _logger = setup.Logger;
+        _time = setup.Time;
         _capabilities = capabilities;
         _options = options;
         Asids = new AsidAllocator(capabilities.AsidBits);
@@ -128,7 +131,8 @@ internal sealed partial class SmmuUnit : IStreamTableSync
             _memory,
             _registers,
             Math.Min(_options.CommandQueueLog2, _capabilities.CommandQueueLog2),
-            _options.PollLimit);
+            _options.PollLimit,
+            _time);
         if (!queue.IsOk)
         {
             return queue.Outcome;
@@ -244,21 +248,21 @@ internal sealed partial class SmmuUnit : IStreamTableSync
 
     private OpResult WaitFor(int offset, uint mask, uint value, string name)
     {
-        SpinWait wait = default;
+        var budget = new PollBudget(_time, CommandQueue.Patience);
         uint seen = 0;
-        for (int polls = 0; polls < _options.PollLimit; polls++)
+        int polls = 0;
+        do
         {
             seen = _registers.Read32(offset);
             if ((seen & mask) == value)
             {
                 return OpResult.Ok;
             }
-
-            wait.SpinOnce(sleep1Threshold: -1);
         }
+        while (++polls < _options.PollLimit && budget.TrySpend());
 
         return OpResult.Refuse(Errno.ETIMEDOUT, string.Create(
             CultureInfo.InvariantCulture,
-            $"{name} is 0x{seen:x} after {_options.PollLimit} looks, 0x{value:x} (mask 0x{mask:x}) was expected"));
+            $"{name} is 0x{seen:x} after {polls} looks, 0x{value:x} (mask 0x{mask:x}) was expected"));
     }
 }

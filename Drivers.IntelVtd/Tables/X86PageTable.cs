@@ -80,6 +80,63 @@ internal sealed class X86PageTable(IPhysicalMemory memory, ulong root) : IPageTa
         _tables.Clear();
     }
 
+    /// <summary>User pages that a table maps in a range; see <see cref="IPageTableFormat.Mappings"/>.</summary>
+    public static IEnumerable<PageMapping> Mappings(IMemoryReader memory, ulong root, ulong start, ulong last)
+    {
+        last = Math.Min(last, (1UL << AddressBits) - 1);
+        return start > last ? [] : In(memory, root & FirstStageEntry.ADDR.WordMask, Levels, 0, start, last, true);
+    }
+
+    // The entries of one table that overlap [start, last]; rights are those of every level together.
+    private static IEnumerable<PageMapping> In(
+        IMemoryReader memory, ulong table, int level, ulong tableBase, ulong start, ulong last, bool writable)
+    {
+        if (!memory.IsBacked(table, TableBytes))
+        {
+            yield break;
+        }
+
+        int shift = PageShift + (LevelBits * (level - 1));
+        ulong span = 1UL << shift;
+        ulong first = start > tableBase ? (start - tableBase) >> shift : 0;
+        for (ulong index = first; index < 1UL << LevelBits; index++)
+        {
+            ulong address = tableBase + (index << shift);
+            if (address > last)
+            {
+                yield break;
+            }
+
+            ulong entry = memory.ReadQword(table + (index * FirstStageEntry.SizeBytes));
+            const ulong Needed = 0b101; // P and U/S
+            bool isLarge = (entry & FirstStageEntry.PS.WordMask) != 0;
+            if ((entry & Needed) != Needed || (isLarge && level == Levels))
+            {
+                continue;
+            }
+
+            bool both = writable && (entry & FirstStageEntry.RW.WordMask) != 0;
+            ulong target = entry & FirstStageEntry.ADDR.WordMask;
+            if (level > 1 && !isLarge)
+            {
+                foreach (PageMapping below in In(memory, target, level - 1, address, start, last, both))
+                {
+                    yield return below;
+                }
+
+                continue;
+            }
+
+            // Of a large page the low bits of the address are PAT and reserved.
+            target &= ~(span - 1);
+            ulong page = Math.Max(address, start & ~PageMask);
+            for (; page < address + span && page <= last; page += PageMask + 1)
+            {
+                yield return new PageMapping(page, target + (page - address), both);
+            }
+        }
+    }
+
     private static int IndexOffset(ulong address, int level) =>
         (int)((address >> (PageShift + (LevelBits * (level - 1)))) & ((1 << LevelBits) - 1))
         * FirstStageEntry.SizeBytes;

@@ -33,4 +33,12 @@ public sealed class X86PageTableFormat : IPageTableFormat
         memory.StoreBarrier();
         return OpResult<IPageTable>.Ok(new X86PageTable(memory, root.Value));
     }
+
+    /// <inheritdoc/>
+    /// <remarks>Of user pages only: a device's requests are unprivileged.</remarks>
+    public IEnumerable<PageMapping> Mappings(IMemoryReader memory, ulong root, ulong start, ulong last)
+    {
+        ArgumentNullException.ThrowIfNull(memory);
+        return X86PageTable.Mappings(memory, root, start, last);
+    }
 }

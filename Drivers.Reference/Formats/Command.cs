@@ -3,7 +3,8 @@ using PasidFramework.Records;
 namespace PasidFramework.Drivers.Reference.Formats;
 
 /// <summary>
-/// A command: what is written to COMMAND_0 and COMMAND_1. One layout for each operation. Reference architecture, section 4.
+/// A command: what is written to COMMAND_0 and COMMAND_1. One layout for each operation. Reference architecture,
+/// section 4.
 /// </summary>
 /// <param name="Word0">COMMAND_0.</param>
 /// <param name="Word1">COMMAND_1; writing it starts the command.</param>
@@ -26,7 +27,8 @@ internal readonly record struct Command(ulong Word0, ulong Word1)
             LayoutField.Reserved(127, 48),
         ]);
 
-    /// <summary>INVALIDATE_PASID: what is known of entries of a PASID table, for all devices that use the table.</summary>
+    /// <summary>INVALIDATE_PASID: what is known of entries of a PASID table, for all devices that use the
+    /// table.</summary>
     public static readonly Layout PasidTableLayout = new(
         "reference/invalidate_pasid",
         128,
@@ -139,8 +141,8 @@ internal readonly record struct PageRange(ulong First, ulong Pages, bool IsAll)
     /// <summary>COMMAND_1 of an invalidation of this range.</summary>
     public ulong Word => IsAll ? 0 : 0UL.With(Command.COUNT, Pages - 1).WithAddress(Command.ADDRESS, First);
 
-    /// <summary>The pages that [start, end) touches (invariant D6): exactly those, or everything where they are more than
-    /// one command can name.</summary>
+    /// <summary>The pages that [start, end) touches (invariant D6): exactly those, or everything where they are more
+    /// than one command can name.</summary>
     /// <param name="start">First byte.</param>
     /// <param name="end">Byte after the range; 0 is the top of memory, so that 0, 0 is everything. Any other
     /// <c>start == end</c> is empty; an end below the start wraps, which is everything.</param>

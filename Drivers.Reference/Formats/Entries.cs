@@ -93,7 +93,8 @@ internal static class PasidEntry
 }
 
 /// <summary>
-/// Entry of a page table, on each of its four levels: the format <c>reference-4k</c>. Reference architecture, section 3.4.
+/// Entry of a page table, on each of its four levels: the format <c>reference-4k</c>. Reference architecture, section
+/// 3.4.
 /// </summary>
 internal static class PageTableEntry
 {

@@ -6,8 +6,8 @@ using PasidFramework.Records;
 namespace PasidFramework.Drivers.Reference.Hardware;
 
 /// <summary>
-/// The reference IOMMU: registers, commands, fault records, and a walk from the requester to the root of the process's page
-/// tables, where it stops. It keeps nothing of what it reads. Reference architecture, sections 2, 4 and 5.
+/// The reference IOMMU: registers, commands, fault records, and a walk from the requester to the root of the process's
+/// page tables, where it stops. It keeps nothing of what it reads. Reference architecture, sections 2, 4 and 5.
 /// </summary>
 /// <remarks>Safe for concurrent use.</remarks>
 internal class ReferenceHardware : IIommuHardware, IRegisterFile, IEntrySource
@@ -34,7 +34,8 @@ internal class ReferenceHardware : IIommuHardware, IRegisterFile, IEntrySource
         ArgumentNullException.ThrowIfNull(setup);
         if (setup.PasidBits is < 0 or > Pasid.MaxBits)
         {
-            throw new ArgumentException($"A PASID has 0 to {Pasid.MaxBits} bits, not {setup.PasidBits}.", nameof(setup));
+            throw new ArgumentException(
+                $"A PASID has 0 to {Pasid.MaxBits} bits, not {setup.PasidBits}.", nameof(setup));
         }
 
         foreach (string name in setup.Options.Keys)
@@ -193,6 +194,10 @@ internal class ReferenceHardware : IIommuHardware, IRegisterFile, IEntrySource
     protected Configured Configure(in DmaAccess access) =>
         Walker.Configure(_deviceTable, (int)_id.Get(Id.PASIDBITS), access, this);
 
+    /// <summary>Byte address of a device entry.</summary>
+    protected ulong DeviceEntryAt(uint requester) =>
+        _deviceTable.GetAddress(DeviceTable.BASE) + ((ulong)requester * DeviceEntry.SizeBytes);
+
     /// <summary>What becomes of an access while it translates; the gate is held.</summary>
     protected virtual (FaultCode Fault, TranslationResult Result) Access(in DmaAccess access)
     {
@@ -241,7 +246,8 @@ internal class ReferenceHardware : IIommuHardware, IRegisterFile, IEntrySource
         bool on = value.Has(Control.ENABLE);
         if ((value & ~Control.ENABLE.WordMask) != 0)
         {
-            Misused("reference-control", Text($"CONTROL was written with 0x{value:x}, all bits but ENABLE must be 0 (2.2)"));
+            Misused("reference-control", Text(
+                $"CONTROL was written with 0x{value:x}, all bits but ENABLE must be 0 (2.2)"));
         }
 
         if (on && _isOn)

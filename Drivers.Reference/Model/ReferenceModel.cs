@@ -7,8 +7,8 @@ namespace PasidFramework.Drivers.Reference.Model;
 
 /// <summary>
 /// Reference hardware that keeps all it may, as long as it may: device, directory and PASID entries, valid or not,
-/// translations, and what devices keep. A command forgets exactly what it names, and what was under way at that moment ends
-/// with what is still kept. Reference architecture, sections 4 and 6.
+/// translations, and what devices keep. A command forgets exactly what it names, and what was under way at that moment
+/// ends with what is still kept. Reference architecture, sections 4 and 6.
 /// </summary>
 internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
 {
@@ -18,6 +18,7 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
     private readonly Dictionary<(Stage Stage, ulong Table, uint Index), Entry> _entries = [];
     private readonly Dictionary<(uint Asid, ulong Page), Translation> _translations = [];
     private readonly Dictionary<(uint Requester, uint Pasid, ulong Page), Translation> _tlbs = [];
+    private readonly HashSet<uint> _tlbsInDoubt = [];
     private readonly List<ModelComplaint> _complaints = [];
     private DmaAccess _access;
 
@@ -92,8 +93,8 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
     /// <summary>An entry is read once; from then on it is what it was, also where it was not valid.</summary>
     public override bool Read(in WalkPoint point, Span<ulong> words)
     {
-        // Page tables change without a word to anybody where nothing was mapped before: whole translations are kept, and
-        // no entry on the way.
+        // Page tables change without a word to anybody where nothing was mapped before: whole translations are kept,
+        // and no entry on the way.
         if (point.Stage == Stage.Page)
         {
             return base.Read(point, words);
@@ -139,6 +140,7 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
         switch (word0.Get(Command.OP))
         {
             case Command.Device:
+                Doubt(requester);
                 Forget(_entries, key => key.Stage == Stage.Device && key.Index == requester, e => e.Access, underWay);
                 break;
             case Command.PasidTable:
@@ -156,6 +158,11 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
                 break;
             default:
                 bool any = word0.Has(Command.ANY);
+                if (any && all)
+                {
+                    _tlbsInDoubt.Remove(requester);
+                }
+
                 Forget(
                     _tlbs,
                     key => key.Requester == requester && (any || key.Pasid == pasid) && Covers(key.Page),
@@ -164,8 +171,8 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
                 break;
         }
 
-        // What was under way ends now, past the devices' own TLBs, with everything else that is kept; so a cache that is
-        // emptied before the one that fills it is filled with the old contents again.
+        // What was under way ends now, past the devices' own TLBs, with everything else that is kept; so a cache that
+        // is emptied before the one that fills it is filled with the old contents again.
         ModelMemory.Settle();
         foreach (DmaAccess access in underWay)
         {
@@ -181,6 +188,11 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
     {
         if (!IsOn)
         {
+            foreach (uint requester in _tlbsInDoubt.ToArray())
+            {
+                Overdue(requester);
+            }
+
             _entries.Clear();
             _translations.Clear();
         }
@@ -203,8 +215,13 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
         base.Dispose(disposing);
     }
 
+    private static bool HasTlb(ulong deviceEntry) => deviceEntry.Has(DeviceEntry.V) && deviceEntry.Has(DeviceEntry.ATS);
+
     private static void Forget<TKey, TValue>(
-        Dictionary<TKey, TValue> cache, Func<TKey, bool> goes, Func<TValue, DmaAccess> askedBy, List<DmaAccess> underWay)
+        Dictionary<TKey, TValue> cache,
+        Func<TKey, bool> goes,
+        Func<TValue, DmaAccess> askedBy,
+        List<DmaAccess> underWay)
         where TKey : notnull
     {
         foreach ((TKey key, TValue value) in cache.Where(item => goes(item.Key)).ToArray())
@@ -248,6 +265,28 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
         }
 
         return (FaultCode.None, translation.Reach(access));
+    }
+
+    // What a device keeps when its entry comes or goes is nobody's: it is emptied before the entry changes again (4.4).
+    private void Doubt(uint requester)
+    {
+        Overdue(requester);
+        bool hadTlb = _entries.TryGetValue((Stage.Device, 0, requester), out Entry? kept) && HasTlb(kept.Words[0]);
+        var point = new WalkPoint(Stage.Device, 0, requester, DeviceEntryAt(requester));
+        Span<ulong> now = stackalloc ulong[1];
+        if (hadTlb || (IsOn && base.Read(point, now) && HasTlb(now[0])))
+        {
+            _tlbsInDoubt.Add(requester);
+        }
+    }
+
+    private void Overdue(uint requester)
+    {
+        if (_tlbsInDoubt.Remove(requester))
+        {
+            Misused("reference-tlb-in-doubt", Text(
+                $"requester 0x{requester:x}: INVALIDATE_DEVICE_TLB, ANY and ALL, did not follow the device entry (4)"));
+        }
     }
 
     private void OnChange(MemoryEvent change)
@@ -309,7 +348,7 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
             if (!isGone && Memory.ReadQword(address) != entry.Words[(address - entry.Address) / 8])
             {
                 Misused("reference-entry-changed", Text(
-                    $"{stage} entry, table 0x{table:x} index 0x{index:x}, was changed while it was valid and kept (3)"));
+                    $"{stage} entry, table 0x{table:x} index 0x{index:x}, was changed while valid and kept (3)"));
             }
         }
     }

@@ -5,8 +5,8 @@ using PasidFramework.Tables;
 
 namespace PasidFramework.Drivers.Reference.Tables;
 
-/// <summary>One page table. A table that a mapping lacks is linked empty and visible, from the top down: each store leads
-/// a walker beside the CPU to what was mapped before or to what is mapped now.</summary>
+/// <summary>One page table. A table that a mapping lacks is linked empty and visible, from the top down: each store
+/// leads a walker beside the CPU to what was mapped before or to what is mapped now.</summary>
 internal sealed class ReferencePageTable(IPhysicalMemory memory, ulong root) : IPageTable
 {
     private const ulong UpperFlags = 3; // P and W: what may be written is said on level 1

@@ -4,8 +4,8 @@ using PasidFramework.Tables;
 
 namespace PasidFramework.Drivers.Reference.Tables;
 
-/// <summary>The page tables that the reference IOMMU walks: four levels, pages of 4 KiB. Reference architecture, section
-/// 3.4.</summary>
+/// <summary>The page tables that the reference IOMMU walks: four levels, pages of 4 KiB. Reference architecture,
+/// section 3.4.</summary>
 [PageTableFormat(FormatName)]
 public sealed class ReferencePageTableFormat : IPageTableFormat
 {

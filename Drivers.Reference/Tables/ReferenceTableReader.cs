@@ -39,10 +39,11 @@ public sealed class ReferenceTableReader : ITableReader
                 Errno.EINVAL, "reference tables begin at DEVICE_TABLE, which is missing");
         }
 
-        return DeviceTable.Layout.Check([root]).Count == 0 && root.Get(DeviceTable.LOG2) is >= 1 and <= DeviceTable.MostLog2
+        ulong log2 = root.Get(DeviceTable.LOG2);
+        return DeviceTable.Layout.Check([root]).Count == 0 && log2 is >= 1 and <= DeviceTable.MostLog2
             ? OpResult<ITableView>.Ok(new ReferenceTableView(memory, root))
             : OpResult<ITableView>.Refuse(Errno.EINVAL, string.Create(
                 CultureInfo.InvariantCulture,
-                $"DEVICE_TABLE 0x{root:x} says LOG2 = {root.Get(DeviceTable.LOG2)} (1 to 16) or has reserved bits set"));
+                $"DEVICE_TABLE 0x{root:x} says LOG2 = {log2} (1 to 16) or has reserved bits set"));
     }
 }

@@ -43,14 +43,17 @@ internal sealed class ReferenceTableView(IMemoryReader memory, ulong deviceTable
 
     private IEnumerable<TableItem> Everything(int maxItems)
     {
-        // Entries that are 0 are no items, and many entries may point to one table: without a limit of its own a list of
-        // nothing could take hours.
+        // Entries that are 0 are no items, and many entries may point to one table: without a limit of its own a list
+        // of nothing could take hours.
         long wordsLeft = (1L << 20) + (64L * maxItems);
         ulong start = deviceTable.GetAddress(DeviceTable.BASE);
         for (uint requester = 0; requester < 1u << (int)deviceTable.Get(DeviceTable.LOG2); requester++)
         {
             var device = new Place(
-                DeviceEntry.Layout, start + ((ulong)requester * DeviceEntry.SizeBytes), new RequesterId(requester), null);
+                DeviceEntry.Layout,
+                start + ((ulong)requester * DeviceEntry.SizeBytes),
+                new RequesterId(requester),
+                null);
             if (!memory.IsBacked(device.Address, DeviceEntry.SizeBytes))
             {
                 yield return device.Finding([], "BASE", Text($"no memory at 0x{device.Address:x}"));
@@ -83,7 +86,9 @@ internal sealed class ReferenceTableView(IMemoryReader memory, ulong deviceTable
             if (wordsLeft < 0)
             {
                 yield return device.Finding(
-                    [entry], null, "so many entries are 0 or point to the same tables that the rest was not looked through");
+                    [entry],
+                    null,
+                    "so many entries are 0 or point to the same tables that the rest was not looked through");
                 yield break;
             }
         }
@@ -130,7 +135,8 @@ internal sealed class ReferenceTableView(IMemoryReader memory, ulong deviceTable
         }
     }
 
-    private IEnumerable<TableItem> Leaf(Place directory, ulong directoryEntry, uint first, uint end, Func<bool> trySpend)
+    private IEnumerable<TableItem> Leaf(
+        Place directory, ulong directoryEntry, uint first, uint end, Func<bool> trySpend)
     {
         ulong leaf = directoryEntry.GetAddress(DirectoryEntry.LEAF);
         if (!memory.IsBacked(leaf, PasidEntry.LeafBytes))

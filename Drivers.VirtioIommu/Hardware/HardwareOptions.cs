@@ -7,9 +7,14 @@ namespace PasidFramework.Drivers.VirtioIommu.Hardware;
 /// <param name="Dialect">The proposal that it implements; null for a standard-only device.</param>
 /// <param name="Bypass">Whether endpoints without a domain pass.</param>
 /// <param name="Endpoints">The endpoints that exist; null for all.</param>
-internal sealed record HardwareOptions(TableDialect? Dialect, bool Bypass, HashSet<uint>? Endpoints)
+/// <param name="InputBits">Width of the addresses that can be mapped; 64 for no INPUT_RANGE.</param>
+internal sealed record HardwareOptions(TableDialect? Dialect, bool Bypass, HashSet<uint>? Endpoints, int InputBits)
 {
-    private const string Allowed = "dialect (none, B, E), bypass (on, off) and endpoints (a comma-separated list)";
+    private const string Allowed =
+        "dialect (none, B, E), bypass (on, off), endpoints (a comma-separated list) and inputBits (12 to 63)";
+
+    /// <summary>Last byte that can be mapped.</summary>
+    public ulong InputLast => ulong.MaxValue >> (64 - InputBits);
 
     /// <summary>Reads the settings.</summary>
     /// <exception cref="ArgumentException">A name or value is not known; the message names what is allowed.</exception>
@@ -18,6 +23,7 @@ internal sealed record HardwareOptions(TableDialect? Dialect, bool Bypass, HashS
         TableDialect? dialect = ProposalBDialect.Instance;
         bool bypass = false;
         HashSet<uint>? endpoints = null;
+        int inputBits = 64;
         foreach ((string name, string value) in options)
         {
             switch (name)
@@ -30,6 +36,9 @@ internal sealed record HardwareOptions(TableDialect? Dialect, bool Bypass, HashS
                 case "endpoints":
                     endpoints = ParseEndpoints(value);
                     break;
+                case "inputBits" when int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out inputBits)
+                    && inputBits is >= 12 and <= 63:
+                    break;
                 default:
                     throw new ArgumentException(
                         $"virtio-iommu hardware has no option {name} = '{value}'; allowed are {Allowed}.",
@@ -37,7 +46,7 @@ internal sealed record HardwareOptions(TableDialect? Dialect, bool Bypass, HashS
             }
         }
 
-        return new HardwareOptions(dialect, bypass, endpoints);
+        return new HardwareOptions(dialect, bypass, endpoints, inputBits);
     }
 
     private static HashSet<uint> ParseEndpoints(string list)

@@ -38,7 +38,9 @@ internal sealed partial class VirtioIommuHardware
     {
         ConfigOffset.PageSizeMask => (uint)PageSizes,
         ConfigOffset.PageSizeMask + 4 => (uint)(PageSizes >> 32),
-        ConfigOffset.InputRangeEnd or ConfigOffset.InputRangeEnd + 4 or ConfigOffset.DomainRangeEnd => uint.MaxValue,
+        ConfigOffset.InputRangeEnd => (uint)_options.InputLast,
+        ConfigOffset.InputRangeEnd + 4 => (uint)(_options.InputLast >> 32),
+        ConfigOffset.DomainRangeEnd => uint.MaxValue,
         ConfigOffset.ProbeSize => ProbeBytes,
         ConfigOffset.Bypass => _bypass ? 1u : 0,
         _ => 0,

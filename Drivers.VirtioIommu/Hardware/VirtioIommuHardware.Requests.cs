@@ -46,6 +46,12 @@ internal sealed partial class VirtioIommuHardware
             return Has(FeatureBits.Probe) ? Probe(request, words, writableBytes) : 0;
         }
 
+        if (_failsIn >= 0 && _failsIn-- == 0)
+        {
+            Tail(_failure, 0);
+            return RequestTail.Bytes;
+        }
+
         RequestStatus? status = type switch
         {
             RequestType.Attach => Attach(request, words),
@@ -312,6 +318,11 @@ internal sealed partial class VirtioIommuHardware
         // A last byte of 2^64 - 1 wraps to an aligned 0.
         const ulong Misaligned = (1UL << 12) - 1;
         if (((start | physical | unchecked(last + 1)) & Misaligned) != 0)
+        {
+            return RequestStatus.Range;
+        }
+
+        if (last > _options.InputLast)
         {
             return RequestStatus.Range;
         }

@@ -15,7 +15,7 @@ namespace PasidFramework.Drivers.VirtioIommu.Hardware;
 /// <remarks>
 /// By itself it caches nothing: a forgotten invalidation shows in the log of requests, not in a translation, and
 /// process page tables are not walked; a watcher does both. Interrupts are bits of InterruptStatus. Not implemented:
-/// INPUT_RANGE, DOMAIN_RANGE, indirect descriptors, packed queues, notification suppression by used_event.
+/// DOMAIN_RANGE, indirect descriptors, packed queues, notification suppression by used_event.
 /// </remarks>
 internal sealed partial class VirtioIommuHardware : IIommuHardware
 {
@@ -47,6 +47,8 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
     private uint _status;
     private uint _interrupts;
     private bool _bypass;
+    private int _failsIn = -1;
+    private RequestStatus _failure;
 
     /// <summary>Makes a device after power-on.</summary>
     /// <param name="memory">The memory that it shares with the driver.</param>
@@ -109,6 +111,7 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
 
     /// <summary>Features that the device offers.</summary>
     public ulong OfferedFeatures => FeatureBits.Version1 | FeatureBits.MapUnmap | FeatureBits.Probe
+        | (_options.InputBits < 64 ? FeatureBits.InputRange : 0)
         | (_options.Dialect?.AttachFeature ?? 0)
         | (_options.Dialect is ProposalBDialect ? 0 : FeatureBits.Mmio | FeatureBits.BypassConfig);
 
@@ -116,6 +119,16 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
     /// Whether the device is slow: it is told of requests and does not look at them before <see cref="Work"/>.
     /// </summary>
     public bool IsSlow { get; set; }
+
+    /// <summary>Makes a later request, other than PROBE, fail without being carried out.</summary>
+    /// <param name="requestsBefore">How many are carried out before it.</param>
+    /// <param name="status">What it is answered.</param>
+    public void FailLater(int requestsBefore, RequestStatus status)
+    {
+        _gate.Enter();
+        (_failsIn, _failure) = (requestsBefore, status);
+        _gate.Exit();
+    }
 
     /// <summary>Carries out what waits in the request queue, however slow the device is.</summary>
     public void Work()

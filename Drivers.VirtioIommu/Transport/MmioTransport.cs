@@ -5,10 +5,13 @@ namespace PasidFramework.Drivers.VirtioIommu.Transport;
 
 /// <summary>What the device's configuration space says.</summary>
 /// <param name="PageSizeMask">Bit n: pages of 2^n bytes; never 0.</param>
+/// <param name="InputFirst">First byte that may be mapped.</param>
+/// <param name="InputLast">Last byte that may be mapped.</param>
 /// <param name="DomainFirst">First domain id that may be used.</param>
 /// <param name="DomainLast">Last domain id that may be used.</param>
 /// <param name="ProbeSize">Bytes of properties in the answer to PROBE; 0 where the device has no PROBE.</param>
-internal readonly record struct DeviceConfig(ulong PageSizeMask, uint DomainFirst, uint DomainLast, int ProbeSize)
+internal readonly record struct DeviceConfig(
+    ulong PageSizeMask, ulong InputFirst, ulong InputLast, uint DomainFirst, uint DomainLast, int ProbeSize)
 {
     /// <summary>log2 of the smallest page, in bytes.</summary>
     public int GranuleLog2 => System.Numerics.BitOperations.TrailingZeroCount(PageSizeMask);
@@ -129,6 +132,14 @@ internal sealed class MmioTransport
         {
             uint before = _registers.Read32(MmioRegister.ConfigGeneration);
             ulong pageSizes = ReadConfig64(ConfigOffset.PageSizeMask);
+            ulong inputFirst = 0;
+            ulong inputLast = ulong.MaxValue;
+            if ((features & FeatureBits.InputRange) != 0)
+            {
+                inputFirst = ReadConfig64(ConfigOffset.InputRangeStart);
+                inputLast = ReadConfig64(ConfigOffset.InputRangeEnd);
+            }
+
             uint first = 0;
             uint last = uint.MaxValue;
             if ((features & FeatureBits.DomainRange) != 0)
@@ -149,7 +160,8 @@ internal sealed class MmioTransport
             }
 
             return probe <= MaxProbeBytes
-                ? OpResult<DeviceConfig>.Ok(new DeviceConfig(pageSizes, first, last, (int)probe))
+                ? OpResult<DeviceConfig>.Ok(new DeviceConfig(
+                    pageSizes, inputFirst, inputLast, first, last, (int)probe))
                 : OpResult<DeviceConfig>.Refuse(Missing(
                     $"probe_size is {probe} bytes, this driver accepts at most {MaxProbeBytes}"));
         }
@@ -157,6 +169,12 @@ internal sealed class MmioTransport
         return OpResult<DeviceConfig>.Refuse(
             Errno.ETIMEDOUT, "virtio-iommu: the configuration space does not stop changing (ConfigGeneration)");
     }
+
+    /// <summary>
+    /// Makes endpoints that are in no domain fault (configuration field bypass, after BYPASS_CONFIG was accepted). The three
+    /// bytes behind it are reserved, so that the register's four bytes may be written at once.
+    /// </summary>
+    public void ForbidBypass() => _registers.Write32(MmioRegister.Config + ConfigOffset.Bypass, 0);
 
     /// <summary>How many descriptors a queue may have.</summary>
     /// <param name="index">Queue number.</param>

@@ -47,7 +47,8 @@ internal sealed class SmmuQemu : QemuHardware
 
     /// <inheritdoc/>
     public override TestHardwareTraits Traits => TestHardwareTraits.KeepsTranslations
-        | TestHardwareTraits.KeepsConfiguration | TestHardwareTraits.Silence | TestHardwareTraits.Concurrent;
+        | TestHardwareTraits.KeepsConfiguration | TestHardwareTraits.Silence | TestHardwareTraits.Concurrent
+        | TestHardwareTraits.ManyProcesses;
 
     /// <summary>Starts a machine.</summary>
     /// <param name="installation">Which QEMU.</param>

@@ -63,8 +63,8 @@ internal sealed class VtdQemu : QemuHardware
 
     /// <inheritdoc/>
     public override TestHardwareTraits Traits => _ignoresRidPasid
-        ? TestHardwareTraits.None
-        : TestHardwareTraits.KeepsTranslations | TestHardwareTraits.Concurrent;
+        ? TestHardwareTraits.ManyProcesses
+        : TestHardwareTraits.KeepsTranslations | TestHardwareTraits.Concurrent | TestHardwareTraits.ManyProcesses;
 
     /// <summary>Whether a version has no use for RID_PASID.</summary>
     public static bool IgnoresRidPasid(QemuInstallation installation) => installation.Version.Major >= 11;

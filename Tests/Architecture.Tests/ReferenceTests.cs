@@ -26,7 +26,8 @@ public sealed class ReferenceTests
         ["Drivers.IntelVtd"] = ["Core"],
         ["Drivers.Reference"] = ["Core"],
         ["Drivers.VirtioIommu"] = ["Core"],
-        ["Cli"] = ["Core", "Core.Hosting", "Comparison"],
+        ["Hardware.Qemu"] = ["Core"],
+        ["Cli"] = ["Core", "Core.Hosting", "Comparison", "Conformance", "Hardware.Qemu"],
     };
 
     /// <summary>Packages that Core and the drivers may see: the list that the plug-in host shares with them.</summary>

@@ -187,7 +187,7 @@ public class ExitCodeTests
         Assert.StartsWith("Example:\n  pasidctl compare ", help.Out, StringComparison.Ordinal);
         Assert.StartsWith("Example:\n  pasidctl compare ", compare.Out, StringComparison.Ordinal);
         Assert.All(Tool.Lines(help.Out + compare.Out), l => Assert.InRange(l.Length, 0, 80));
-        Assert.Matches(@"^pasidctl \d+\.\d+\.\d+\S* \(driver contract 1\.\d+, JSON schema 1\)\n$", version.Out);
+        Assert.Matches(@"^pasidctl \d+\.\d+\.\d+\S* \(driver contract 1\.\d+, catalogue 1\.\d+, JSON schema 1\)\n$", version.Out);
     }
 
     [Fact]

@@ -207,6 +207,36 @@ public sealed class PluginCatalogTests
     }
 
     [Fact]
+    public void Page_table_formats_of_other_plug_ins_are_imported_by_prefix_and_name()
+    {
+        using PluginFolder folder = new();
+        folder.Add("Good");
+        folder.Add("ImportsFormats", "a-imports");
+        folder.Add("Structures", "z-structures"); // Composed on demand: its importer comes first.
+        using PluginCatalog catalog = folder.Load();
+
+        Assert.Empty(catalog.Refusals);
+        LoadedDriver borrowing = catalog.Find("borrowing").Value!;
+        Assert.Same(catalog.PageTables["test"], Property(borrowing.Instance, "Pages"));
+        Assert.Null(Property(borrowing.Instance, "AbsentPages"));
+        Assert.Equal(["good-table", "page-table/test"], borrowing.ImportedTableFormats);
+    }
+
+    [Fact]
+    public void Page_table_formats_that_nobody_has_stay_null()
+    {
+        using PluginFolder folder = new();
+        folder.Add("Good");
+        folder.Add("ImportsFormats");
+        using PluginCatalog catalog = folder.Load();
+
+        Assert.Empty(catalog.Refusals);
+        LoadedDriver borrowing = catalog.Find("borrowing").Value!;
+        Assert.Null(Property(borrowing.Instance, "Pages"));
+        Assert.Equal(["good-table"], borrowing.ImportedTableFormats);
+    }
+
+    [Fact]
     public void A_borrowed_table_format_writes_a_table()
     {
         using PluginFolder folder = new();

@@ -355,7 +355,7 @@ public sealed class CommandQueueTests : IDisposable
     private CommandQueue Start(
         IRegisterFile registers, int log2, IPhysicalMemory? memory = null, int pollLimit = 1_000_000)
     {
-        CommandQueue queue = CommandQueue.Create(memory ?? _memory, registers, log2, pollLimit).Value!;
+        CommandQueue queue = CommandQueue.Create(memory ?? _memory, registers, log2, pollLimit, TimeProvider.System).Value!;
         registers.Write64(CmdqBase, queue.Base);
         registers.Write32(CmdqProd, 0);
         registers.Write32(CmdqCons, 0);

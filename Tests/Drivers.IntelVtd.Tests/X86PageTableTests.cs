@@ -100,4 +100,90 @@ public sealed class X86PageTableTests
             table = entry;
         }
     }
+
+    [Fact]
+    public void What_is_read_back_is_what_a_device_reaches_at_every_level_and_with_every_right()
+    {
+        var random = new Random(7);
+        for (int round = 0; round < 20; round++)
+        {
+            var memory = new ModelMemory();
+            using IIommuModel model = new Model.VtdModelFactory().Create(memory, new HardwareSetup());
+            RemappingUnit unit = Rig.Ok(RemappingUnit.Start(new UnitSetup { Name = "dmar0", Hardware = model }));
+            VtdDomain domain = Rig.Ok(unit.AddDomain(6));
+            VtdDevice device = Rig.Ok(unit.AddDevice(Rig.Nic, DeviceFeatures.None, domain));
+            ulong root = memory.AllocatePages(4096).Value;
+            Fill(memory, random, root, 4);
+            VtdLink? link = null;
+            Rig.Ok(domain.Attach(new Pasid(5), root, device, true, ref link));
+
+            Dictionary<ulong, PageMapping> found =
+                new X86PageTableFormat().Mappings(memory, root, 0, ulong.MaxValue).ToDictionary(page => page.Address);
+
+            foreach (ulong address in Candidates())
+            {
+                TranslationResult read = model.Translate(new DmaAccess(Rig.Nic, new Pasid(5), address, false));
+                TranslationResult write = model.Translate(new DmaAccess(Rig.Nic, new Pasid(5), address, true));
+                bool isMapped = found.TryGetValue(address, out PageMapping page);
+                Assert.Equal(isMapped ? TranslationStatus.Translated : TranslationStatus.Faulted, read.Status);
+                Assert.Equal(isMapped ? page.Target : 0, read.Address);
+                Assert.Equal(isMapped && page.IsWritable, write.Status == TranslationStatus.Translated);
+            }
+        }
+    }
+
+    [Fact]
+    public void A_range_is_read_back_in_order_and_garbage_ends()
+    {
+        var memory = new SystemMemory();
+        using IPageTable table = Rig.Ok(new X86PageTableFormat().Create(memory));
+        ulong[] pages = [0x1000, 0x1F_F000, 0x20_0000, 0x4000_0000, 0x80_0000_0000, 0x7fff_ffff_f000];
+        Assert.All(pages, page => Rig.Ok(table.Map(page, page & 0xFFFF_F000, true)));
+        var format = new X86PageTableFormat();
+
+        Assert.Equal(pages, format.Mappings(memory, table.Root, 0, ulong.MaxValue).Select(p => p.Address));
+        Assert.Equal(pages[1..4], format.Mappings(memory, table.Root, 0x1F_FFFF, 0x4000_0000).Select(p => p.Address));
+        Assert.Empty(format.Mappings(memory, table.Root, 0x2000, 0x1F_EFFF));
+        Assert.Empty(format.Mappings(memory, table.Root, 1UL << 47, ulong.MaxValue));
+        Assert.Empty(format.Mappings(memory, 0xFFFF_FFFF_F000, 0, ulong.MaxValue)); // no memory there
+
+        // A table that leads to itself: as deep as any, as long as it says, and read as it is enumerated.
+        for (ulong i = 0; i < 4; i++)
+        {
+            memory.WriteQword(table.Root + (i * 8), table.Root | 7);
+        }
+
+        Assert.Equal(100, format.Mappings(memory, table.Root, 0, ulong.MaxValue).Take(100).Count());
+    }
+
+    // Tables with entries of every kind in a few places; the rest stays empty.
+    private static void Fill(ModelMemory memory, Random random, ulong table, int level)
+    {
+        foreach (int index in Places(level))
+        {
+            ulong rights = (uint)random.Next(1, 8) | (random.Next(8) == 0 ? 0 : 7UL);
+            bool isLarge = level is 2 or 3 && random.Next(3) == 0;
+            ulong entry;
+            if (level == 1 || isLarge)
+            {
+                entry = ((ulong)(uint)random.Next(1, 64) << (12 + (9 * (level - 1)))) | (isLarge ? 0x80UL : 0);
+            }
+            else
+            {
+                entry = memory.AllocatePages(4096).Value;
+                Fill(memory, random, entry, level - 1);
+            }
+
+            memory.WriteQword(table + ((ulong)index * 8), entry | rights);
+        }
+    }
+
+    private static int[] Places(int level) => level switch { 4 => [0, 255], 3 => [0, 511], 2 => [1, 2, 511], _ => [0, 7] };
+
+    private static IEnumerable<ulong> Candidates() =>
+        from four in Places(4)
+        from three in Places(3)
+        from two in Places(2)
+        from one in new[] { 0, 1, 7, 511 }
+        select ((((((ulong)four << 9) + (ulong)three) << 9) + (ulong)two << 9) + (ulong)one) << 12;
 }

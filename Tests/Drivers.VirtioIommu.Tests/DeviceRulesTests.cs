@@ -315,11 +315,15 @@ public sealed class DeviceRulesTests
     }
 
     [Theory]
-    [InlineData("on", TranslationStatus.Bypassed)]
-    [InlineData("off", TranslationStatus.Faulted)]
-    public void An_endpoint_without_a_domain_follows_the_bypass_setting(string bypass, TranslationStatus expected)
+    [InlineData("B", "on", TranslationStatus.Bypassed)]
+    [InlineData("B", "off", TranslationStatus.Faulted)]
+    [InlineData("none", "on", TranslationStatus.Faulted)] // BYPASS_CONFIG: the driver switches it off
+    [InlineData("none", "off", TranslationStatus.Faulted)]
+    [InlineData("E", "on", TranslationStatus.Faulted)]
+    public void An_endpoint_without_a_domain_follows_the_bypass_setting(
+        string dialect, string bypass, TranslationStatus expected)
     {
-        using Rig rig = Rig.Start("none", bypass: bypass);
+        using Rig rig = Rig.Start(dialect, bypass: bypass);
 
         Assert.Equal(expected, Access(rig, 0x5000).Status);
     }

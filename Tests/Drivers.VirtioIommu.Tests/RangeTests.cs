@@ -89,8 +89,8 @@ public sealed class RangeTests
     [Fact]
     public void The_granule_is_the_smallest_page_of_the_device()
     {
-        Assert.Equal(12, new DeviceConfig(0x4020_1000, 0, 1, 0).GranuleLog2);
-        Assert.Equal(16, new DeviceConfig(0xFFFF_FFFF_FFFF_0000, 0, 1, 0).GranuleLog2);
+        Assert.Equal(12, new DeviceConfig(0x4020_1000, 0, ulong.MaxValue, 0, 1, 0).GranuleLog2);
+        Assert.Equal(16, new DeviceConfig(0xFFFF_FFFF_FFFF_0000, 0, ulong.MaxValue, 0, 1, 0).GranuleLog2);
     }
 
     private static void AssertCovers(ulong start, ulong end, int granule, InvalidationRange range)

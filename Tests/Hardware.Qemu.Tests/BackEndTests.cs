@@ -55,7 +55,7 @@ public sealed class BackEndTests
     [MemberData(nameof(Installed.WithPasids), MemberType = typeof(Installed))]
     public void A_driver_sees_the_width_that_was_asked_for(string name, string architecture)
     {
-        foreach (int bits in (int[])[1, 6, 10, 16, 20])
+        foreach (int bits in (int[])[1, 7, 16])
         {
             using ITestHardware hardware = Installed.Start(name, architecture, new HardwareSetup { PasidBits = bits });
             OpResult<IIommuUnit> unit = Rig.Driver(architecture)

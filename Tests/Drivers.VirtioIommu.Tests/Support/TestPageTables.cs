@@ -27,6 +27,32 @@ internal sealed class TestPageTables : IPageTableFormat
         return OpResult<IPageTable>.Ok(new Table(memory, root.Value));
     }
 
+    public IEnumerable<PageMapping> Mappings(IMemoryReader memory, ulong root, ulong start, ulong last) =>
+        In(memory, root, 39, 0, start & ~4095UL, Math.Min(last, (1UL << 48) - 1));
+
+    private static IEnumerable<PageMapping> In(
+        IMemoryReader memory, ulong table, int shift, ulong from, ulong start, ulong last)
+    {
+        for (ulong i = 0; i < 512; i++)
+        {
+            ulong address = from + (i << shift);
+            ulong entry = memory.ReadQword(table + (i * 8));
+            if (entry == 0 || address > last || address + (1UL << shift) <= start)
+            {
+                continue;
+            }
+
+            ulong target = entry & 0x0000_FFFF_FFFF_F000;
+            IEnumerable<PageMapping> below = shift > 12
+                ? In(memory, target, shift - 9, address, start, last)
+                : [new PageMapping(address, target, (entry & (1 << 7)) == 0)];
+            foreach (PageMapping page in below)
+            {
+                yield return page;
+            }
+        }
+    }
+
     private sealed class Table(IPhysicalMemory memory, ulong root) : IPageTable
     {
         private const ulong Address = 0x0000_FFFF_FFFF_F000;

@@ -1,6 +1,7 @@
 using System.Composition;
 using Microsoft.Extensions.Logging;
 using PasidFramework.Drivers;
+using PasidFramework.Tables;
 
 namespace PasidFramework.TestDrivers;
 
@@ -19,6 +20,12 @@ public sealed class BorrowingDriver([Import("good-table")] IPasidTableFormat req
 
     [Import("absent-format", AllowDefault = true)]
     public IPasidTableFormat? Absent { get; set; }
+
+    [Import(PageTableFormatAttribute.ImportPrefix + "test", AllowDefault = true)]
+    public IPageTableFormat? Pages { get; set; }
+
+    [Import(PageTableFormatAttribute.ImportPrefix + "absent", AllowDefault = true)]
+    public IPageTableFormat? AbsentPages { get; set; }
 
     public ILoggerFactory Logs => logs;
 

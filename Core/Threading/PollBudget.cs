@@ -1,9 +1,12 @@
-namespace PasidFramework.Drivers.IntelVtd;
+namespace PasidFramework.Threading;
 
 /// <summary>
 /// Bounds a polling loop: by time, and by a number of polls where the clock stands still (a simulated one).
 /// </summary>
-internal struct PollBudget(TimeProvider time, TimeSpan limit)
+/// <remarks>A mutable struct for one loop: keep it in a local variable.</remarks>
+/// <param name="time">The clock.</param>
+/// <param name="limit">The time that hardware has.</param>
+public struct PollBudget(TimeProvider time, TimeSpan limit)
 {
     // Most answers are there at once; asking the clock costs more than a poll.
     private const int PollsWithoutClock = 16;

@@ -1,0 +1,242 @@
+using PasidFramework.Drivers.Reference.Formats;
+using PasidFramework.Drivers.Reference.Tables;
+using PasidFramework.Hardware;
+using PasidFramework.Models;
+using PasidFramework.Tables;
+
+namespace PasidFramework.Drivers.Reference.Tests;
+
+public sealed class TableTests
+{
+    [Fact]
+    public void The_reader_lists_devices_directories_and_PASIDs_in_the_walks_order()
+    {
+        var rig = new Rig();
+        Domain domain = rig.Domain();
+        Device nic = rig.Device(domain, Rig.Nic, first: 255);
+        _ = rig.Device(domain, Rig.Gpu);
+        Rig.Ok(rig.Core.Bind(nic, rig.Process()));
+        Rig.Ok(rig.Core.Bind(nic, rig.Process()));
+
+        TableItem[] items = [.. Open(rig).Items()];
+
+        TableItemKind[] one =
+        [
+            TableItemKind.Device, TableItemKind.Directory, TableItemKind.Pasid, TableItemKind.Directory,
+            TableItemKind.Pasid,
+        ];
+        Assert.Equal([.. one, .. one], items.Select(i => i.Kind));
+        Assert.Equal([255u, 256u, 255u, 256u], items.Where(i => i.Pasid is not null).Select(i => i.Pasid!.Value.Value));
+        Assert.Equal([Rig.Nic, Rig.Gpu], items.Select(i => i.Requester!.Value).Distinct());
+        Assert.Contains("ASID 1,", items[4].Text, StringComparison.Ordinal);
+        TableItem[] cut = [.. Open(rig).Items(3)];
+        Assert.Equal(3, cut.Length);
+        Assert.Equal(TableItemKind.Finding, cut[2].Kind);
+        Assert.Throws<ArgumentOutOfRangeException>(() => Open(rig).Items(0).Count());
+    }
+
+    [Fact]
+    public void The_reader_walks_as_the_hardware_does_and_shows_every_step()
+    {
+        var rig = new Rig();
+        Device nic = rig.Device(rig.Domain(9), Rig.Nic);
+        TestProcess process = rig.Process();
+        process.Map(0x8000, writable: false);
+        Pasid pasid = Rig.Ok(rig.Core.Bind(nic, process));
+        ITableView view = Open(rig);
+        TableWalk walk = view.Walk(new DmaAccess(Rig.Nic, pasid, 0x8123, false));
+
+        Assert.Equal(
+            [
+                "reference/device_entry", "reference/directory_entry", "reference/pasid_entry",
+                "reference/page_table_entry", "reference/page_table_entry", "reference/page_table_entry",
+                "reference/page_table_entry",
+            ],
+            walk.Steps.Select(s => s.Structure));
+        Assert.Equal(process.Target | 0x123, walk.Result.Address);
+        foreach (RequesterId requester in new[] { Rig.Nic, Rig.Gpu, new RequesterId(0x400) })
+        {
+            foreach (uint? number in new uint?[] { null, 0, 1, 2, 256, 511, 512 })
+            {
+                foreach (ulong address in new[] { Rig.Address, 0x8000UL, 0x9000UL, 1UL << 48 })
+                {
+                    foreach (bool isWrite in new[] { false, true })
+                    {
+                        var access = new DmaAccess(requester, number is { } n ? new Pasid(n) : null, address, isWrite);
+                        rig.Model.DropCaches();
+                        Assert.Equal(rig.Translate(access), view.Walk(access).Result);
+                    }
+                }
+            }
+        }
+    }
+
+    [Fact]
+    public void The_reader_names_what_is_wrong()
+    {
+        var memory = new SystemMemory();
+        ulong table = Rig.Ok(memory.AllocatePages(4096));
+        PasidTable pasids = Rig.Ok(PasidTable.Create(memory, 4));
+        Rig.Ok(pasids.Install(new Pasid(1), 0x7000, 5).Outcome);
+        Rig.Ok(pasids.Install(new Pasid(2), 0x7000, 6).Outcome);
+        pasids.Silence(new Pasid(2));
+        ulong leaf = memory.ReadQword(pasids.Root) & ~0xFFFUL;
+        memory.WriteQword(leaf + (3 * 16), 1 | (1UL << 60));
+        memory.WriteQword(leaf + (16 * 16), 1); // beyond the 4 bits
+        memory.WriteQword(table, pasids.Root | (4 << 2) | 1);
+        memory.WriteQword(table + 8, 0x5_0000_0000_0000 | (9 << 2) | 1);
+        memory.WriteQword(table + 16, pasids.Root | (30 << 2) | 1);
+        memory.WriteQword(table + 24, pasids.Root | (4 << 2));
+        ITableView view = Rig.Ok(new ReferenceTableReader().Open(
+            memory, new Dictionary<string, ulong> { ["DEVICE_TABLE"] = table | 9 }));
+
+        TableItem[] items = [.. view.Items()];
+
+        Assert.Equal(4, items.Count(i => i.Kind == TableItemKind.Device));
+        Assert.Equal([1u, 2u, 3u], items.Where(i => i.Kind == TableItemKind.Pasid).Select(i => i.Pasid!.Value.Value));
+        Assert.Equal(
+            [("ROOT", 0u), ("RSVD[63:52]", 0u), ("ROOT", 0u), ("TABLE", 1u), ("WIDTH", 2u)],
+            items.Where(i => i.Kind == TableItemKind.Finding).Select(i => (i.Field!, i.Requester!.Value.Value)));
+        Assert.Equal("quiet", items.Single(i => i.Pasid == new Pasid(2)).Text);
+    }
+
+    [Theory]
+    [InlineData(new[] { "RTADDR" }, "RTADDR")]
+    [InlineData(new string[0], "DEVICE_TABLE")]
+    public void A_register_that_is_unknown_or_missing_is_EINVAL(string[] names, string named)
+    {
+        OpResult<ITableView> view = new ReferenceTableReader().Open(
+            new SystemMemory(), names.ToDictionary(n => n, _ => 0x1_0000_0001UL));
+
+        Assert.Equal(Errno.EINVAL, view.Errno);
+        Assert.Contains(named, view.Reason, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(0UL)]
+    [InlineData(17UL)]
+    [InlineData(0x21UL)]
+    [InlineData(1UL | (1UL << 52))]
+    public void A_device_table_that_cannot_be_is_EINVAL(ulong register) => Assert.Equal(
+        Errno.EINVAL,
+        new ReferenceTableReader().Open(
+            new SystemMemory(), new Dictionary<string, ulong> { ["DEVICE_TABLE"] = register }).Errno);
+
+    [Fact]
+    public void The_reader_ends_on_any_content_of_memory()
+    {
+        for (int seed = 0; seed < 40; seed++)
+        {
+            var memory = new SystemMemory();
+            var random = new Random(seed);
+            const int Pages = 16;
+            ulong start = Rig.Ok(memory.AllocatePages(Pages * 4096));
+            for (int i = 0; i < Pages * 512; i++)
+            {
+                // Mostly pointers into the same pages, so that everything leads to everything.
+                ulong pointer = start + ((ulong)random.Next(Pages + 1) * 4096);
+                ulong value = random.Next(4) switch
+                {
+                    0 => 0,
+                    1 => pointer | 1,
+                    2 => pointer | 3 | ((uint)random.Next(22) << 2),
+                    _ => (ulong)random.NextInt64(),
+                };
+                memory.WriteQword(start + ((ulong)i * 8), value);
+            }
+
+            ITableView view = Rig.Ok(new ReferenceTableReader().Open(
+                memory, new Dictionary<string, ulong> { ["DEVICE_TABLE"] = start | (uint)random.Next(1, 17) }));
+            int items = view.Items(2000).Count();
+            Assert.InRange(items, 1, 2000);
+            for (uint requester = 0; requester < 512; requester++)
+            {
+                var access = new DmaAccess(
+                    new RequesterId(requester),
+                    new Pasid((uint)random.Next(1 << 20)),
+                    (ulong)random.NextInt64() >> 15,
+                    true);
+                Assert.InRange(view.Walk(access).Steps.Count, 0, 7);
+            }
+        }
+    }
+
+    [Fact]
+    public void A_list_of_nothing_ends_too()
+    {
+        var memory = new SystemMemory(capacityBytes: 1L << 26);
+        ulong table = Rig.Ok(memory.AllocatePages(1 << 19));
+        ulong directory = Rig.Ok(memory.AllocatePages(1 << 15));
+        ulong leaf = Rig.Ok(memory.AllocatePages(4096));
+        for (ulong i = 0; i < 4096; i++)
+        {
+            memory.WriteQword(directory + (i * 8), leaf | 1);
+        }
+
+        for (ulong i = 0; i < 1 << 16; i++)
+        {
+            memory.WriteQword(table + (i * 8), directory | (20 << 2) | 1);
+        }
+
+        ITableView view = Rig.Ok(new ReferenceTableReader().Open(
+            memory, new Dictionary<string, ulong> { ["DEVICE_TABLE"] = table | 16 }));
+
+        TableItem last = view.Items(1 << 20).Last();
+
+        Assert.Equal(TableItemKind.Finding, last.Kind);
+        Assert.Contains("not looked through", last.Text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Pages_are_mapped_unmapped_and_given_back()
+    {
+        var memory = new ModelMemory();
+        IPageTable table = Rig.Ok(new ReferencePageTableFormat().Create(memory));
+        const ulong Top = (1UL << 48) - 4096;
+
+        Rig.Ok(table.Map(Top, 0x5000, writable: true));
+        Rig.Ok(table.Map(0, 0x6000, writable: false));
+
+        Assert.Equal(7 * 4096, memory.AllocatedBytes);
+        Rig.Ok(table.Unmap(Top));
+        Rig.Ok(table.Unmap(Top));
+        Rig.Ok(table.Unmap(0x4000_0000));
+        Assert.Equal(7 * 4096, memory.AllocatedBytes);
+        foreach (ulong wrong in new ulong[] { 1, 0x800, Top + 4096, 1UL << 63 })
+        {
+            Assert.Equal(Errno.EINVAL, table.Map(wrong, 0x5000, writable: true).Errno);
+            Assert.Equal(Errno.EINVAL, table.Unmap(wrong).Errno);
+        }
+
+        Assert.Equal(Errno.EINVAL, table.Map(0, 0x5001, writable: true).Errno);
+        Assert.Equal(Errno.EINVAL, table.Map(0, 1UL << 52, writable: true).Errno);
+        table.Dispose();
+        Assert.Equal(0, memory.AllocatedBytes);
+        Assert.Throws<ObjectDisposedException>(() => table.Map(0, 0x5000, writable: true));
+    }
+
+    [Fact]
+    public void A_mapping_without_memory_is_ENOMEM_and_leaks_nothing()
+    {
+        for (int n = 0; n < 5; n++)
+        {
+            var memory = new ModelMemory();
+            var failing = new FailingMemory(memory) { AllocationsLeft = n };
+            OpResult<IPageTable> table = new ReferencePageTableFormat().Create(failing);
+            Assert.Equal(n > 0, table.IsOk);
+            if (table.IsOk)
+            {
+                Assert.Equal(n < 4 ? Errno.ENOMEM : Errno.None, table.Value.Map(0x1000, 0x5000, writable: true).Errno);
+                failing.AllocationsLeft = null;
+                Rig.Ok(table.Value.Map(0x1000, 0x5000, writable: true));
+                Assert.Equal(4 * 4096, memory.AllocatedBytes);
+                table.Value.Dispose();
+            }
+
+            Assert.Equal(0, memory.AllocatedBytes);
+        }
+    }
+
+    private static ITableView Open(Rig rig) => Rig.Ok(new ReferenceTableReader().Open(
+        rig.Ram, new Dictionary<string, ulong> { ["DEVICE_TABLE"] = rig.Registers.Read64(Registers.DEVICE_TABLE) }));
+}
