@@ -70,6 +70,11 @@ internal static class Wording
     {
         int counting = report.Results.Count(report.Counts);
         string scope = IsWhole(report) ? string.Empty : " in the cases that were run";
+        if (report.IsConformant && report.Count(Verdict.Pass) == 0)
+        {
+            return $"Nothing is known of {report.Driver}: no case of catalogue {report.Catalogue} passed{scope}.";
+        }
+
         if (report.IsConformant)
         {
             return $"{report.Driver} conforms to catalogue {report.Catalogue}{scope}.";

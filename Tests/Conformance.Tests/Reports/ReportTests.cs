@@ -113,6 +113,17 @@ public sealed class ReportTests
     }
 
     [Fact]
+    public void A_run_that_showed_nothing_does_not_say_that_the_driver_conforms()
+    {
+        ConformanceReport good = SampleReports.Good();
+        ConformanceReport nothing = good with { Results = [.. good.Results.Where(r => r.Verdict == Verdict.NotApplicable)] };
+
+        Assert.True(nothing.IsConformant);
+        Assert.Contains("\nNothing is known of acme-iommu: no case of catalogue 1.0 passed", Write(nothing, ReportFormats.Text), StringComparison.Ordinal);
+        Assert.DoesNotContain("conforms", Write(nothing with { Results = [] }, ReportFormats.Text), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_strict_run_says_why_a_case_that_was_not_shown_counts()
     {
         ConformanceReport strict = SampleReports.Full() with { IsStrict = true };
