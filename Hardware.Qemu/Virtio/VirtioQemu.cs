@@ -22,6 +22,9 @@ internal sealed class VirtioQemu : QemuHardware
     private const int EventQueue = 1;
     private const int BypassOffset = 36;
 
+    // As wide as a process's addresses; the machine's own default is 39.
+    private const int AddressBits = 48;
+
     private readonly VirtioPciRegisters _registers;
     private readonly Lock _requestGate = new();
     private ushort _lastRequest;
@@ -65,7 +68,7 @@ internal sealed class VirtioQemu : QemuHardware
             RamBase = 0,
             Arguments =
             [
-                "-device", Text($"virtio-iommu-pci,addr={IommuSlot:x}.0"),
+                "-device", Text($"virtio-iommu-pci,addr={IommuSlot:x}.0,aw-bits={AddressBits}"),
                 .. EduArguments(FirstSlot, devices),
             ],
         });

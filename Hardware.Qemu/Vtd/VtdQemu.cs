@@ -107,8 +107,9 @@ internal sealed class VtdQemu : QemuHardware
         }
     }
 
-    /// <summary>No: a record of a fault in a PASID structure names none, and on 11.x it would be 0.</summary>
-    public override bool NamesPasid(RequesterId requester, Pasid pasid) => false;
+    /// <summary>A record of a fault in the page tables does on 10.x; one of a fault in directory or table has none (PP 0),
+    /// and so has every one on 11.x.</summary>
+    public override bool NamesPasid(RequesterId requester, Pasid pasid) => !_ignoresRidPasid;
 
     /// <inheritdoc/>
     public override void DropCaches() => BetweenAccesses(_registers.DropCaches);

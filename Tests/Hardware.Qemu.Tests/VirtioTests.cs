@@ -94,6 +94,8 @@ public sealed class VirtioTests
         int bytes = (int)hardware.Registers.Read32(0x100 + 32);
 
         Assert.Equal(0x77u, virtio.Offered & 0xFF);
+        Assert.Equal(0ul, hardware.Registers.Read64(0x100 + 8));
+        Assert.Equal((1ul << 48) - 1, hardware.Registers.Read64(0x100 + 16));
         Assert.Equal(512, bytes);
         Assert.Equal(Ok, virtio.Send(Structure.Virtio("probe_head", ("endpoint", hardware.Requesters[0].Value)), 72, bytes + 4));
         byte[] answer = virtio.Answer(bytes);

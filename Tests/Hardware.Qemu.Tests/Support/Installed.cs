@@ -11,7 +11,8 @@ internal static class Installed
 
     private static readonly List<string> s_problems = [];
 
-    public static string Home { get; } = typeof(Installed).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
+    public static string Home { get; } =
+        Environment.GetEnvironmentVariable("PASID_QEMU_HOME") is { Length: > 0 } home ? home : typeof(Installed).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
         .First(a => a.Key == "QemuHome").Value!;
 
     public static IReadOnlyList<QemuInstallation> All { get; } = QemuInstallation.Find(Home, s_problems);

@@ -27,6 +27,7 @@ internal sealed class Rig : IDisposable
         {
             Name = "unit0",
             Hardware = wrap is null ? Hardware : wrap(Hardware),
+            Options = Hardware.UnitOptions,
         });
         Assert.True(unit.IsOk, unit.ToString());
         Unit = unit.Value!;
@@ -47,7 +48,7 @@ internal sealed class Rig : IDisposable
     {
         "intel-vtd" => new VtdDriver(),
         "arm-smmuv3" => new SmmuDriver(),
-        _ => new VirtioIommuDriver(),
+        _ => new VirtioIommuDriver { X86PageTables = Format("x86-64") },
     };
 
     /// <summary>The format that a driver's assembly exports under a name.</summary>
@@ -109,6 +110,14 @@ internal sealed class Rig : IDisposable
                 TranslationStatus.Translated, guest.Target(address & ~0xFFFUL) | (address & 0xFFF), 0, 0, null),
             Store(device, pasid, address));
         Assert.Empty(Hardware.TakeComplaints());
+    }
+
+    /// <summary>The records that the driver finds.</summary>
+    public List<IommuFault> TakeFaults()
+    {
+        var faults = new List<IommuFault>();
+        Assert.Equal(OpResult.Ok, Unit.TakeFaults(faults));
+        return faults;
     }
 
     /// <summary>A store is aborted with a record of one of the codes.</summary>
