@@ -95,7 +95,7 @@ public static class ConformanceRunner
             Hardware = hardware,
             Verdict = verdict,
             Reason = reason,
-            Details = verdict == Verdict.Pass ? [] : [.. details, .. context.Notes],
+            Details = verdict is Verdict.Pass or Verdict.NotApplicable ? [] : [.. details, .. context.Notes],
             Repeat = options.Repeat?.Invoke(one, hardware) ?? string.Empty,
             Checks = context.Checks,
             Duration = Stopwatch.GetElapsedTime(begin),
@@ -143,10 +143,15 @@ public static class ConformanceRunner
         foreach (Waiver waiver in options.Waivers)
         {
             CaseResult[] fitting = [.. results.Where(r => Fits(waiver, r))];
+            string[] names = [.. results.Where(r => r.Case.Id == waiver.Id).Select(r => r.Hardware)];
             string where = waiver.Hardware is null ? waiver.Id : $"{waiver.Id} on {waiver.Hardware}";
             if (waiver.Expires < options.Today)
             {
                 yield return string.Create(CultureInfo.InvariantCulture, $"the waiver of {where} expired on {waiver.Expires:yyyy-MM-dd}");
+            }
+            else if (names.Length > 0 && fitting.Length == 0)
+            {
+                yield return $"the waiver of {where} names no back end of this run, which has {string.Join(", ", names)}";
             }
             else if (fitting.Length > 0 && fitting.All(r => r.Verdict == Verdict.Pass))
             {

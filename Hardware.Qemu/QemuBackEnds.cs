@@ -56,7 +56,7 @@ public static class QemuBackEnds
                 "virtio-iommu",
                 "x86-64",
                 "The standard's requests carry no PASID: a number is only a name for the one process of a device's domain, "
-                    + "and says nothing in any fault record. QEMU caches no translation. It accepts MAP of addresses that "
+                    + "and says nothing in any fault record. QEMU keeps each mapping until UNMAP and caches nothing beside. It accepts MAP of addresses that "
                     + "are not aligned and UNMAP of what is not mapped. A fault record is lost where the driver has left "
                     + "no buffer in the event queue.",
                 bits => bits == Pasid.MaxBits

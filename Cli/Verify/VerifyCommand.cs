@@ -142,6 +142,11 @@ internal sealed class VerifyCommand
         DriverUnderTest subject = Subject.Of(catalog, driver, unitOptions, BackEnds(catalog, driver, hardware, quiet));
         int total = ConformanceCatalogue.Cases.Count(c =>
             (cases.Length == 0 || cases.Contains(c.Id)) && (families.Length == 0 || families.Contains(c.Family)));
+        if (total == 0)
+        {
+            throw new UsageException("--case and --family leave no case");
+        }
+
         ConformanceReport report = _terminal.WithProgress(quiet, show =>
         {
             HashSet<string> seen = [];

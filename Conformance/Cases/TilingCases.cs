@@ -60,7 +60,11 @@ internal static class TilingCases
             rig.LookEverywhere();
             if (last < Pasid.MaxValue)
             {
-                RigDevice outside = rig.AddDevice(domain, last + 1);
+                // Without PASIDs every device of a domain reaches its one process, so that this one gets a domain of its own.
+                Domain other = rig.Has(TestHardwareTraits.ManyProcesses)
+                    ? domain
+                    : rig.AddDomain(CaseContext.Text($"other{bits}"), bits);
+                RigDevice outside = rig.AddDevice(other, last + 1);
                 OpResult<Pasid> refused = rig.TryBind(outside, rig.StartProcess(CaseContext.Text($"beyond{bits}")));
                 context.Check(
                     !refused.IsOk, $"PASID 0x{last + 1:x} was bound in a table of {bits} bits, whose last number is 0x{last:x}");

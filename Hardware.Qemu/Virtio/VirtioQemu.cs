@@ -45,7 +45,8 @@ internal sealed class VirtioQemu : QemuHardware
     public override IRegisterFile Registers => _registers;
 
     /// <inheritdoc/>
-    public override TestHardwareTraits Traits => TestHardwareTraits.Concurrent;
+    public override TestHardwareTraits Traits =>
+        TestHardwareTraits.Concurrent | TestHardwareTraits.KeepsTranslations;
 
     /// <inheritdoc/>
     public override IReadOnlyDictionary<string, string> UnitOptions { get; } =

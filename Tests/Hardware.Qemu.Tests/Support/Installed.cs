@@ -39,6 +39,8 @@ internal static class Installed
     /// <summary>The one of that name; skips the test, loudly, where there is none at all.</summary>
     public static QemuInstallation Get(string name)
     {
+        Assert.False(
+            name == None && Environment.GetEnvironmentVariable("PASID_REQUIRE_QEMU") == "1", $"PASID_REQUIRE_QEMU is 1, and there is no QEMU in {Home}");
         Assert.SkipWhen(
             name == None,
             $"no QEMU: run eng/install-qemu, or put one on PATH ({string.Join("; ", s_problems.DefaultIfEmpty($"{Home} is empty"))})");
