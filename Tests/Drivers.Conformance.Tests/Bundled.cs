@@ -1,7 +1,6 @@
 using System.Reflection;
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Conformance.Xunit;
-using PasidFramework.Drivers;
 using PasidFramework.Hardware;
 using PasidFramework.Hosting;
 using PasidFramework.Qemu;
@@ -39,7 +38,7 @@ internal static class Bundled
 /// <summary>A bundled driver under the whole catalogue, on its model and on each QEMU.</summary>
 public abstract class BundledConformance(string driver) : DriverConformance
 {
-    private LoadedDriver Loaded { get; } = Bundled.Catalog.Find(driver).Value;
+    private LoadedDriver Loaded { get; } = Bundled.Catalog.Find(driver).Value!;
 
     private string Format => Loaded.Metadata.TableFormat;
 
