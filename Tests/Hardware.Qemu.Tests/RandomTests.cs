@@ -73,7 +73,7 @@ public sealed class RandomTests(ITestOutputHelper output)
         });
         accesses.Start();
         start.SignalAndWait();
-        const int Rounds = 60;
+        const int Rounds = 12;
         for (int round = 0; round < Rounds; round++)
         {
             _ = rig.Bind(device, guest);
