@@ -57,7 +57,7 @@ internal static class PasidCtl
             string command = parsed.CommandResult.Command is RootCommand
                 ? "pasidctl"
                 : $"pasidctl {parsed.CommandResult.Command.Name}";
-            throw new UsageException(Explain(parsed), hint: $"see '{command} --help'");
+            throw new UsageException(OneLine(Explain(parsed)), hint: $"see '{command} --help'");
         }
 
         return parsed.Invoke(new InvocationConfiguration
@@ -68,6 +68,10 @@ internal static class PasidCtl
             ProcessTerminationTimeout = null,
         });
     }
+
+    // The parser lists allowed values one a line.
+    private static string OneLine(string text) => string.Join(
+        ' ', text.Split(['\n', '\r', '\t', ' '], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
 
     // The parser reports a misspelt command as a missing one first.
     private static string Explain(ParseResult parsed) =>

@@ -130,7 +130,7 @@ internal sealed class VerifyCommand
         IReadOnlyDictionary<string, string> unitOptions = UnitOptions(parsed.GetValue(_unitOptions) ?? []);
         string[] cases = parsed.GetValue(_cases) ?? [];
         string[] families = parsed.GetValue(_families) ?? [];
-        CheckNames("--case", cases, ConformanceCatalogue.Cases.Select(c => c.Id), "pasidctl verify --help names the families");
+        CheckNames("--case", cases, ConformanceCatalogue.Cases.Select(c => c.Id), "a run of all cases, such as pasidctl verify intel-vtd, lists them");
         CheckNames("--family", families, ConformanceCatalogue.Families, null);
         IReadOnlyList<Waiver> waivers = Waivers(parsed.GetValue(_waivers));
         string? path = parsed.GetValue(_out);
