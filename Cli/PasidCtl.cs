@@ -121,6 +121,9 @@ internal static class PasidCtl
 
     private sealed class ExampleFirst(HelpAction inner) : SynchronousCommandLineAction
     {
+        // Who asks for help need not have given what a command requires.
+        public override bool ClearsParseErrors => true;
+
         public override int Invoke(ParseResult parseResult)
         {
             TextWriter output = parseResult.InvocationConfiguration.Output;
@@ -157,6 +160,8 @@ internal static class PasidCtl
 
     private sealed class PrintVersion : SynchronousCommandLineAction
     {
+        public override bool ClearsParseErrors => true;
+
         public override int Invoke(ParseResult parseResult)
         {
             parseResult.InvocationConfiguration.Output.WriteLine(Version());

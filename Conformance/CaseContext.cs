@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using PasidFramework.Conformance.Bench;
+using PasidFramework.Drivers;
 using PasidFramework.Hardware;
 
 namespace PasidFramework.Conformance;
@@ -96,12 +97,26 @@ internal sealed class CaseContext : IDisposable
     }
 
     /// <summary>Starts a system on the back end; it ends with the case.</summary>
-    public Rig Start(RigSetup? setup = null)
+    /// <param name="setup">What it runs on.</param>
+    /// <param name="machine">A machine to use, which the system disposes; null to start one.</param>
+    public Rig Start(RigSetup? setup = null, ITestHardware? machine = null)
     {
-        var rig = new Rig(this, setup ?? new RigSetup());
+        var rig = new Rig(this, setup ?? new RigSetup(), machine);
         _rigs.Add(rig);
         rig.StartUnit();
         return rig;
+    }
+
+    /// <summary>Starts only a machine, which the caller disposes.</summary>
+    public ITestHardware StartMachine()
+    {
+        OpResult<ITestHardware> started = BackEnd.Start(new HardwareSetup());
+        if (!started.IsOk)
+        {
+            NotApplicable(started.Reason!);
+        }
+
+        return started.Value;
     }
 
     /// <summary>Ends the systems and judges their end.</summary>

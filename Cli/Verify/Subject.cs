@@ -79,7 +79,7 @@ internal static class Subject
             Version = driver.AssemblyVersion.ToString(),
             Hash = Hash(driver.Path),
             UnitOptions = options,
-            Structures = [.. catalog.Structures.All.Where(l => l.Id.StartsWith(format + "/", StringComparison.Ordinal))],
+            Structures = driver.Structures,
             Reader = reader,
             TableFormat = driver.TableFormats.Contains(format) ? catalog.TableFormats[format] : null,
             PageTables = catalog.PageTables,

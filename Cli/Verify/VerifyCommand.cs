@@ -18,6 +18,7 @@ internal sealed class VerifyCommand
 
     private readonly Terminal _terminal;
     private readonly CancellationToken _cancellation;
+    private volatile string _running = "no case";
 
     private readonly Argument<string> _driver = new("driver")
     {
@@ -41,7 +42,7 @@ internal sealed class VerifyCommand
 
     private readonly Option<string[]> _families = new("--family")
     {
-        Description = "Only this family of cases, such as invalidation (may be repeated)",
+        Description = $"Only this family of cases: {string.Join(", ", ConformanceCatalogue.Families)} (may be repeated)",
         HelpName = "NAME",
         AllowMultipleArgumentsPerToken = false,
         Arity = ArgumentArity.OneOrMore,
@@ -130,7 +131,11 @@ internal sealed class VerifyCommand
         IReadOnlyDictionary<string, string> unitOptions = UnitOptions(parsed.GetValue(_unitOptions) ?? []);
         string[] cases = parsed.GetValue(_cases) ?? [];
         string[] families = parsed.GetValue(_families) ?? [];
-        CheckNames("--case", cases, ConformanceCatalogue.Cases.Select(c => c.Id), "a run of all cases, such as pasidctl verify intel-vtd, lists them");
+        CheckNames(
+            "--case",
+            cases,
+            ConformanceCatalogue.Cases.Select(c => c.Id),
+            "a run of all cases, such as pasidctl verify intel-vtd, lists them");
         CheckNames("--family", families, ConformanceCatalogue.Families, null);
         IReadOnlyList<Waiver> waivers = Waivers(parsed.GetValue(_waivers));
         string? path = parsed.GetValue(_out);
@@ -150,7 +155,7 @@ internal sealed class VerifyCommand
         ConformanceReport report = _terminal.WithProgress(quiet, show =>
         {
             HashSet<string> seen = [];
-            return ConformanceRunner.Run(
+            return Interruptible(() => ConformanceRunner.Run(
                 subject,
                 new RunOptions
                 {
@@ -166,12 +171,35 @@ internal sealed class VerifyCommand
                         seen.Add(result.Case.Id);
                         show?.Invoke($"{result.Case.Id} {result.Hardware}", (double)seen.Count / Math.Max(1, total));
                     },
+                    Starting = (one, where) => _running = $"{one.Id} on {where}",
                 },
-                _cancellation);
+                _cancellation));
         });
         string command = $"pasidctl {string.Join(' ', parsed.Tokens.Select(t => Quote(t.Value)))}";
         Write(report, format!, file, new ReportOptions { Command = command, HasDurations = true });
         return report.IsConformant ? ExitCode.Ok : ExitCode.SomeFailed;
+    }
+
+    // A driver that hangs must not keep the tool from being interrupted: it runs on a thread that may be left behind.
+    private ConformanceReport Interruptible(Func<ConformanceReport> work)
+    {
+        Task<ConformanceReport> run = Task.Factory.StartNew(
+            work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        try
+        {
+            run.Wait(_cancellation);
+        }
+        catch (OperationCanceledException)
+        {
+            _terminal.Say($"{_running} was running");
+            throw;
+        }
+        catch (AggregateException)
+        {
+            // Thrown as it is below.
+        }
+
+        return run.GetAwaiter().GetResult();
     }
 
     private void Write(ConformanceReport report, ReportFormat format, PendingFile? file, ReportOptions options)

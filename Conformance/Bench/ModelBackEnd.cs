@@ -66,7 +66,8 @@ internal sealed class ModelBackEnd(string architecture, IIommuModelFactory facto
         public override TestHardwareTraits Traits => TestHardwareTraits.Loads | TestHardwareTraits.ManyPasids
             | TestHardwareTraits.NoPasid | TestHardwareTraits.Silence | TestHardwareTraits.KeepsTranslations
             | TestHardwareTraits.KeepsConfiguration | TestHardwareTraits.DeviceTlbs | TestHardwareTraits.Concurrent
-            | TestHardwareTraits.StrayReads | TestHardwareTraits.ManyProcesses;
+            | TestHardwareTraits.StrayReads | TestHardwareTraits.ManyProcesses | TestHardwareTraits.KeepsRecords
+            | TestHardwareTraits.Forgets;
 
         public override IReadOnlyList<string> TakeComplaints()
         {
@@ -115,7 +116,7 @@ internal sealed class StandInBackEnd(string architecture, IPasidDriver driver) :
     {
         public override TestHardwareTraits Traits =>
             TestHardwareTraits.Loads | TestHardwareTraits.ManyPasids | TestHardwareTraits.Silence
-            | TestHardwareTraits.ManyProcesses;
+            | TestHardwareTraits.ManyProcesses | TestHardwareTraits.KeepsRecords;
     }
 }
 

@@ -133,7 +133,7 @@ internal static class RandomRun
     /// </summary>
     private sealed class World
     {
-        private static readonly uint[] s_numbers = [63, 64, 70];
+        private readonly uint[] _numbers;
         private readonly CaseContext _context;
         private readonly Rig _rig;
         private readonly Domain[] _domains;
@@ -147,6 +147,9 @@ internal static class RandomRun
             _context = context;
             _rig = rig;
             _manyProcesses = rig.Has(TestHardwareTraits.ManyProcesses);
+            uint first = rig.Number(63);
+            uint second = rig.Number(64, first);
+            _numbers = [first, second, rig.Number(70, first, second)];
 
             // Two domains, each with every number; without PASIDs each number has a domain of its own.
             _domains = [.. Enumerable.Range(0, _manyProcesses ? 2 : 6).Select(i => rig.AddDomain(CaseContext.Text($"domain{i}")))];
@@ -166,7 +169,7 @@ internal static class RandomRun
         private RigDevice Add(int i, RequesterId? at)
         {
             Domain domain = _manyProcesses ? _domains[i / 3 % 2] : _domains[(i % 3) + (3 * (i / 3 % 2))];
-            RigDevice device = _rig.AddDevice(domain, s_numbers[i % 3], at: at);
+            RigDevice device = _rig.AddDevice(domain, _numbers[i % 3], at: at);
             _rig.MustBeAble(device, device.Only!.Value);
             return device;
         }

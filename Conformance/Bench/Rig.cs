@@ -20,6 +20,7 @@ internal sealed partial class Rig : IDisposable
 
     private readonly CaseContext _context;
     private readonly RigSetup _setup;
+    private readonly bool _isBorrowed;
     private readonly List<TestProcess> _processes = [];
     private readonly List<RigDevice> _devices = [];
     private readonly HashSet<RequesterId> _everAdded = [];
@@ -32,13 +33,21 @@ internal sealed partial class Rig : IDisposable
     private IommuInstance? _instance;
     private Action? _torn;
     private bool _isLooking;
+    private CaseEnd? _inTheMiddle;
     private bool _isFinished;
     private int _nextPid = 100;
 
-    public Rig(CaseContext context, RigSetup setup)
+    /// <summary>A system that is not started yet.</summary>
+    /// <param name="context">The case.</param>
+    /// <param name="setup">What it runs on.</param>
+    /// <param name="machine">A machine to use; null to start one.</param>
+    /// <param name="isBorrowed">Whether somebody else disposes the machine, after this system.</param>
+    public Rig(CaseContext context, RigSetup setup, ITestHardware? machine = null, bool isBorrowed = false)
     {
         _context = context;
         _setup = setup;
+        _machine = machine;
+        _isBorrowed = isBorrowed;
     }
 
     public ITestHardware Machine => _machine!;
@@ -68,7 +77,6 @@ internal sealed partial class Rig : IDisposable
             _context.Fail($"CreateUnit: {unit.Reason} ({unit.Errno})");
         }
 
-        _context.Looked();
         _core = new IommuCore(
             new OptionsWrapper<PasidOptions>(new PasidOptions { Ownership = _setup.Ownership, First = _setup.First }),
             observer: _observer);
@@ -79,13 +87,17 @@ internal sealed partial class Rig : IDisposable
     /// <summary>Starts only the machine.</summary>
     public void StartMachine()
     {
-        OpResult<ITestHardware> started = _context.BackEnd.Start(_setup.Hardware);
-        if (!started.IsOk)
+        if (_machine is null)
         {
-            _context.NotApplicable(started.Reason!);
+            OpResult<ITestHardware> started = _context.BackEnd.Start(_setup.Hardware);
+            if (!started.IsOk)
+            {
+                _context.NotApplicable(started.Reason!);
+            }
+
+            _machine = started.Value!;
         }
 
-        _machine = started.Value!;
         _hardware = new WatchedHardware(_machine);
     }
 
@@ -294,6 +306,43 @@ internal sealed partial class Rig : IDisposable
         process.FreeTables();
     }
 
+    /// <summary>A number that the unit has and may hand out: the one that is preferred, or the nearest one.</summary>
+    /// <param name="preferred">The number that shows most.</param>
+    /// <param name="taken">Numbers that are in use already.</param>
+    public uint Number(uint preferred, params uint[] taken) => Number(Unit, preferred, taken);
+
+    /// <summary>As <see cref="Number(uint, uint[])"/>, for a unit that this system does not have yet.</summary>
+    public uint Number(IIommuUnit unit, uint preferred, params uint[] taken)
+    {
+        uint last = (1u << unit.PasidBits) - 1;
+        HashSet<uint> not = [.. unit.ReservedPasids.Select(p => p.Value), .. taken];
+        uint from = Math.Min(preferred, last);
+        for (uint n = from; n <= last; n++)
+        {
+            if (!not.Contains(n))
+            {
+                return n;
+            }
+        }
+
+        for (uint n = from; n > 0; n--)
+        {
+            if (!not.Contains(n))
+            {
+                return n;
+            }
+        }
+
+        _context.NotApplicable(CaseContext.Text($"the unit has {unit.PasidBits} bits: too few numbers for this case"));
+        return 0;
+    }
+
+    /// <summary>The number of most cases: beyond the first leaf where leaves have 64 entries.</summary>
+    public uint Usual => Number(70);
+
+    /// <summary>A second one beside it.</summary>
+    public uint Second => Number(71, Usual);
+
     /// <summary>Whether a number is bound on a device now.</summary>
     public TestProcess? BoundTo(RigDevice device, uint pasid) =>
         _expected.TryGetValue((device.Requester, pasid), out Expected? e) && e.IsBound ? e.Process : null;
@@ -333,7 +382,10 @@ internal sealed partial class Rig : IDisposable
             Try(process.Dispose);
         }
 
-        Try(() => _machine?.Dispose());
+        if (!_isBorrowed)
+        {
+            Try(() => _machine?.Dispose());
+        }
     }
 
     /// <summary>The tables as the vendor's reader sees them in memory; null where it cannot be told where they begin.</summary>
@@ -412,6 +464,11 @@ internal sealed partial class Rig : IDisposable
 
     private void Judge(string step)
     {
+        if (_inTheMiddle is { } failure)
+        {
+            throw failure;
+        }
+
         if (_observer.Thrown is { } thrown)
         {
             if (thrown.Exception is CaseEnd end)
@@ -432,7 +489,6 @@ internal sealed partial class Rig : IDisposable
 
     private void Must(OpResult result)
     {
-        _context.Looked();
         if (!result.IsOk)
         {
             _context.Fail($"{(_context.Notes.Count > 0 ? _context.Notes[^1] : "start")}: {result.Reason} ({result.Errno})");
@@ -441,7 +497,7 @@ internal sealed partial class Rig : IDisposable
 
     private void OnChange()
     {
-        if (_isLooking || _torn is not { } torn)
+        if (_isLooking || _inTheMiddle is not null || _torn is not { } torn)
         {
             return;
         }
@@ -450,6 +506,11 @@ internal sealed partial class Rig : IDisposable
         try
         {
             Machine.ForEachVisible(torn);
+        }
+        catch (CaseEnd end)
+        {
+            // Not thrown through the driver, which may catch it or make an error number of it.
+            _inTheMiddle ??= end;
         }
         finally
         {

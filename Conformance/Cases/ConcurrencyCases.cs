@@ -44,6 +44,18 @@ internal static class ConcurrencyCases
         return device;
     }
 
+    // Neighbours, of two leaves where leaves have 64 entries.
+    private static List<uint> Numbers(Rig rig, int count)
+    {
+        List<uint> numbers = [];
+        while (numbers.Count < count)
+        {
+            numbers.Add(rig.Number((uint)(62 + numbers.Count), [.. numbers]));
+        }
+
+        return numbers;
+    }
+
     private static void Complaints(CaseContext context, Rig rig)
     {
         IReadOnlyList<string> complaints = rig.Machine.TakeComplaints();
@@ -55,7 +67,7 @@ internal static class ConcurrencyCases
     {
         const int Threads = 3;
         Rig rig = Start(context);
-        RigDevice[] devices = [.. Enumerable.Range(0, Threads).Select(i => Add(rig, (uint)(62 + i)))];
+        RigDevice[] devices = [.. Numbers(rig, Threads).Select(n => Add(rig, n))];
         TestProcess[][] processes =
             [.. devices.Select((_, i) => Enumerable.Range(0, Rounds).Select(r => rig.StartProcess(CaseContext.Text($"p{i}-{r}"))).ToArray())];
         using var barrier = new Barrier(Threads);
@@ -84,10 +96,14 @@ internal static class ConcurrencyCases
         const int Threads = 3;
         Rig rig = Start(context);
         Domain domain = rig.AddDomain("domain");
-        RigDevice[] devices = [rig.AddDevice(domain, 70), rig.AddDevice(domain, 70), rig.AddDevice(rig.AddDomain("other"), 70)];
+        RigDevice[] devices = 
+        [
+            rig.AddDevice(domain, rig.Usual), rig.AddDevice(domain, rig.Usual),
+            rig.AddDevice(rig.AddDomain("other"), rig.Usual),
+        ];
         foreach (RigDevice device in devices)
         {
-            rig.MustBeAble(device, 70);
+            rig.MustBeAble(device, rig.Usual);
         }
 
         for (int round = 0; round < Rounds; round++)
@@ -109,7 +125,7 @@ internal static class ConcurrencyCases
                         rig.Core.ProcessEnded(process);
                         break;
                     case 2:
-                        unbound = rig.Core.Unbind(devices[1].Device, new Pasid(70));
+                        unbound = rig.Core.Unbind(devices[1].Device, new Pasid(rig.Usual));
                         break;
                     default:
                         bound = rig.Core.Bind(devices[2].Device, process);
@@ -132,8 +148,9 @@ internal static class ConcurrencyCases
     private static void Accesses(CaseContext context)
     {
         Rig rig = Start(context);
-        RigDevice busy = Add(rig, 63);
-        RigDevice steady = Add(rig, 64);
+        uint[] numbers = [.. Numbers(rig, 2)];
+        RigDevice busy = Add(rig, numbers[0]);
+        RigDevice steady = Add(rig, numbers[1]);
         TestProcess stays = rig.StartProcess("stays");
         _ = rig.Bind(steady, stays);
         TestProcess[] processes = [.. Enumerable.Range(0, Rounds).Select(i => rig.StartProcess(CaseContext.Text($"p{i}")))];
@@ -150,9 +167,8 @@ internal static class ConcurrencyCases
             }
         }
 
-
-        // From a bind's begin to its unbind's end this one may be reached, and no other.
-        TestProcess? current = null;
+        // Odd while process phase / 2 may be reached, from its bind's begin to its unbind's end; even when nobody may be.
+        int phase = 0;
         using var barrier = new Barrier(2);
         Races.Run(context, 2, me =>
         {
@@ -163,12 +179,13 @@ internal static class ConcurrencyCases
                 {
                     foreach (TestProcess process in processes)
                     {
-                        Volatile.Write(ref current, process);
+                        Interlocked.Increment(ref phase);
                         OpResult<Pasid> bound = rig.Core.Bind(busy.Device, process);
                         context.Check(bound.IsOk, $"bind: {bound.Reason} ({bound.Errno})");
                         LetLook();
                         OpResult unbound = rig.Core.Unbind(busy.Device, bound.Value);
                         context.Check(unbound.IsOk, $"unbind: {unbound.Reason} ({unbound.Errno})");
+                        Interlocked.Increment(ref phase);
                         LetLook();
                     }
                 }
@@ -182,20 +199,19 @@ internal static class ConcurrencyCases
 
             while (!Volatile.Read(ref isOver))
             {
-                TestProcess? before = Volatile.Read(ref current);
+                // Every process whose time lies between the two readings may be the one.
+                int before = Volatile.Read(ref phase);
                 TranslationResult result = Store(rig, busy);
-                TestProcess? after = Volatile.Read(ref current);
-
-                // Every process that was current between the two readings may be the one.
-                int from = before is null ? 0 : Array.IndexOf(processes, before);
-                int to = after is null ? -1 : Array.IndexOf(processes, after);
+                int after = Volatile.Read(ref phase);
                 bool right = IsBlocked(result);
-                for (int i = from; i <= to && !right; i++)
+                for (int at = before; at <= after && !right; at++)
                 {
-                    right = Reaches(result, processes[i]);
+                    right = (at & 1) != 0 && Reaches(result, processes[at / 2]);
                 }
 
-                context.Check(right, $"a store of {busy} {Rig.Describe(result)}, must reach {after?.Name ?? "nothing"} or nothing");
+                context.Check(
+                    right,
+                    $"a store of {busy} {Rig.Describe(result)}, must reach {((after & 1) != 0 ? processes[after / 2].Name + " or " : "")}nothing");
                 TranslationResult other = Store(rig, steady);
                 context.Check(Reaches(other, stays), $"a store of {steady}, which nobody touches, {Rig.Describe(other)}");
                 Interlocked.Increment(ref looks);

@@ -31,8 +31,10 @@ internal static class EncodingCases
     private static void Entries(CaseContext context, Rig rig)
     {
         ITableView view = rig.OpenTables() ?? NoReader(context);
-        var layouts = context.Subject.Structures.ToDictionary(l => l.Id);
-        foreach (TableItem item in view.Items())
+        var layouts = context.Subject.Structures.DistinctBy(l => l.Id).ToDictionary(l => l.Id);
+        TableItem[] items = [.. view.Items()];
+        MustHaveEntries(context, items);
+        foreach (TableItem item in items)
         {
             context.Check(item.Kind != TableItemKind.Finding, $"{item.Structure} at 0x{item.Address:x}: {item.Text}");
             if (layouts.TryGetValue(item.Structure, out Layout? layout))
@@ -58,8 +60,10 @@ internal static class EncodingCases
     {
         Rig rig = context.Start();
         _ = Links(context, rig);
-        var layouts = context.Subject.Structures.ToDictionary(l => l.Id);
-        foreach (TableItem item in (rig.OpenTables() ?? NoReader(context)).Items())
+        var layouts = context.Subject.Structures.DistinctBy(l => l.Id).ToDictionary(l => l.Id);
+        TableItem[] items = [.. (rig.OpenTables() ?? NoReader(context)).Items()];
+        MustHaveEntries(context, items);
+        foreach (TableItem item in items)
         {
             if (!layouts.TryGetValue(item.Structure, out Layout? layout) || item.Words.Count != layout.Words)
             {
@@ -139,6 +143,19 @@ internal static class EncodingCases
         }
 
         return links;
+    }
+
+    // A reader that finds nothing must not look like a table without mistakes.
+    private static void MustHaveEntries(CaseContext context, TableItem[] items)
+    {
+        if (context.Subject.Structures.Count == 0)
+        {
+            context.NotApplicable("its assembly exports no structures");
+        }
+
+        context.Check(
+            items.Any(i => i.Kind == TableItemKind.Pasid && i.Words.Count > 0),
+            $"processes are bound, and the reader of '{context.Subject.Metadata.TableFormat}' tables lists no PASID entry");
     }
 
     private static ITableView NoReader(CaseContext context)

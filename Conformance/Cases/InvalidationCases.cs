@@ -69,19 +69,19 @@ internal static class InvalidationCases
     {
         Rig rig = Start(context, features);
         Domain domain = rig.AddDomain("domain");
-        RigDevice one = rig.AddDevice(domain, 70, features);
-        RigDevice two = rig.AddDevice(domain, 70, features);
-        rig.MustBeAble(one, 70);
-        rig.MustBeAble(two, 70);
+        RigDevice one = rig.AddDevice(domain, rig.Usual, features);
+        RigDevice two = rig.AddDevice(domain, rig.Usual, features);
+        rig.MustBeAble(one, rig.Usual);
+        rig.MustBeAble(two, rig.Usual);
         for (int round = 0; round < 3; round++)
         {
             TestProcess process = rig.StartProcess(CaseContext.Text($"p{round}"));
             _ = rig.Bind(one, process);
             _ = rig.Bind(two, process);
             rig.LookEverywhere();
-            rig.Unbind(one, 70);
+            rig.Unbind(one, rig.Usual);
             rig.LookEverywhere();
-            rig.Unbind(two, 70);
+            rig.Unbind(two, rig.Usual);
             rig.LookEverywhere();
             process.FreeTables();
             rig.LookEverywhere();
@@ -117,7 +117,7 @@ internal static class InvalidationCases
     private static void Changed(CaseContext context, DeviceFeatures features)
     {
         Rig rig = Start(context, features, pages: true);
-        RigDevice device = Add(rig, 70, features);
+        RigDevice device = Add(rig, rig.Usual, features);
         TestProcess process = rig.StartProcess("process");
         _ = rig.Bind(device, process);
         ulong[] all = [.. Enumerable.Range(0, Rig.Pages).Select(i => Rig.First + ((ulong)i * 0x1000))];
@@ -142,7 +142,7 @@ internal static class InvalidationCases
         {
             foreach (ulong page in all)
             {
-                rig.Look(device.Requester, 70, page);
+                rig.Look(device.Requester, rig.Usual, page);
             }
 
             rig.Remap(process, pages, start, end);
@@ -150,7 +150,7 @@ internal static class InvalidationCases
             {
                 foreach (ulong page in all.Append(rig.Far))
                 {
-                    rig.Look(device.Requester, 70, page);
+                    rig.Look(device.Requester, rig.Usual, page);
                 }
             }
         }
@@ -159,14 +159,14 @@ internal static class InvalidationCases
     private static void Removed(CaseContext context, DeviceFeatures features)
     {
         Rig rig = Start(context, features, pages: true);
-        RigDevice device = Add(rig, 70, features);
+        RigDevice device = Add(rig, rig.Usual, features);
         TestProcess process = rig.StartProcess("process");
         _ = rig.Bind(device, process);
         foreach (ulong page in rig.Probed)
         {
             rig.LookEverywhere();
             rig.Unmap(process, page);
-            TranslationResult gone = rig.Store(device, 70, page);
+            TranslationResult gone = rig.Store(device, rig.Usual, page);
             context.Check(
                 gone.Status is TranslationStatus.Faulted or TranslationStatus.AbortedQuietly,
                 $"a store to the unmapped page 0x{page:x} {Rig.Describe(gone)}");
@@ -181,7 +181,7 @@ internal static class InvalidationCases
     private static void Empty(CaseContext context)
     {
         Rig rig = Start(context, default);
-        RigDevice device = Add(rig, 70);
+        RigDevice device = Add(rig, rig.Usual);
         TestProcess process = rig.StartProcess("process");
         _ = rig.Bind(device, process);
         foreach (ulong at in new[] { Rig.First, 0x1000UL, rig.Far })
@@ -210,11 +210,11 @@ internal static class InvalidationCases
         Rig rig = Start(context, default);
         Domain left = rig.AddDomain("left");
         Domain right = rig.AddDomain("right");
-        RigDevice stays = rig.AddDevice(left, 70);
-        RigDevice moves = rig.AddDevice(left, 70);
+        RigDevice stays = rig.AddDevice(left, rig.Usual);
+        RigDevice moves = rig.AddDevice(left, rig.Usual);
         RequesterId requester = moves.Requester;
-        rig.MustBeAble(stays, 70);
-        rig.MustBeAble(moves, 70);
+        rig.MustBeAble(stays, rig.Usual);
+        rig.MustBeAble(moves, rig.Usual);
         TestProcess process = rig.StartProcess("left");
         _ = rig.Bind(stays, process);
         _ = rig.Bind(moves, process);
@@ -222,10 +222,10 @@ internal static class InvalidationCases
         rig.RemoveDevice(moves);
         rig.LookEverywhere();
 
-        moves = rig.AddDevice(right, 70, at: requester);
-        rig.MustBeAble(moves, 70);
+        moves = rig.AddDevice(right, rig.Usual, at: requester);
+        rig.MustBeAble(moves, rig.Usual);
         rig.LookEverywhere();
-        rig.Unbind(stays, 70);
+        rig.Unbind(stays, rig.Usual);
         rig.LookEverywhere();
         _ = rig.Bind(moves, rig.StartProcess("right"));
         rig.LookEverywhere();
@@ -238,8 +238,8 @@ internal static class InvalidationCases
         for (int round = 0; round < 4; round++)
         {
             Domain domain = rig.AddDomain(CaseContext.Text($"domain{round}"));
-            RigDevice device = rig.AddDevice(domain, 70, at: requester);
-            rig.MustBeAble(device, 70);
+            RigDevice device = rig.AddDevice(domain, rig.Usual, at: requester);
+            rig.MustBeAble(device, rig.Usual);
             rig.LookEverywhere();
             TestProcess process = rig.StartProcess(CaseContext.Text($"p{round}"));
             _ = rig.Bind(device, process);
@@ -248,7 +248,7 @@ internal static class InvalidationCases
             // With the binding still there, the device's end is its end.
             if (round % 2 == 0)
             {
-                rig.Unbind(device, 70);
+                rig.Unbind(device, rig.Usual);
             }
 
             rig.RemoveDevice(device);
@@ -262,7 +262,7 @@ internal static class InvalidationCases
     private static void Exits(CaseContext context)
     {
         Rig rig = Start(context, default);
-        RigDevice device = Add(rig, 70);
+        RigDevice device = Add(rig, rig.Usual);
         for (int round = 0; round < 4; round++)
         {
             TestProcess process = rig.StartProcess(CaseContext.Text($"p{round}"));
@@ -276,8 +276,9 @@ internal static class InvalidationCases
     private static void Forgets(CaseContext context)
     {
         Rig rig = Start(context, default);
-        RigDevice one = Add(rig, 70);
-        RigDevice two = Add(rig, 71);
+        context.Needs(rig.Machine, TestHardwareTraits.Forgets, "cannot be made to forget");
+        RigDevice one = Add(rig, rig.Usual);
+        RigDevice two = Add(rig, rig.Second);
         for (int round = 0; round < 2; round++)
         {
             TestProcess first = rig.StartProcess(CaseContext.Text($"p{round}"));
@@ -291,7 +292,7 @@ internal static class InvalidationCases
             rig.Remap(first, [Rig.First], Rig.First, Rig.First + 0x1000);
             rig.Machine.DropCaches();
             rig.LookEverywhere();
-            rig.Unbind(one, 70);
+            rig.Unbind(one, rig.Usual);
             rig.Machine.DropCaches();
             rig.LookEverywhere();
             rig.Exit(second);

@@ -46,8 +46,11 @@ internal static class TransitionCases
         List<RigDevice> devices = [];
 
         // 62 and 63 are of one leaf whatever its size, 64 begins another where leaves have 64 entries.
-        foreach (uint number in new uint[] { 62, 63, 64 })
+        List<uint> numbers = [];
+        foreach (uint preferred in new uint[] { 62, 63, 64 })
         {
+            uint number = rig.Number(preferred, [.. numbers]);
+            numbers.Add(number);
             Domain domain = rig.Has(TestHardwareTraits.ManyProcesses)
                 ? shared ??= rig.AddDomain("domain")
                 : rig.AddDomain(CaseContext.Text($"domain{number:x}"));
@@ -152,12 +155,13 @@ internal static class TransitionCases
     {
         (Rig rig, RigDevice[] devices) = Prepare(context, setup);
         uint pasid = rig.Bind(devices[0], rig.StartProcess("stays"));
+        uint fourth = rig.Number(65, [.. devices.Select(d => d.Only!.Value)]);
         for (int round = 0; round < 2; round++)
         {
             rig.UndisturbedDuringNext((devices[0], pasid));
             Domain domain = rig.AddDomain(CaseContext.Text($"other{round}"));
             rig.UndisturbedDuringNext((devices[0], pasid));
-            RigDevice other = rig.AddDevice(domain, 65, at: rig.Machine.Requesters[5]);
+            RigDevice other = rig.AddDevice(domain, fourth, at: rig.Machine.Requesters[5]);
             TestProcess process = rig.StartProcess("goes");
             rig.UndisturbedDuringNext((devices[0], pasid));
             _ = rig.Bind(other, process);

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using PasidFramework.Drivers;
+using PasidFramework.Records;
 
 namespace PasidFramework.Hosting;
 
@@ -15,8 +16,10 @@ public sealed class LoadedDriver
         DriverMetadata metadata,
         IPasidDriver instance,
         IReadOnlyList<string> tableFormats,
-        IReadOnlyList<string> importedTableFormats)
+        IReadOnlyList<string> importedTableFormats,
+        IReadOnlyList<Layout> structures)
     {
+        Structures = structures;
         Path = path;
         AssemblyVersion = assemblyVersion;
         Metadata = metadata;
@@ -48,6 +51,9 @@ public sealed class LoadedDriver
     /// While it is loaded, those plug-ins cannot be unloaded.
     /// </summary>
     public IReadOnlyList<string> ImportedTableFormats { get; }
+
+    /// <summary>The structures that its assembly exports, as it exports them.</summary>
+    public IReadOnlyList<Layout> Structures { get; }
 
     /// <summary>The driver.</summary>
     /// <exception cref="ObjectDisposedException">

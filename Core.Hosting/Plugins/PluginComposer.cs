@@ -252,7 +252,8 @@ internal sealed class PluginComposer(
             declared,
             drivers[0].Value,
             plugin.Manifest.TableFormats,
-            [.. plugin.Imports.Keys]);
+            [.. plugin.Imports.Keys],
+            [.. plugin.Extras.Structures.Values.SelectMany(layouts => layouts)]);
         return null;
     }
 

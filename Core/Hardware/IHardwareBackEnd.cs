@@ -32,7 +32,7 @@ public interface IHardwareBackEnd
 /// <summary>One machine with an IOMMU, devices behind it, and memory, all of which a test commands.</summary>
 public interface ITestHardware : IIommuHardware
 {
-    /// <summary>The devices that there are, at least three.</summary>
+    /// <summary>The devices that there are, at least sixteen.</summary>
     IReadOnlyList<RequesterId> Requesters { get; }
 
     /// <summary>What can be seen on it.</summary>
@@ -111,6 +111,12 @@ public enum TestHardwareTraits
 
     /// <summary>Every access to a page table is observed: a walk into memory that is free is a complaint.</summary>
     StrayReads = 256,
+
+    /// <summary>Fault records that the driver has not taken stay while further accesses are made.</summary>
+    KeepsRecords = 1024,
+
+    /// <summary><see cref="ITestHardware.DropCaches"/> does something.</summary>
+    Forgets = 2048,
 
     /// <summary>A domain may have many processes at once; without it the hardware knows no PASIDs, and a domain is one
     /// process.</summary>

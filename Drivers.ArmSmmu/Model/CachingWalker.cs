@@ -475,7 +475,6 @@ internal sealed partial class CachingWalker : SmmuWalker
         }
 
         var now = new ulong[entry.Words.Length];
-        _ = Load(entry.Address, now);
         var old = new ulong[now.Length];
         long total = 1;
         for (int i = 0; i < now.Length; i++)
@@ -493,6 +492,20 @@ internal sealed partial class CachingWalker : SmmuWalker
             total *= choices.Count;
         }
 
+        // Another thread may be in the middle of a change of its own: what it has stored and what is still on its way is
+        // the new entry then, as much as what has arrived. Read after the choices, so that none of them is newer.
+        bool isOnTheWay = memory.PendingStores > 0;
+        _ = Load(entry.Address, now);
+        ulong[] newest = now;
+        if (isOnTheWay)
+        {
+            newest = new ulong[now.Length];
+            for (int i = 0; i < newest.Length; i++)
+            {
+                newest[i] = memory.ReadQword(entry.Address + ((ulong)i * 8));
+            }
+        }
+
         bool isTorn = total > MostMixtures;
         Span<ulong> mix = stackalloc ulong[now.Length];
         for (long number = 0; number < total && !isTorn; number++)
@@ -506,7 +519,8 @@ internal sealed partial class CachingWalker : SmmuWalker
 
             isTorn = CountedBits.IsValid(mix, isContext)
                 && !Means(mix, old, isContext)
-                && !Means(mix, now, isContext);
+                && !Means(mix, now, isContext)
+                && !Means(mix, newest, isContext);
         }
 
         if (isTorn)

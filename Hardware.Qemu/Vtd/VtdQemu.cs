@@ -64,7 +64,8 @@ internal sealed class VtdQemu : QemuHardware
     /// <inheritdoc/>
     public override TestHardwareTraits Traits => _ignoresRidPasid
         ? TestHardwareTraits.ManyProcesses
-        : TestHardwareTraits.KeepsTranslations | TestHardwareTraits.Concurrent | TestHardwareTraits.ManyProcesses;
+        : TestHardwareTraits.KeepsTranslations | TestHardwareTraits.Concurrent | TestHardwareTraits.ManyProcesses
+            | TestHardwareTraits.Forgets;
 
     /// <summary>Whether a version has no use for RID_PASID.</summary>
     public static bool IgnoresRidPasid(QemuInstallation installation) => installation.Version.Major >= 11;

@@ -48,8 +48,7 @@ public abstract class BundledConformance(string driver) : DriverConformance
 
     protected override ITableReader? Reader => Bundled.Catalog.TableReaders[Format];
 
-    protected override IReadOnlyList<Layout> Structures =>
-        [.. Bundled.Catalog.Structures.All.Where(l => l.Id.StartsWith(Format + "/", StringComparison.Ordinal))];
+    protected override IReadOnlyList<Layout> Structures => Loaded.Structures;
 
     protected override IPasidDriver CreateDriver() => Loaded.Instance;
 }

@@ -66,6 +66,7 @@ internal static class AllFlaws
         OfAllocator("moody", "begins somewhere else each time", ["ALC-007"], (_, a) => new DiffersEachTime(a)),
         OfAllocator("forgets-last", "never gives the last number of a range", ["ALC-008", "ALC-001"], (_, a) => new ForgetsTheLast(a)),
         Flaw.OfUnit("always-wide", "claims 20 bits whatever there is", ["CAP-001", "OPT-003"], u => new AlwaysWide(u)),
+        Flaw.OfUnit("narrow", "has units of 7 bits whatever there is", ["CAP-001"], u => new Narrow(u)),
         Flaw.OfRegisters("no-pasids", "takes hardware without PASIDs for hardware with 20 bits", ["CAP-002"],
             r => new BentReads(r, 0x00, (id, _) => (id & (0x1FUL << 4)) == 0 ? id | (20UL << 4) : id)),
         Flaw.OfMetadata("hides-ats", "does not declare Ats, and takes such devices", ["CAP-003"],

@@ -344,3 +344,8 @@ internal sealed class ClearsQuietly(IIommuUnit inner, BentStores stores) : Passi
         return Inner.Invalidate(context, start, end);
     }
 }
+
+internal sealed class Narrow(IIommuUnit inner) : PassingUnit(inner)
+{
+    public override int PasidBits => Math.Min(7, Inner.PasidBits);
+}
