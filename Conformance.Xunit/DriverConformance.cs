@@ -104,7 +104,7 @@ public abstract class DriverConformance
             if (waiver.Hardware is { } hardware && !ConformanceRunner.IsBackEnd(hardware) && !names.Contains(hardware))
             {
                 throw new InvalidOperationException(
-                    $"The waiver of {waiver.Id} names '{hardware}', expected one of {string.Join(", ", names)}, or a qemu-VERSION.");
+                    $"The waiver of {waiver.Id} names '{hardware}', expected one of {string.Join(", ", names)}.");
             }
         }
 

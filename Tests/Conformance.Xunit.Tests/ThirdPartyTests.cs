@@ -15,7 +15,7 @@ public sealed partial class ThirdPartyTests
     private static readonly TimeSpan s_limit = TimeSpan.FromMinutes(15);
 
     [Fact]
-    public async Task A_driver_built_on_packages_alone_conforms_and_a_broken_one_does_not()
+    public async Task A_driver_built_on_packages_alone_conforms()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "eng/third-party is a shell script");
 
@@ -24,10 +24,19 @@ public sealed partial class ThirdPartyTests
         Assert.True(good.Code == 0, good.Output);
         Assert.Equal(0, counts.Failed);
         Assert.True(counts.Passed > 40, good.Output);
+    }
 
-        (int Code, string Output) broken = await Run("--broken", "--no-pack");
+    /// <summary>Another build of the whole tree: by hand, <c>PASID_BROKEN_THIRD_PARTY=1</c>.</summary>
+    [Fact]
+    public async Task A_broken_one_does_not()
+    {
+        Assert.SkipUnless(
+            Environment.GetEnvironmentVariable("PASID_BROKEN_THIRD_PARTY") == "1", "a minute more; PASID_BROKEN_THIRD_PARTY=1 runs it");
+
+        (int Code, string Output) broken = await Run("--broken");
+
         Assert.True(broken.Code == 1, broken.Output);
-        Assert.InRange(Counts(broken.Output).Failed, 1, counts.Passed - 1);
+        Assert.InRange(Counts(broken.Output).Failed, 1, 1000);
         Assert.Contains("INV-003 model [Required] D6", broken.Output, StringComparison.Ordinal);
     }
 
