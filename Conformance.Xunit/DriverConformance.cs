@@ -116,7 +116,7 @@ public abstract class DriverConformance
     {
         ConformanceCase one = Cases.Single(c => c.Id == id);
         CaseResult result = Run(one, hardware);
-        if (Waivers.FirstOrDefault(w => Fits(w, id, hardware)) is { } waiver)
+        if (Waivers.FirstOrDefault(w => w.Covers(id, hardware)) is { } waiver)
         {
             if (waiver.Expires < Today)
             {
@@ -131,7 +131,7 @@ public abstract class DriverConformance
             }
 
             // A waiver for all back ends is needed as long as it fails on one of them.
-            if (result.Verdict == Verdict.Pass && HardwareOf(one).Where(h => h != hardware && Fits(waiver, id, h))
+            if (result.Verdict == Verdict.Pass && HardwareOf(one).Where(h => h != hardware && waiver.Covers(id, h))
                 .All(h => Run(one, h).Verdict == Verdict.Pass))
             {
                 return new(TestOutcome.Failed, $"{id} passes on {waiver.Hardware ?? "every back end"}: remove its waiver");
@@ -153,9 +153,6 @@ public abstract class DriverConformance
 
     /// <summary>Makes the driver; asked for each test anew.</summary>
     protected abstract IPasidDriver CreateDriver();
-
-    private static bool Fits(Waiver waiver, string id, string hardware) =>
-        waiver.Id == id && (waiver.Hardware is null || waiver.Hardware == hardware);
 
     private bool IsMissed(ConformanceCase one, string hardware) => IsStrict && one.Level == CaseLevel.Required
         && !HardwareOf(one).Where(h => h != hardware).Any(h => Run(one, h).Verdict == Verdict.Pass);

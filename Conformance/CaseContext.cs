@@ -107,6 +107,18 @@ internal sealed class CaseContext : IDisposable
         return rig;
     }
 
+    /// <summary>Settings of a unit: those of the run, and over them what the case or its machine needs.</summary>
+    public IReadOnlyDictionary<string, string> UnitOptions(params IReadOnlyDictionary<string, string>[] more)
+    {
+        Dictionary<string, string> options = new(Subject.UnitOptions);
+        foreach ((string key, string value) in more.SelectMany(m => m))
+        {
+            options[key] = value;
+        }
+
+        return options;
+    }
+
     /// <summary>Starts only a machine, which the caller disposes.</summary>
     public ITestHardware StartMachine()
     {

@@ -4,8 +4,7 @@ namespace PasidFramework.Conformance;
 
 /// <summary>Every case that there is. Ids are permanent: one that is taken out is not given to another case.</summary>
 /// <remarks>
-/// Record of changes: 1.0 is the first version. Clauses named A, C, D and F are the invariants of the contract that
-/// <c>design.md</c> lists.
+/// Record of changes: 1.0 is the first version. Clauses are those of <see cref="ConformanceClause.All"/>.
 /// </remarks>
 public static class ConformanceCatalogue
 {

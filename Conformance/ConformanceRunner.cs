@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using PasidFramework.Conformance.Bench;
+using PasidFramework.Drivers;
 using PasidFramework.Hardware;
 
 namespace PasidFramework.Conformance;
@@ -104,6 +105,39 @@ public static class ConformanceRunner
         };
     }
 
+    /// <summary>Whether the driver takes the settings of a run, on its own stand-in: a wrong name or value is the caller's
+    /// mistake and no failure of the driver.</summary>
+    /// <param name="subject">The driver.</param>
+    /// <returns>Success, also where it is not for this to say; EINVAL with the driver's reason where it starts without
+    /// settings and refuses these.</returns>
+    [SuppressMessage("Design", "CA1031", Justification = "What a driver throws is for the cases to judge.")]
+    public static OpResult CheckUnitOptions(DriverUnderTest subject)
+    {
+        ArgumentNullException.ThrowIfNull(subject);
+        if (subject.UnitOptions.Count == 0)
+        {
+            return OpResult.Ok;
+        }
+
+        try
+        {
+            OpResult with = Start(subject, subject.UnitOptions);
+            return with.Errno == Errno.EINVAL && Start(subject, new Dictionary<string, string>()).IsOk ? with : OpResult.Ok;
+        }
+        catch (Exception)
+        {
+            return OpResult.Ok;
+        }
+    }
+
+    private static OpResult Start(DriverUnderTest subject, IReadOnlyDictionary<string, string> options)
+    {
+        using IIommuHardware hardware = subject.Driver.CreateHardware(new SystemMemory(), new HardwareSetup());
+        OpResult<IIommuUnit> unit = subject.Driver.CreateUnit(new UnitSetup { Name = "unit0", Hardware = hardware, Options = options });
+        unit.Value?.Dispose();
+        return unit.Outcome;
+    }
+
     private static string OneLine(string text) => text.ReplaceLineEndings(" ");
 
     private static IEnumerable<ConformanceCase> Select(RunOptions options)
@@ -132,15 +166,13 @@ public static class ConformanceRunner
             && (options.Families.Count == 0 || options.Families.Contains(c.Family)));
     }
 
-    private static bool Fits(Waiver waiver, CaseResult result) =>
-        waiver.Id == result.Case.Id && (waiver.Hardware is null || waiver.Hardware == result.Hardware);
-
     // One file serves runs on different back ends, so that not only those of this run are known.
     internal static bool IsBackEnd(string name) =>
-        name is SoftwareBackEnds.Name or NoHardware || name.StartsWith("qemu-", StringComparison.Ordinal);
+        name is SoftwareBackEnds.Model or SoftwareBackEnds.StandIn or NoHardware or "qemu"
+        || name.StartsWith("qemu-", StringComparison.Ordinal);
 
     private static CaseResult Excuse(CaseResult result, RunOptions options) => result.Verdict == Verdict.Fail
-        ? result with { Waiver = options.Waivers.FirstOrDefault(w => Fits(w, result) && w.Expires >= options.Today) }
+        ? result with { Waiver = options.Waivers.FirstOrDefault(w => w.Covers(result.Case.Id, result.Hardware) && w.Expires >= options.Today) }
         : result;
 
     // A waiver that is no longer needed hides the next failure, so it is as wrong as one.
@@ -148,7 +180,7 @@ public static class ConformanceRunner
     {
         foreach (Waiver waiver in options.Waivers)
         {
-            CaseResult[] fitting = [.. results.Where(r => Fits(waiver, r))];
+            CaseResult[] fitting = [.. results.Where(r => waiver.Covers(r.Case.Id, r.Hardware))];
             string where = waiver.Hardware is null ? waiver.Id : $"{waiver.Id} on {waiver.Hardware}";
             if (waiver.Expires < options.Today)
             {
@@ -156,7 +188,8 @@ public static class ConformanceRunner
             }
             else if (waiver.Hardware is { } name && !IsBackEnd(name) && !results.Any(r => r.Hardware == name))
             {
-                yield return $"the waiver of {where} names no back end: expected {SoftwareBackEnds.Name}, {NoHardware} or qemu-VERSION";
+                yield return $"the waiver of {where} names no back end: expected "
+                    + $"{SoftwareBackEnds.Model}, {SoftwareBackEnds.StandIn}, {NoHardware}, qemu or qemu-VERSION";
             }
             else if (fitting.Length > 0 && fitting.All(r => r.Verdict == Verdict.Pass))
             {

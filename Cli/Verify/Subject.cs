@@ -1,7 +1,6 @@
-using System.Globalization;
-using System.Security.Cryptography;
 using PasidFramework.Conformance;
 using PasidFramework.Conformance.Bench;
+using PasidFramework.Conformance.Discovery;
 using PasidFramework.Hardware;
 using PasidFramework.Hosting;
 using PasidFramework.Tables;
@@ -77,7 +76,7 @@ internal static class Subject
             Driver = driver.Instance,
             Metadata = driver.Metadata,
             Version = driver.AssemblyVersion.ToString(),
-            Hash = Hash(driver.Path),
+            Hash = DriverDiscovery.HashOf(driver.Path),
             UnitOptions = options,
             Structures = driver.Structures,
             Reader = reader,
@@ -91,14 +90,6 @@ internal static class Subject
     public static IHardwareBackEnd Software(PluginCatalog catalog, LoadedDriver driver)
     {
         string architecture = driver.Metadata.TableFormat;
-        return catalog.Models.TryGetValue(architecture, out Models.IIommuModelFactory? model)
-            ? SoftwareBackEnds.OfModel(architecture, model)
-            : SoftwareBackEnds.OfStandIn(architecture, driver.Instance);
-    }
-
-    private static string Hash(string path)
-    {
-        using FileStream file = File.OpenRead(path);
-        return Convert.ToHexString(SHA256.HashData(file)).ToLower(CultureInfo.InvariantCulture);
+        return SoftwareBackEnds.For(architecture, catalog.Models.GetValueOrDefault(architecture), driver.Instance);
     }
 }

@@ -20,10 +20,16 @@ internal sealed class VerifyCommand
     private readonly CancellationToken _cancellation;
     private volatile string _running = "no case";
 
-    private readonly Argument<string> _driver = new("driver")
+    private readonly Argument<string?> _driver = new("driver")
     {
         Description = "Name of a loaded driver, or path of a driver's DLL",
         HelpName = "DRIVER|DLL",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
+
+    private readonly Option<bool> _list = new("--list")
+    {
+        Description = "List the cases instead, those of --case and --family only",
     };
 
     private readonly Option<string> _hardware = new("--hardware")
@@ -106,6 +112,7 @@ internal sealed class VerifyCommand
         var command = new Command("verify", "Judge a driver by the conformance suite, on models or on QEMU's IOMMUs")
         {
             verify._driver,
+            verify._list,
             verify._hardware,
             verify._cases,
             verify._families,
@@ -125,7 +132,7 @@ internal sealed class VerifyCommand
     private int Run(ParseResult parsed)
     {
         bool quiet = parsed.GetValue(_quiet);
-        string argument = parsed.GetValue(_driver)!;
+        string? argument = parsed.GetValue(_driver);
         _ = ReportFormats.TryFind(parsed.GetValue(_format)!, out ReportFormat? format);
         ulong seed = Seed(parsed.GetValue(_seed));
         IReadOnlyDictionary<string, string> unitOptions = UnitOptions(parsed.GetValue(_unitOptions) ?? []);
@@ -135,8 +142,27 @@ internal sealed class VerifyCommand
             "--case",
             cases,
             ConformanceCatalogue.Cases.Select(c => c.Id),
-            "a run of all cases, such as pasidctl verify intel-vtd, lists them");
+            "see 'pasidctl verify --list'");
         CheckNames("--family", families, ConformanceCatalogue.Families, null);
+        ConformanceCase[] chosen = [.. ConformanceCatalogue.Cases.Where(c =>
+            (cases.Length == 0 || cases.Contains(c.Id)) && (families.Length == 0 || families.Contains(c.Family)))];
+        if (chosen.Length == 0)
+        {
+            throw new UsageException("--case and --family leave no case");
+        }
+
+        if (parsed.GetValue(_list))
+        {
+            return argument is null
+                ? List(chosen)
+                : throw new UsageException($"--list: '{argument}' is one argument too many; every driver has the same cases");
+        }
+
+        if (argument is null)
+        {
+            throw new UsageException("no driver is given; expected DRIVER, DLL or --list", hint: "see 'pasidctl drivers'");
+        }
+
         IReadOnlyList<Waiver> waivers = Waivers(parsed.GetValue(_waivers));
         string? path = parsed.GetValue(_out);
         using PendingFile? file = path is null or "-" ? null : PendingFile.Create("--out", path);
@@ -145,11 +171,10 @@ internal sealed class VerifyCommand
         LoadedDriver driver = Subject.Find(catalog, argument);
         string hardware = parsed.GetValue(_hardware)!;
         DriverUnderTest subject = Subject.Of(catalog, driver, unitOptions, BackEnds(catalog, driver, hardware, quiet));
-        int total = ConformanceCatalogue.Cases.Count(c =>
-            (cases.Length == 0 || cases.Contains(c.Id)) && (families.Length == 0 || families.Contains(c.Family)));
-        if (total == 0)
+        OpResult settings = ConformanceRunner.CheckUnitOptions(subject);
+        if (!settings.IsOk)
         {
-            throw new UsageException("--case and --family leave no case");
+            throw new UsageException($"--unit: {settings.Reason}");
         }
 
         ConformanceReport report = _terminal.WithProgress(quiet, show =>
@@ -169,7 +194,7 @@ internal sealed class VerifyCommand
                     Progress = result =>
                     {
                         seen.Add(result.Case.Id);
-                        show?.Invoke($"{result.Case.Id} {result.Hardware}", (double)seen.Count / Math.Max(1, total));
+                        show?.Invoke($"{result.Case.Id} {result.Hardware}", (double)seen.Count / chosen.Length);
                     },
                     Starting = (one, where) => _running = $"{one.Id} on {where}",
                 },
@@ -177,6 +202,11 @@ internal sealed class VerifyCommand
         });
         string command = $"pasidctl {string.Join(' ', parsed.Tokens.Select(t => Quote(t.Value)))}";
         Write(report, format!, file, new ReportOptions { Command = command, HasDurations = true });
+        if (file is not null && !quiet)
+        {
+            _terminal.Say($"{path}: {TextReport.Sentence(report)}");
+        }
+
         return report.IsConformant ? ExitCode.Ok : ExitCode.SomeFailed;
     }
 
@@ -185,6 +215,7 @@ internal sealed class VerifyCommand
     {
         Task<ConformanceReport> run = Task.Factory.StartNew(
             work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        AppDomain.CurrentDomain.ProcessExit += OnProcessExit;
         try
         {
             run.Wait(_cancellation);
@@ -198,8 +229,31 @@ internal sealed class VerifyCommand
         {
             // Thrown as it is below.
         }
+        finally
+        {
+            AppDomain.CurrentDomain.ProcessExit -= OnProcessExit;
+        }
 
         return run.GetAwaiter().GetResult();
+    }
+
+    // A driver that ends the process must not make its verdict by that.
+    private void OnProcessExit(object? sender, EventArgs e)
+    {
+        _terminal.Say($"the process was ended while {_running} was running; there is no report");
+        Environment.ExitCode = ExitCode.SomeFailed;
+    }
+
+    private int List(ConformanceCase[] cases)
+    {
+        using var buffer = new MemoryStream();
+        using (var text = new StreamWriter(buffer, leaveOpen: true) { NewLine = "\n" })
+        {
+            TextReport.WriteCases(cases, text);
+        }
+
+        Output.Write(_terminal, buffer);
+        return ExitCode.Ok;
     }
 
     private void Write(ConformanceReport report, ReportFormat format, PendingFile? file, ReportOptions options)

@@ -7,8 +7,18 @@ namespace PasidFramework.Conformance.Bench;
 /// <summary>The back ends that need nothing but memory.</summary>
 public static class SoftwareBackEnds
 {
-    /// <summary>Name of both: a strict model where the architecture has one, the driver's own stand-in otherwise.</summary>
-    public const string Name = "model";
+    /// <summary>Name of a strict model.</summary>
+    public const string Model = "model";
+
+    /// <summary>Name of a driver's own stand-in.</summary>
+    public const string StandIn = "stand-in";
+
+    /// <summary>The software model of an architecture where there is one, the driver's own stand-in otherwise.</summary>
+    /// <param name="architecture">Name of the architecture.</param>
+    /// <param name="model">The exported factory; null where there is none.</param>
+    /// <param name="driver">The driver.</param>
+    public static IHardwareBackEnd For(string architecture, IIommuModelFactory? model, IPasidDriver driver) =>
+        model is null ? OfStandIn(architecture, driver) : OfModel(architecture, model);
 
     /// <summary>The software model of an architecture.</summary>
     /// <param name="architecture">Its name.</param>
@@ -34,7 +44,7 @@ public static class SoftwareBackEnds
 
 internal sealed class ModelBackEnd(string architecture, IIommuModelFactory factory) : IHardwareBackEnd
 {
-    public string Name => SoftwareBackEnds.Name;
+    public string Name => SoftwareBackEnds.Model;
 
     public string Architecture => architecture;
 
@@ -90,7 +100,7 @@ internal sealed class ModelBackEnd(string architecture, IIommuModelFactory facto
 
 internal sealed class StandInBackEnd(string architecture, IPasidDriver driver) : IHardwareBackEnd
 {
-    public string Name => SoftwareBackEnds.Name;
+    public string Name => SoftwareBackEnds.StandIn;
 
     public string Architecture => architecture;
 

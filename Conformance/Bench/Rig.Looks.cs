@@ -6,6 +6,11 @@ namespace PasidFramework.Conformance.Bench;
 /// <summary>What devices reach, and whether they may.</summary>
 internal sealed partial class Rig
 {
+    /// <summary>Offset in the page of every look: not 0, so that a lost one shows.</summary>
+    public const ulong Offset = 0x148;
+
+    // What each device has sent last: one that was removed can go on with that.
+    private readonly Dictionary<RequesterId, uint> _ready = [];
     private int _accesses;
 
     /// <summary>Addresses that every look tries.</summary>
@@ -112,7 +117,7 @@ internal sealed partial class Rig
     /// <summary>The machine must be able to make these accesses, or the case does not apply.</summary>
     public void MustBeAble(RigDevice device, uint pasid)
     {
-        OpResult ready = Machine.Prepare(device.Requester, new Pasid(pasid));
+        OpResult ready = MakeReady(device.Requester, pasid);
         if (!ready.IsOk)
         {
             _context.NotApplicable($"{_context.BackEnd.Name}: {ready.Reason}");
@@ -145,12 +150,10 @@ internal sealed partial class Rig
         // Each address is stored to and loaded from in turn.
         int n = _accesses;
         isWrite = !Has(TestHardwareTraits.Loads) || ((n + (n / Probed.Count)) & 1) == 0;
-        if (!_devices.Any(d => d.Requester == requester) && !Has(TestHardwareTraits.ManyPasids))
-        {
-            return null;
-        }
-
-        if (!Machine.Prepare(requester, new Pasid(pasid)).IsOk)
+        bool isAdded = _devices.Any(d => d.Requester == requester);
+        if (isAdded || Has(TestHardwareTraits.ManyPasids)
+            ? !MakeReady(requester, pasid).IsOk
+            : !_ready.TryGetValue(requester, out uint ready) || ready != pasid)
         {
             return null;
         }
@@ -160,8 +163,16 @@ internal sealed partial class Rig
         return Machine.Translate(new DmaAccess(requester, new Pasid(pasid), address + Offset, isWrite));
     }
 
-    /// <summary>Offset in the page of every look: not 0, so that a lost one shows.</summary>
-    public const ulong Offset = 0x148;
+    private OpResult MakeReady(RequesterId requester, uint pasid)
+    {
+        OpResult ready = Machine.Prepare(requester, new Pasid(pasid));
+        if (ready.IsOk)
+        {
+            _ready[requester] = pasid;
+        }
+
+        return ready;
+    }
 
     private void Judge(
         RequesterId requester,

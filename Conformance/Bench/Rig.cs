@@ -78,7 +78,7 @@ internal sealed partial class Rig : IDisposable
         }
 
         _core = new IommuCore(
-            new OptionsWrapper<PasidOptions>(new PasidOptions { Ownership = _setup.Ownership, First = _setup.First }),
+            new OptionsWrapper<PasidOptions>(new PasidOptions { Ownership = _setup.Ownership }),
             observer: _observer);
         _instance = _core.AddInstance(_context.Subject.Metadata.Name, unit.Value!);
         Judge("start the unit");
@@ -102,24 +102,14 @@ internal sealed partial class Rig : IDisposable
     }
 
     /// <summary>Asks the driver for a unit.</summary>
-    public OpResult<IIommuUnit> CreateUnit(IReadOnlyDictionary<string, string>? more = null)
+    public OpResult<IIommuUnit> CreateUnit() => _context.Subject.Driver.CreateUnit(new UnitSetup
     {
-        var options = new Dictionary<string, string>(_context.Subject.UnitOptions);
-        foreach ((string key, string value) in
-            _machine!.UnitOptions.Concat(_setup.UnitOptions).Concat(more ?? new Dictionary<string, string>()))
-        {
-            options[key] = value;
-        }
-
-        return _context.Subject.Driver.CreateUnit(new UnitSetup
-        {
-            Name = "unit0",
-            Hardware = _hardware!,
-            PasidBits = _setup.UnitPasidBits,
-            Options = options,
-            Time = _setup.Time,
-        });
-    }
+        Name = "unit0",
+        Hardware = _hardware!,
+        PasidBits = _setup.UnitPasidBits,
+        Options = _context.UnitOptions(_machine!.UnitOptions, _setup.UnitOptions),
+        Time = _setup.Time,
+    });
 
     public Domain AddDomain(string name, int bits = Pasid.MaxBits)
     {
@@ -276,15 +266,10 @@ internal sealed partial class Rig : IDisposable
             device.Device.ProcessExited = (dying, _, pasid) =>
             {
                 told.Add(dying.Name);
-                if (!look || TryAccess(device.Requester, pasid.Value, First) is not { } result)
+                if (look)
                 {
-                    return;
+                    InTheMiddle(() => MustBeSilent(device, pasid.Value, process));
                 }
-
-                bool silent = result.Status == TranslationStatus.AbortedQuietly;
-                _context.Check(
-                    silent || (result.Status == TranslationStatus.Faulted && !Has(TestHardwareTraits.Silence)),
-                    $"exit of {process.Name}: {device} with PASID 0x{pasid.Value:x} {Describe(result)}, must be aborted without a record (D12)");
             };
         }
 
@@ -424,7 +409,7 @@ internal sealed partial class Rig : IDisposable
             return;
         }
 
-        RigDevice[] sharing = [.. Core.Instances.Count == 0 ? [] : _devices.Where(d => d.Domain == device.Domain && d != device)];
+        RigDevice[] sharing = [.. _devices.Where(d => d.Domain == device.Domain && d != device)];
         bool isLast = !sharing.Any(d => _expected.TryGetValue((d.Requester, pasid), out Expected? e) && e.IsBound);
         if (isLast)
         {
@@ -449,10 +434,6 @@ internal sealed partial class Rig : IDisposable
         {
             call();
         }
-        catch (AggregateException e) when (e.InnerExceptions.Any(i => i is CaseEnd))
-        {
-            throw e.InnerExceptions.First(i => i is CaseEnd);
-        }
         finally
         {
             _hardware.Watched.Changed = null;
@@ -471,11 +452,6 @@ internal sealed partial class Rig : IDisposable
 
         if (_observer.Thrown is { } thrown)
         {
-            if (thrown.Exception is CaseEnd end)
-            {
-                throw end;
-            }
-
             _context.Fail(
                 $"{step}: the driver threw {thrown.Exception.GetType().Name} in {thrown.Callback}: {thrown.Exception.Message}",
                 [.. (thrown.Exception.StackTrace ?? string.Empty).Split('\n', StringSplitOptions.TrimEntries)]);
@@ -497,7 +473,16 @@ internal sealed partial class Rig : IDisposable
 
     private void OnChange()
     {
-        if (_isLooking || _inTheMiddle is not null || _torn is not { } torn)
+        if (_torn is { } torn)
+        {
+            InTheMiddle(() => Machine.ForEachVisible(torn));
+        }
+    }
+
+    // A look within a step. Its end is not thrown through the driver or the core: they may catch it, or make an errno of it.
+    private void InTheMiddle(Action look)
+    {
+        if (_isLooking || _inTheMiddle is not null)
         {
             return;
         }
@@ -505,17 +490,29 @@ internal sealed partial class Rig : IDisposable
         _isLooking = true;
         try
         {
-            Machine.ForEachVisible(torn);
+            look();
         }
         catch (CaseEnd end)
         {
-            // Not thrown through the driver, which may catch it or make an error number of it.
-            _inTheMiddle ??= end;
+            _inTheMiddle = end;
         }
         finally
         {
             _isLooking = false;
         }
+    }
+
+    private void MustBeSilent(RigDevice device, uint pasid, TestProcess process)
+    {
+        if (TryAccess(device.Requester, pasid, First) is not { } result)
+        {
+            return;
+        }
+
+        bool silent = result.Status == TranslationStatus.AbortedQuietly;
+        _context.Check(
+            silent || (result.Status == TranslationStatus.Faulted && !Has(TestHardwareTraits.Silence)),
+            $"exit of {process.Name}: {device} with PASID 0x{pasid:x} {Describe(result)}, must be aborted without a record (D12)");
     }
 
     private sealed record Expected(TestProcess Process, bool IsBound);

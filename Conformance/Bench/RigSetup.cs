@@ -18,9 +18,6 @@ internal sealed record RigSetup
     /// <summary>Who owns the numbers.</summary>
     public string Ownership { get; init; } = PasidOptions.OwnershipCore;
 
-    /// <summary>Smallest number.</summary>
-    public uint First { get; init; } = 1;
-
     /// <summary>The driver's clock.</summary>
     public TimeProvider Time { get; init; } = TimeProvider.System;
 }

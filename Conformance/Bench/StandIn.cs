@@ -43,22 +43,14 @@ internal sealed class StandIn : IDisposable
     public static StandIn Bare(CaseContext context) => new(context);
 
     public OpResult<IIommuUnit> CreateUnit(
-        IReadOnlyDictionary<string, string>? more = null, int pasidBits = Pasid.MaxBits, string name = "unit0")
-    {
-        var options = new Dictionary<string, string>(_context.Subject.UnitOptions);
-        foreach ((string key, string value) in more ?? new Dictionary<string, string>())
-        {
-            options[key] = value;
-        }
-
-        return _context.Subject.Driver.CreateUnit(new UnitSetup
+        IReadOnlyDictionary<string, string>? more = null, int pasidBits = Pasid.MaxBits, string name = "unit0") =>
+        _context.Subject.Driver.CreateUnit(new UnitSetup
         {
             Name = name,
             Hardware = Hardware,
             PasidBits = pasidBits,
-            Options = options,
+            Options = more is null ? _context.UnitOptions() : _context.UnitOptions(more),
         });
-    }
 
     public Domain AddDomain()
     {

@@ -202,5 +202,5 @@ internal static class LifetimeCases
     }
 
     private static void RandomLives(CaseContext context) => RandomRun.Play(
-        context, sequences: context.BackEnd.Name == SoftwareBackEnds.Name ? 6 : 3, length: 50);
+        context, sequences: context.BackEnd.Name is SoftwareBackEnds.Model or SoftwareBackEnds.StandIn ? 6 : 3, length: 50);
 }

@@ -53,11 +53,7 @@ public sealed class DriverDiscovery
 
     /// <summary>The back ends that need nothing but memory: the exported model, or else the driver's own stand-in.</summary>
     public IReadOnlyList<IHardwareBackEnd> SoftwareBackEnds =>
-    [
-        Model is { } model
-            ? Bench.SoftwareBackEnds.OfModel(Metadata.TableFormat, model)
-            : Bench.SoftwareBackEnds.OfStandIn(Metadata.TableFormat, _driver),
-    ];
+        [Bench.SoftwareBackEnds.For(Metadata.TableFormat, Model, _driver)];
 
     /// <summary>Looks into the assembly of a driver.</summary>
     /// <param name="driver">The driver.</param>
@@ -104,6 +100,22 @@ public sealed class DriverDiscovery
         BackEnds = SoftwareBackEnds,
     };
 
+    /// <summary>The hash by which reports name a driver's file.</summary>
+    /// <param name="file">Path of the file; empty where it came from none.</param>
+    /// <returns>SHA-256 in lower-case hexadecimal, or nothing.</returns>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    public static string HashOf(string file)
+    {
+        ArgumentNullException.ThrowIfNull(file);
+        if (file.Length == 0)
+        {
+            return string.Empty;
+        }
+
+        using FileStream stream = File.OpenRead(file);
+        return Convert.ToHexStringLower(SHA256.HashData(stream));
+    }
+
     private static DriverMetadata Describe(PasidDriverAttribute said) => new()
     {
         Name = said.Name,
@@ -148,16 +160,5 @@ public sealed class DriverDiscovery
         }
 
         return parts;
-    }
-
-    private static string HashOf(string file)
-    {
-        if (file.Length == 0)
-        {
-            return string.Empty;
-        }
-
-        using FileStream stream = File.OpenRead(file);
-        return Convert.ToHexStringLower(SHA256.HashData(stream));
     }
 }

@@ -42,7 +42,8 @@ public static class HtmlReport
     {
         page.Append($"<header class=\"{(report.IsConformant ? "good" : "bad")}\">\n");
         page.Append($"<h1>{Html(Wording.Sentence(report))}</h1>\n");
-        page.Append($"<p>{Html(Wording.Counts(report))}<br />{Html(Wording.Coverage(report, options))}</p>\n");
+        page.Append($"<p>{Html(Wording.Counts(report))}<br />{Html(Wording.Coverage(report, options))}"
+            + $"{string.Concat(Wording.NotShown(report).Select(t => $"<br />{Html(t)}"))}</p>\n");
         (CaseResult Result, string Anchor)[] counting =
             [.. report.Results.Zip(anchors).Where(pair => report.Counts(pair.First))];
         if (counting.Length > 0)

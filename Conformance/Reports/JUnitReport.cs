@@ -6,7 +6,7 @@ namespace PasidFramework.Conformance.Reports;
 
 /// <summary>
 /// Writes a report as JUnit XML: a suite for each back end, a test case for each result, and a suite for waivers that are
-/// out of order. Exactly what makes the run fail is a failure or an error; the rest that did not pass is skipped, with the
+/// out of order, or for a run of which nothing is known. Exactly what makes the run fail is a failure or an error; the rest that did not pass is skipped, with the
 /// reason. The property <c>verdict</c> of a test case always has one of the five.
 /// </summary>
 public static class JUnitReport
@@ -29,16 +29,15 @@ public static class JUnitReport
         {
             xml.WriteStartElement("testsuites");
             Attribute(xml, "name", $"{report.Driver} conformance");
-            Totals(xml, report, report.Results, report.WaiverProblems.Count, options);
+            string[] nothing = report.ShowsNothing ? ["no case passed or failed"] : [];
+            Totals(xml, report, report.Results, report.WaiverProblems.Count + nothing.Length, options);
             foreach (string hardware in Wording.Hardware(report))
             {
                 WriteSuite(xml, report, hardware, options);
             }
 
-            if (report.WaiverProblems.Count > 0)
-            {
-                WriteWaivers(xml, report, options);
-            }
+            WriteProblems(xml, report, options, "waivers", report.WaiverProblems);
+            WriteProblems(xml, report, options, "run", nothing);
 
             xml.WriteEndElement();
         }
@@ -114,18 +113,24 @@ public static class JUnitReport
         xml.WriteEndElement();
     }
 
-    private static void WriteWaivers(XmlWriter xml, ConformanceReport report, ReportOptions options)
+    private static void WriteProblems(
+        XmlWriter xml, ConformanceReport report, ReportOptions options, string name, IReadOnlyList<string> problems)
     {
+        if (problems.Count == 0)
+        {
+            return;
+        }
+
         xml.WriteStartElement("testsuite");
-        Attribute(xml, "name", $"{report.Driver} waivers");
-        Totals(xml, report, [], report.WaiverProblems.Count, options);
-        foreach (string problem in report.WaiverProblems)
+        Attribute(xml, "name", $"{report.Driver} {name}");
+        Totals(xml, report, [], problems.Count, options);
+        foreach (string problem in problems)
         {
             xml.WriteStartElement("testcase");
-            Attribute(xml, "classname", $"{report.Driver}.waivers");
+            Attribute(xml, "classname", $"{report.Driver}.{name}");
             Attribute(xml, "name", problem);
             xml.WriteStartElement("failure");
-            Attribute(xml, "type", "waiver");
+            Attribute(xml, "type", name);
             Attribute(xml, "message", problem);
             xml.WriteEndElement();
             xml.WriteEndElement();

@@ -37,13 +37,7 @@ public static class JsonReport
             json.WriteBoolean("conformant", report.IsConformant);
             WriteCounts(json, report, options);
             WriteHardware(json, report);
-            json.WriteStartArray("waiverProblems");
-            foreach (string problem in report.WaiverProblems)
-            {
-                json.WriteStringValue(Whole(problem));
-            }
-
-            json.WriteEndArray();
+            WriteNames(json, "waiverProblems", report.WaiverProblems);
             json.WriteStartArray("cases");
             foreach (CaseResult result in report.Results)
             {
@@ -70,6 +64,8 @@ public static class JsonReport
         json.WriteStartObject("coverage");
         json.WriteNumber("exercised", report.Coverage.Exercised);
         json.WriteNumber("required", report.Coverage.Required);
+        WriteNames(json, "notExercised", report.NotExercised);
+        WriteNames(json, "notShown", report.NotShown);
         json.WriteStartArray("untested");
         foreach (UntestedClause untested in options.Untested)
         {
@@ -81,6 +77,28 @@ public static class JsonReport
 
         json.WriteEndArray();
         json.WriteEndObject();
+        json.WriteStartArray("clauses");
+        foreach (ClauseResult clause in report.Clauses)
+        {
+            json.WriteStartObject();
+            Add(json, "clause", clause.Clause);
+            json.WriteBoolean("required", clause.IsRequired);
+            Add(json, "verdict", Wording.Name(clause.Verdict));
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    }
+
+    private static void WriteNames(Utf8JsonWriter json, string key, IReadOnlyList<string> names)
+    {
+        json.WriteStartArray(key);
+        foreach (string name in names)
+        {
+            json.WriteStringValue(Whole(name));
+        }
+
+        json.WriteEndArray();
     }
 
     private static void WriteHardware(Utf8JsonWriter json, ConformanceReport report)
@@ -117,13 +135,7 @@ public static class JsonReport
             json.WriteNumber("checks", result.Checks);
         }
 
-        json.WriteStartArray("details");
-        foreach (string detail in result.Details)
-        {
-            json.WriteStringValue(Whole(detail));
-        }
-
-        json.WriteEndArray();
+        WriteNames(json, "details", result.Details);
         Add(json, "repeat", result.Repeat);
         if (result.Waiver is { } waiver)
         {

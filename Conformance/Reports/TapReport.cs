@@ -7,7 +7,7 @@ namespace PasidFramework.Conformance.Reports;
 /// Writes a report in the Test Anything Protocol, version 14. A test point is <c>not ok</c> without a directive exactly
 /// where it makes the run fail, so that a TAP consumer comes to the run's own verdict: what was not shown is
 /// <c>ok ... # SKIP</c>, a failure that is waived or not binding is <c>not ok ... # TODO</c>, and each waiver that is out
-/// of order is a test point of its own. The YAML block always has which of the five verdicts it was.
+/// of order is a test point of its own, as is a run of which nothing is known. The YAML block always has which of the five verdicts it was.
 /// </summary>
 public static class TapReport
 {
@@ -21,7 +21,12 @@ public static class TapReport
         ArgumentNullException.ThrowIfNull(output);
         options ??= ReportOptions.Default;
         Line(output, "TAP version 14");
-        Line(output, Wording.Text($"1..{report.Results.Count + report.WaiverProblems.Count}"));
+        string[] problems =
+        [
+            .. report.WaiverProblems.Select(p => $"waivers: {p}"),
+            .. report.ShowsNothing ? (string[])["run: no case passed or failed"] : [],
+        ];
+        Line(output, Wording.Text($"1..{report.Results.Count + problems.Length}"));
         Comment(output, $"driver {report.Driver} {report.DriverVersion}".TrimEnd());
         Comment(output, Wording.Text($"catalogue {report.Catalogue}, seed {report.Seed}{(report.IsStrict ? ", strict" : string.Empty)}"));
         if (options.Command.Length > 0)
@@ -35,12 +40,17 @@ public static class TapReport
             WriteResult(output, report, result, ++number);
         }
 
-        foreach (string problem in report.WaiverProblems)
+        foreach (string problem in problems)
         {
-            Line(output, Wording.Text($"not ok {++number} - {Escaped($"waivers: {problem}")}"));
+            Line(output, Wording.Text($"not ok {++number} - {Escaped(problem)}"));
         }
 
         Comment(output, Wording.Coverage(report, options));
+        foreach (string text in Wording.NotShown(report))
+        {
+            Comment(output, text);
+        }
+
         Comment(output, Wording.Counts(report));
         Comment(output, Wording.Sentence(report));
     }

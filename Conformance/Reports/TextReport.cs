@@ -34,11 +34,40 @@ public static class TextReport
 
         lines.Add(string.Empty);
         AddEnd(lines, report, options);
-        foreach (string line in lines)
+        Write(lines, output);
+    }
+
+    /// <summary>Writes what there is to be judged: a line a case.</summary>
+    /// <param name="cases">The cases.</param>
+    /// <param name="output">Where to; lines end with a line feed.</param>
+    public static void WriteCases(IReadOnlyCollection<ConformanceCase> cases, TextWriter output)
+    {
+        ArgumentNullException.ThrowIfNull(cases);
+        ArgumentNullException.ThrowIfNull(output);
+        List<string> lines = [];
+        foreach (IGrouping<string, ConformanceCase> family in cases.GroupBy(c => c.Family, StringComparer.Ordinal))
         {
-            output.Write(line);
-            output.Write('\n');
+            lines.Add(family.Key);
+            foreach (ConformanceCase one in family)
+            {
+                Wrap(lines, $"  {Wording.Line(one.Id),-7}  {one.Level,-11}  ", new string(' ', 22), $"{one.Summary} ({one.Clause})");
+            }
+
+            lines.Add(string.Empty);
         }
+
+        int required = cases.Count(c => c.Level == CaseLevel.Required);
+        Wrap(lines, string.Empty, "  ", Wording.Text(
+            $"{cases.Count} cases of catalogue {ConformanceCatalogue.Version}: {required} required, {cases.Count - required} others"));
+        Write(lines, output);
+    }
+
+    /// <summary>The verdict on a driver in one sentence.</summary>
+    /// <param name="report">The report.</param>
+    public static string Sentence(ConformanceReport report)
+    {
+        ArgumentNullException.ThrowIfNull(report);
+        return Wording.Line(Wording.Sentence(report));
     }
 
     /// <summary>One result in full, for a test's message: what was judged, the verdict, why, how to see it again.</summary>
@@ -142,8 +171,22 @@ public static class TextReport
 
         lines.Add(string.Empty);
         Wrap(lines, string.Empty, "  ", Wording.Coverage(report, options));
+        foreach (string text in Wording.NotShown(report))
+        {
+            Wrap(lines, string.Empty, "  ", text);
+        }
+
         Wrap(lines, string.Empty, "  ", Wording.Counts(report));
         Wrap(lines, string.Empty, "  ", Wording.Sentence(report));
+    }
+
+    private static void Write(List<string> lines, TextWriter output)
+    {
+        foreach (string line in lines)
+        {
+            output.Write(line);
+            output.Write('\n');
+        }
     }
 
     // Breaks between words; a word longer than a line is broken itself.

@@ -70,9 +70,9 @@ internal static class Wording
     {
         int counting = report.Results.Count(report.Counts);
         string scope = IsWhole(report) ? string.Empty : " in the cases that were run";
-        if (report.IsConformant && report.Count(Verdict.Pass) == 0)
+        if (report.ShowsNothing && counting == 0)
         {
-            return $"Nothing is known of {report.Driver}: no case of catalogue {report.Catalogue} passed{scope}.";
+            return $"Nothing is known of {report.Driver}: no case of catalogue {report.Catalogue} passed or failed{scope}.";
         }
 
         if (report.IsConformant)
@@ -103,7 +103,19 @@ internal static class Wording
     public static int Waived(ConformanceReport report) => report.Results.Count(r => r.Waiver is not null);
 
     public static string Coverage(ConformanceReport report, ReportOptions options) => Text(
-        $"{report.Coverage.Exercised} of {report.Coverage.Required} required clauses exercised; {options.Untested.Count} not testable");
+        $"{report.Coverage.Exercised} of {report.Coverage.Required} required clauses exercised")
+        + (report.NotExercised.Count > 0 ? $" (not {string.Join(", ", report.NotExercised)})" : string.Empty)
+        + Text($"; {options.Untested.Sum(u => ConformanceClause.Expand(u.Clause).Count())} not testable");
+
+    /// <summary>The required cases that were shown nowhere, where there are any.</summary>
+    public static IEnumerable<string> NotShown(ConformanceReport report)
+    {
+        if (report.NotShown.Count > 0)
+        {
+            yield return Text($"{report.NotShown.Count} required {(report.NotShown.Count == 1 ? "case was" : "cases were")} shown nowhere")
+                + $" ({string.Join(", ", report.NotShown)})";
+        }
+    }
 
     /// <summary>Distinct cases that were run: required ones and others.</summary>
     public static (int Required, int Others) Ran(ConformanceReport report)

@@ -27,26 +27,62 @@ public sealed record ConformanceReport
     /// <summary>The results: by the catalogue's order of cases, then by back end.</summary>
     public required IReadOnlyList<CaseResult> Results { get; init; }
 
-    /// <summary>What is wrong with the waivers: one that excuses nothing, one that has expired. Each makes the run fail.</summary>
+    /// <summary>What is wrong with the waivers: one whose case passes, one that has expired, one that names no back end. Each makes
+    /// the run fail.</summary>
     public IReadOnlyList<string> WaiverProblems { get; init; } = [];
 
     /// <summary>How many results have a verdict.</summary>
     public int Count(Verdict verdict) => Results.Count(r => r.Verdict == verdict);
 
-    /// <summary>Required clauses that passed at least once, and all required cases that were asked for.</summary>
+    /// <summary>The clauses that the cases of the run are about, in the order of <see cref="ConformanceClause.All"/>.</summary>
+    public IReadOnlyList<ClauseResult> Clauses
+    {
+        get
+        {
+            ILookup<string, CaseResult> results = Results
+                .SelectMany(r => ConformanceClause.Expand(r.Case.Clause).Select(clause => (clause, r)))
+                .ToLookup(p => p.clause, p => p.r);
+            return
+            [
+                .. results.OrderBy(g => (uint)ConformanceClause.IndexOf(g.Key)).Select(g => new ClauseResult(
+                    g.Key, Worst(g), g.Any(r => r.Case.Level == CaseLevel.Required))),
+            ];
+        }
+    }
+
+    /// <summary>How many clauses of required cases were seen to hold or to be broken, of how many that the run is about.</summary>
     public (int Exercised, int Required) Coverage
     {
         get
         {
-            ILookup<string, CaseResult> required = Results
-                .Where(r => r.Case.Level == CaseLevel.Required).ToLookup(r => r.Case.Id);
-            return (required.Count(g => g.Any(r => r.Verdict is Verdict.Pass or Verdict.Fail)), required.Count);
+            int required = Clauses.Count(c => c.IsRequired);
+            return (required - NotExercised.Count, required);
         }
     }
 
-    /// <summary>Whether nothing failed that is not waived, nothing threw, and the waivers are in order.</summary>
+    /// <summary>The clauses of required cases of which nothing is known: their cases are not applicable, inconclusive or ended
+    /// by an error everywhere.</summary>
+    public IReadOnlyList<string> NotExercised =>
+    [
+        .. Clauses.Where(c => c.IsRequired).Select(c => c.Clause).Except(Results
+            .Where(r => r.Case.Level == CaseLevel.Required && IsKnown(r)).SelectMany(r => ConformanceClause.Expand(r.Case.Clause))),
+    ];
+
+    /// <summary>Ids of the required cases that neither passed nor failed on any back end: what <see cref="IsStrict"/> is
+    /// about.</summary>
+    public IReadOnlyList<string> NotShown =>
+    [
+        .. Results.Where(r => r.Case.Level == CaseLevel.Required).GroupBy(r => r.Case.Id)
+            .Where(g => !g.Any(IsKnown)).Select(g => g.Key),
+    ];
+
+    /// <summary>Whether no case passed or failed, so that nothing is known of the driver.</summary>
+    public bool ShowsNothing => !Results.Any(IsKnown);
+
+    /// <summary>Whether something is known, nothing failed that is not waived, nothing threw, and the waivers are in
+    /// order.</summary>
     /// <remarks>A recommended case may fail, and what is informative is not judged.</remarks>
-    public bool IsConformant => WaiverProblems.Count == 0 && !Results.Any(Counts);
+    public bool IsConformant => WaiverProblems.Count == 0 && !ShowsNothing && !Results.Any(Counts);
 
     /// <summary>Whether a result makes the run fail.</summary>
     public bool Counts(CaseResult result)
@@ -61,6 +97,17 @@ public sealed record ConformanceReport
             _ => false,
         };
     }
+
+    private static bool IsKnown(CaseResult result) => result.Verdict is Verdict.Pass or Verdict.Fail;
+
+    private static Verdict Worst(IEnumerable<CaseResult> results) => results.Select(r => r.Verdict).MinBy(v => v switch
+    {
+        Verdict.Fail => 0,
+        Verdict.Error => 1,
+        Verdict.Inconclusive => 2,
+        Verdict.Pass => 3,
+        _ => 4,
+    });
 }
 
 /// <summary>A back end of a run.</summary>

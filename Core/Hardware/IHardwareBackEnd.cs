@@ -43,7 +43,8 @@ public interface ITestHardware : IIommuHardware
 
     /// <summary>
     /// Makes ready that a device sends requests with a PASID. The driver has added the device.
-    /// <see cref="IIommuHardware.Translate"/> may be asked for this pair from here on, until the driver removes the device.
+    /// <see cref="IIommuHardware.Translate"/> may be asked for this pair from here on, also after the driver has removed the
+    /// device, until another number is made ready for it.
     /// </summary>
     /// <param name="requester">One of <see cref="Requesters"/>.</param>
     /// <param name="pasid">The number.</param>

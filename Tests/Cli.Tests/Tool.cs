@@ -22,6 +22,10 @@ internal static class Tool
     /// <summary>Runs the tool as a script would: all streams are pipes, and TERM claims a terminal.</summary>
     public static Outcome Run(params string[] arguments) => Wait(Start(Executable, arguments));
 
+    /// <summary>Runs the tool with environment variables of its own.</summary>
+    public static Outcome RunIn(IReadOnlyDictionary<string, string> environment, params string[] arguments) =>
+        Wait(Start(Executable, arguments, environment: environment));
+
     /// <summary>Runs the tool with text on its stdin.</summary>
     public static Outcome RunWith(string input, params string[] arguments)
     {
@@ -39,7 +43,11 @@ internal static class Tool
     public static Outcome Recompute(string events, string report) =>
         Wait(Start(Path.Combine(Binary("Recompute"), "PasidFramework.Recompute"), [events, report]));
 
-    public static Process Start(string file, IEnumerable<string> arguments, bool keepInput = false)
+    public static Process Start(
+        string file,
+        IEnumerable<string> arguments,
+        bool keepInput = false,
+        IReadOnlyDictionary<string, string>? environment = null)
     {
         var start = new ProcessStartInfo(file, arguments)
         {
@@ -53,6 +61,11 @@ internal static class Tool
         foreach (string name in start.Environment.Keys.Where(k => k.StartsWith("PASIDCTL_", StringComparison.OrdinalIgnoreCase)).ToArray())
         {
             start.Environment.Remove(name);
+        }
+
+        foreach ((string name, string value) in environment ?? new Dictionary<string, string>())
+        {
+            start.Environment[name] = value;
         }
 
         Process process = Process.Start(start)!;

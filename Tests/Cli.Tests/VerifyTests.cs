@@ -110,10 +110,57 @@ public class VerifyTests
     [Fact]
     public void Strict_counts_what_could_be_shown_nowhere()
     {
-        string[] arguments = ["verify", Broken, "--case", "MET-004"];
+        string[] arguments = ["verify", Broken, "--case", "MET-004", "--case", "OPT-001"];
 
         Assert.Equal(0, Tool.Run(arguments).ExitCode);
         Assert.Equal(1, Tool.Run([.. arguments, "--strict"]).ExitCode);
+    }
+
+    [Fact]
+    public void A_run_that_shows_nothing_is_no_success()
+    {
+        Outcome outcome = Tool.Run("verify", Broken, "--case", "MET-004");
+
+        Assert.Equal(1, outcome.ExitCode);
+        Assert.Contains("Nothing is known of good", outcome.Out, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_cases_are_listed_without_a_driver()
+    {
+        Outcome all = Tool.Run("verify", "--list");
+        Outcome family = Tool.Run("verify", "--list", "--family", "options");
+
+        Assert.Equal(0, all.ExitCode);
+        Assert.Contains("INV-003  Required", all.Out, StringComparison.Ordinal);
+        Assert.All(Tool.Lines(all.Out), l => Assert.InRange(l.Length, 0, 80));
+        Assert.Equal(4, Tool.Lines(family.Out).Count(l => l.StartsWith("  OPT-", StringComparison.Ordinal)));
+        Assert.Equal(2, Tool.Run("verify", "intel-vtd", "--list").ExitCode);
+        Outcome none = Tool.Run("verify");
+        Assert.Equal(2, none.ExitCode);
+        Assert.Contains("no driver is given", none.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_wrong_setting_is_the_callers_mistake()
+    {
+        Outcome outcome = Tool.Run("verify", "virtio-iommu", "--case", "OPT-001", "--unit", "dialekt=E");
+
+        Assert.Equal(2, outcome.ExitCode);
+        Assert.Equal(string.Empty, outcome.Out);
+        Assert.Contains("--unit", outcome.Error, StringComparison.Ordinal);
+        Assert.Contains("dialekt", outcome.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_driver_that_ends_the_process_does_not_make_its_own_verdict()
+    {
+        Outcome outcome = Tool.RunIn(
+            new Dictionary<string, string> { ["PASID_TEST_DRIVER_EXITS"] = "1" }, "verify", Broken, "--case", "OPT-004");
+
+        Assert.Equal(1, outcome.ExitCode);
+        Assert.Equal(string.Empty, outcome.Out);
+        Assert.Contains("the process was ended while OPT-004 on none was running", outcome.Error, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -126,6 +173,7 @@ public class VerifyTests
                 "verify", Reference, "--family", "options", "--format", format, "--out", folder[format]);
             Assert.Equal(0, outcome.ExitCode);
             Assert.Equal(string.Empty, outcome.Out);
+            Assert.Contains("reference conforms", Assert.Single(Tool.Lines(outcome.Error)), StringComparison.Ordinal);
         }
 
         Assert.All(
@@ -140,16 +188,14 @@ public class VerifyTests
     public void Without_qemu_there_is_one_clear_line()
     {
         using var folder = new TemporaryFolder();
-        var start = new System.Diagnostics.ProcessStartInfo(
-            Tool.Executable, ["verify", "intel-vtd", "--hardware", "qemu", "--case", "INV-001"])
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            RedirectStandardInput = true,
-        };
-        start.Environment["PASID_QEMU_HOME"] = folder.Root;
-        start.Environment["PATH"] = folder.Root;
-        Outcome outcome = Tool.Wait(System.Diagnostics.Process.Start(start)!);
+        Outcome outcome = Tool.RunIn(
+            new Dictionary<string, string> { ["PASID_QEMU_HOME"] = folder.Root, ["PATH"] = folder.Root },
+            "verify",
+            "intel-vtd",
+            "--hardware",
+            "qemu",
+            "--case",
+            "INV-001");
 
         Assert.Equal(2, outcome.ExitCode);
         Assert.Contains($"no QEMU in {folder.Root} or on PATH", outcome.Error, StringComparison.Ordinal);

@@ -106,7 +106,8 @@ public sealed class ReportTests
         string[] bad = Write(SampleReports.Full(), ReportFormats.Text).TrimEnd('\n').Split('\n');
         string[] good = Write(SampleReports.Good(), ReportFormats.Text).TrimEnd('\n').Split('\n');
 
-        Assert.Contains("3 of 4 required clauses exercised; 2 not testable", bad);
+        Assert.Contains("3 of 4 required clauses exercised (not C10); 4 not testable", bad);
+        Assert.Contains("1 required case was shown nowhere (CON-001)", bad);
         Assert.Contains("2 passed, 4 failed, 1 error, 1 inconclusive, 1 not applicable; 1 waived", bad);
         Assert.Contains("acme-iommu does not conform to catalogue 1.0 in the cases that were run: 2", bad);
         Assert.Equal("acme-iommu conforms to catalogue 1.0 in the cases that were run.", good[^1]);
@@ -118,9 +119,14 @@ public sealed class ReportTests
         ConformanceReport good = SampleReports.Good();
         ConformanceReport nothing = good with { Results = [.. good.Results.Where(r => r.Verdict == Verdict.NotApplicable)] };
 
-        Assert.True(nothing.IsConformant);
+        Assert.False(nothing.IsConformant);
         Assert.Contains("\nNothing is known of acme-iommu: no case of catalogue 1.0 passed", Write(nothing, ReportFormats.Text), StringComparison.Ordinal);
         Assert.DoesNotContain("conforms", Write(nothing with { Results = [] }, ReportFormats.Text), StringComparison.Ordinal);
+        Assert.False(TapStream.Read(Write(nothing, ReportFormats.Tap)).Passes);
+        XElement junit = XDocument.Parse(Write(nothing, ReportFormats.JUnit)).Root!;
+        Assert.Equal(1, (int)junit.Attribute("failures")!);
+        Assert.Equal("acme-iommu run", junit.Elements("testsuite").Last().Attribute("name")!.Value);
+        Assert.Equal("bad", ReadPage(nothing).Descendants("header").Single().Attribute("class")!.Value);
     }
 
     [Fact]
