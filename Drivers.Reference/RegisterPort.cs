@@ -11,12 +11,6 @@ namespace PasidFramework.Drivers.Reference;
 /// <remarks>Safe for concurrent use. Stores that a command is about must be published before it.</remarks>
 internal sealed class RegisterPort(IRegisterFile registers, string unit, TimeProvider time, TimeSpan timeout)
 {
-    // Most answers are there at once, and asking the clock costs more than a poll.
-    private const int PollsWithoutClock = 16;
-
-    // A clock that stands still, as a simulated one may, must not hang the driver.
-    private const int PollsOfStoppedClock = 1 << 12;
-
     private SpinGate _gate;
     private long _commands;
 
@@ -65,34 +59,16 @@ internal sealed class RegisterPort(IRegisterFile registers, string unit, TimePro
 
     private bool TryWait(int register, Field bit, ulong wanted, out ulong value)
     {
-        long start = 0;
-        SpinWait spin = default;
-        for (int polls = 0; ; polls++)
+        var budget = new PollBudget(time, timeout);
+        do
         {
             value = registers.Read64(register);
             if (value.Get(bit) == wanted)
             {
                 return true;
             }
-
-            if (polls < PollsWithoutClock)
-            {
-                continue;
-            }
-
-            if (polls == PollsWithoutClock)
-            {
-                start = time.GetTimestamp();
-                continue;
-            }
-
-            TimeSpan elapsed = time.GetElapsedTime(start);
-            if (elapsed > timeout || (elapsed == TimeSpan.Zero && polls > PollsOfStoppedClock))
-            {
-                return false;
-            }
-
-            spin.SpinOnce(sleep1Threshold: -1);
         }
+        while (budget.TrySpend());
+        return false;
     }
 }

@@ -1,4 +1,5 @@
 using PasidFramework.Hardware;
+using PasidFramework.ModelHarness;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 

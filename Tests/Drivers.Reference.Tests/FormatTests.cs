@@ -1,6 +1,7 @@
 using FsCheck;
 using FsCheck.Fluent;
 using PasidFramework.Drivers.Reference.Formats;
+using PasidFramework.ModelHarness;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.Reference.Tests;

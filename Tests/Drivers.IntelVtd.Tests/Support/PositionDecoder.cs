@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Numerics;
+using PasidFramework.ModelHarness;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 
