@@ -32,11 +32,13 @@ internal static class RandomRun
         for (int i = 0; i < sequences; i++)
         {
             Step[] steps = [.. Enumerable.Range(0, length).Select(_ => Draw(context.Random))];
-            if (Try(context, steps) is not { } failure)
+            if (Try(context, steps, out int played) is not { } failure)
             {
                 continue;
             }
 
+            // What would have come after the failure has no part in it.
+            steps = steps[..played];
             if (failure.Verdict == Verdict.Fail)
             {
                 (steps, failure) = Shorten(context, steps, failure);
@@ -82,9 +84,9 @@ internal static class RandomRun
             {
                 attempts++;
                 Step[] fewer = [.. steps[..at], .. steps[(at + chunk)..]];
-                if (Try(context, fewer) is { Verdict: Verdict.Fail } still)
+                if (Try(context, fewer, out int played) is { Verdict: Verdict.Fail } still)
                 {
-                    (steps, failure) = (fewer, still);
+                    (steps, failure) = (fewer[..played], still);
                 }
                 else
                 {
@@ -96,14 +98,22 @@ internal static class RandomRun
         return (steps, failure);
     }
 
-    private static CaseEnd? Try(CaseContext context, IReadOnlyList<Step> steps)
+    // Steps that were begun are played: all of them where the end of the system is what fails.
+    private static CaseEnd? Try(CaseContext context, IReadOnlyList<Step> steps, out int played)
     {
+        played = 0;
         context.ClearNotes();
         using var rig = new Rig(context, new RigSetup());
         try
         {
             rig.StartUnit();
-            new World(context, rig).Play(steps);
+            var world = new World(context, rig);
+            foreach (Step step in steps)
+            {
+                played++;
+                world.Play(step);
+            }
+
             rig.Finish();
             return null;
         }
@@ -157,13 +167,10 @@ internal static class RandomRun
             _processes = [.. Enumerable.Range(0, Processes).Select(_ => StartProcess())];
         }
 
-        public void Play(IReadOnlyList<Step> steps)
+        public void Play(Step step)
         {
-            foreach (Step step in steps)
-            {
-                Take(step);
-                _rig.LookEverywhere();
-            }
+            Take(step);
+            _rig.LookEverywhere();
         }
 
         private RigDevice Add(int i, RequesterId? at)

@@ -1,14 +1,14 @@
 using PasidFramework.Hardware;
 
-namespace PasidFramework.Qemu.Tests.Support;
+namespace PasidFramework.ModelHarness;
 
 /// <summary>
 /// Stands between a driver and a machine, and makes some of the driver's commands into ones that do nothing: a driver that
 /// forgets them.
 /// </summary>
-internal sealed class DroppingHardware : IIommuHardware, IRegisterFile
+public sealed class DroppingHardware : IIommuHardware, IRegisterFile
 {
-    private readonly ITestHardware _inner;
+    private readonly IIommuHardware _inner;
     private readonly Func<ulong, bool> _isDropped;
     private readonly int _doorbell;
     private readonly int _bytes;
@@ -16,10 +16,11 @@ internal sealed class DroppingHardware : IIommuHardware, IRegisterFile
     private ulong _queue;
     private uint _last;
 
+    /// <summary>Stands before a machine.</summary>
     /// <param name="inner">The machine.</param>
     /// <param name="isVtd">VT-d, or SMMUv3.</param>
     /// <param name="isDropped">Whether a command is dropped, by its first word.</param>
-    public DroppingHardware(ITestHardware inner, bool isVtd, Func<ulong, bool> isDropped)
+    public DroppingHardware(IIommuHardware inner, bool isVtd, Func<ulong, bool> isDropped)
     {
         _inner = inner;
         _isDropped = isDropped;
@@ -36,24 +37,32 @@ internal sealed class DroppingHardware : IIommuHardware, IRegisterFile
     /// <summary>How many were.</summary>
     public int Dropped { get; private set; }
 
+    /// <inheritdoc/>
     public IPhysicalMemory Memory => _inner.Memory;
 
+    /// <inheritdoc/>
     public IRegisterFile Registers => this;
 
+    /// <inheritdoc/>
     public bool IsCoherent => _inner.IsCoherent;
 
+    /// <inheritdoc/>
     public TranslationResult Translate(in DmaAccess access) => _inner.Translate(access);
 
+    /// <inheritdoc/>
     public uint Read32(int offset) => _inner.Registers.Read32(offset);
 
+    /// <inheritdoc/>
     public ulong Read64(int offset) => _inner.Registers.Read64(offset);
 
+    /// <inheritdoc/>
     public void Write32(int offset, uint value)
     {
         Look(offset, value);
         _inner.Registers.Write32(offset, value);
     }
 
+    /// <inheritdoc/>
     public void Write64(int offset, ulong value)
     {
         // Both architectures have the address of the queue here.
@@ -67,6 +76,7 @@ internal sealed class DroppingHardware : IIommuHardware, IRegisterFile
         _inner.Registers.Write64(offset, value);
     }
 
+    /// <inheritdoc/>
     public void Dispose()
     {
         // The machine belongs to the rig.
