@@ -18,7 +18,7 @@ internal sealed class VerifyCommand
 
     private readonly Terminal _terminal;
     private readonly CancellationToken _cancellation;
-    private volatile string _running = "no case";
+    private volatile string _running = "the driver's constructor";
 
     private readonly Argument<string?> _driver = new("driver")
     {
@@ -131,18 +131,13 @@ internal sealed class VerifyCommand
 
     private int Run(ParseResult parsed)
     {
-        bool quiet = parsed.GetValue(_quiet);
         string? argument = parsed.GetValue(_driver);
         _ = ReportFormats.TryFind(parsed.GetValue(_format)!, out ReportFormat? format);
         ulong seed = Seed(parsed.GetValue(_seed));
         IReadOnlyDictionary<string, string> unitOptions = UnitOptions(parsed.GetValue(_unitOptions) ?? []);
         string[] cases = parsed.GetValue(_cases) ?? [];
         string[] families = parsed.GetValue(_families) ?? [];
-        CheckNames(
-            "--case",
-            cases,
-            ConformanceCatalogue.Cases.Select(c => c.Id),
-            "see 'pasidctl verify --list'");
+        CheckNames("--case", cases, ConformanceCatalogue.Cases.Select(c => c.Id), "see 'pasidctl verify --list'");
         CheckNames("--family", families, ConformanceCatalogue.Families, null);
         ConformanceCase[] chosen = [.. ConformanceCatalogue.Cases.Where(c =>
             (cases.Length == 0 || cases.Contains(c.Id)) && (families.Length == 0 || families.Contains(c.Family)))];
@@ -163,6 +158,27 @@ internal sealed class VerifyCommand
             throw new UsageException("no driver is given; expected DRIVER, DLL or --list", hint: "see 'pasidctl drivers'");
         }
 
+        // A driver that ends the process must not make its verdict by that.
+        AppDomain.CurrentDomain.ProcessExit += OnProcessExit;
+        try
+        {
+            return Judge(parsed, argument, unitOptions, seed, chosen, format!);
+        }
+        finally
+        {
+            AppDomain.CurrentDomain.ProcessExit -= OnProcessExit;
+        }
+    }
+
+    private int Judge(
+        ParseResult parsed,
+        string argument,
+        IReadOnlyDictionary<string, string> unitOptions,
+        ulong seed,
+        ConformanceCase[] chosen,
+        ReportFormat format)
+    {
+        bool quiet = parsed.GetValue(_quiet);
         IReadOnlyList<Waiver> waivers = Waivers(parsed.GetValue(_waivers));
         string? path = parsed.GetValue(_out);
         using PendingFile? file = path is null or "-" ? null : PendingFile.Create("--out", path);
@@ -171,7 +187,8 @@ internal sealed class VerifyCommand
         LoadedDriver driver = Subject.Find(catalog, argument);
         string hardware = parsed.GetValue(_hardware)!;
         DriverUnderTest subject = Subject.Of(catalog, driver, unitOptions, BackEnds(catalog, driver, hardware, quiet));
-        OpResult settings = ConformanceRunner.CheckUnitOptions(subject);
+        _running = "the start of a unit with --unit";
+        OpResult settings = Interruptible(() => ConformanceRunner.CheckUnitOptions(subject));
         if (!settings.IsOk)
         {
             throw new UsageException($"--unit: {settings.Reason}");
@@ -185,8 +202,8 @@ internal sealed class VerifyCommand
                 new RunOptions
                 {
                     Seed = seed,
-                    Cases = cases,
-                    Families = families,
+                    Cases = parsed.GetValue(_cases) ?? [],
+                    Families = parsed.GetValue(_families) ?? [],
                     IsStrict = parsed.GetValue(_strict),
                     Waivers = waivers,
                     Today = DateOnly.FromDateTime(DateTime.UtcNow),
@@ -201,7 +218,7 @@ internal sealed class VerifyCommand
                 _cancellation));
         });
         string command = $"pasidctl {string.Join(' ', parsed.Tokens.Select(t => Quote(t.Value)))}";
-        Write(report, format!, file, new ReportOptions { Command = command, HasDurations = true });
+        Write(report, format, file, new ReportOptions { Command = command, HasDurations = true });
         if (file is not null && !quiet)
         {
             _terminal.Say($"{path}: {TextReport.Sentence(report)}");
@@ -211,11 +228,10 @@ internal sealed class VerifyCommand
     }
 
     // A driver that hangs must not keep the tool from being interrupted: it runs on a thread that may be left behind.
-    private ConformanceReport Interruptible(Func<ConformanceReport> work)
+    private T Interruptible<T>(Func<T> work)
     {
-        Task<ConformanceReport> run = Task.Factory.StartNew(
+        Task<T> run = Task.Factory.StartNew(
             work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        AppDomain.CurrentDomain.ProcessExit += OnProcessExit;
         try
         {
             run.Wait(_cancellation);
@@ -229,15 +245,10 @@ internal sealed class VerifyCommand
         {
             // Thrown as it is below.
         }
-        finally
-        {
-            AppDomain.CurrentDomain.ProcessExit -= OnProcessExit;
-        }
 
         return run.GetAwaiter().GetResult();
     }
 
-    // A driver that ends the process must not make its verdict by that.
     private void OnProcessExit(object? sender, EventArgs e)
     {
         _terminal.Say($"the process was ended while {_running} was running; there is no report");

@@ -1,3 +1,4 @@
+using System.Collections.ObjectModel;
 using PasidFramework.Drivers;
 using PasidFramework.Hardware;
 using PasidFramework.Models;
@@ -95,6 +96,8 @@ internal sealed class ModelBackEnd(string architecture, IIommuModelFactory facto
         public override void ForEachVisible(Action look) => memory.ForEachVisible(look);
 
         public override void DropCaches() => model.DropCaches();
+
+        public override IReadOnlyDictionary<string, ulong> TableRoots(RequesterId requester) => model.TableRoots(requester);
     }
 }
 
@@ -160,6 +163,9 @@ internal abstract class SoftwareMachine(IIommuHardware hardware) : ITestHardware
     }
 
     public bool NamesPasid(RequesterId requester, Pasid pasid) => true;
+
+    public virtual IReadOnlyDictionary<string, ulong> TableRoots(RequesterId requester) =>
+        ReadOnlyDictionary<string, ulong>.Empty;
 
     public virtual IReadOnlyList<string> TakeComplaints() => [];
 

@@ -373,10 +373,11 @@ internal sealed partial class Rig : IDisposable
         }
     }
 
-    /// <summary>The tables as the vendor's reader sees them in memory; null where it cannot be told where they begin.</summary>
-    public ITableView? OpenTables()
+    /// <summary>The tables of a device as the vendor's reader sees them in memory; null where it cannot be told where they
+    /// begin.</summary>
+    public ITableView? OpenTables(RequesterId device)
     {
-        if (_context.Subject.Reader is not { } reader || reader.Registers.Any(r => r.IsRequired && r.Offset is null))
+        if (_context.Subject.Reader is not { } reader)
         {
             return null;
         }
@@ -384,6 +385,11 @@ internal sealed partial class Rig : IDisposable
         Dictionary<string, ulong> roots = reader.Registers.Where(r => r.Offset is not null).ToDictionary(
             r => r.Name,
             r => r.Bytes == 8 ? Machine.Registers.Read64(r.Offset!.Value) : Machine.Registers.Read32(r.Offset!.Value));
+        foreach ((string name, ulong value) in Machine.TableRoots(device))
+        {
+            roots[name] = value;
+        }
+
         OpResult<ITableView> view = reader.Open(Machine.Memory, roots);
         return view.IsOk ? view.Value : null;
     }

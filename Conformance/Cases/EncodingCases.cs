@@ -30,7 +30,7 @@ internal static class EncodingCases
 
     private static void Entries(CaseContext context, Rig rig)
     {
-        ITableView view = rig.OpenTables() ?? NoReader(context);
+        ITableView view = Open(context, rig);
         var layouts = context.Subject.Structures.DistinctBy(l => l.Id).ToDictionary(l => l.Id);
         TableItem[] items = [.. view.Items()];
         MustHaveEntries(context, items);
@@ -61,7 +61,7 @@ internal static class EncodingCases
         Rig rig = context.Start();
         _ = Links(context, rig);
         var layouts = context.Subject.Structures.DistinctBy(l => l.Id).ToDictionary(l => l.Id);
-        TableItem[] items = [.. (rig.OpenTables() ?? NoReader(context)).Items()];
+        TableItem[] items = [.. Open(context, rig).Items()];
         MustHaveEntries(context, items);
         foreach (TableItem item in items)
         {
@@ -93,10 +93,10 @@ internal static class EncodingCases
     {
         Rig rig = context.Start();
         List<(RigDevice Device, TestProcess Process, uint Pasid)> links = Links(context, rig);
-        ITableView view = rig.OpenTables() ?? NoReader(context);
+        ITableView view = Open(context, rig);
         Walked(context, view, links, []);
         rig.Unbind(links[1].Device, links[1].Pasid);
-        view = rig.OpenTables() ?? NoReader(context);
+        view = Open(context, rig);
         Walked(context, view, [links[0], .. links[2..]], [links[1]]);
     }
 
@@ -158,11 +158,17 @@ internal static class EncodingCases
             $"processes are bound, and the reader of '{context.Subject.Metadata.TableFormat}' tables lists no PASID entry");
     }
 
-    private static ITableView NoReader(CaseContext context)
+    // All devices are in one domain.
+    private static ITableView Open(CaseContext context, Rig rig)
     {
-        context.NotApplicable(context.Subject.Reader is null
-            ? $"no plug-in exports a reader of '{context.Subject.Metadata.TableFormat}' tables"
-            : "where its tables begin is in no register");
-        return null!;
+        if (rig.OpenTables(rig.Devices[0].Requester) is not { } view)
+        {
+            context.NotApplicable(context.Subject.Reader is null
+                ? $"no plug-in exports a reader of '{context.Subject.Metadata.TableFormat}' tables"
+                : "where its tables begin is in no register");
+            return null!;
+        }
+
+        return view;
     }
 }

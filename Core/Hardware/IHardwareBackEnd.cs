@@ -1,3 +1,4 @@
+using System.Collections.ObjectModel;
 using PasidFramework.Drivers;
 
 namespace PasidFramework.Hardware;
@@ -64,6 +65,12 @@ public interface ITestHardware : IIommuHardware
     /// nothing, and is not judged by it.
     /// </summary>
     bool NamesPasid(RequesterId requester, Pasid pasid);
+
+    /// <summary>Where the tables of a device begin, if that was told in a request and is in no register.</summary>
+    /// <param name="requester">The device.</param>
+    /// <returns>Values by the names of <see cref="Tables.ITableReader.Registers"/>; none where registers say it all, or
+    /// where it is not known.</returns>
+    IReadOnlyDictionary<string, ulong> TableRoots(RequesterId requester) => ReadOnlyDictionary<string, ulong>.Empty;
 
     /// <summary>Takes what the machine found wrong by itself since the last call, such as a walk into freed memory.</summary>
     IReadOnlyList<string> TakeComplaints();

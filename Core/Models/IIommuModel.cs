@@ -1,3 +1,4 @@
+using System.Collections.ObjectModel;
 using System.Composition;
 using PasidFramework.Drivers;
 using PasidFramework.Hardware;
@@ -27,6 +28,11 @@ public interface IIommuModel : IIommuHardware
 
     /// <summary>Forgets everything that is cached, as hardware may do at any time.</summary>
     void DropCaches();
+
+    /// <summary>Where the tables of a device begin, if that was told in a request and is in no register.</summary>
+    /// <param name="requester">The device.</param>
+    /// <returns>Values by the names of <see cref="Tables.ITableReader.Registers"/>; none where registers say it all.</returns>
+    IReadOnlyDictionary<string, ulong> TableRoots(RequesterId requester) => ReadOnlyDictionary<string, ulong>.Empty;
 }
 
 /// <summary>Something that real hardware punishes in ways that no fault record tells.</summary>

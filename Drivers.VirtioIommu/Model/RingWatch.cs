@@ -52,8 +52,7 @@ internal sealed class RingWatch
         Watched watched = _queues[index]!;
         if (Read16(queue.Available + 2) != 0)
         {
-            watched.Publisher = Environment.CurrentManagedThreadId;
-            watched.Untold.Add(watched.Publisher);
+            watched.Publish(_memory.ReadQword(queue.Available & ~7UL));
             Show(index, watched);
         }
     }
@@ -69,10 +68,12 @@ internal sealed class RingWatch
                 $"queue {index} is notified and no index was stored since the last time (2.7.13)");
         }
 
-        // Another thread may be about to publish; only the thread that stored the index last must have ordered it.
+        // Another thread may be about to publish; only the thread that stored the index last must have ordered it. A store of
+        // which nothing was told yet is another thread's, which waits to tell it.
         if (_queues[index] is { } watched
             && watched.Publisher == Environment.CurrentManagedThreadId
-            && !IsSettled(watched.Queue.Available & ~7UL, 8))
+            && !IsSettled(watched.Queue.Available & ~7UL, 8)
+            && _memory.ReadQword(watched.Queue.Available & ~7UL) == watched.Published)
         {
             _complain(
                 "virtio-doorbell-order",
@@ -111,8 +112,7 @@ internal sealed class RingWatch
                     CheckOwned(index, watched, change);
                     if (change.Address == (watched.Queue.Available & ~7UL))
                     {
-                        watched.Publisher = Environment.CurrentManagedThreadId;
-                        watched.Untold.Add(watched.Publisher);
+                        watched.Publish(change.Value);
                         if (_memory.IsCoherent)
                         {
                             Show(index, watched);
@@ -288,12 +288,23 @@ internal sealed class RingWatch
         public ushort Shown { get; set; }
 
         /// <summary>The thread that stored the index last.</summary>
-        public int Publisher { get; set; }
+        public int Publisher { get; private set; }
+
+        /// <summary>The word with the index as that thread stored it.</summary>
+        public ulong Published { get; private set; }
 
         /// <summary>Threads that stored the index and have not notified since.</summary>
         public HashSet<int> Untold { get; } = [];
 
         /// <summary>What belongs to the device, by the head of the chain.</summary>
         public Dictionary<int, List<(ulong Address, ulong Bytes)>> Owned { get; } = [];
+
+        /// <summary>The current thread stored the index.</summary>
+        public void Publish(ulong word)
+        {
+            Publisher = Environment.CurrentManagedThreadId;
+            Published = word;
+            Untold.Add(Publisher);
+        }
     }
 }

@@ -1,3 +1,4 @@
+using System.Collections.ObjectModel;
 using System.Globalization;
 using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Drivers.VirtioIommu.Hardware;
@@ -84,6 +85,21 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
 
     /// <inheritdoc/>
     public void DropCaches() => _device.Freeze(_caches.DropAll);
+
+    /// <inheritdoc/>
+    /// <remarks>The parameters of the attach request, by the names of proposal B.</remarks>
+    public IReadOnlyDictionary<string, ulong> TableRoots(RequesterId requester)
+    {
+        DeviceTable? attached = null;
+        _device.Freeze(() => attached = _device.FindDomainOf(requester.Value)?.Table);
+        return attached is not { } table ? ReadOnlyDictionary<string, ulong>.Empty : new Dictionary<string, ulong>
+        {
+            ["s1contextptr"] = table.S1ContextPtr,
+            ["s1fmt"] = (ulong)table.S1Fmt,
+            ["s1cdmax"] = (ulong)table.S1CdMax,
+            ["s1dss"] = (ulong)table.S1Dss,
+        };
+    }
 
     /// <inheritdoc/>
     public TranslationResult Translate(in DmaAccess access)

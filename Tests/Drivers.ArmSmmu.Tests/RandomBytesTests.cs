@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Drivers.ArmSmmu.Readers;
 using PasidFramework.Hardware;
+using PasidFramework.ModelHarness;
 using PasidFramework.Records;
 using PasidFramework.Tables;
 
@@ -15,12 +16,12 @@ public sealed class Alone;
 [Collection(nameof(Alone))]
 public sealed class RandomBytesTests(ITestOutputHelper output)
 {
-    private const int Structures = 10_000_000;
-    private const int Images = 100_000;
+    private static readonly int s_structures = Effort.Of(10_000_000);
+    private static readonly int s_images = Effort.Of(100_000);
     private const int Workers = 2;
 
     [Fact]
-    public void Ten_million_random_structures_decode()
+    public void Random_structures_decode()
     {
         long violations = 0;
         long clean = 0;
@@ -34,7 +35,7 @@ public sealed class RandomBytesTests(ITestOutputHelper output)
             Span<ulong> words = stackalloc ulong[8];
             long found = 0;
             long whole = 0;
-            for (int i = 0; i < Structures / Workers; i++)
+            for (int i = 0; i < s_structures / Workers; i++)
             {
                 int which = i % layouts.Length;
                 Layout layout = layouts[which];
@@ -66,13 +67,13 @@ public sealed class RandomBytesTests(ITestOutputHelper output)
         });
 
         // Both sides of the check are met often.
-        Assert.True(violations > Structures, $"only {violations} violations");
-        Assert.True(clean > Structures / 20, $"only {clean} structures without one");
+        Assert.True(violations > s_structures, $"only {violations} violations");
+        Assert.True(clean > s_structures / 20, $"only {clean} structures without one");
         Assert.True(GC.GetTotalMemory(forceFullCollection: true) - before < 8 << 20, "memory was retained");
     }
 
     [Fact]
-    public void A_hundred_thousand_random_images_are_listed_and_walked()
+    public void Random_images_are_listed_and_walked()
     {
         long paged = 0;
         long translated = 0;
@@ -82,7 +83,7 @@ public sealed class RandomBytesTests(ITestOutputHelper output)
         Parallel.For(0, Workers, worker =>
         {
             var image = new Image();
-            for (int i = worker; i < Images; i += Workers)
+            for (int i = worker; i < s_images; i += Workers)
             {
                 try
                 {
@@ -104,10 +105,10 @@ public sealed class RandomBytesTests(ITestOutputHelper output)
         // The images are worth reading: of four walks each, many reach page tables and some memory; entries are found, and
         // much is wrong.
         output.WriteLine($"{paged} walks read page tables, {translated} translated; {pasids} PASIDs, {findings} findings");
-        Assert.True(paged > Images / 3, $"only {paged} walks read page tables");
-        Assert.True(translated > Images / 40, $"only {translated} walks translated");
-        Assert.True(pasids > Images / 2, $"only {pasids} PASIDs");
-        Assert.True(findings > Images / 2, $"only {findings} findings");
+        Assert.True(paged > s_images / 3, $"only {paged} walks read page tables");
+        Assert.True(translated > s_images / 40, $"only {translated} walks translated");
+        Assert.True(pasids > s_images / 2, $"only {pasids} PASIDs");
+        Assert.True(findings > s_images / 2, $"only {findings} findings");
         Assert.True(GC.GetTotalMemory(forceFullCollection: true) - before < 8 << 20, "memory was retained");
     }
 

@@ -3,6 +3,7 @@ using System.Globalization;
 using PasidFramework.Drivers.IntelVtd.Formats;
 using PasidFramework.Drivers.IntelVtd.Tables;
 using PasidFramework.Hardware;
+using PasidFramework.ModelHarness;
 using PasidFramework.Records;
 using PasidFramework.Tables;
 
@@ -22,8 +23,9 @@ public sealed class DecodingTests
     [Theory]
     [InlineData(20_000)]
     [InlineData(10_000_000)]
-    public void Any_structure_decodes(int count)
+    public void Any_structure_decodes(int rounds)
     {
+        int count = Effort.Of(rounds);
         const ulong Seed = 0x5EED_0001;
         Layout[] layouts = [.. IntelVtdLayouts.All];
         Span<ulong> words = stackalloc ulong[8];
@@ -67,8 +69,9 @@ public sealed class DecodingTests
     [Theory]
     [InlineData(3_000)]
     [InlineData(100_000)]
-    public void Any_image_can_be_listed_and_walked(int count)
+    public void Any_image_can_be_listed_and_walked(int rounds)
     {
+        int count = Effort.Of(rounds);
         const ulong Seed = 0x5EED_0002;
         var bytes = new byte[ImagePages * 4096];
         var registers = new Dictionary<string, ulong> { ["RTADDR"] = Base | 0x400 };

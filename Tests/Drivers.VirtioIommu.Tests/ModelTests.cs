@@ -2,11 +2,13 @@ using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Drivers.VirtioIommu.Hardware;
 using PasidFramework.Drivers.VirtioIommu.Model;
 using PasidFramework.Drivers.VirtioIommu.Requests;
+using PasidFramework.Drivers.VirtioIommu.Tables;
 using PasidFramework.Drivers.VirtioIommu.Tests.Support;
 using PasidFramework.Drivers.VirtioIommu.Transport;
 using PasidFramework.Hardware;
 using PasidFramework.Models;
 using PasidFramework.Records;
+using PasidFramework.Tables;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 
@@ -49,6 +51,24 @@ public sealed class ModelTests
         Assert.Equal((int)FaultReason.Mapping, rig.Access(s_pasid, 1UL << 48).FaultCode);
         Assert.Equal((int)FaultReason.Domain, rig.Access(s_neighbour).FaultCode);
         Leave(rig, table);
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void The_reader_finds_the_table_of_an_endpoint_by_what_the_model_tells(string dialect)
+    {
+        using var rig = new ModelRig(dialect);
+        var requester = new RequesterId(ModelRig.Endpoint);
+        Assert.Empty(rig.Model.TableRoots(requester));
+        using DomainTable table = rig.AttachAndInstall(s_pasid);
+
+        OpResult<ITableView> view = new VirtioTableReader().Open(rig.Memory, rig.Model.TableRoots(requester));
+
+        Assert.True(view.IsOk, view.ToString());
+        Assert.Equal(s_pasid, Assert.Single(view.Value!.Items(), i => i.Kind == TableItemKind.Pasid).Pasid);
+        Assert.Empty(rig.Model.TableRoots(new RequesterId(ModelRig.Endpoint + 1)));
+        Leave(rig, table);
+        Assert.Empty(rig.Model.TableRoots(requester));
     }
 
     [Fact]
@@ -511,6 +531,50 @@ public sealed class ModelTests
         Assert.Equal([rule], rig.Rules());
         rig.Model.Device.IsSlow = false;
         registers.Write32(MmioRegister.Status, 0);
+    }
+
+    [Fact]
+    public void A_notification_is_not_judged_by_a_store_of_another_thread_that_is_not_told_of_yet()
+    {
+        using var stored = new ManualResetEventSlim();
+        using var told = new ManualResetEventSlim();
+        int other = 0;
+        using var rig = new ModelRig("none", order: StoreOrder.Weak, beforeModel: change =>
+        {
+            if (change.Kind == MemoryEventKind.Store && Environment.CurrentManagedThreadId == Volatile.Read(ref other))
+            {
+                stored.Set();
+                told.Wait();
+            }
+        });
+        Virtqueue ring = rig.Started.Requests.Ring;
+        rig.Model.Device.IsSlow = true;
+        for (int head = 0; head < 4; head += 2)
+        {
+            ulong buffer = rig.Started.Requests.SlotAddress(head / 2);
+            ring.SetDescriptor(head, buffer, 20, VirtqueueLayout.FlagNext, head + 1);
+            ring.SetDescriptor(head + 1, buffer + 64, 4, VirtqueueLayout.FlagWrite, 0);
+        }
+
+        rig.Memory.WriteDword(ring.Available + 4, 2 << 16);
+        rig.Memory.StoreBarrier();
+        rig.Memory.WriteDword(ring.Available, 0x0001_0001);
+        rig.Memory.StoreBarrier();
+        var thread = new Thread(() =>
+        {
+            Volatile.Write(ref other, Environment.CurrentManagedThreadId);
+            rig.Memory.WriteDword(ring.Available, 0x0002_0001);
+        });
+        thread.Start();
+        stored.Wait(TestContext.Current.CancellationToken);
+
+        rig.Model.Registers.Write32(MmioRegister.QueueNotify, 0);
+
+        told.Set();
+        thread.Join();
+        Assert.Empty(rig.Rules());
+        rig.Model.Device.IsSlow = false;
+        rig.Model.Registers.Write32(MmioRegister.Status, 0);
     }
 
     private static string Break(ModelRig rig, string fault, Virtqueue ring, ulong buffer, IRegisterFile registers)

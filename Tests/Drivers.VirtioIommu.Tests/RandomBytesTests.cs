@@ -4,6 +4,7 @@ using PasidFramework.Drivers.VirtioIommu.Tables;
 using PasidFramework.Drivers.VirtioIommu.Tests.Support;
 using PasidFramework.Drivers.VirtioIommu.Transport;
 using PasidFramework.Hardware;
+using PasidFramework.ModelHarness;
 using PasidFramework.Records;
 using PasidFramework.Tables;
 
@@ -21,9 +22,9 @@ public sealed class RandomBytesTests(ITestOutputHelper output)
     private const long MostRetained = 4 << 20;
 
     [Fact]
-    public void Ten_million_random_structures_decode()
+    public void Random_structures_decode()
     {
-        const int Structures = 10_000_000;
+        int structures = Effort.Of(10_000_000);
         var random = new Noise(Seed);
         Layout[] layouts = [.. VirtioIommuLayouts.All];
         LayoutField[][] fields = [.. layouts.Select(l => l.Fields.ToArray())];
@@ -31,7 +32,7 @@ public sealed class RandomBytesTests(ITestOutputHelper output)
         ulong sum = 0;
         long violations = 0;
         long before = GC.GetTotalMemory(forceFullCollection: true);
-        for (int round = 0; round < Structures; round++)
+        for (int round = 0; round < structures; round++)
         {
             int which = round % layouts.Length;
             Span<ulong> structure = words[..layouts[which].Words];
@@ -56,14 +57,14 @@ public sealed class RandomBytesTests(ITestOutputHelper output)
         }
 
         Assert.NotEqual(0UL, sum);
-        Assert.InRange(violations, Structures / 4, long.MaxValue);
+        Assert.InRange(violations, structures / 4, long.MaxValue);
         CheckRetained(before);
     }
 
     [Fact]
-    public void A_hundred_thousand_random_table_images_are_listed_and_walked()
+    public void Random_table_images_are_listed_and_walked()
     {
-        const int Images = 100_000;
+        int images = Effort.Of(100_000);
         const int Pages = 12;
         const int MostItems = 200;
         var random = new Noise(Seed + 1);
@@ -84,7 +85,7 @@ public sealed class RandomBytesTests(ITestOutputHelper output)
         int translated = 0;
         long items = 0;
         long before = GC.GetTotalMemory(forceFullCollection: true);
-        for (int round = 0; round < Images; round++)
+        for (int round = 0; round < images; round++)
         {
             try
             {
@@ -117,8 +118,8 @@ public sealed class RandomBytesTests(ITestOutputHelper output)
         }
 
         // The images must be worth it: walks end in page tables, not at the first entry.
-        Assert.InRange(items, Images, long.MaxValue);
-        Assert.InRange(deep, Images / 100, int.MaxValue);
+        Assert.InRange(items, images, long.MaxValue);
+        Assert.InRange(deep, images / 100, int.MaxValue);
         Assert.InRange(translated, 100, int.MaxValue);
         CheckRetained(before);
     }

@@ -17,9 +17,14 @@ internal sealed class ModelRig : IDisposable
     public const ulong Target = 0x5_6789_A000;
     public const uint Asid = 7;
 
-    public ModelRig(string dialect, bool coherent = true, StoreOrder order = StoreOrder.Immediate)
+    public ModelRig(
+        string dialect,
+        bool coherent = true,
+        StoreOrder order = StoreOrder.Immediate,
+        Action<MemoryEvent>? beforeModel = null)
     {
         Memory = new ModelMemory(coherent, order);
+        Memory.Changed += beforeModel;
         Model = (VirtioIommuModel)new VirtioIommuModelFactory().Create(Memory, Rig.Setup(dialect, coherent: coherent));
         Assert.True(TableDialect.TryParse(dialect, out TableDialect? parsed));
         Dialect = parsed;
