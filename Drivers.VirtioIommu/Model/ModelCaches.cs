@@ -202,11 +202,7 @@ internal sealed class ModelCaches
             ulong last = Math.Min(change.Address + (ulong)change.Bytes, end);
             for (ulong at = first; at < last; at += 8)
             {
-                ulong word = _memory.ReadQword(at);
-                if (ArmTables.IsLevel1Valid(word) && _linked.Add((domain, at, word)))
-                {
-                    links |= IsLeafSettled(table, ArmTables.Leaf(word));
-                }
+                links |= Links(domain, table, at, _memory.ReadQword(at));
             }
         }
 
@@ -266,7 +262,7 @@ internal sealed class ModelCaches
         }
 
         endpoints.Add(endpoint);
-        if (FindDescriptor(table, endpoint, substream, out ulong[] words) is { } refused)
+        if (FindDescriptor(domain.Id, table, endpoint, substream, out ulong[] words) is { } refused)
         {
             return refused;
         }
@@ -366,7 +362,12 @@ internal sealed class ModelCaches
             && (what.Scope == InvalidationScope.Pasid || (first <= what.Last && last >= what.First));
     });
 
-    private WalkResult? FindDescriptor(in DeviceTable table, uint endpoint, uint substream, out ulong[] words)
+    // Whether a level 1 descriptor is new and leads to a leaf whose contents are all settled.
+    private bool Links(uint domain, in DeviceTable table, ulong at, ulong level1) => ArmTables.IsLevel1Valid(level1)
+        && _linked.Add((domain, at, level1)) && IsLeafSettled(table, ArmTables.Leaf(level1));
+
+    private WalkResult? FindDescriptor(
+        uint domain, in DeviceTable table, uint endpoint, uint substream, out ulong[] words)
     {
         if (_descriptors.TryGetValue((endpoint, substream), out ulong[]? kept))
         {
@@ -389,6 +390,12 @@ internal sealed class ModelCaches
                 }
 
                 level1 = _memory.Device.ReadQword(at);
+                if (Links(domain, table, at, level1))
+                {
+                    // The driver's thread waits to tell of this store: no walk came to the leaf before this one.
+                    _memory.Settle();
+                }
+
                 Keep(_level1, (endpoint, index), level1);
             }
 

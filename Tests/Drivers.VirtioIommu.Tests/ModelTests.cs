@@ -533,6 +533,39 @@ public sealed class ModelTests
         registers.Write32(MmioRegister.Status, 0);
     }
 
+    [Theory]
+    [MemberData(nameof(Dialects))]
+    public void A_walk_through_a_new_leaf_is_not_judged_by_what_was_stored_before_the_leaf_was_linked(string dialect)
+    {
+        using var linked = new ManualResetEventSlim();
+        using var told = new ManualResetEventSlim();
+        ulong root = 0;
+        using var rig = new ModelRig(dialect, beforeModel: change =>
+        {
+            // The thread that links the leaf is held between its store and the model's notice of it.
+            if (change.Kind == MemoryEventKind.Store && Volatile.Read(ref root) is not 0 and ulong from
+                && change.Address >= from && change.Address < from + 64)
+            {
+                linked.Set();
+                told.Wait();
+            }
+        });
+        using DomainTable table = rig.Attach();
+        Volatile.Write(ref root, rig.TableRoot);
+        OpResult installed = default;
+        var thread = new Thread(() => installed = table.Install(new Pasid(1), rig.PageTable.Root, ModelRig.Asid));
+        thread.Start();
+        linked.Wait(TestContext.Current.CancellationToken);
+
+        TranslationResult result = rig.Access(new Pasid(1));
+
+        told.Set();
+        thread.Join();
+        Assert.Equal(ModelRig.Target, result.Address);
+        Assert.Equal(OpResult.Ok, installed);
+        Leave(rig, table);
+    }
+
     [Fact]
     public void A_notification_is_not_judged_by_a_store_of_another_thread_that_is_not_told_of_yet()
     {
