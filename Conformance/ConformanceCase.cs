@@ -12,7 +12,8 @@ public sealed record ConformanceCase
     /// <summary>How binding it is.</summary>
     public required CaseLevel Level { get; init; }
 
-    /// <summary>The clauses that it proves, such as <c>D5</c> or <c>C3-C5, D1</c>: see <see cref="ConformanceClause.Expand"/>.</summary>
+    /// <summary>The clauses that it proves, such as <c>D5</c> or <c>C3-C5, D1</c>: see
+    /// <see cref="ConformanceClause.Expand"/>.</summary>
     public required string Clause { get; init; }
 
     /// <summary>What a driver that passes does: one line.</summary>

@@ -88,12 +88,13 @@ public sealed record ConformanceClause(string Id, string Text)
             string[] ends = part.Split('-');
             int first = IndexOf(ends[0]);
             int last = IndexOf(ends[^1]);
-            if (first < 0 || last < first)
+            if (first < 0 || last < first || ends.Length > 2)
             {
                 yield return part;
+                continue;
             }
 
-            for (int i = Math.Max(first, 0); i <= last; i++)
+            for (int i = first; i <= last; i++)
             {
                 yield return All[i].Id;
             }
@@ -113,8 +114,9 @@ public sealed record ConformanceClause(string Id, string Text)
     }
 }
 
-/// <summary>What became of a clause: the worst of the results that are about it.</summary>
+/// <summary>What became of a clause: the worst of the results that are about it, of required cases where there are such.</summary>
 /// <param name="Clause">Its id.</param>
-/// <param name="Verdict">Fail before error, inconclusive and pass; not applicable where nothing else was seen.</param>
+/// <param name="Verdict">Fail, waived or not, before error, inconclusive and pass; not applicable where nothing else was
+/// seen.</param>
 /// <param name="IsRequired">Whether a required case is about it.</param>
 public sealed record ClauseResult(string Clause, Verdict Verdict, bool IsRequired);

@@ -18,6 +18,7 @@ internal sealed class VerifyCommand
 
     private readonly Terminal _terminal;
     private readonly CancellationToken _cancellation;
+    private PendingFile? _file;
     private volatile string _running = "the driver's constructor";
 
     private readonly Argument<string?> _driver = new("driver")
@@ -182,6 +183,7 @@ internal sealed class VerifyCommand
         IReadOnlyList<Waiver> waivers = Waivers(parsed.GetValue(_waivers));
         string? path = parsed.GetValue(_out);
         using PendingFile? file = path is null or "-" ? null : PendingFile.Create("--out", path);
+        _file = file;
 
         using PluginCatalog catalog = Subject.Load(argument, parsed.GetValue(_directories) ?? []);
         LoadedDriver driver = Subject.Find(catalog, argument);
@@ -252,6 +254,7 @@ internal sealed class VerifyCommand
     private void OnProcessExit(object? sender, EventArgs e)
     {
         _terminal.Say($"the process was ended while {_running} was running; there is no report");
+        _file?.Dispose();
         Environment.ExitCode = ExitCode.SomeFailed;
     }
 

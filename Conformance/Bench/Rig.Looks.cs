@@ -238,7 +238,7 @@ internal sealed partial class Rig
 
     private IEnumerable<string> Walk(RequesterId requester, uint pasid, ulong address)
     {
-        if (OpenTables(requester) is not { } view)
+        if (OpenTables(requester).Value is not { } view)
         {
             yield break;
         }

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Microsoft.Extensions.Options;
 using PasidFramework.Drivers;
 using PasidFramework.Hardware;
@@ -33,7 +34,7 @@ internal sealed partial class Rig : IDisposable
     private IommuInstance? _instance;
     private Action? _torn;
     private bool _isLooking;
-    private CaseEnd? _inTheMiddle;
+    private ExceptionDispatchInfo? _inTheMiddle;
     private bool _isFinished;
     private int _nextPid = 100;
 
@@ -373,13 +374,14 @@ internal sealed partial class Rig : IDisposable
         }
     }
 
-    /// <summary>The tables of a device as the vendor's reader sees them in memory; null where it cannot be told where they
-    /// begin.</summary>
-    public ITableView? OpenTables(RequesterId device)
+    /// <summary>The tables of a device as the vendor's reader sees them in memory.</summary>
+    /// <returns>The tables; ENOENT where there is no reader or it cannot be told where they begin; what the reader refuses.</returns>
+    public OpResult<ITableView> OpenTables(RequesterId device)
     {
         if (_context.Subject.Reader is not { } reader)
         {
-            return null;
+            return OpResult<ITableView>.Refuse(
+                Errno.ENOENT, $"no plug-in exports a reader of '{_context.Subject.Metadata.TableFormat}' tables");
         }
 
         Dictionary<string, ulong> roots = reader.Registers.Where(r => r.Offset is not null).ToDictionary(
@@ -390,8 +392,9 @@ internal sealed partial class Rig : IDisposable
             roots[name] = value;
         }
 
-        OpResult<ITableView> view = reader.Open(Machine.Memory, roots);
-        return view.IsOk ? view.Value : null;
+        return roots.Count == 0 || reader.Registers.Any(r => r.IsRequired && !roots.ContainsKey(r.Name))
+            ? OpResult<ITableView>.Refuse(Errno.ENOENT, "where its tables begin is in no register")
+            : reader.Open(Machine.Memory, roots);
     }
 
     private static void Try(Action? action)
@@ -451,13 +454,15 @@ internal sealed partial class Rig : IDisposable
 
     private void Judge(string step)
     {
-        if (_inTheMiddle is { } failure)
-        {
-            throw failure;
-        }
-
+        _inTheMiddle?.Throw();
         if (_observer.Thrown is { } thrown)
         {
+            if (thrown.Exception is HardwareException)
+            {
+                // The machine broke down under the driver, which is not the driver's failure.
+                ExceptionDispatchInfo.Throw(thrown.Exception);
+            }
+
             _context.Fail(
                 $"{step}: the driver threw {thrown.Exception.GetType().Name} in {thrown.Callback}: {thrown.Exception.Message}",
                 [.. (thrown.Exception.StackTrace ?? string.Empty).Split('\n', StringSplitOptions.TrimEntries)]);
@@ -498,9 +503,9 @@ internal sealed partial class Rig : IDisposable
         {
             look();
         }
-        catch (CaseEnd end)
+        catch (Exception end) when (end is CaseEnd or HardwareException)
         {
-            _inTheMiddle = end;
+            _inTheMiddle = ExceptionDispatchInfo.Capture(end);
         }
         finally
         {

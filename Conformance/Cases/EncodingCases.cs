@@ -161,14 +161,13 @@ internal static class EncodingCases
     // All devices are in one domain.
     private static ITableView Open(CaseContext context, Rig rig)
     {
-        if (rig.OpenTables(rig.Devices[0].Requester) is not { } view)
+        OpResult<ITableView> view = rig.OpenTables(rig.Devices[0].Requester);
+        if (view.Errno == Errno.ENOENT)
         {
-            context.NotApplicable(context.Subject.Reader is null
-                ? $"no plug-in exports a reader of '{context.Subject.Metadata.TableFormat}' tables"
-                : "where its tables begin is in no register");
-            return null!;
+            context.NotApplicable(view.Reason!);
         }
 
-        return view;
+        context.Check(view.IsOk, $"the reader of its tables refuses what the registers say: {view.Reason} ({view.Errno})");
+        return view.Value!;
     }
 }

@@ -6,8 +6,8 @@ namespace PasidFramework.Conformance.Reports;
 
 /// <summary>
 /// Writes a report as JUnit XML: a suite for each back end, a test case for each result, and a suite for waivers that are
-/// out of order, or for a run of which nothing is known. Exactly what makes the run fail is a failure or an error; the rest that did not pass is skipped, with the
-/// reason. The property <c>verdict</c> of a test case always has one of the five.
+/// out of order, or for a run of which nothing is known. Exactly what makes the run fail is a failure or an error; the rest
+/// that did not pass is skipped, with the reason. The property <c>verdict</c> of a test case always has one of the five.
 /// </summary>
 public static class JUnitReport
 {

@@ -35,6 +35,8 @@ public static class JsonReport
             json.WriteBoolean("strict", report.IsStrict);
             Add(json, "command", options.Command);
             json.WriteBoolean("conformant", report.IsConformant);
+            json.WriteBoolean("whole", Wording.IsWhole(report));
+            json.WriteBoolean("showsNothing", report.ShowsNothing);
             WriteCounts(json, report, options);
             WriteHardware(json, report);
             WriteNames(json, "waiverProblems", report.WaiverProblems);

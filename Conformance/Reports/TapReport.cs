@@ -7,7 +7,8 @@ namespace PasidFramework.Conformance.Reports;
 /// Writes a report in the Test Anything Protocol, version 14. A test point is <c>not ok</c> without a directive exactly
 /// where it makes the run fail, so that a TAP consumer comes to the run's own verdict: what was not shown is
 /// <c>ok ... # SKIP</c>, a failure that is waived or not binding is <c>not ok ... # TODO</c>, and each waiver that is out
-/// of order is a test point of its own, as is a run of which nothing is known. The YAML block always has which of the five verdicts it was.
+/// of order is a test point of its own, as is a run of which nothing is known. The YAML block always has which of the five
+/// verdicts it was.
 /// </summary>
 public static class TapReport
 {

@@ -176,7 +176,8 @@ internal static class Wording
         return safe.ToString();
     }
 
-    private static bool IsWhole(ConformanceReport report)
+    /// <summary>Whether every case of the catalogue was run.</summary>
+    public static bool IsWhole(ConformanceReport report)
     {
         var run = report.Results.Select(r => r.Case.Id).ToHashSet(StringComparer.Ordinal);
         return ConformanceCatalogue.Cases.All(c => run.Contains(c.Id));

@@ -45,7 +45,9 @@ public sealed record ConformanceReport
             return
             [
                 .. results.OrderBy(g => (uint)ConformanceClause.IndexOf(g.Key)).Select(g => new ClauseResult(
-                    g.Key, Worst(g), g.Any(r => r.Case.Level == CaseLevel.Required))),
+                    g.Key,
+                    Worst(g.Any(IsRequired) ? g.Where(IsRequired) : g),
+                    g.Any(IsRequired))),
             ];
         }
     }
@@ -65,14 +67,14 @@ public sealed record ConformanceReport
     public IReadOnlyList<string> NotExercised =>
     [
         .. Clauses.Where(c => c.IsRequired).Select(c => c.Clause).Except(Results
-            .Where(r => r.Case.Level == CaseLevel.Required && IsKnown(r)).SelectMany(r => ConformanceClause.Expand(r.Case.Clause))),
+            .Where(r => IsRequired(r) && IsKnown(r)).SelectMany(r => ConformanceClause.Expand(r.Case.Clause))),
     ];
 
     /// <summary>Ids of the required cases that neither passed nor failed on any back end: what <see cref="IsStrict"/> is
     /// about.</summary>
     public IReadOnlyList<string> NotShown =>
     [
-        .. Results.Where(r => r.Case.Level == CaseLevel.Required).GroupBy(r => r.Case.Id)
+        .. Results.Where(IsRequired).GroupBy(r => r.Case.Id)
             .Where(g => !g.Any(IsKnown)).Select(g => g.Key),
     ];
 
@@ -93,10 +95,12 @@ public sealed record ConformanceReport
             Verdict.Fail => result.Waiver is null && result.Case.Level is CaseLevel.Required or CaseLevel.Optional,
             Verdict.Error => true,
             Verdict.NotApplicable or Verdict.Inconclusive => IsStrict && result.Case.Level == CaseLevel.Required
-                && !Results.Any(r => r.Case.Id == result.Case.Id && r.Verdict == Verdict.Pass),
+                && !Results.Any(r => r.Case.Id == result.Case.Id && IsKnown(r)),
             _ => false,
         };
     }
+
+    private static bool IsRequired(CaseResult result) => result.Case.Level == CaseLevel.Required;
 
     private static bool IsKnown(CaseResult result) => result.Verdict is Verdict.Pass or Verdict.Fail;
 

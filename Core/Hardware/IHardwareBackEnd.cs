@@ -45,7 +45,8 @@ public interface ITestHardware : IIommuHardware
     /// <summary>
     /// Makes ready that a device sends requests with a PASID. The driver has added the device.
     /// <see cref="IIommuHardware.Translate"/> may be asked for this pair from here on, also after the driver has removed the
-    /// device, until another number is made ready for it.
+    /// device, until another number is made ready for it. With <see cref="TestHardwareTraits.ManyPasids"/> it may be called
+    /// for devices that the driver has not added or has removed, too.
     /// </summary>
     /// <param name="requester">One of <see cref="Requesters"/>.</param>
     /// <param name="pasid">The number.</param>

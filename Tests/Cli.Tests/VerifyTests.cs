@@ -155,12 +155,21 @@ public class VerifyTests
     [Fact]
     public void A_driver_that_ends_the_process_does_not_make_its_own_verdict()
     {
+        using var folder = new TemporaryFolder();
+
         Outcome outcome = Tool.RunIn(
-            new Dictionary<string, string> { ["PASID_TEST_DRIVER_EXITS"] = "1" }, "verify", Broken, "--case", "OPT-004");
+            new Dictionary<string, string> { ["PASID_TEST_DRIVER_EXITS"] = "1" },
+            "verify",
+            Broken,
+            "--case",
+            "OPT-004",
+            "--out",
+            folder["report.txt"]);
 
         Assert.Equal(1, outcome.ExitCode);
         Assert.Equal(string.Empty, outcome.Out);
         Assert.Contains("the process was ended while OPT-004 on none was running", outcome.Error, StringComparison.Ordinal);
+        Assert.Empty(Directory.EnumerateFiles(folder.Root));
     }
 
     [Fact]

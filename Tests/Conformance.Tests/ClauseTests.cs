@@ -11,6 +11,9 @@ public sealed class ClauseTests
     [InlineData("A9-A11", "A9 A10 A11")]
     [InlineData("UnitSetup.Name", "UnitSetup.Name")]
     [InlineData("C5-C3", "C5-C3")]
+    [InlineData("X-D1", "X-D1")]
+    [InlineData("D1-X", "D1-X")]
+    [InlineData("A1-B-D5", "A1-B-D5")]
     [InlineData("-", "-")]
     [InlineData("IHI 0070", "IHI 0070")]
     public void A_list_is_expanded(string list, string ids) =>
@@ -60,6 +63,38 @@ public sealed class ClauseTests
         Assert.Equal(exercised == 0 ? ["D5"] : [], report.NotExercised);
         Assert.Equal(exercised == 0 ? ["INV-001"] : [], report.NotShown);
         Assert.Equal(exercised == 0, report.ShowsNothing);
+    }
+
+    [Fact]
+    public void A_waived_failure_is_known_and_what_does_not_apply_beside_it_is_not_missed()
+    {
+        ConformanceCase one = new()
+        {
+            Id = "INV-001", Family = "invalidation", Level = CaseLevel.Required, Clause = "D5", Summary = "x",
+        };
+        var waiver = new Waiver("INV-001", "qemu", "known", "ACME-1", new DateOnly(2999, 1, 1));
+        var report = new ConformanceReport
+        {
+            Driver = "acme",
+            Seed = 1,
+            IsStrict = true,
+            Results =
+            [
+                new CaseResult { Case = one, Hardware = "model", Verdict = Verdict.NotApplicable },
+                new CaseResult { Case = one, Hardware = "qemu-10.0.13", Verdict = Verdict.Fail, Waiver = waiver },
+                new CaseResult
+                {
+                    Case = one with { Id = "INV-010", Level = CaseLevel.Optional }, Hardware = "model", Verdict = Verdict.Error,
+                },
+            ],
+        };
+
+        Assert.Empty(report.NotShown);
+        Assert.False(report.Counts(report.Results[0]));
+        Assert.Equal(Verdict.Fail, Assert.Single(report.Clauses).Verdict);
+        Assert.Equal(Verdict.Error, Assert.Single((report with { Results = [report.Results[2]] }).Clauses).Verdict);
+        Assert.Equal(
+            Verdict.NotApplicable, Assert.Single((report with { Results = [report.Results[0], report.Results[2]] }).Clauses).Verdict);
     }
 
     [Theory]

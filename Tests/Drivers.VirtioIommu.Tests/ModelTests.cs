@@ -554,13 +554,19 @@ public sealed class ModelTests
         Volatile.Write(ref root, rig.TableRoot);
         OpResult installed = default;
         var thread = new Thread(() => installed = table.Install(new Pasid(1), rig.PageTable.Root, ModelRig.Asid));
+        TranslationResult result;
         thread.Start();
-        linked.Wait(TestContext.Current.CancellationToken);
+        try
+        {
+            linked.Wait(TestContext.Current.CancellationToken);
+            result = rig.Access(new Pasid(1));
+        }
+        finally
+        {
+            told.Set();
+            thread.Join();
+        }
 
-        TranslationResult result = rig.Access(new Pasid(1));
-
-        told.Set();
-        thread.Join();
         Assert.Equal(ModelRig.Target, result.Address);
         Assert.Equal(OpResult.Ok, installed);
         Leave(rig, table);
@@ -599,12 +605,17 @@ public sealed class ModelTests
             rig.Memory.WriteDword(ring.Available, 0x0002_0001);
         });
         thread.Start();
-        stored.Wait(TestContext.Current.CancellationToken);
+        try
+        {
+            stored.Wait(TestContext.Current.CancellationToken);
+            rig.Model.Registers.Write32(MmioRegister.QueueNotify, 0);
+        }
+        finally
+        {
+            told.Set();
+            thread.Join();
+        }
 
-        rig.Model.Registers.Write32(MmioRegister.QueueNotify, 0);
-
-        told.Set();
-        thread.Join();
         Assert.Empty(rig.Rules());
         rig.Model.Device.IsSlow = false;
         rig.Model.Registers.Write32(MmioRegister.Status, 0);
