@@ -749,16 +749,22 @@ public sealed class ModelTests
         Array.ForEach(threads, t => t.Start());
         barrier.SignalAndWait();
 
-        for (int round = 0; round < Rounds; round++)
+        try
         {
-            Assert.Equal(OpResult.Ok, table.Install(s_pasid, rig.PageTable.Root, ModelRig.Asid));
-            Assert.Equal(TranslationStatus.Translated, rig.Access(s_pasid).Status);
-            Assert.Equal(OpResult.Ok, table.Remove(s_pasid, ModelRig.Asid));
-            Assert.Equal(TranslationStatus.Faulted, rig.Access(s_pasid).Status);
+            for (int round = 0; round < Rounds; round++)
+            {
+                Assert.Equal(OpResult.Ok, table.Install(s_pasid, rig.PageTable.Root, ModelRig.Asid));
+                Assert.Equal(TranslationStatus.Translated, rig.Access(s_pasid).Status);
+                Assert.Equal(OpResult.Ok, table.Remove(s_pasid, ModelRig.Asid));
+                Assert.Equal(TranslationStatus.Faulted, rig.Access(s_pasid).Status);
+            }
+        }
+        finally
+        {
+            Volatile.Write(ref done, 1);
+            Array.ForEach(threads, t => t.Join());
         }
 
-        Volatile.Write(ref done, 1);
-        Array.ForEach(threads, t => t.Join());
         Assert.All(thrown, Assert.Null);
         Assert.Equal(0, wrong);
         Leave(rig, table);
