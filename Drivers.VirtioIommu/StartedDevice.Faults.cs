@@ -35,25 +35,21 @@ internal sealed partial class StartedDevice
     /// <param name="endpoint">The one endpoint that leaves the process; null for all.</param>
     public void DrainEvents(Pasid pasid, DomainTable domain, uint? endpoint = null)
     {
+        // Once: as many as there are buffers were there at most, and the device may report as fast as this takes.
         Span<FaultRecord> faults = stackalloc FaultRecord[EventQueueSize];
-        int count;
-        do
+        _faultGate.Enter();
+        DropKept(pasid, domain, endpoint);
+        int count = _disposed ? 0 : Events.Read(faults);
+        foreach (FaultRecord fault in faults[..count])
         {
-            _faultGate.Enter();
-            DropKept(pasid, domain, endpoint);
-            count = _disposed ? 0 : Events.Read(faults);
-            foreach (FaultRecord fault in faults[..count])
+            if (!IsOf(fault, pasid, domain, endpoint))
             {
-                if (!IsOf(fault, pasid, domain, endpoint))
-                {
-                    Keep(fault);
-                }
+                Keep(fault);
             }
-
-            _faultGate.Exit();
-            Tell(faults[..count]);
         }
-        while (count == faults.Length);
+
+        _faultGate.Exit();
+        Tell(faults[..count]);
     }
 
     /// <summary>Takes the faults that were kept, then those in the event queue.</summary>

@@ -183,6 +183,40 @@ public sealed class DomainTableTests
 
     [Theory]
     [MemberData(nameof(Dialects))]
+    public void A_detach_ends_although_the_device_reports_as_fast_as_its_faults_are_taken(string dialect)
+    {
+        using Rig rig = Rig.Start(dialect);
+        using DomainTable table = Attached(rig);
+        table.Install(s_pasid, Root, Asid);
+        int refills = 0;
+        void Refill()
+        {
+            for (int i = 0; i < 64; i++)
+            {
+                Access(rig, s_pasid, 0xFFFF_0000_0000_0000);
+            }
+        }
+
+        Refill();
+        rig.Hardware.AcceptsWrite = (offset, value) =>
+        {
+            if (offset == MmioRegister.QueueNotify && value == QueueIndex.Event && refills++ < 1000)
+            {
+                Refill();
+            }
+
+            return true;
+        };
+
+        Assert.Equal(OpResult.Ok, table.Remove(s_pasid, Asid));
+
+        Assert.InRange(refills, 1, 2);
+        rig.Hardware.AcceptsWrite = (_, _) => true;
+        Leave(table);
+    }
+
+    [Theory]
+    [MemberData(nameof(Dialects))]
     public void D7_the_last_PASID_of_the_width_works_and_the_next_is_refused(string dialect)
     {
         foreach (int bits in new[] { 1, 6, 7, 8, 16, 20 })
