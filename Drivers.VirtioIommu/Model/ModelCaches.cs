@@ -390,7 +390,7 @@ internal sealed class ModelCaches
                 }
 
                 level1 = _memory.Device.ReadQword(at);
-                if (Links(domain, table, at, level1))
+                if (ArmTables.Level1ReservedBits(level1) == 0 && Links(domain, table, at, level1))
                 {
                     // The driver's thread waits to tell of this store: no walk came to the leaf before this one.
                     _memory.Settle();
