@@ -1,12 +1,12 @@
 using System.CommandLine;
 using System.Globalization;
+using PasidFramework.Allocation;
 using PasidFramework.Comparison;
 using PasidFramework.Comparison.Replay;
 using PasidFramework.Comparison.Reports;
 using PasidFramework.Comparison.Scenarios;
 using PasidFramework.Comparison.Traces;
-using PasidFramework.Hosting;
-using PasidFramework.Options;
+using PasidFramework.Hosting.Plugins;
 
 namespace PasidFramework.Cli;
 

@@ -2,8 +2,8 @@ using System.CommandLine;
 using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
-using PasidFramework.Drivers;
-using PasidFramework.Hosting;
+using PasidFramework.Contracts;
+using PasidFramework.Hosting.Plugins;
 
 namespace PasidFramework.Cli;
 

@@ -5,7 +5,7 @@ using System.Reflection;
 using PasidFramework.Cli.Structures;
 using PasidFramework.Comparison.Reports;
 using PasidFramework.Conformance;
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
 
 namespace PasidFramework.Cli;
 

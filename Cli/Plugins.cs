@@ -1,4 +1,4 @@
-using PasidFramework.Hosting;
+using PasidFramework.Hosting.Plugins;
 
 namespace PasidFramework.Cli;
 

@@ -1,8 +1,9 @@
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.Options;
+using PasidFramework.Allocation;
 using PasidFramework.Comparison.Replay;
-using PasidFramework.Hosting;
-using PasidFramework.Options;
+using PasidFramework.Hosting.Options;
+using PasidFramework.Results;
 
 namespace PasidFramework.Cli;
 

@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Options;
+using PasidFramework.Allocation;
 using PasidFramework.Comparison.Replay;
 using PasidFramework.Comparison.Reports;
-using PasidFramework.Options;
 
 namespace PasidFramework.Comparison;
 

@@ -2,8 +2,7 @@ using PasidFramework.Allocation;
 using PasidFramework.Comparison.Replay;
 using PasidFramework.Comparison.Scenarios;
 using PasidFramework.Comparison.Traces;
-using PasidFramework.Drivers;
-using PasidFramework.Options;
+using PasidFramework.Contracts;
 
 namespace PasidFramework.Comparison;
 

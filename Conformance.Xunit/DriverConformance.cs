@@ -1,10 +1,8 @@
 using System.Globalization;
 using PasidFramework.Conformance.Discovery;
 using PasidFramework.Conformance.Reports;
-using PasidFramework.Drivers;
-using PasidFramework.Hardware;
+using PasidFramework.Contracts;
 using PasidFramework.Records;
-using PasidFramework.Tables;
 using Xunit;
 
 namespace PasidFramework.Conformance.Xunit;

@@ -1,7 +1,5 @@
-using PasidFramework.Drivers;
-using PasidFramework.Hardware;
+using PasidFramework.Contracts;
 using PasidFramework.Records;
-using PasidFramework.Tables;
 
 namespace PasidFramework.Conformance;
 

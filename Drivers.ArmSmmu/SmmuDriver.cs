@@ -1,7 +1,10 @@
-using PasidFramework.Drivers.ArmSmmu.Hardware;
+using PasidFramework.Contracts;
+using PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
 using PasidFramework.Drivers.ArmSmmu.Tables;
 using PasidFramework.Drivers.ArmSmmu.Unit;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu;
 

@@ -1,5 +1,9 @@
-using PasidFramework.Drivers.IntelVtd.Hardware;
+using PasidFramework.Contracts;
+using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
+using PasidFramework.Drivers.IntelVtd.Unit;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd;
 

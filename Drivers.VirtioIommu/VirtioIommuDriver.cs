@@ -1,7 +1,10 @@
 using System.Composition;
-using PasidFramework.Drivers.VirtioIommu.Hardware;
+using PasidFramework.Contracts;
+using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
+using PasidFramework.Drivers.VirtioIommu.Unit;
 using PasidFramework.Hardware;
-using PasidFramework.Tables;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu;
 

@@ -1,8 +1,10 @@
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
 using PasidFramework.Qemu.Smmu;
 using PasidFramework.Qemu.Virtio;
 using PasidFramework.Qemu.Vtd;
+using PasidFramework.Results;
 
 namespace PasidFramework.Qemu;
 

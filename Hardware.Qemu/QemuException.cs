@@ -1,4 +1,4 @@
-using PasidFramework.Hardware;
+using PasidFramework.Contracts;
 
 namespace PasidFramework.Qemu;
 

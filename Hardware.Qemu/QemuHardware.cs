@@ -1,6 +1,9 @@
 using System.Globalization;
+using PasidFramework.Contracts;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
 using PasidFramework.Qemu.Devices;
+using PasidFramework.Results;
 
 namespace PasidFramework.Qemu;
 

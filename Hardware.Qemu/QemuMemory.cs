@@ -2,6 +2,7 @@ using System.Globalization;
 using System.IO.MemoryMappedFiles;
 using System.Numerics;
 using PasidFramework.Hardware;
+using PasidFramework.Results;
 
 namespace PasidFramework.Qemu;
 

@@ -2,8 +2,9 @@ using System.CommandLine;
 using System.Globalization;
 using Microsoft.Win32.SafeHandles;
 using PasidFramework.Comparison.Reports;
-using PasidFramework.Hosting;
+using PasidFramework.Hosting.Plugins;
 using PasidFramework.Records;
+using PasidFramework.Results;
 
 namespace PasidFramework.Cli.Structures;
 

@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using PasidFramework.Records;
+using PasidFramework.Results;
 
 namespace PasidFramework.Cli.Structures;
 

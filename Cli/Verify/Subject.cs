@@ -1,9 +1,9 @@
 using PasidFramework.Conformance;
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Conformance.Discovery;
-using PasidFramework.Hardware;
-using PasidFramework.Hosting;
-using PasidFramework.Tables;
+using PasidFramework.Contracts;
+using PasidFramework.Hosting.Plugins;
+using PasidFramework.Results;
 
 namespace PasidFramework.Cli.Verify;
 

@@ -3,9 +3,10 @@ using System.Globalization;
 using PasidFramework.Conformance;
 using PasidFramework.Conformance.Reports;
 using PasidFramework.Conformance.Waivers;
-using PasidFramework.Hardware;
-using PasidFramework.Hosting;
+using PasidFramework.Contracts;
+using PasidFramework.Hosting.Plugins;
 using PasidFramework.Qemu;
+using PasidFramework.Results;
 
 namespace PasidFramework.Cli.Verify;
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using PasidFramework.Results;
 
 namespace PasidFramework.Comparison.Replay;
 

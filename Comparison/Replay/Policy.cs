@@ -1,5 +1,4 @@
 using PasidFramework.Allocation;
-using PasidFramework.Options;
 
 namespace PasidFramework.Comparison.Replay;
 

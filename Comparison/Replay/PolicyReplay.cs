@@ -3,10 +3,11 @@ using Microsoft.Extensions.Options;
 using PasidFramework.Allocation;
 using PasidFramework.Comparison.Scenarios;
 using PasidFramework.Comparison.Traces;
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
+using PasidFramework.Engine;
 using PasidFramework.Hardware;
-using PasidFramework.Processes;
-using PasidFramework.Spaces;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Comparison.Replay;
 
@@ -38,7 +39,7 @@ internal sealed class PolicyReplay : ICoreObserver, IDisposable
     public PolicyReplay(
         Scenario scenario,
         Workload workload,
-        IOptions<Options.PasidOptions> options,
+        IOptions<PasidOptions> options,
         IReadOnlyDictionary<string, IPasidAllocatorFactory> allocators,
         IReplaySink sink)
     {

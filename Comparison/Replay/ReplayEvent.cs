@@ -1,4 +1,6 @@
 using PasidFramework.Comparison.Traces;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Comparison.Replay;
 

@@ -1,3 +1,5 @@
+using PasidFramework.Results;
+
 namespace PasidFramework.Comparison.Replay;
 
 /// <summary>Turns the events of one run into its figures; it sees exactly what the event file holds.</summary>

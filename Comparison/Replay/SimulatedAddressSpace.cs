@@ -1,5 +1,6 @@
 using PasidFramework.Comparison.Traces;
-using PasidFramework.Processes;
+using PasidFramework.Contracts;
+using PasidFramework.Identifiers;
 
 namespace PasidFramework.Comparison.Replay;
 

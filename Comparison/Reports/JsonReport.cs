@@ -1,9 +1,9 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using PasidFramework.Allocation;
 using PasidFramework.Comparison.Replay;
 using PasidFramework.Comparison.Scenarios;
 using PasidFramework.Comparison.Traces;
-using PasidFramework.Options;
 
 namespace PasidFramework.Comparison.Reports;
 

@@ -1,4 +1,5 @@
-using PasidFramework.Drivers;
+using PasidFramework.Engine;
+using PasidFramework.Identifiers;
 
 namespace PasidFramework.Comparison.Scenarios;
 

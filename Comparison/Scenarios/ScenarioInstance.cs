@@ -1,3 +1,5 @@
+using PasidFramework.Identifiers;
+
 namespace PasidFramework.Comparison.Scenarios;
 
 /// <summary>A piece of IOMMU hardware in a scenario.</summary>

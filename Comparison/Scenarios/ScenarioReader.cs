@@ -2,7 +2,8 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
 using PasidFramework.Comparison.Traces;
-using PasidFramework.Drivers;
+using PasidFramework.Engine;
+using PasidFramework.Identifiers;
 
 namespace PasidFramework.Comparison.Scenarios;
 

@@ -1,7 +1,8 @@
 using System.Collections.ObjectModel;
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
 using PasidFramework.Hardware;
-using PasidFramework.Models;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Bench;
 

@@ -1,5 +1,7 @@
-using PasidFramework.Drivers;
-using PasidFramework.Hardware;
+using PasidFramework.Contracts;
+using PasidFramework.Engine;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Bench;
 

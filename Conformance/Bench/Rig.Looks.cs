@@ -1,5 +1,7 @@
+using PasidFramework.Contracts;
 using PasidFramework.Hardware;
-using PasidFramework.Tables;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Bench;
 

@@ -1,9 +1,11 @@
 using System.Runtime.ExceptionServices;
 using Microsoft.Extensions.Options;
-using PasidFramework.Drivers;
+using PasidFramework.Allocation;
+using PasidFramework.Contracts;
+using PasidFramework.Engine;
 using PasidFramework.Hardware;
-using PasidFramework.Options;
-using PasidFramework.Tables;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Bench;
 

@@ -1,5 +1,7 @@
-using PasidFramework.Drivers;
-using PasidFramework.Options;
+using PasidFramework.Allocation;
+using PasidFramework.Engine;
+using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
 
 namespace PasidFramework.Conformance.Bench;
 

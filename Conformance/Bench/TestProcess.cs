@@ -1,6 +1,6 @@
-using PasidFramework.Hardware;
-using PasidFramework.Processes;
-using PasidFramework.Tables;
+using PasidFramework.Contracts;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Bench;
 

@@ -1,3 +1,4 @@
+using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 
 namespace PasidFramework.Conformance.Bench;

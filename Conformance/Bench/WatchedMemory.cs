@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using PasidFramework.Hardware;
+using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Bench;
 

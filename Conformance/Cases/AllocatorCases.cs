@@ -1,5 +1,6 @@
 using PasidFramework.Allocation;
 using PasidFramework.Conformance.Bench;
+using PasidFramework.Identifiers;
 
 namespace PasidFramework.Conformance.Cases;
 

@@ -1,7 +1,10 @@
 using PasidFramework.Allocation;
 using PasidFramework.Conformance.Bench;
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
+using PasidFramework.Engine;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Cases;
 
@@ -77,7 +80,7 @@ internal static class CapabilityCases
             using IIommuUnit made = unit.Value!;
             context.Check(made.PasidBits == 0, $"the unit claims {made.PasidBits} bits on hardware that has none");
             using var core = new IommuCore(
-                new Microsoft.Extensions.Options.OptionsWrapper<PasidFramework.Options.PasidOptions>(new()));
+                new Microsoft.Extensions.Options.OptionsWrapper<PasidFramework.Allocation.PasidOptions>(new()));
             IommuInstance instance = core.AddInstance(context.Subject.Metadata.Name, made);
             OpResult<Domain> domain = core.CreateDomain(instance, "domain", Pasid.MaxBits);
             context.Check(!domain.IsOk, $"a domain for PASIDs was made on hardware that has none");

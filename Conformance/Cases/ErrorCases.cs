@@ -1,8 +1,11 @@
 using Microsoft.Extensions.Options;
+using PasidFramework.Allocation;
 using PasidFramework.Conformance.Bench;
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
+using PasidFramework.Engine;
 using PasidFramework.Hardware;
-using PasidFramework.Options;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Cases;
 

@@ -1,6 +1,8 @@
 using PasidFramework.Conformance.Bench;
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
+using PasidFramework.Engine;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
 
 namespace PasidFramework.Conformance.Cases;
 

@@ -1,6 +1,8 @@
+using PasidFramework.Allocation;
 using PasidFramework.Conformance.Bench;
-using PasidFramework.Drivers;
-using PasidFramework.Options;
+using PasidFramework.Engine;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Cases;
 

@@ -1,6 +1,9 @@
 using PasidFramework.Conformance.Bench;
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
+using PasidFramework.Engine;
+using PasidFramework.Identifiers;
 using PasidFramework.Records;
+using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Cases;
 

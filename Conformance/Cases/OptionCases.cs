@@ -1,6 +1,7 @@
 using PasidFramework.Conformance.Bench;
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
 using PasidFramework.Hardware;
+using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Cases;
 

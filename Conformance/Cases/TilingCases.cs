@@ -1,6 +1,8 @@
 using PasidFramework.Conformance.Bench;
-using PasidFramework.Drivers;
-using PasidFramework.Hardware;
+using PasidFramework.Contracts;
+using PasidFramework.Engine;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Cases;
 

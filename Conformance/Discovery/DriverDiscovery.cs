@@ -1,10 +1,7 @@
 using System.Reflection;
 using System.Security.Cryptography;
-using PasidFramework.Drivers;
-using PasidFramework.Hardware;
-using PasidFramework.Models;
+using PasidFramework.Contracts;
 using PasidFramework.Records;
-using PasidFramework.Tables;
 
 namespace PasidFramework.Conformance.Discovery;
 

@@ -1,3 +1,4 @@
+using PasidFramework.Contracts;
 using System.Text;
 
 namespace PasidFramework.Conformance.Reports;
@@ -96,7 +97,7 @@ public static class TextReport
         (int required, int others) = Wording.Ran(report);
         string version = report.DriverVersion.Length > 0 ? $" {report.DriverVersion}" : string.Empty;
         Wrap(lines, string.Empty, "  ", $"{report.Driver}{version}, contract "
-            + Wording.Text($"{Drivers.DriverContract.Major}.{Drivers.DriverContract.Minor}, catalogue {report.Catalogue}")
+            + Wording.Text($"{DriverContract.Major}.{DriverContract.Minor}, catalogue {report.Catalogue}")
             + Wording.Text($" ({required} required, {others} others), seed {report.Seed}")
             + (report.IsStrict ? ", strict" : string.Empty));
         if (report.DriverHash.Length > 0)

@@ -4,9 +4,11 @@ using System.Reflection;
 using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.Configuration;
-using PasidFramework.Options;
+using PasidFramework.Allocation;
+using PasidFramework.Hosting.Plugins;
+using PasidFramework.Results;
 
-namespace PasidFramework.Hosting;
+namespace PasidFramework.Hosting.Options;
 
 /// <summary>
 /// Reads <see cref="PasidOptions"/> from files, environment and command line. What a person typed wrong comes back as one

@@ -1,6 +1,6 @@
 using System.Collections;
 
-namespace PasidFramework.Hosting;
+namespace PasidFramework.Hosting.Options;
 
 /// <summary>Where the configuration comes from, from the weakest source to the strongest.</summary>
 public sealed record PasidConfigurationSources

@@ -2,9 +2,12 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
-using PasidFramework.Options;
+using PasidFramework.Allocation;
+using PasidFramework.Engine;
+using PasidFramework.Hosting.Plugins;
+using PasidFramework.Results;
 
-namespace PasidFramework.Hosting;
+namespace PasidFramework.Hosting.Options;
 
 /// <summary>Registers the framework with a container of services.</summary>
 public static class PasidServices

@@ -4,7 +4,7 @@ using System.Reflection;
 using System.Reflection.Metadata;
 using System.Reflection.PortableExecutable;
 
-namespace PasidFramework.Hosting;
+namespace PasidFramework.Hosting.Plugins;
 
 /// <summary>
 /// What the tables of an assembly file say by themselves: no other file is looked at, so nothing that is missing can be
@@ -12,8 +12,8 @@ namespace PasidFramework.Hosting;
 /// </summary>
 internal sealed class AssemblyHeader
 {
-    public const string DriverAttribute = "PasidFramework.Drivers.PasidDriverAttribute";
-    public const string TableFormatAttribute = "PasidFramework.Drivers.PasidTableFormatAttribute";
+    public const string DriverAttribute = "PasidFramework.Contracts.PasidDriverAttribute";
+    public const string TableFormatAttribute = "PasidFramework.Contracts.PasidTableFormatAttribute";
     public const string AllocatorAttribute = "PasidFramework.Allocation.PasidAllocatorAttribute";
     public const string PlainExportAttribute = "System.Composition.ExportAttribute";
 

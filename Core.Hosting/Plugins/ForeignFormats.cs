@@ -1,8 +1,7 @@
 using System.Composition.Hosting.Core;
-using PasidFramework.Drivers;
-using PasidFramework.Tables;
+using PasidFramework.Contracts;
 
-namespace PasidFramework.Hosting;
+namespace PasidFramework.Hosting.Plugins;
 
 /// <summary>
 /// Lends the table formats and page table formats of other plug-ins to one plug-in's container, by contract name. It is

@@ -1,7 +1,7 @@
 using System.Collections.Frozen;
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
 
-namespace PasidFramework.Hosting;
+namespace PasidFramework.Hosting.Plugins;
 
 /// <summary>What the host has to offer to a plug-in's references.</summary>
 internal sealed class HostAssemblies

@@ -1,8 +1,8 @@
 using System.Diagnostics;
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
 using PasidFramework.Records;
 
-namespace PasidFramework.Hosting;
+namespace PasidFramework.Hosting.Plugins;
 
 /// <summary>A vendor's driver that was loaded from a file.</summary>
 [DebuggerDisplay("{Name} ({Path})")]

@@ -1,8 +1,8 @@
 using System.Composition.Hosting;
 using PasidFramework.Allocation;
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
 
-namespace PasidFramework.Hosting;
+namespace PasidFramework.Hosting.Plugins;
 
 internal enum PluginState
 {

@@ -1,12 +1,11 @@
 using System.Collections.Frozen;
 using System.Collections.Immutable;
 using PasidFramework.Allocation;
-using PasidFramework.Drivers;
-using PasidFramework.Models;
+using PasidFramework.Contracts;
 using PasidFramework.Records;
-using PasidFramework.Tables;
+using PasidFramework.Results;
 
-namespace PasidFramework.Hosting;
+namespace PasidFramework.Hosting.Plugins;
 
 /// <summary>
 /// The plug-ins that were found, loaded and refused. Every plug-in is judged by its file first, without running any of it,

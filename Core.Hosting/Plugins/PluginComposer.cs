@@ -1,12 +1,10 @@
 using System.Composition.Hosting;
 using System.Reflection;
 using PasidFramework.Allocation;
-using PasidFramework.Drivers;
-using PasidFramework.Models;
+using PasidFramework.Contracts;
 using PasidFramework.Records;
-using PasidFramework.Tables;
 
-namespace PasidFramework.Hosting;
+namespace PasidFramework.Hosting.Plugins;
 
 /// <summary>Loads judged plug-ins, each in its own context and container.</summary>
 internal sealed class PluginComposer(

@@ -1,8 +1,7 @@
-using PasidFramework.Models;
+using PasidFramework.Contracts;
 using PasidFramework.Records;
-using PasidFramework.Tables;
 
-namespace PasidFramework.Hosting;
+namespace PasidFramework.Hosting.Plugins;
 
 /// <summary>What a plug-in exports beside drivers, table formats and allocators.</summary>
 internal sealed class PluginExtras

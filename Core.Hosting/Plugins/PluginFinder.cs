@@ -1,4 +1,4 @@
-namespace PasidFramework.Hosting;
+namespace PasidFramework.Hosting.Plugins;
 
 /// <summary>
 /// Finds what claims to be a plug-in: in every sub-folder, and among the files that lie loose in the directory, the

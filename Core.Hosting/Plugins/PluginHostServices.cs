@@ -1,7 +1,7 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 
-namespace PasidFramework.Hosting;
+namespace PasidFramework.Hosting.Plugins;
 
 /// <summary>What the host lends to plug-ins; they import it by its type.</summary>
 public sealed record PluginHostServices

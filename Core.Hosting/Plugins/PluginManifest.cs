@@ -1,8 +1,8 @@
 using System.Reflection;
 using System.Runtime.Loader;
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
 
-namespace PasidFramework.Hosting;
+namespace PasidFramework.Hosting.Plugins;
 
 /// <summary>What a plug-in's file says of itself, read without running it.</summary>
 internal sealed record PluginManifest(

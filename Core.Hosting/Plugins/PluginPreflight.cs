@@ -2,9 +2,10 @@ using System.Globalization;
 using System.Reflection;
 using System.Runtime.Loader;
 using PasidFramework.Allocation;
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
+using PasidFramework.Identifiers;
 
-namespace PasidFramework.Hosting;
+namespace PasidFramework.Hosting.Plugins;
 
 /// <summary>
 /// Judges a plug-in by its file. Types are looked at in a <see cref="MetadataLoadContext"/>, which runs nothing: neither

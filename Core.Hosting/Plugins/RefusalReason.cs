@@ -1,4 +1,4 @@
-namespace PasidFramework.Hosting;
+namespace PasidFramework.Hosting.Plugins;
 
 /// <summary>Why a file or folder among the plug-ins was not loaded.</summary>
 public enum RefusalReason

@@ -1,4 +1,4 @@
-namespace PasidFramework.Hosting;
+namespace PasidFramework.Hosting.Plugins;
 
 /// <summary>A plug-in that was not loaded.</summary>
 /// <param name="Path">Full path of the file, or of the directory where that is what is wrong.</param>

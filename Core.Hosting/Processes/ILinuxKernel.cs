@@ -1,6 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 
-namespace PasidFramework.Hosting;
+namespace PasidFramework.Hosting.Processes;
 
 /// <summary>What the process source asks of the running system; a seam, so that what a kernel rarely does can be tested.</summary>
 internal interface ILinuxKernel

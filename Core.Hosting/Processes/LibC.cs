@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
-namespace PasidFramework.Hosting;
+namespace PasidFramework.Hosting.Processes;
 
 /// <summary>The system calls that the process source needs. Names and numbers are those of the kernel's headers.</summary>
 internal static unsafe partial class LibC

@@ -1,7 +1,7 @@
 using System.Globalization;
 using Microsoft.Win32.SafeHandles;
 
-namespace PasidFramework.Hosting;
+namespace PasidFramework.Hosting.Processes;
 
 /// <summary>The running kernel, by system calls and <c>/proc</c>.</summary>
 internal sealed class LinuxKernel : ILinuxKernel

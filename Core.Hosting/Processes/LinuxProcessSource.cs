@@ -3,10 +3,12 @@ using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Win32.SafeHandles;
+using PasidFramework.Contracts;
 using PasidFramework.Hardware;
-using PasidFramework.Processes;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
-namespace PasidFramework.Hosting;
+namespace PasidFramework.Hosting.Processes;
 
 /// <summary>
 /// The processes of the running Linux system. A process is its id and its start time, pinned by a pidfd while it is watched,

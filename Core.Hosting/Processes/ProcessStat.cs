@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 
-namespace PasidFramework.Hosting;
+namespace PasidFramework.Hosting.Processes;
 
 /// <summary>The fields of <c>/proc/PID/stat</c> that tell processes and programs apart. Source: proc_pid_stat(5).</summary>
 /// <param name="Name">Field 2, without its parentheses.</param>

@@ -1,5 +1,5 @@
 using System.Runtime.CompilerServices;
-using PasidFramework.Threading;
+using PasidFramework.Identifiers;
 
 namespace PasidFramework.Allocation;
 

@@ -1,4 +1,5 @@
 using System.Composition;
+using PasidFramework.Identifiers;
 
 namespace PasidFramework.Allocation;
 

@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Globalization;
-using PasidFramework.Options;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Allocation;
 

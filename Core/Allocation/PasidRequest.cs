@@ -1,3 +1,6 @@
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
+
 namespace PasidFramework.Allocation;
 
 /// <summary>What is asked of an allocator.</summary>

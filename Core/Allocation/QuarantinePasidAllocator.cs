@@ -1,5 +1,5 @@
 using System.Numerics;
-using PasidFramework.Threading;
+using PasidFramework.Identifiers;
 
 namespace PasidFramework.Allocation;
 

@@ -1,4 +1,4 @@
-using PasidFramework.Threading;
+using PasidFramework.Identifiers;
 
 namespace PasidFramework.Allocation;
 

@@ -1,3 +1,5 @@
+using PasidFramework.Identifiers;
+
 namespace PasidFramework.Allocation;
 
 /// <summary>

@@ -1,4 +1,6 @@
-namespace PasidFramework.Drivers;
+using PasidFramework.Engine;
+
+namespace PasidFramework.Contracts;
 
 /// <summary>
 /// What a driver can do beyond the required part of the contract. It says so before any of its code runs; what it does not

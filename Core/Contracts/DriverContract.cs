@@ -1,4 +1,4 @@
-namespace PasidFramework.Drivers;
+namespace PasidFramework.Contracts;
 
 /// <summary>
 /// The version of the driver contract. Members are added as default members only, so a driver of the same major version

@@ -1,4 +1,4 @@
-namespace PasidFramework.Drivers;
+namespace PasidFramework.Contracts;
 
 /// <summary>What a driver says of itself: MEF's view of <see cref="PasidDriverAttribute"/>.</summary>
 /// <remarks>MEF needs a concrete class with settable properties.</remarks>

@@ -1,6 +1,9 @@
 using PasidFramework.Allocation;
+using PasidFramework.Engine;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
-namespace PasidFramework.Drivers;
+namespace PasidFramework.Contracts;
 
 /// <summary>
 /// One piece of IOMMU hardware under its driver: the operations that the 2017 series adds to an IOMMU driver, with their

@@ -1,6 +1,7 @@
 using PasidFramework.Hardware;
+using PasidFramework.Results;
 
-namespace PasidFramework.Drivers;
+namespace PasidFramework.Contracts;
 
 /// <summary>
 /// A vendor's driver: what a plug-in assembly exports. It is a factory for units and for hardware to run them on; all

@@ -1,4 +1,7 @@
-namespace PasidFramework.Drivers;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
+
+namespace PasidFramework.Contracts;
 
 /// <summary>One PASID table in memory, in a vendor's format.</summary>
 /// <remarks>Not safe for concurrent use: the owner serialises per domain, as the core does for attach and detach.</remarks>

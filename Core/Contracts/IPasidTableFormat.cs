@@ -1,6 +1,7 @@
 using PasidFramework.Hardware;
+using PasidFramework.Results;
 
-namespace PasidFramework.Drivers;
+namespace PasidFramework.Contracts;
 
 /// <summary>
 /// The writer of one PASID table format, exported by name so that another driver can attach such a table without

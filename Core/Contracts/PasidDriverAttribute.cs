@@ -1,6 +1,6 @@
 using System.Composition;
 
-namespace PasidFramework.Drivers;
+namespace PasidFramework.Contracts;
 
 /// <summary>
 /// Exports a vendor driver to the framework. Its values are read from the file before any of its code runs.

@@ -1,4 +1,4 @@
-namespace PasidFramework.Drivers;
+namespace PasidFramework.Contracts;
 
 /// <summary>
 /// How far one meaning of a number reaches when the vendor's driver owns it: which devices share one PASID space.

@@ -1,6 +1,6 @@
 using System.Composition;
 
-namespace PasidFramework.Drivers;
+namespace PasidFramework.Contracts;
 
 /// <summary>Exports a PASID table writer under its format's name as the MEF contract name.</summary>
 [MetadataAttribute]

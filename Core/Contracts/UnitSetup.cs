@@ -1,8 +1,9 @@
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
 
-namespace PasidFramework.Drivers;
+namespace PasidFramework.Contracts;
 
 /// <summary>What a driver gets to start one unit.</summary>
 public sealed record UnitSetup

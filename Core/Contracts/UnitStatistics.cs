@@ -1,4 +1,4 @@
-namespace PasidFramework.Drivers;
+namespace PasidFramework.Contracts;
 
 /// <summary>What a unit holds and has done.</summary>
 /// <param name="PasidTableBytes">

@@ -1,3 +1,5 @@
+using PasidFramework.Results;
+
 namespace PasidFramework.Hardware;
 
 /// <summary>

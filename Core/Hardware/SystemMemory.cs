@@ -1,7 +1,8 @@
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Numerics;
-using PasidFramework.Threading;
+using PasidFramework.Allocation;
+using PasidFramework.Results;
 
 namespace PasidFramework.Hardware;
 

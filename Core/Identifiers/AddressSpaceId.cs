@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace PasidFramework;
+namespace PasidFramework.Identifiers;
 
 /// <summary>
 /// Identity of one address space (the kernel's mm). Two processes that share memory have the same one, a process that

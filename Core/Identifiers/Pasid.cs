@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace PasidFramework;
+namespace PasidFramework.Identifiers;
 
 /// <summary>
 /// A process address space identifier as it travels in a PCIe transaction: 20 bits, 0 to <see cref="MaxValue"/>.

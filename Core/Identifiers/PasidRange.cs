@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace PasidFramework;
+namespace PasidFramework.Identifiers;
 
 /// <summary>
 /// A range of PASIDs, <b>both ends included</b>: the 2017 series declares <c>min_pasid</c> and <c>max_pasid</c> so, and

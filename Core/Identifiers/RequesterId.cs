@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace PasidFramework;
+namespace PasidFramework.Identifiers;
 
 /// <summary>
 /// The number by which an IOMMU knows a device: the PCI requester ID (bus 15:8, device 7:3, function 2:0) for VT-d, the

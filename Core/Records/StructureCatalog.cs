@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using PasidFramework.Results;
 
 namespace PasidFramework.Records;
 

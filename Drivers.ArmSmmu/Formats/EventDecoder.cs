@@ -1,4 +1,6 @@
 using System.Globalization;
+using PasidFramework.Contracts;
+using PasidFramework.Identifiers;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Formats;

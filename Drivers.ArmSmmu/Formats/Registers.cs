@@ -1,5 +1,6 @@
 // Arm IHI 0070 (SMMUv3), issue H.a era, chapter 6 "Memory map and registers". Offsets are from the start of page 0;
 // page 1 begins 0x10000 bytes after it.
+
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Formats;

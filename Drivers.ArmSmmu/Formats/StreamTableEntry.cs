@@ -2,6 +2,7 @@
 // Words 4 to 7 (MPAM, MEC, VMS, Secure stage 2) belong to features that this framework does not use: written as 0.
 using System.Globalization;
 using System.Numerics;
+using PasidFramework.Identifiers;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Formats;

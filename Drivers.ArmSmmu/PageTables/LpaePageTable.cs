@@ -1,8 +1,9 @@
 using System.Globalization;
+using PasidFramework.Contracts;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Hardware;
 using PasidFramework.Records;
-using PasidFramework.Tables;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.PageTables;
 

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using PasidFramework.Drivers.ArmSmmu.Formats;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Queues;
 

@@ -1,8 +1,10 @@
 using System.Globalization;
+using PasidFramework.Allocation;
+using PasidFramework.Contracts;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Hardware;
 using PasidFramework.Records;
-using PasidFramework.Threading;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Queues;
 

@@ -1,7 +1,10 @@
 using System.Globalization;
+using PasidFramework.Contracts;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
 using PasidFramework.Records;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tables;
 

@@ -1,5 +1,6 @@
 using System.Numerics;
 using PasidFramework.Hardware;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tables;
 

@@ -1,4 +1,6 @@
+using PasidFramework.Contracts;
 using PasidFramework.Hardware;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tables;
 

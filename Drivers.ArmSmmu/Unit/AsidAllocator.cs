@@ -1,5 +1,6 @@
 using System.Numerics;
-using PasidFramework.Threading;
+using PasidFramework.Allocation;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Unit;
 

@@ -2,7 +2,9 @@ using System.Globalization;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Drivers.ArmSmmu.Tables;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
 using PasidFramework.Records;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Unit;
 

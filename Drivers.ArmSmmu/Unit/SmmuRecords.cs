@@ -1,3 +1,5 @@
+using PasidFramework.Results;
+
 namespace PasidFramework.Drivers.ArmSmmu.Unit;
 
 /// <summary>The unit's record of a process: its ASID.</summary>

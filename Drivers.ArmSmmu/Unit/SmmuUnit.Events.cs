@@ -1,6 +1,8 @@
 using System.Globalization;
+using PasidFramework.Allocation;
+using PasidFramework.Contracts;
 using PasidFramework.Drivers.ArmSmmu.Formats;
-using PasidFramework.Threading;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Unit;
 

@@ -1,11 +1,13 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging;
+using PasidFramework.Contracts;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Drivers.ArmSmmu.Queues;
 using PasidFramework.Drivers.ArmSmmu.Tables;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
 using PasidFramework.Records;
-using PasidFramework.Threading;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Unit;
 

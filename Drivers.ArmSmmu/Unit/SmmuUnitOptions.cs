@@ -1,4 +1,6 @@
 using System.Globalization;
+using PasidFramework.Contracts;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Unit;
 

@@ -1,5 +1,5 @@
 using System.Globalization;
-using PasidFramework.Drivers.IntelVtd.Registers;
+using PasidFramework.Identifiers;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Formats;

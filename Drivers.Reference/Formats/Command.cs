@@ -1,3 +1,4 @@
+using PasidFramework.Identifiers;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.Reference.Formats;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using PasidFramework.Identifiers;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.Reference.Formats;

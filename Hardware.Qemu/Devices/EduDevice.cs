@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using PasidFramework.Identifiers;
 
 namespace PasidFramework.Qemu.Devices;
 

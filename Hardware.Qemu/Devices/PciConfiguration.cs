@@ -1,3 +1,5 @@
+using PasidFramework.Identifiers;
+
 namespace PasidFramework.Qemu.Devices;
 
 /// <summary>PCI configuration space of one machine.</summary>

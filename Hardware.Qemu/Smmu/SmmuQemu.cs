@@ -1,5 +1,8 @@
+using PasidFramework.Contracts;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
 using PasidFramework.Qemu.Devices;
+using PasidFramework.Results;
 
 namespace PasidFramework.Qemu.Smmu;
 

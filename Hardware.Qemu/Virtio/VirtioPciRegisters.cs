@@ -1,5 +1,6 @@
 using System.Globalization;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
 using PasidFramework.Qemu.Devices;
 
 namespace PasidFramework.Qemu.Virtio;

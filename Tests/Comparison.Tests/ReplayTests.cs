@@ -1,11 +1,11 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using PasidFramework.Allocation;
 using PasidFramework.Comparison.Replay;
 using PasidFramework.Comparison.Reports;
 using PasidFramework.Comparison.Traces;
-using PasidFramework.Drivers;
-using PasidFramework.Options;
+using PasidFramework.Contracts;
 
 namespace PasidFramework.Comparison.Tests;
 

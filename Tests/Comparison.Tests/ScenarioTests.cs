@@ -1,7 +1,8 @@
 using System.Text;
 using PasidFramework.Comparison.Scenarios;
 using PasidFramework.Comparison.Traces;
-using PasidFramework.Drivers;
+using PasidFramework.Engine;
+using PasidFramework.Identifiers;
 
 namespace PasidFramework.Comparison.Tests;
 

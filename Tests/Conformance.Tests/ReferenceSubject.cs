@@ -1,6 +1,6 @@
 using PasidFramework.Conformance.Discovery;
+using PasidFramework.Contracts;
 using PasidFramework.Drivers.Reference;
-using PasidFramework.Hardware;
 
 namespace PasidFramework.Conformance.Tests;
 

@@ -1,6 +1,5 @@
 using System.Reflection;
-using PasidFramework.Drivers;
-using PasidFramework.Hardware;
+using PasidFramework.Contracts;
 using Xunit.Sdk;
 
 namespace PasidFramework.Conformance.Xunit.Tests;

@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 using PasidFramework.Conformance.Discovery;
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
 
 namespace PasidFramework.Conformance.Xunit.Tests;
 

@@ -1,9 +1,8 @@
 using System.Composition;
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
 using PasidFramework.Hardware;
-using PasidFramework.Models;
 using PasidFramework.Records;
-using PasidFramework.Tables;
+using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Xunit.Tests;
 

@@ -2,7 +2,7 @@ using System.Reflection;
 using System.Reflection.Emit;
 using System.Text;
 using PasidFramework.Allocation;
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
 
 namespace PasidFramework.Hosting.Tests;
 

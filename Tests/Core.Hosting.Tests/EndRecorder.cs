@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
-using PasidFramework.Processes;
+using PasidFramework.Contracts;
+using PasidFramework.Hosting.Processes;
 
 namespace PasidFramework.Hosting.Tests;
 

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Microsoft.Win32.SafeHandles;
+using PasidFramework.Hosting.Processes;
 
 namespace PasidFramework.Hosting.Tests;
 

@@ -1,6 +1,8 @@
 using Microsoft.Extensions.Logging;
+using PasidFramework.Contracts;
 using PasidFramework.Hardware;
-using PasidFramework.Processes;
+using PasidFramework.Hosting.Processes;
+using PasidFramework.Results;
 
 namespace PasidFramework.Hosting.Tests;
 

@@ -20,7 +20,7 @@ internal sealed class OtherContract : IDisposable
         PersistedAssemblyBuilder core = new(
             new AssemblyName("PasidFramework.Core") { Version = version }, typeof(object).Assembly);
         ModuleBuilder module = core.DefineDynamicModule("PasidFramework.Core");
-        TypeBuilder driver = DefineInterface(module, "PasidFramework.Drivers.IPasidDriver");
+        TypeBuilder driver = DefineInterface(module, "PasidFramework.Contracts.IPasidDriver");
         foreach (string method in driverMethods)
         {
             driver.DefineMethod(
@@ -31,10 +31,10 @@ internal sealed class OtherContract : IDisposable
         }
 
         driver.CreateType();
-        DefineInterface(module, "PasidFramework.Drivers.IPasidTableFormat").CreateType();
+        DefineInterface(module, "PasidFramework.Contracts.IPasidTableFormat").CreateType();
         DefineInterface(module, "PasidFramework.Allocation.IPasidAllocatorFactory").CreateType();
-        DefineAttribute(module, "PasidFramework.Drivers.PasidDriverAttribute", [typeof(string), typeof(string), typeof(int)]);
-        DefineAttribute(module, "PasidFramework.Drivers.PasidTableFormatAttribute", [typeof(string)]);
+        DefineAttribute(module, "PasidFramework.Contracts.PasidDriverAttribute", [typeof(string), typeof(string), typeof(int)]);
+        DefineAttribute(module, "PasidFramework.Contracts.PasidTableFormatAttribute", [typeof(string)]);
         DefineAttribute(module, "PasidFramework.Allocation.PasidAllocatorAttribute", [typeof(string)]);
         string path = Path.Combine(folder, "PasidFramework.Core.dll");
         core.Save(path);
@@ -48,10 +48,10 @@ internal sealed class OtherContract : IDisposable
         Contract = new EmittedAssembly.Contract(
             _context.CoreAssembly!,
             _context.CoreAssembly!.GetType("System.Object")!,
-            made.GetType("PasidFramework.Drivers.IPasidDriver")!,
-            made.GetType("PasidFramework.Drivers.PasidDriverAttribute")!.GetConstructors().Single(),
-            made.GetType("PasidFramework.Drivers.IPasidTableFormat")!,
-            made.GetType("PasidFramework.Drivers.PasidTableFormatAttribute")!.GetConstructors().Single(),
+            made.GetType("PasidFramework.Contracts.IPasidDriver")!,
+            made.GetType("PasidFramework.Contracts.PasidDriverAttribute")!.GetConstructors().Single(),
+            made.GetType("PasidFramework.Contracts.IPasidTableFormat")!,
+            made.GetType("PasidFramework.Contracts.PasidTableFormatAttribute")!.GetConstructors().Single(),
             made.GetType("PasidFramework.Allocation.IPasidAllocatorFactory")!,
             made.GetType("PasidFramework.Allocation.PasidAllocatorAttribute")!.GetConstructors().Single());
     }

@@ -3,7 +3,10 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 using Moq;
-using PasidFramework.Options;
+using PasidFramework.Allocation;
+using PasidFramework.Engine;
+using PasidFramework.Hosting.Options;
+using PasidFramework.Results;
 
 namespace PasidFramework.Hosting.Tests;
 

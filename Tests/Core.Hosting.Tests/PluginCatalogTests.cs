@@ -2,9 +2,12 @@ using System.Runtime.CompilerServices;
 using System.Runtime.Loader;
 using Microsoft.Extensions.Logging.Abstractions;
 using PasidFramework.Allocation;
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
 using PasidFramework.Hardware;
+using PasidFramework.Hosting.Plugins;
+using PasidFramework.Identifiers;
 using PasidFramework.Records;
+using PasidFramework.Results;
 
 namespace PasidFramework.Hosting.Tests;
 

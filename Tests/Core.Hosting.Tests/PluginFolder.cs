@@ -1,4 +1,5 @@
 using System.Reflection;
+using PasidFramework.Hosting.Plugins;
 
 namespace PasidFramework.Hosting.Tests;
 

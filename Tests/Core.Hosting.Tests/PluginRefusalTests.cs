@@ -2,7 +2,8 @@ using System.Collections.Frozen;
 using System.Reflection;
 using System.Reflection.Emit;
 using System.Runtime.Loader;
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
+using PasidFramework.Hosting.Plugins;
 
 namespace PasidFramework.Hosting.Tests;
 
@@ -27,7 +28,7 @@ public sealed class PluginRefusalTests
         Assert.Equal(
             "driver 'self-sufficient' is exported by the file, yet composition found none: its own copy PasidFramework.Core, "
                 + $"Version=1.0.0.0, Culture=neutral, PublicKeyToken=null was loaded from {copy}, while "
-                + "PasidFramework.Drivers.IPasidDriver of the host is of PasidFramework.Core, Version=1.0.0.0, "
+                + "PasidFramework.Contracts.IPasidDriver of the host is of PasidFramework.Core, Version=1.0.0.0, "
                 + $"Culture=neutral, PublicKeyToken=null from {typeof(IPasidDriver).Assembly.Location}",
             refusal.Message);
     }
@@ -215,7 +216,7 @@ public sealed class PluginRefusalTests
             folder,
             emitted,
             RefusalReason.InvalidExport,
-            "Plain.Unnamed has [Export(typeof(PasidFramework.Drivers.IPasidDriver))], which carries no name: [PasidDriver], "
+            "Plain.Unnamed has [Export(typeof(PasidFramework.Contracts.IPasidDriver))], which carries no name: [PasidDriver], "
                 + "[PasidTableFormat] or [PasidAllocator] is expected");
     }
 
@@ -263,7 +264,7 @@ public sealed class PluginRefusalTests
             folder,
             emitted,
             RefusalReason.InvalidExport,
-            "Impostor.Driver is exported and does not implement PasidFramework.Drivers.IPasidDriver");
+            "Impostor.Driver is exported and does not implement PasidFramework.Contracts.IPasidDriver");
     }
 
     [Fact]
@@ -276,7 +277,7 @@ public sealed class PluginRefusalTests
             folder,
             format,
             RefusalReason.InvalidExport,
-            "FormatImpostor.Format is exported and does not implement PasidFramework.Drivers.IPasidTableFormat");
+            "FormatImpostor.Format is exported and does not implement PasidFramework.Contracts.IPasidTableFormat");
 
         using PluginFolder other = new();
         EmittedAssembly allocator = new("AllocatorImpostor");

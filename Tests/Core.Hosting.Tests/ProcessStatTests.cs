@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using PasidFramework.Hosting.Processes;
 
 namespace PasidFramework.Hosting.Tests;
 

@@ -1,7 +1,10 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using PasidFramework.Contracts;
 using PasidFramework.Hardware;
-using PasidFramework.Processes;
+using PasidFramework.Hosting.Processes;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Hosting.Tests;
 

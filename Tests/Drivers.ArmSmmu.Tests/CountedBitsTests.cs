@@ -1,4 +1,4 @@
-using PasidFramework.Drivers.ArmSmmu.Model;
+using PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
 using PasidFramework.Drivers.ArmSmmu.Tables;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;

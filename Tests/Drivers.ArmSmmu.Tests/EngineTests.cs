@@ -1,9 +1,12 @@
 using Microsoft.Extensions.Options;
+using PasidFramework.Allocation;
+using PasidFramework.Contracts;
 using PasidFramework.Drivers.ArmSmmu.Tests.Support;
 using PasidFramework.Drivers.ArmSmmu.Unit;
+using PasidFramework.Engine;
 using PasidFramework.Hardware;
-using PasidFramework.Options;
-using PasidFramework.Processes;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 

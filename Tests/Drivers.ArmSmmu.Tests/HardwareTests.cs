@@ -1,6 +1,8 @@
+using PasidFramework.Contracts;
 using PasidFramework.Drivers.ArmSmmu.Tests.Support;
 using PasidFramework.Drivers.ArmSmmu.Unit;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 

@@ -3,6 +3,7 @@ using FsCheck.Fluent;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Drivers.ArmSmmu.Tests.Support;
 using PasidFramework.Records;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 

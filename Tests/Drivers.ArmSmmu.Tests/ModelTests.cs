@@ -1,9 +1,9 @@
+using PasidFramework.Contracts;
+using PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
 using PasidFramework.Drivers.ArmSmmu.Formats;
-using PasidFramework.Drivers.ArmSmmu.Model;
 using PasidFramework.Drivers.ArmSmmu.PageTables;
 using PasidFramework.Hardware;
-using PasidFramework.Models;
-using PasidFramework.Tables;
+using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 

@@ -1,12 +1,12 @@
 using System.Globalization;
-using PasidFramework.Drivers.ArmSmmu.Hardware;
-using PasidFramework.Drivers.ArmSmmu.Model;
+using PasidFramework.Contracts;
+using PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
+using PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
 using PasidFramework.Drivers.ArmSmmu.PageTables;
 using PasidFramework.Drivers.ArmSmmu.Tests.Support;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
 using PasidFramework.ModelHarness;
-using PasidFramework.Models;
-using PasidFramework.Tables;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 

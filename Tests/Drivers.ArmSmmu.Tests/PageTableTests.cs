@@ -1,8 +1,9 @@
+using PasidFramework.Contracts;
 using PasidFramework.Drivers.ArmSmmu.PageTables;
 using PasidFramework.Drivers.ArmSmmu.Tests.Support;
 using PasidFramework.Hardware;
-using PasidFramework.Models;
-using PasidFramework.Tables;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 
@@ -126,7 +127,7 @@ public sealed class PageTableTests
         for (int round = 0; round < 20; round++)
         {
             var memory = new ModelMemory();
-            using IIommuModel model = new Model.SmmuModelFactory().Create(memory, new HardwareSetup());
+            using IIommuModel model = new Emulation.Caching.SmmuModelFactory().Create(memory, new HardwareSetup());
             using Unit.SmmuUnit unit =
                 Unit.SmmuUnit.Start(new UnitSetup { Name = "smmu0", Hardware = model }).Value!;
             Unit.SmmuDomain domain = unit.CreateDomain(6).Value!;

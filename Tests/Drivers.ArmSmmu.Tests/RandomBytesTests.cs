@@ -1,10 +1,12 @@
 using System.Buffers.Binary;
+using PasidFramework.Contracts;
 using PasidFramework.Drivers.ArmSmmu.Formats;
-using PasidFramework.Drivers.ArmSmmu.Readers;
+using PasidFramework.Drivers.ArmSmmu.Reader;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
 using PasidFramework.ModelHarness;
 using PasidFramework.Records;
-using PasidFramework.Tables;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 

@@ -1,10 +1,12 @@
 using System.Buffers.Binary;
+using PasidFramework.Contracts;
 using PasidFramework.Drivers.ArmSmmu.PageTables;
-using PasidFramework.Drivers.ArmSmmu.Readers;
+using PasidFramework.Drivers.ArmSmmu.Reader;
 using PasidFramework.Drivers.ArmSmmu.Tests.Support;
 using PasidFramework.Drivers.ArmSmmu.Unit;
 using PasidFramework.Hardware;
-using PasidFramework.Tables;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 

@@ -1,10 +1,11 @@
-using PasidFramework.Drivers.ArmSmmu.Model;
+using PasidFramework.Contracts;
+using PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
 using PasidFramework.Drivers.ArmSmmu.PageTables;
 using PasidFramework.Drivers.ArmSmmu.Tests.Support;
 using PasidFramework.Drivers.ArmSmmu.Unit;
 using PasidFramework.Hardware;
-using PasidFramework.Models;
-using PasidFramework.Tables;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 

@@ -2,8 +2,9 @@ using System.Globalization;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Drivers.ArmSmmu.Tables;
 using PasidFramework.Drivers.ArmSmmu.Tests.Support;
-using PasidFramework.Models;
+using PasidFramework.Hardware;
 using PasidFramework.Records;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 

@@ -1,11 +1,10 @@
 using System.Reflection;
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Conformance.Xunit;
-using PasidFramework.Hardware;
-using PasidFramework.Hosting;
+using PasidFramework.Contracts;
+using PasidFramework.Hosting.Plugins;
 using PasidFramework.Qemu;
 using PasidFramework.Records;
-using PasidFramework.Tables;
 
 namespace PasidFramework.Drivers.Conformance.Tests;
 

@@ -1,7 +1,7 @@
 using PasidFramework.Conformance;
 using PasidFramework.Conformance.Tests.Flaws;
-using PasidFramework.Hardware;
-using PasidFramework.Hosting;
+using PasidFramework.Contracts;
+using PasidFramework.Hosting.Plugins;
 using PasidFramework.ModelHarness;
 
 namespace PasidFramework.Drivers.Conformance.Tests;

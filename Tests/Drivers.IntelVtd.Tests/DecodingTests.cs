@@ -1,11 +1,12 @@
 using System.Buffers.Binary;
 using System.Globalization;
+using PasidFramework.Contracts;
 using PasidFramework.Drivers.IntelVtd.Formats;
-using PasidFramework.Drivers.IntelVtd.Tables;
+using PasidFramework.Drivers.IntelVtd.Reader;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
 using PasidFramework.ModelHarness;
 using PasidFramework.Records;
-using PasidFramework.Tables;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 

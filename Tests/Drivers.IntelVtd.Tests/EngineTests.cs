@@ -1,7 +1,10 @@
 using Microsoft.Extensions.Options;
+using PasidFramework.Allocation;
+using PasidFramework.Contracts;
+using PasidFramework.Engine;
 using PasidFramework.Hardware;
-using PasidFramework.Options;
-using PasidFramework.Processes;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 

@@ -1,8 +1,11 @@
-using PasidFramework.Drivers.IntelVtd.Model;
-using PasidFramework.Drivers.IntelVtd.Tables;
+using PasidFramework.Contracts;
+using PasidFramework.Drivers.IntelVtd.Emulation.Caching;
+using PasidFramework.Drivers.IntelVtd.PageTables;
+using PasidFramework.Drivers.IntelVtd.Unit;
+using PasidFramework.Engine;
 using PasidFramework.Hardware;
-using PasidFramework.Models;
-using PasidFramework.Tables;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 

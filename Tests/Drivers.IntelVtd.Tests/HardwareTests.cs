@@ -1,4 +1,6 @@
+using PasidFramework.Drivers.IntelVtd.Unit;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 

@@ -1,4 +1,7 @@
-using PasidFramework.Drivers.IntelVtd.Hardware;
+using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
+using PasidFramework.Drivers.IntelVtd.Queues;
+using PasidFramework.Hardware;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 

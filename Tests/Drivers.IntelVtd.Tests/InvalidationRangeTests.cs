@@ -1,6 +1,9 @@
 using System.Numerics;
 using FsCheck;
 using FsCheck.Fluent;
+using PasidFramework.Drivers.IntelVtd.Unit;
+using PasidFramework.Engine;
+using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 

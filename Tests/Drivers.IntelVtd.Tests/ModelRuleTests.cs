@@ -1,10 +1,12 @@
+using PasidFramework.Contracts;
+using PasidFramework.Drivers.IntelVtd.Emulation.Caching;
+using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
 using PasidFramework.Drivers.IntelVtd.Formats;
-using PasidFramework.Drivers.IntelVtd.Hardware;
-using PasidFramework.Drivers.IntelVtd.Model;
-using PasidFramework.Drivers.IntelVtd.Tables;
+using PasidFramework.Drivers.IntelVtd.PageTables;
+using PasidFramework.Drivers.IntelVtd.Unit;
+using PasidFramework.Engine;
 using PasidFramework.Hardware;
-using PasidFramework.Models;
-using PasidFramework.Tables;
+using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 

@@ -1,6 +1,8 @@
 using System.Globalization;
+using PasidFramework.Contracts;
+using PasidFramework.Engine;
+using PasidFramework.Hardware;
 using PasidFramework.ModelHarness;
-using PasidFramework.Models;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 

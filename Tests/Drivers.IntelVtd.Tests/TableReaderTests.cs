@@ -1,8 +1,10 @@
-using PasidFramework.Drivers.IntelVtd.Registers;
-using PasidFramework.Drivers.IntelVtd.Tables;
+using PasidFramework.Contracts;
+using PasidFramework.Drivers.IntelVtd.Formats;
+using PasidFramework.Drivers.IntelVtd.Reader;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
 using PasidFramework.Records;
-using PasidFramework.Tables;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 

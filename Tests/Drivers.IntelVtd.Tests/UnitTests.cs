@@ -1,4 +1,9 @@
+using PasidFramework.Contracts;
+using PasidFramework.Drivers.IntelVtd.Unit;
+using PasidFramework.Engine;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 

@@ -1,7 +1,10 @@
-using PasidFramework.Drivers.IntelVtd.Tables;
+using PasidFramework.Contracts;
+using PasidFramework.Drivers.IntelVtd.PageTables;
+using PasidFramework.Drivers.IntelVtd.Unit;
+using PasidFramework.Engine;
 using PasidFramework.Hardware;
-using PasidFramework.Models;
-using PasidFramework.Tables;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 
@@ -108,7 +111,7 @@ public sealed class X86PageTableTests
         for (int round = 0; round < 20; round++)
         {
             var memory = new ModelMemory();
-            using IIommuModel model = new Model.VtdModelFactory().Create(memory, new HardwareSetup());
+            using IIommuModel model = new Emulation.Caching.VtdModelFactory().Create(memory, new HardwareSetup());
             RemappingUnit unit = Rig.Ok(RemappingUnit.Start(new UnitSetup { Name = "dmar0", Hardware = model }));
             VtdDomain domain = Rig.Ok(unit.AddDomain(6));
             VtdDevice device = Rig.Ok(unit.AddDevice(Rig.Nic, DeviceFeatures.None, domain));

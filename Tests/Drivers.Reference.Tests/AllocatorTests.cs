@@ -1,6 +1,8 @@
 using FsCheck;
 using FsCheck.Fluent;
 using PasidFramework.Allocation;
+using PasidFramework.Drivers.Reference.Unit;
+using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.Reference.Tests;
 

@@ -1,5 +1,9 @@
+using PasidFramework.Contracts;
 using PasidFramework.Drivers.Reference.Formats;
+using PasidFramework.Engine;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.Reference.Tests;
 

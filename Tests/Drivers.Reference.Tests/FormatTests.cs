@@ -1,6 +1,7 @@
 using FsCheck;
 using FsCheck.Fluent;
 using PasidFramework.Drivers.Reference.Formats;
+using PasidFramework.Identifiers;
 using PasidFramework.ModelHarness;
 using PasidFramework.Records;
 

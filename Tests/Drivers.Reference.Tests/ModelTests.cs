@@ -1,7 +1,10 @@
+using PasidFramework.Contracts;
+using PasidFramework.Drivers.Reference.Emulation.Caching;
 using PasidFramework.Drivers.Reference.Formats;
-using PasidFramework.Drivers.Reference.Model;
+using PasidFramework.Drivers.Reference.Tables;
+using PasidFramework.Engine;
 using PasidFramework.Hardware;
-using PasidFramework.Models;
+using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.Reference.Tests;
 

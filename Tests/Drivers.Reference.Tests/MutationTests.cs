@@ -1,8 +1,8 @@
 using System.Globalization;
+using PasidFramework.Allocation;
 using PasidFramework.Drivers.Reference.Formats;
+using PasidFramework.Hardware;
 using PasidFramework.ModelHarness;
-using PasidFramework.Models;
-using PasidFramework.Options;
 
 namespace PasidFramework.Drivers.Reference.Tests;
 

@@ -1,8 +1,8 @@
-using PasidFramework.Drivers.Reference.Model;
-using PasidFramework.Drivers.Reference.Tables;
+using PasidFramework.Allocation;
+using PasidFramework.Drivers.Reference.Emulation.Caching;
+using PasidFramework.Drivers.Reference.PageTables;
+using PasidFramework.Hardware;
 using PasidFramework.ModelHarness;
-using PasidFramework.Models;
-using PasidFramework.Options;
 
 namespace PasidFramework.Drivers.Reference.Tests;
 

@@ -1,8 +1,12 @@
+using PasidFramework.Contracts;
 using PasidFramework.Drivers.Reference.Formats;
+using PasidFramework.Drivers.Reference.PageTables;
+using PasidFramework.Drivers.Reference.Reader;
 using PasidFramework.Drivers.Reference.Tables;
+using PasidFramework.Engine;
 using PasidFramework.Hardware;
-using PasidFramework.Models;
-using PasidFramework.Tables;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.Reference.Tests;
 

@@ -1,6 +1,10 @@
+using PasidFramework.Contracts;
 using PasidFramework.Drivers.Reference.Formats;
+using PasidFramework.Drivers.Reference.Tables;
+using PasidFramework.Engine;
 using PasidFramework.Hardware;
-using PasidFramework.Models;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.Reference.Tests;
 

@@ -1,3 +1,5 @@
+using PasidFramework.Drivers.VirtioIommu.Unit;
+
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 
 public sealed class AsidTests

@@ -1,9 +1,13 @@
 using System.Buffers.Binary;
+using PasidFramework.Contracts;
+using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Drivers.VirtioIommu.Hardware;
+using PasidFramework.Drivers.VirtioIommu.Queues;
+using PasidFramework.Drivers.VirtioIommu.Tables;
 using PasidFramework.Drivers.VirtioIommu.Tests.Support;
-using PasidFramework.Drivers.VirtioIommu.Transport;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 
@@ -427,10 +431,10 @@ public sealed class DeviceRulesTests
         {
             using Rig rig = Rig.Start(dialect, pasidBits: 10);
 
-            Requests.EndpointProperties properties = rig.Started.Probe(Endpoint).Value!;
+            Dialects.EndpointProperties properties = rig.Started.Probe(Endpoint).Value!;
 
             Assert.Equal(
-                [new Requests.ReservedRegion(1, VirtioIommuHardware.MsiFirst, VirtioIommuHardware.MsiLast)],
+                [new Dialects.ReservedRegion(1, VirtioIommuHardware.MsiFirst, VirtioIommuHardware.MsiLast)],
                 properties.ReservedRegions);
             Assert.Equal(dialect == "none" ? null : 10, properties.PasidBits);
         }

@@ -1,9 +1,14 @@
 using System.Composition.Hosting;
 using Moq;
-using PasidFramework.Drivers.VirtioIommu.Requests;
+using PasidFramework.Contracts;
+using PasidFramework.Drivers.VirtioIommu.Dialects;
+using PasidFramework.Drivers.VirtioIommu.Queues;
+using PasidFramework.Drivers.VirtioIommu.Tables;
 using PasidFramework.Drivers.VirtioIommu.Tests.Support;
-using PasidFramework.Drivers.VirtioIommu.Transport;
+using PasidFramework.Drivers.VirtioIommu.Unit;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 

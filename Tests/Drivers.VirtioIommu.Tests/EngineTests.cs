@@ -1,9 +1,13 @@
 using Microsoft.Extensions.Options;
-using PasidFramework.Drivers.VirtioIommu.Hardware;
+using PasidFramework.Allocation;
+using PasidFramework.Contracts;
+using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 using PasidFramework.Drivers.VirtioIommu.Tests.Support;
+using PasidFramework.Drivers.VirtioIommu.Unit;
+using PasidFramework.Engine;
 using PasidFramework.Hardware;
-using PasidFramework.Options;
-using PasidFramework.Processes;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 

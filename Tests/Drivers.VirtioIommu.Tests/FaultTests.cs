@@ -1,9 +1,13 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using PasidFramework.Drivers.VirtioIommu.Model;
+using PasidFramework.Contracts;
+using PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
+using PasidFramework.Drivers.VirtioIommu.Queues;
+using PasidFramework.Drivers.VirtioIommu.Tables;
 using PasidFramework.Drivers.VirtioIommu.Tests.Support;
-using PasidFramework.Drivers.VirtioIommu.Transport;
+using PasidFramework.Drivers.VirtioIommu.Unit;
 using PasidFramework.Hardware;
-using PasidFramework.Models;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 

@@ -1,9 +1,10 @@
 using FsCheck;
 using FsCheck.Fluent;
+using PasidFramework.Drivers.VirtioIommu.Dialects;
 using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Drivers.VirtioIommu.Requests;
 using PasidFramework.Drivers.VirtioIommu.Tests.Support;
 using PasidFramework.Records;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 

@@ -1,14 +1,16 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
+using PasidFramework.Allocation;
+using PasidFramework.Contracts;
+using PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
+using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Drivers.VirtioIommu.Hardware;
-using PasidFramework.Drivers.VirtioIommu.Model;
 using PasidFramework.Drivers.VirtioIommu.Tests.Support;
+using PasidFramework.Drivers.VirtioIommu.Unit;
+using PasidFramework.Engine;
 using PasidFramework.Hardware;
-using PasidFramework.Models;
-using PasidFramework.Options;
-using PasidFramework.Processes;
-using PasidFramework.Tables;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 
@@ -629,7 +631,7 @@ public sealed class MapTests : IDisposable
         }
 
         public void Answer(int requestsBefore, uint status) =>
-            _device.FailLater(requestsBefore, (Transport.RequestStatus)status);
+            _device.FailLater(requestsBefore, (Queues.RequestStatus)status);
 
         public bool Reaches(ulong address) => _device.Translate(
             new DmaAccess(new RequesterId(Nic), null, address, false)).Status == TranslationStatus.Translated;

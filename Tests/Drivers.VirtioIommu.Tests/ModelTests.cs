@@ -1,14 +1,16 @@
+using PasidFramework.Contracts;
+using PasidFramework.Drivers.VirtioIommu.Dialects;
+using PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
+using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Drivers.VirtioIommu.Hardware;
-using PasidFramework.Drivers.VirtioIommu.Model;
-using PasidFramework.Drivers.VirtioIommu.Requests;
+using PasidFramework.Drivers.VirtioIommu.Queues;
+using PasidFramework.Drivers.VirtioIommu.Reader;
 using PasidFramework.Drivers.VirtioIommu.Tables;
 using PasidFramework.Drivers.VirtioIommu.Tests.Support;
-using PasidFramework.Drivers.VirtioIommu.Transport;
 using PasidFramework.Hardware;
-using PasidFramework.Models;
+using PasidFramework.Identifiers;
 using PasidFramework.Records;
-using PasidFramework.Tables;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 

@@ -2,7 +2,6 @@ using System.Buffers.Binary;
 using System.Globalization;
 using PasidFramework.Drivers.VirtioIommu.Tests.Support;
 using PasidFramework.Hardware;
-using PasidFramework.Models;
 using PasidFramework.ModelHarness;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;

@@ -1,12 +1,15 @@
 using System.Buffers.Binary;
+using PasidFramework.Contracts;
 using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Drivers.VirtioIommu.Tables;
+using PasidFramework.Drivers.VirtioIommu.Queues;
+using PasidFramework.Drivers.VirtioIommu.Reader;
 using PasidFramework.Drivers.VirtioIommu.Tests.Support;
-using PasidFramework.Drivers.VirtioIommu.Transport;
+using PasidFramework.Drivers.VirtioIommu.Unit;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
 using PasidFramework.ModelHarness;
 using PasidFramework.Records;
-using PasidFramework.Tables;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 

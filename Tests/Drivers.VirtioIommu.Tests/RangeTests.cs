@@ -1,8 +1,11 @@
 using FsCheck;
 using FsCheck.Fluent;
-using PasidFramework.Drivers.VirtioIommu.Requests;
+using PasidFramework.Drivers.VirtioIommu.Dialects;
+using PasidFramework.Drivers.VirtioIommu.Queues;
+using PasidFramework.Drivers.VirtioIommu.Tables;
 using PasidFramework.Drivers.VirtioIommu.Tests.Support;
-using PasidFramework.Drivers.VirtioIommu.Transport;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 
@@ -61,7 +64,7 @@ public sealed class RangeTests
                 ulong end = start + length;
                 Assert.Equal(OpResult.Ok, table.Invalidate(new Pasid(5), 7, start, end));
 
-                Hardware.ConsumedRequest[] log = rig.TakeLog();
+                Emulation.Functional.ConsumedRequest[] log = rig.TakeLog();
                 if (start == end && end != 0)
                 {
                     Assert.Empty(log);

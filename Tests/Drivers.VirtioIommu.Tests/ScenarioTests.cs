@@ -1,9 +1,10 @@
 using Microsoft.Extensions.Logging;
-using PasidFramework.Drivers.VirtioIommu.Model;
+using PasidFramework.Contracts;
+using PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 using PasidFramework.Drivers.VirtioIommu.Tests.Support;
 using PasidFramework.Hardware;
-using PasidFramework.Models;
 using PasidFramework.ModelHarness;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 

@@ -1,7 +1,10 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using PasidFramework.Drivers.VirtioIommu.Requests;
+using PasidFramework.Contracts;
+using PasidFramework.Drivers.VirtioIommu.Dialects;
+using PasidFramework.Drivers.VirtioIommu.Queues;
 using PasidFramework.Drivers.VirtioIommu.Tests.Support;
-using PasidFramework.Drivers.VirtioIommu.Transport;
+using PasidFramework.Drivers.VirtioIommu.Unit;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 

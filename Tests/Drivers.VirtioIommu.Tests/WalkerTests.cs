@@ -1,6 +1,7 @@
-using PasidFramework.Drivers.VirtioIommu.Hardware;
+using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 using PasidFramework.Drivers.VirtioIommu.Tests.Support;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 

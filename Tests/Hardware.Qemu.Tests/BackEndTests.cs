@@ -1,6 +1,7 @@
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 using PasidFramework.Qemu.Tests.Support;
+using PasidFramework.Results;
 
 namespace PasidFramework.Qemu.Tests;
 

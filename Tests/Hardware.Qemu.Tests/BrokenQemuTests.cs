@@ -1,8 +1,9 @@
 using System.Diagnostics;
 using System.Text;
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 using PasidFramework.Qemu.Tests.Support;
+using PasidFramework.Results;
 
 namespace PasidFramework.Qemu.Tests;
 

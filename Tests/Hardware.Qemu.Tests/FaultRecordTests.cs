@@ -1,5 +1,6 @@
-using PasidFramework.Drivers;
-using PasidFramework.Hardware;
+using PasidFramework.Contracts;
+using PasidFramework.Engine;
+using PasidFramework.Identifiers;
 using PasidFramework.Qemu.Tests.Support;
 
 namespace PasidFramework.Qemu.Tests;

@@ -1,6 +1,9 @@
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
+using PasidFramework.Engine;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
 using PasidFramework.Qemu.Tests.Support;
+using PasidFramework.Results;
 
 namespace PasidFramework.Qemu.Tests;
 

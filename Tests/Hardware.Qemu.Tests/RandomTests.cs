@@ -1,8 +1,11 @@
 using FsCheck;
 using FsCheck.Fluent;
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
+using PasidFramework.Engine;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
 using PasidFramework.Qemu.Tests.Support;
+using PasidFramework.Results;
 
 namespace PasidFramework.Qemu.Tests;
 

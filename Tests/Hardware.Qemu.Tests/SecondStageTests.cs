@@ -1,8 +1,10 @@
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
 using PasidFramework.Drivers.IntelVtd;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
 using PasidFramework.Qemu.Tests.Support;
 using PasidFramework.Qemu.Vtd;
+using PasidFramework.Results;
 
 namespace PasidFramework.Qemu.Tests;
 

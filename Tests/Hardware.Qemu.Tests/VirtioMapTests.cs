@@ -1,5 +1,8 @@
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
+using PasidFramework.Engine;
+using PasidFramework.Identifiers;
 using PasidFramework.Qemu.Tests.Support;
+using PasidFramework.Results;
 
 namespace PasidFramework.Qemu.Tests;
 

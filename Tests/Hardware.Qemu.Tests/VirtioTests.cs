@@ -1,8 +1,10 @@
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
 using PasidFramework.Drivers.VirtioIommu;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
 using PasidFramework.Qemu.Tests.Support;
 using PasidFramework.Qemu.Virtio;
+using PasidFramework.Results;
 
 namespace PasidFramework.Qemu.Tests;
 

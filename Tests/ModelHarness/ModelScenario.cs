@@ -1,11 +1,11 @@
 using System.Globalization;
 using Microsoft.Extensions.Options;
-using PasidFramework.Drivers;
+using PasidFramework.Allocation;
+using PasidFramework.Contracts;
+using PasidFramework.Engine;
 using PasidFramework.Hardware;
-using PasidFramework.Models;
-using PasidFramework.Options;
-using PasidFramework.Processes;
-using PasidFramework.Tables;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.ModelHarness;
 

@@ -1,5 +1,6 @@
+using PasidFramework.Contracts;
 using PasidFramework.Hardware;
-using PasidFramework.Models;
+using PasidFramework.Results;
 
 namespace PasidFramework.ModelHarness;
 

@@ -1,4 +1,6 @@
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Tests.Flaws;
 

@@ -1,4 +1,4 @@
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 
 namespace PasidFramework.Conformance.Tests.Flaws;

@@ -1,5 +1,6 @@
 using System.Text;
 using PasidFramework.Conformance.Waivers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Tests.Waivers;
 

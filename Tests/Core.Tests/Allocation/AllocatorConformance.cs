@@ -1,6 +1,8 @@
 using FsCheck;
 using FsCheck.Fluent;
 using PasidFramework.Allocation;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Core.Tests.Allocation;
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using PasidFramework.Allocation;
+using PasidFramework.Identifiers;
 
 namespace PasidFramework.Core.Tests.Allocation;
 

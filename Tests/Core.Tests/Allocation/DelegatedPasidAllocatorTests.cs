@@ -1,5 +1,7 @@
 using Moq;
 using PasidFramework.Allocation;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Core.Tests.Allocation;
 

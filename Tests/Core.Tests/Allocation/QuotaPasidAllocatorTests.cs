@@ -1,4 +1,6 @@
 using PasidFramework.Allocation;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Core.Tests.Allocation;
 

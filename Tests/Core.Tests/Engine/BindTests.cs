@@ -1,8 +1,9 @@
 using Moq;
 using PasidFramework.Allocation;
-using PasidFramework.Drivers;
-using PasidFramework.Options;
-using PasidFramework.Processes;
+using PasidFramework.Contracts;
+using PasidFramework.Engine;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Core.Tests.Engine;
 
@@ -53,7 +54,7 @@ public sealed class BindTests
     public void Vendor_ownership_follows_the_drivers_scope(PasidScope scope, int spaces)
     {
         using var system = new TestSystem(o => o.Ownership = PasidOptions.OwnershipVendor);
-        var all = new HashSet<PasidFramework.Spaces.PasidSpace>();
+        var all = new HashSet<PasidSpace>();
         for (int i = 0; i < 2; i++)
         {
             RecordingUnit unit = system.AddUnit(new RecordingUnit { Name = $"unit{i}", VendorScope = scope });
@@ -295,7 +296,7 @@ public sealed class BindTests
     public void Two_units_of_one_name_have_a_space_each()
     {
         using var system = new TestSystem(o => o.Ownership = PasidOptions.OwnershipVendor);
-        var spaces = new HashSet<PasidFramework.Spaces.PasidSpace>();
+        var spaces = new HashSet<PasidSpace>();
         foreach (PasidScope scope in new[] { PasidScope.Unit, PasidScope.Unit, PasidScope.System })
         {
             RecordingUnit unit = system.AddUnit(new RecordingUnit { Name = "test", VendorScope = scope });

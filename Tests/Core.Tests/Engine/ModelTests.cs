@@ -1,8 +1,10 @@
 using FsCheck;
 using FsCheck.Fluent;
-using PasidFramework.Drivers;
-using PasidFramework.Options;
-using PasidFramework.Processes;
+using PasidFramework.Allocation;
+using PasidFramework.Contracts;
+using PasidFramework.Engine;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Core.Tests.Engine;
 
@@ -49,7 +51,7 @@ public sealed class ModelTests
         var bound = new Dictionary<(IAddressSpace Process, Device Device), Pasid>();
 
         // Numbers that a process keeps until it dies, by space.
-        var kept = new Dictionary<(IAddressSpace Process, PasidFramework.Spaces.PasidSpace Space), Pasid>();
+        var kept = new Dictionary<(IAddressSpace Process, PasidSpace Space), Pasid>();
 
         foreach ((int operation, int pid, int index) in steps)
         {
@@ -70,7 +72,7 @@ public sealed class ModelTests
                     if (runs)
                     {
                         Drop(key => ReferenceEquals(key.Process, process));
-                        foreach ((IAddressSpace Process, PasidFramework.Spaces.PasidSpace Space) key in kept.Keys.ToArray())
+                        foreach ((IAddressSpace Process, PasidSpace Space) key in kept.Keys.ToArray())
                         {
                             if (ReferenceEquals(key.Process, process))
                             {

@@ -1,6 +1,8 @@
-using PasidFramework.Drivers;
-using PasidFramework.Options;
-using PasidFramework.Processes;
+using PasidFramework.Allocation;
+using PasidFramework.Contracts;
+using PasidFramework.Engine;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Core.Tests.Engine;
 

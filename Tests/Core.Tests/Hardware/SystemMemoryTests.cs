@@ -1,4 +1,5 @@
 using PasidFramework.Hardware;
+using PasidFramework.Results;
 
 namespace PasidFramework.Core.Tests.Hardware;
 

@@ -1,4 +1,4 @@
-using PasidFramework.Models;
+using PasidFramework.Hardware;
 
 namespace PasidFramework.Core.Tests.Models;
 

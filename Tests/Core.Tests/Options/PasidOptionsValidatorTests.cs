@@ -1,5 +1,5 @@
 using Microsoft.Extensions.Options;
-using PasidFramework.Options;
+using PasidFramework.Allocation;
 
 namespace PasidFramework.Core.Tests.Options;
 

@@ -1,5 +1,7 @@
+using PasidFramework.Contracts;
+using PasidFramework.Engine;
 using PasidFramework.Hardware;
-using PasidFramework.Processes;
+using PasidFramework.Results;
 
 namespace PasidFramework.Core.Tests.Processes;
 

@@ -1,4 +1,5 @@
 using PasidFramework.Records;
+using PasidFramework.Results;
 
 namespace PasidFramework.Core.Tests.Records;
 

@@ -1,4 +1,4 @@
-using PasidFramework.Tables;
+using PasidFramework.Contracts;
 
 namespace PasidFramework.Core.Tests.Tables;
 

@@ -1,4 +1,4 @@
-using PasidFramework.Threading;
+using PasidFramework.Engine;
 
 namespace PasidFramework.Core.Tests.Threading;
 

@@ -1,5 +1,10 @@
-using PasidFramework.Drivers.IntelVtd.Hardware;
+using PasidFramework.Contracts;
+using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
+using PasidFramework.Drivers.IntelVtd.Unit;
+using PasidFramework.Engine;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 

@@ -1,11 +1,13 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging;
-using PasidFramework.Drivers.IntelVtd.Model;
-using PasidFramework.Drivers.IntelVtd.Tables;
+using PasidFramework.Contracts;
+using PasidFramework.Drivers.IntelVtd.Emulation.Caching;
+using PasidFramework.Drivers.IntelVtd.Reader;
+using PasidFramework.Engine;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
 using PasidFramework.ModelHarness;
-using PasidFramework.Models;
-using PasidFramework.Tables;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 

@@ -1,7 +1,7 @@
 using System.Globalization;
+using PasidFramework.Contracts;
 using PasidFramework.Drivers.Reference.Formats;
 using PasidFramework.Hardware;
-using PasidFramework.Models;
 
 namespace PasidFramework.Drivers.Reference.Tests;
 
@@ -142,7 +142,7 @@ internal sealed class MutantModelFactory(IIommuModelFactory inner, CommandMutati
     /// <summary>The registers of the last model.</summary>
     public MutantRegisters Registers { get; private set; } = null!;
 
-    public IIommuModel Create(ModelMemory memory, Drivers.HardwareSetup setup)
+    public IIommuModel Create(ModelMemory memory, HardwareSetup setup)
     {
         IIommuModel model = inner.Create(memory, setup);
         Registers = new MutantRegisters(model.Registers, mutation);

@@ -1,12 +1,13 @@
 using Microsoft.Extensions.Options;
+using PasidFramework.Allocation;
+using PasidFramework.Contracts;
+using PasidFramework.Drivers.Reference.Emulation.Caching;
 using PasidFramework.Drivers.Reference.Formats;
-using PasidFramework.Drivers.Reference.Model;
-using PasidFramework.Drivers.Reference.Tables;
+using PasidFramework.Drivers.Reference.PageTables;
+using PasidFramework.Engine;
 using PasidFramework.Hardware;
-using PasidFramework.Models;
-using PasidFramework.Options;
-using PasidFramework.Processes;
-using PasidFramework.Tables;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.Reference.Tests;
 

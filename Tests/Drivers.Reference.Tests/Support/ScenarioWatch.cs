@@ -1,12 +1,14 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging;
 using PasidFramework.Allocation;
+using PasidFramework.Contracts;
 using PasidFramework.Drivers.Reference.Formats;
-using PasidFramework.Drivers.Reference.Tables;
+using PasidFramework.Drivers.Reference.Reader;
+using PasidFramework.Engine;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
 using PasidFramework.ModelHarness;
-using PasidFramework.Models;
-using PasidFramework.Tables;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.Reference.Tests;
 

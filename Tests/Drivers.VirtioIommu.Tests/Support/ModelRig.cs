@@ -1,11 +1,14 @@
 using Microsoft.Extensions.Logging.Abstractions;
-using PasidFramework.Drivers.VirtioIommu.Hardware;
-using PasidFramework.Drivers.VirtioIommu.Model;
-using PasidFramework.Drivers.VirtioIommu.Requests;
-using PasidFramework.Drivers.VirtioIommu.Transport;
+using PasidFramework.Contracts;
+using PasidFramework.Drivers.VirtioIommu.Dialects;
+using PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
+using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
+using PasidFramework.Drivers.VirtioIommu.Queues;
+using PasidFramework.Drivers.VirtioIommu.Tables;
+using PasidFramework.Drivers.VirtioIommu.Unit;
 using PasidFramework.Hardware;
-using PasidFramework.Models;
-using PasidFramework.Tables;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests.Support;
 

@@ -1,6 +1,6 @@
-using PasidFramework.Drivers.VirtioIommu.Transport;
+using PasidFramework.Drivers.VirtioIommu.Queues;
 using PasidFramework.Hardware;
-using PasidFramework.Models;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests.Support;
 

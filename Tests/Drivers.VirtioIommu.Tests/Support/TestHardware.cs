@@ -1,5 +1,5 @@
-using PasidFramework.Drivers.VirtioIommu.Hardware;
-using PasidFramework.Drivers.VirtioIommu.Transport;
+using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
+using PasidFramework.Drivers.VirtioIommu.Queues;
 using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests.Support;

@@ -1,4 +1,5 @@
 using PasidFramework.Hardware;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests.Support;
 

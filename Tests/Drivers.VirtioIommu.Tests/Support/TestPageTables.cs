@@ -1,5 +1,6 @@
+using PasidFramework.Contracts;
 using PasidFramework.Hardware;
-using PasidFramework.Tables;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests.Support;
 

@@ -1,7 +1,11 @@
 using PasidFramework.Allocation;
-using PasidFramework.Drivers.VirtioIommu.Hardware;
-using PasidFramework.Drivers.VirtioIommu.Model;
-using PasidFramework.Models;
+using PasidFramework.Contracts;
+using PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
+using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
+using PasidFramework.Engine;
+using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests.Support;
 

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 
 namespace PasidFramework.Qemu.Tests.Support;

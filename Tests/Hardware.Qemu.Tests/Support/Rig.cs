@@ -1,12 +1,14 @@
 using System.Reflection;
 using Microsoft.Extensions.Options;
-using PasidFramework.Drivers;
+using PasidFramework.Allocation;
+using PasidFramework.Contracts;
 using PasidFramework.Drivers.ArmSmmu;
 using PasidFramework.Drivers.IntelVtd;
 using PasidFramework.Drivers.VirtioIommu;
+using PasidFramework.Engine;
 using PasidFramework.Hardware;
-using PasidFramework.Options;
-using PasidFramework.Tables;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Qemu.Tests.Support;
 

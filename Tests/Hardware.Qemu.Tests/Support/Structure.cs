@@ -2,6 +2,7 @@ using PasidFramework.Drivers.IntelVtd.Formats;
 using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Hardware;
 using PasidFramework.Records;
+using PasidFramework.Results;
 
 namespace PasidFramework.Qemu.Tests.Support;
 

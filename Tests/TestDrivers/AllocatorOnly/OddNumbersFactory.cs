@@ -1,4 +1,5 @@
 using PasidFramework.Allocation;
+using PasidFramework.Identifiers;
 
 namespace PasidFramework.TestDrivers;
 

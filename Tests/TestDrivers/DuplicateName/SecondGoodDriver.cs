@@ -1,4 +1,4 @@
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
 
 namespace PasidFramework.TestDrivers;
 

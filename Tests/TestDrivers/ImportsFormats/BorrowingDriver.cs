@@ -1,7 +1,8 @@
 using System.Composition;
 using Microsoft.Extensions.Logging;
-using PasidFramework.Drivers;
-using PasidFramework.Tables;
+using PasidFramework.Contracts;
+using PasidFramework.Hardware;
+using PasidFramework.Results;
 
 namespace PasidFramework.TestDrivers;
 

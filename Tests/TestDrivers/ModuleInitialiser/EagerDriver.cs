@@ -1,5 +1,5 @@
 using System.Runtime.CompilerServices;
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
 
 namespace PasidFramework.TestDrivers;
 

@@ -1,5 +1,5 @@
 using System.Composition;
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
 
 namespace PasidFramework.TestDrivers;
 

@@ -1,4 +1,5 @@
 using PasidFramework.Allocation;
+using PasidFramework.Identifiers;
 using PasidFramework.Records;
 
 namespace PasidFramework.TestDrivers;

@@ -1,5 +1,6 @@
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
 using PasidFramework.Hardware;
+using PasidFramework.Results;
 
 namespace PasidFramework.TestDrivers;
 

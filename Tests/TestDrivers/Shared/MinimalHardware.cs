@@ -1,5 +1,5 @@
-using System.Collections.Concurrent;
 using PasidFramework.Hardware;
+using System.Collections.Concurrent;
 
 namespace PasidFramework.TestDrivers;
 

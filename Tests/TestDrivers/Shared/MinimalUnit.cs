@@ -1,5 +1,8 @@
+using PasidFramework.Contracts;
+using PasidFramework.Engine;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 using System.Collections.Concurrent;
-using PasidFramework.Drivers;
 
 namespace PasidFramework.TestDrivers;
 

@@ -1,10 +1,10 @@
 using System.Composition;
 using PasidFramework.Allocation;
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
 using PasidFramework.Hardware;
-using PasidFramework.Models;
+using PasidFramework.Identifiers;
 using PasidFramework.Records;
-using PasidFramework.Tables;
+using PasidFramework.Results;
 
 namespace PasidFramework.TestDrivers;
 

@@ -1,5 +1,5 @@
 using PasidFramework.Conformance.Xunit;
-using PasidFramework.Drivers;
+using PasidFramework.Contracts;
 
 namespace Acme.Iommu.Tests;
 

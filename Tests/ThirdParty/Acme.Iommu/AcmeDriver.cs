@@ -1,8 +1,9 @@
-using PasidFramework;
-using PasidFramework.Drivers;
-using PasidFramework.Drivers.Reference;
-using PasidFramework.Drivers.Reference.Hardware;
+using PasidFramework.Contracts;
+using PasidFramework.Drivers.Reference.Emulation.Functional;
+using PasidFramework.Drivers.Reference.Unit;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace Acme.Iommu;
 

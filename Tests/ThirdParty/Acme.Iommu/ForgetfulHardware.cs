@@ -1,4 +1,5 @@
 #if BROKEN
+
 using PasidFramework.Drivers.Reference.Formats;
 using PasidFramework.Hardware;
 

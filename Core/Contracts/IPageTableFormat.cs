@@ -1,0 +1,77 @@
+using System.Composition;
+using PasidFramework.Hardware;
+using PasidFramework.Results;
+
+namespace PasidFramework.Contracts;
+
+/// <summary>
+/// The page tables that a process has on one architecture: what the operating system writes and the IOMMU walks. Export
+/// it with <see cref="PageTableFormatAttribute"/>.
+/// </summary>
+public interface IPageTableFormat
+{
+    /// <summary>Name of the format, such as <c>x86-64</c> or <c>arm-lpae-4k</c>.</summary>
+    string Name { get; }
+
+    /// <summary>Width of a virtual address of the lower half in bits: the last address is 2^width - 1.</summary>
+    int AddressBits { get; }
+
+    /// <summary>Makes an empty page table.</summary>
+    /// <param name="memory">Where.</param>
+    /// <returns>The table; ENOMEM.</returns>
+    OpResult<IPageTable> Create(IPhysicalMemory memory);
+
+    /// <summary>
+    /// What a page table maps for unprivileged accesses, read from memory as the CPU sees it: for hardware that does
+    /// not walk page tables and has to be told every page.
+    /// </summary>
+    /// <param name="memory">Where the table is. Its content is not trusted: the walk has a fixed depth, reads nothing
+    /// that is not memory, and is as long as the table says, so that whoever enumerates sets a limit.</param>
+    /// <param name="root">Byte address of the top table.</param>
+    /// <param name="start">First byte of the range.</param>
+    /// <param name="last">Last byte of the range.</param>
+    /// <returns>The pages that overlap the range, by ascending address, large ones split into pages of 4096 bytes; read
+    /// as they are enumerated. Null from a format that cannot be read back.</returns>
+    IEnumerable<PageMapping>? Mappings(IMemoryReader memory, ulong root, ulong start, ulong last) => null;
+}
+
+/// <summary>One page table.</summary>
+/// <remarks>It sends no invalidations: who changes a mapping tells the IOMMU afterwards. Not safe for concurrent
+/// use.</remarks>
+public interface IPageTable : IDisposable
+{
+    /// <summary>Byte address of the top table.</summary>
+    ulong Root { get; }
+
+    /// <summary>Maps one page of 4096 bytes, or changes its mapping.</summary>
+    /// <param name="address">Virtual byte address, a multiple of 4096.</param>
+    /// <param name="target">Physical byte address, a multiple of 4096.</param>
+    /// <param name="writable">Whether devices may write.</param>
+    /// <returns>Success; ENOMEM (a table); EINVAL (misaligned or out of range).</returns>
+    OpResult Map(ulong address, ulong target, bool writable);
+
+    /// <summary>Takes one page's mapping away.</summary>
+    /// <param name="address">Virtual byte address, a multiple of 4096.</param>
+    /// <returns>Success, whether or not it was mapped; EINVAL (misaligned or out of range).</returns>
+    OpResult Unmap(ulong address);
+}
+
+/// <summary>Exports a page table format.</summary>
+[MetadataAttribute]
+[AttributeUsage(AttributeTargets.Class, Inherited = false)]
+public sealed class PageTableFormatAttribute : ExportAttribute
+{
+    /// <summary>
+    /// What stands before a format's name in the contract name by which a plug-in imports an
+    /// <see cref="IPageTableFormat"/> of another one: <c>[Import("page-table/x86-64", AllowDefault = true)]</c>.
+    /// </summary>
+    public const string ImportPrefix = "page-table/";
+
+    /// <summary>Describes the export.</summary>
+    /// <param name="name">Name of the format, such as <c>x86-64</c>.</param>
+    public PageTableFormatAttribute(string name)
+        : base(typeof(IPageTableFormat)) => Name = name;
+
+    /// <summary>Name of the format.</summary>
+    public string Name { get; }
+}

@@ -1,0 +1,66 @@
+using PasidFramework.Contracts;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
+
+namespace PasidFramework.Engine;
+
+/// <summary>Why a binding ended.</summary>
+public enum UnbindCause
+{
+    /// <summary>The device's driver asked for it.</summary>
+    Unbind,
+
+    /// <summary>The process died or executed another program.</summary>
+    Exit,
+
+    /// <summary>The device was removed, or all its bindings were ended.</summary>
+    DeviceRemoved,
+}
+
+/// <summary>
+/// Told of everything that happens to numbers and bindings, in the order in which it happens for one process. Called
+/// outside of the domain's gate; keep it short, do not throw and do not call back into the core. Every member has an empty default.
+/// </summary>
+public interface ICoreObserver
+{
+    /// <summary>A number was taken for a process.</summary>
+    void Allocated(PasidSpace space, Pasid pasid, IAddressSpace process)
+    {
+    }
+
+    /// <summary>A number goes back to its space's allocator.</summary>
+    void Freed(PasidSpace space, Pasid pasid, IAddressSpace process)
+    {
+    }
+
+    /// <summary>A process was bound to a device.</summary>
+    void Bound(Device device, Pasid pasid, IAddressSpace process)
+    {
+    }
+
+    /// <summary>A binding ended.</summary>
+    void Unbound(Device device, Pasid pasid, IAddressSpace process, UnbindCause cause)
+    {
+    }
+
+    /// <summary>A process that the core tracks died; its bindings are torn down next.</summary>
+    void Exited(IAddressSpace process)
+    {
+    }
+
+    /// <summary>A driver's callback threw; may come from inside the domain's gate.</summary>
+    /// <param name="instance">The unit.</param>
+    /// <param name="callback">Name of the <see cref="IIommuUnit"/> member.</param>
+    /// <param name="exception">What it threw.</param>
+    void DriverThrew(IommuInstance instance, string callback, Exception exception)
+    {
+    }
+
+    /// <summary>A bind or unbind was refused.</summary>
+    /// <param name="device">The device.</param>
+    /// <param name="process">The process of a bind; null for an unbind.</param>
+    /// <param name="refusal">Error and reason.</param>
+    void Refused(Device device, IAddressSpace? process, OpResult refusal)
+    {
+    }
+}

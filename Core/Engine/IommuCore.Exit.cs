@@ -1,0 +1,162 @@
+using PasidFramework.Contracts;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
+
+namespace PasidFramework.Engine;
+
+/// <content>Process death and changed mappings.</content>
+public sealed partial class IommuCore
+{
+    /// <summary>
+    /// An address space ended, by exit or by executing another program: its bindings end. Translation stops first, then
+    /// the drivers of its devices are told, then every device is detached; then the number returns. Safe at any time and
+    /// from several threads: every call returns after translation stopped, the first one after all is torn down.
+    /// </summary>
+    /// <param name="process">The address space; <see cref="IAddressSpace.IsAlive"/> is false already.</param>
+    /// <exception cref="AggregateException">Device exit handlers threw; everything was torn down all the same.</exception>
+    public void ProcessEnded(IAddressSpace process)
+    {
+        ArgumentNullException.ThrowIfNull(process);
+        AtomicContext.Forbid(nameof(ProcessEnded));
+        Interlocked.MemoryBarrier();
+        if (_processes.TryGetValue(process, out IommuProcess? found))
+        {
+            Teardown(found);
+        }
+    }
+
+    /// <summary>Connects a process source: its processes' ends end their bindings.</summary>
+    public void Follow(IProcessSource source)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        source.AddressSpaceEnded += ProcessEnded;
+    }
+
+    /// <summary>Mappings of [start, end) of a process changed: tells every unit that it is linked to.</summary>
+    /// <param name="process">The address space.</param>
+    /// <param name="start">First byte.</param>
+    /// <param name="end">Byte after the range; 0 is the top of memory, so that 0, 0 is everything. Any other
+    /// <c>start == end</c> is empty.</param>
+    /// <returns>Success, also where the process is not bound; or the first failed invalidation.</returns>
+    public OpResult Invalidate(IAddressSpace process, ulong start, ulong end)
+    {
+        ArgumentNullException.ThrowIfNull(process);
+        AtomicContext.Forbid(nameof(Invalidate));
+        if (!_processes.TryGetValue(process, out IommuProcess? found) || !found.TryGet())
+        {
+            return OpResult.Ok;
+        }
+
+        OpResult result = OpResult.Ok;
+        lock (found.Gate)
+        {
+            foreach (IommuContext context in found.Contexts)
+            {
+                OpResult one = TeardownInGate(
+                    context, nameof(IIommuUnit.Invalidate), c => c.Domain.Instance.Unit.Invalidate(c, start, end));
+                result = result.IsOk ? one : result;
+            }
+        }
+
+        found.Put();
+        return result;
+    }
+
+    private OpResult TeardownInGate(IommuContext context, string callback, Func<IommuContext, OpResult> call)
+    {
+        OpResult result = InGate(context.Domain, callback, context, call);
+        context.Lease.IsRetired |= !result.IsOk;
+        return result;
+    }
+
+    private void Teardown(IommuProcess process)
+    {
+        if (!process.TryGet())
+        {
+            return;
+        }
+
+        var told = new List<(Device Device, Pasid Pasid)>();
+        bool mine = false;
+        lock (process.Gate)
+        {
+            if (process.State != ProcessState.Dying)
+            {
+                mine = true;
+                process.State = ProcessState.Dying;
+                foreach (PasidLease lease in process.Leases)
+                {
+                    lease.Space.Withdraw(lease);
+                }
+
+                _observer?.Exited(process.AddressSpace);
+                foreach (IommuContext context in process.Contexts)
+                {
+                    TeardownInGate(context, nameof(IIommuUnit.Exit), static c => c.Domain.Instance.Unit.Exit(c));
+                    foreach (Device device in context.Devices)
+                    {
+                        told.Add((device, context.Pasid));
+                    }
+                }
+
+                // Only now: whoever else reports this end finds the process, waits for the gate above, and so returns
+                // after translation stopped. Its source may then take the page table apart.
+                Forget(process);
+            }
+        }
+
+        if (!mine)
+        {
+            process.Put();
+            return;
+        }
+
+        // Outside of every lock: a device's driver may block here, and may unbind (the 2018 deadlock).
+        List<Exception>? thrown = TellDevices(process, told);
+        lock (process.Gate)
+        {
+            foreach (IommuContext context in process.Contexts)
+            {
+                foreach (Device device in context.Devices)
+                {
+                    DetachDevice(context, device, UnbindCause.Exit);
+                }
+            }
+
+            foreach (PasidLease lease in process.Leases.ToArray())
+            {
+                process.Leases.Remove(lease);
+                lease.HeldByProcess = false;
+                lease.Drop();
+            }
+        }
+
+        // The reference that was taken above, and the registry's.
+        process.Put();
+        process.Put();
+        if (thrown is not null)
+        {
+            throw new AggregateException($"{process}: exit handlers of its devices threw.", thrown);
+        }
+    }
+
+    [System.Diagnostics.CodeAnalysis.SuppressMessage(
+        "Design", "CA1031", Justification = "One device's handler must not keep the others from being told; all are rethrown.")]
+    private static List<Exception>? TellDevices(IommuProcess process, List<(Device Device, Pasid Pasid)> told)
+    {
+        List<Exception>? thrown = null;
+        foreach ((Device device, Pasid pasid) in told)
+        {
+            try
+            {
+                device.ProcessExited?.Invoke(device, process, pasid);
+            }
+            catch (Exception e)
+            {
+                (thrown ??= []).Add(e);
+            }
+        }
+
+        return thrown;
+    }
+}

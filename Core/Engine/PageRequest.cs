@@ -1,0 +1,74 @@
+using PasidFramework.Identifiers;
+
+namespace PasidFramework.Engine;
+
+/// <summary>
+/// A page request that is being handled. While it is open, its number cannot come to mean another process, and the
+/// process's records are not freed, whatever is unbound or dies meanwhile.
+/// </summary>
+public sealed class PageRequest : IDisposable
+{
+    private PasidLease? _lease;
+
+    internal PageRequest(PasidLease lease)
+    {
+        _lease = lease;
+        Process = lease.Process;
+        Pasid = lease.Pasid;
+    }
+
+    /// <summary>The process whose memory is asked for.</summary>
+    public IommuProcess Process { get; }
+
+    /// <summary>The number in the request.</summary>
+    public Pasid Pasid { get; }
+
+    /// <summary>
+    /// A page request of a device arrived: finds its process and keeps process and number until it is answered. Lock-free.
+    /// </summary>
+    /// <param name="device">The requester.</param>
+    /// <param name="pasid">The number in the request.</param>
+    /// <returns>
+    /// The request to dispose when it is answered; null where this device has no such binding: answer "invalid request"
+    /// and touch nobody (F4).
+    /// </returns>
+    public static PageRequest? Begin(Device device, Pasid pasid)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        PasidLease? lease = device.Domain.Space.Lookup(pasid);
+        if (lease is null || !lease.TryHold())
+        {
+            return null;
+        }
+
+        IommuProcess process = lease.Process;
+        if (!process.TryGet())
+        {
+            lease.Drop();
+            return null;
+        }
+
+        IommuContext? context = process.ContextOf(device.Domain);
+        if (!ReferenceEquals(device.Domain.Space.Lookup(pasid), lease)
+            || context is null
+            || Array.IndexOf(context.Devices, device) < 0)
+        {
+            lease.Drop();
+            process.Put();
+            return null;
+        }
+
+        return new PageRequest(lease);
+    }
+
+    /// <summary>The request is answered; a second call does nothing.</summary>
+    public void Dispose()
+    {
+        PasidLease? lease = Interlocked.Exchange(ref _lease, null);
+        if (lease is not null)
+        {
+            lease.Drop();
+            Process.Put();
+        }
+    }
+}

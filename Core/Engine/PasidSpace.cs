@@ -1,0 +1,199 @@
+using System.Globalization;
+using PasidFramework.Allocation;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
+
+namespace PasidFramework.Engine;
+
+/// <summary>
+/// One namespace in which a number means exactly one process: an allocator that produces numbers and a flat table from
+/// number to process that the fault path reads without a lock.
+/// </summary>
+public sealed class PasidSpace
+{
+    private readonly PasidLease?[] _published;
+    private readonly Func<IPasidAllocator, OpResult<IPasidAllocator>> _decorate;
+    private readonly ICoreObserver? _observer;
+    private readonly HashSet<uint> _reserved = [];
+    private IPasidAllocator _allocator;
+    private int _retired;
+
+    internal PasidSpace(
+        string name,
+        IPasidAllocator allocator,
+        Func<IPasidAllocator, OpResult<IPasidAllocator>> decorate,
+        ICoreObserver? observer)
+    {
+        Name = name;
+        Range = allocator.Range;
+        _allocator = allocator;
+        _decorate = decorate;
+        _observer = observer;
+
+        // Flat: a range check and one load. 8 bytes per number, of which the system backs only the pages that are touched.
+        _published = new PasidLease?[allocator.Range.IsEmpty ? 0 : allocator.Range.Last + 1];
+    }
+
+    /// <summary>Name for messages and events, such as <c>global</c> or <c>smmu0/npu</c>.</summary>
+    public string Name { get; }
+
+    /// <summary>The numbers it may hand out, both ends included.</summary>
+    public PasidRange Range { get; private set; }
+
+    /// <summary>The policy's name.</summary>
+    public string AllocatorName => _allocator.Name;
+
+    /// <summary>Numbers that are handed out now.</summary>
+    public int LiveCount => _allocator.LiveCount;
+
+    /// <summary>
+    /// Numbers that will never be handed out again because an invalidation of theirs did not complete; they count as live.
+    /// </summary>
+    public int RetiredCount => Volatile.Read(ref _retired);
+
+    /// <summary>
+    /// Finds the process that a number means, and takes a reference; the caller gives it back with
+    /// <see cref="IommuProcess.Put"/>. Lock-free and without allocation; may be called from any thread at any time.
+    /// </summary>
+    /// <param name="pasid">The number of a request.</param>
+    /// <returns>The process; null where the number means nobody, or a process that is dying (C7, C8).</returns>
+    public IommuProcess? Find(Pasid pasid)
+    {
+        PasidLease? lease = Lookup(pasid);
+        while (lease is not null)
+        {
+            if (!lease.Process.TryGet())
+            {
+                return null;
+            }
+
+            PasidLease? now = Lookup(pasid);
+            if (ReferenceEquals(now, lease))
+            {
+                return lease.Process;
+            }
+
+            // The number changed hands between the load and the reference: look again.
+            lease.Process.Put();
+            lease = now;
+        }
+
+        return null;
+    }
+
+    /// <summary>
+    /// The process that a number means now, without a reference: valid only within
+    /// <see cref="IommuCore.EnterReadSection"/>, during which the driver's record of it is not freed.
+    /// </summary>
+    public IommuProcess? Peek(Pasid pasid) => Lookup(pasid)?.Process;
+
+    /// <summary>
+    /// Exchanges the allocator of a space without live numbers (rule of the kernel's ioasid, A12). Reserved numbers,
+    /// quarantine and quota of the options apply to the new one too.
+    /// </summary>
+    /// <param name="allocator">The new one, with nothing live; its range must lie in the old one's.</param>
+    /// <returns>Success; EBUSY while numbers are live; EINVAL for a wider range or one that the options do not fit.</returns>
+    /// <remarks>To be called while nothing is being bound in this space.</remarks>
+    public OpResult ReplaceAllocator(IPasidAllocator allocator)
+    {
+        ArgumentNullException.ThrowIfNull(allocator);
+        if (_allocator.LiveCount != 0)
+        {
+            return OpResult.Refuse(Errno.EBUSY, string.Create(
+                CultureInfo.InvariantCulture,
+                $"space {Name}: {_allocator.LiveCount} numbers of allocator '{_allocator.Name}' are live, must be 0 to replace it"));
+        }
+
+        if (allocator.Range.First < Range.First || allocator.Range.Last > Range.Last)
+        {
+            return OpResult.Refuse(Errno.EINVAL, string.Create(
+                CultureInfo.InvariantCulture,
+                $"space {Name}: range {allocator.Range} of allocator '{allocator.Name}' exceeds {Range}"));
+        }
+
+        OpResult<IPasidAllocator> decorated = _decorate(allocator);
+        if (!decorated.IsOk)
+        {
+            return decorated.Outcome;
+        }
+
+        foreach (uint number in _reserved)
+        {
+            decorated.Value.TryReserve(new Pasid(number));
+        }
+
+        _allocator = decorated.Value;
+        Range = decorated.Value.Range;
+        return OpResult.Ok;
+    }
+
+    /// <summary>Excludes a number from being handed out; numbers outside of the range are excluded already.</summary>
+    internal OpResult Reserve(Pasid pasid)
+    {
+        if (Range.Contains(pasid.Value) && !_reserved.Contains(pasid.Value) && !_allocator.TryReserve(pasid))
+        {
+            return OpResult.Refuse(Errno.EBUSY, $"space {Name}: number {pasid} is live and cannot be reserved");
+        }
+
+        _reserved.Add(pasid.Value);
+        return OpResult.Ok;
+    }
+
+    /// <summary>Takes a number for a process.</summary>
+    /// <param name="process">The process.</param>
+    /// <param name="range">What device and unit can carry.</param>
+    /// <param name="owner">Index of the tenant.</param>
+    /// <param name="holds">How many holds it starts with.</param>
+    internal OpResult<PasidLease> Take(IommuProcess process, PasidRange range, int owner, int holds)
+    {
+        PasidRange allowed = range.Intersect(Range);
+        if (allowed.IsEmpty)
+        {
+            return OpResult<PasidLease>.Refuse(
+                Errno.ENOSPC, $"space {Name}: the device's range {range} has no number in common with {Range}");
+        }
+
+        PasidAllocation allocation = _allocator.Allocate(new PasidRequest(allowed, owner));
+        if (allocation.IsAllocated)
+        {
+            _observer?.Allocated(this, allocation.Pasid, process.AddressSpace);
+            return OpResult<PasidLease>.Ok(new PasidLease(this, allocation.Pasid, process, holds));
+        }
+
+        return OpResult<PasidLease>.Refuse(allocation.Errno, Explain(allocation.Status, allowed));
+    }
+
+    internal PasidLease? Lookup(Pasid pasid)
+    {
+        PasidLease?[] published = _published;
+        return pasid.Value < (uint)published.Length ? Volatile.Read(ref published[pasid.Value]) : null;
+    }
+
+    internal void Publish(PasidLease lease) => Volatile.Write(ref _published[lease.Pasid.Value], lease);
+
+    internal void Withdraw(PasidLease lease) =>
+        Interlocked.CompareExchange(ref _published[lease.Pasid.Value], null, lease);
+
+    internal void Return(PasidLease lease)
+    {
+        if (lease.IsRetired)
+        {
+            Interlocked.Increment(ref _retired);
+            return;
+        }
+
+        // Told before the number is free: otherwise another thread's "allocated" could be reported first.
+        _observer?.Freed(this, lease.Pasid, lease.Process.AddressSpace);
+        if (_allocator.Free(lease.Pasid) != PasidFreeStatus.Freed)
+        {
+            throw new InvalidOperationException($"Allocator '{_allocator.Name}' does not know its live number {lease.Pasid}.");
+        }
+    }
+
+    private string Explain(PasidAllocationStatus status, PasidRange range) => status switch
+    {
+        PasidAllocationStatus.NoSpace => $"space {Name}: no number is free in {range}",
+        PasidAllocationStatus.QuotaExceeded => $"space {Name}: the tenant holds as many numbers as its quota allows",
+        _ => $"space {Name}: allocator '{_allocator.Name}' failed",
+    };
+}

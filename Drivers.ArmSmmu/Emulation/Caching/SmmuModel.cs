@@ -1,0 +1,401 @@
+using System.Globalization;
+using PasidFramework.Contracts;
+using PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
+using PasidFramework.Drivers.ArmSmmu.Formats;
+using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
+using PasidFramework.Records;
+
+namespace PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
+
+/// <summary>
+/// A software SMMUv3 as strict as hardware may be (Arm IHI 0070, issue H.a era): caches that only matching commands
+/// clear, commands that are certain only at the next SYNC and not in their order, device TLBs, page table walks.
+/// </summary>
+/// <remarks>
+/// <para><b>Commands between two SYNCs</b> take effect at the second one, in the order that is worst for the driver:
+/// device TLBs first, and what they forget they fetch again from the main TLB; then the main TLB, and what it forgets is
+/// walked again with the configuration that is still cached; then the configuration, descriptors first, and what is
+/// forgotten of them is read again through stream table entries that are still cached.</para>
+/// <para><b>Locks</b>: the register file's gate is outside of the model's; events are recorded outside of both.</para>
+/// </remarks>
+internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
+{
+    private const int MostComplaints = 1000;
+
+    private readonly Lock _gate = new();
+    private readonly SmmuHardwareOptions _options;
+    private readonly SmmuRegisterFile _registers;
+    private readonly CachingWalker _walker;
+    private readonly DeviceTlbs _devices = new();
+    private readonly List<ModelComplaint> _complaints = [];
+    private readonly List<SmmuCommand> _pending = [];
+    private readonly HashSet<(uint Sid, uint? Ssid)> _seen = [];
+
+    // What a reset leaves in the caches is unknown until it has been invalidated.
+    private bool _configurationKnown;
+    private bool _translationsKnown;
+    private bool _enabled;
+
+    /// <summary>Makes a model after its reset.</summary>
+    /// <param name="memory">Memory; only the walker's view of it is used.</param>
+    /// <param name="options">What it reports.</param>
+    public SmmuModel(ModelMemory memory, SmmuHardwareOptions options)
+    {
+        ModelMemory = memory;
+        _options = options;
+        _registers = new SmmuRegisterFile(memory.Device, options, this);
+        _walker = new CachingWalker(memory.Device, options, Complain);
+        memory.Changed += OnChange;
+    }
+
+    /// <inheritdoc/>
+    public ModelMemory ModelMemory { get; }
+
+    /// <inheritdoc/>
+    public IPhysicalMemory Memory => ModelMemory;
+
+    /// <inheritdoc/>
+    public IRegisterFile Registers => _registers;
+
+    /// <inheritdoc/>
+    public bool IsCoherent => _options.Coherent;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<ModelComplaint> Complaints
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return
+                [
+                    .. _complaints,
+                    .. ModelMemory.StrayReads.Where(s => s.WasFreed).Select(s => new ModelComplaint(
+                        "smmu-stray-read", Text($"the walker read freed memory at 0x{s.Address:x} (3.21)"))),
+                ];
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<CachedItem> Cached
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return [.. _walker.Items(), .. _devices.Items()];
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void DropCaches()
+    {
+        lock (_gate)
+        {
+            _walker.Drop();
+            _devices.Drop();
+        }
+    }
+
+    /// <inheritdoc/>
+    public TranslationResult Translate(in DmaAccess access)
+    {
+        if (_registers.WhileDisabled(access) is { } answer)
+        {
+            return answer;
+        }
+
+        WalkOutcome outcome;
+        lock (_gate)
+        {
+            outcome = Follow(access);
+        }
+
+        _registers.Record(access, outcome.Fault);
+        return outcome.Result;
+    }
+
+    /// <summary>
+    /// Compares the caches with what is in memory, when the driver has nothing under way: what they hold must be what a
+    /// walk without them finds.
+    /// </summary>
+    /// <returns>The first thing that is stale; null for none.</returns>
+    public string? FindStale()
+    {
+        lock (_gate)
+        {
+            if (!_enabled)
+            {
+                return null;
+            }
+
+            // It remembers within this look only.
+            var fresh = new CachingWalker(ModelMemory.Device, _options, static (_, _) => { });
+            StreamRoot root = _registers.StreamRoot;
+            return _walker.FindStaleEntry(root) ?? _walker.Translations().Concat(_devices.Translations()).Select(held =>
+            {
+                Pasid? pasid = held.Ssid is { } ssid ? new Pasid(ssid) : null;
+                TranslationResult now = fresh.Follow(
+                    new DmaAccess(new RequesterId(held.Sid), pasid, held.Base, IsWrite: false), root).Result;
+                return now.Status == TranslationStatus.Translated && now.Address == held.Target
+                    ? null
+                    : Text($"StreamID 0x{held.Sid:x} PASID 0x{held.Ssid:x}: 0x{held.Base:x} is cached as 0x{held.Target:x}, now it is {now.Status} 0x{now.Address:x}");
+            }).FirstOrDefault(text => text is not null);
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => ModelMemory.Changed -= OnChange;
+
+    void ISmmuCommandExecutor.Execute(SmmuCommand command)
+    {
+        lock (_gate)
+        {
+            if (command.Opcode != SmmuOpcode.SYNC)
+            {
+                _pending.Add(command);
+                return;
+            }
+
+            Complete();
+            _pending.Clear();
+        }
+
+        Signal(command);
+    }
+
+    void ISmmuCommandExecutor.ControlChanged(uint before, uint after)
+    {
+        lock (_gate)
+        {
+            bool isOn = (after & Formats.Registers.CR0_SMMUEN) != 0;
+            if (isOn && (before & Formats.Registers.CR0_SMMUEN) == 0 && !(_configurationKnown && _translationsKnown))
+            {
+                Complain(
+                    "smmu-unknown-caches",
+                    "SMMUEN was set although CFGI_ALL and TLBI_NSNH_ALL had not completed since reset (6.3.9, 3.11)");
+            }
+
+            _enabled = isOn;
+            if ((after & ~before & Formats.Registers.CR0_EVTQEN) != 0 && FindUnsettledEvent() is { } address)
+            {
+                Complain("smmu-event-queue-unsettled", Text(
+                    $"EVTQEN was set before a store at 0x{address:x} arrived: it would overwrite a record (7.2)"));
+            }
+        }
+    }
+
+    void ISmmuCommandExecutor.Refused(int offset, uint value)
+    {
+        lock (_gate)
+        {
+            Complain("smmu-register-in-use", Text(
+                $"0x{value:x} was written to register 0x{offset:x}, which may not change while its function is enabled (6.3)"));
+        }
+    }
+
+    // A place of the event queue that holds something else for the hardware than for the CPU.
+    private ulong? FindUnsettledEvent()
+    {
+        ReadOnlySpan<ulong> words = [_registers.Read64(Formats.Registers.EVENTQ_BASE)];
+        ulong queue = words.GetAddress(Formats.Registers.QUEUE_ADDR);
+        int log2 = Math.Min(_options.EventQueueLog2, (int)words.Get(Formats.Registers.QUEUE_LOG2SIZE));
+        ulong end = queue + (1UL << (log2 + Events.BytesLog2));
+        if (ModelMemory.IsBacked(queue, (long)(end - queue)))
+        {
+            for (ulong at = queue; at < end; at += 8)
+            {
+                if (ModelMemory.Device.ReadQword(at) != ModelMemory.ReadQword(at))
+                {
+                    return at;
+                }
+            }
+        }
+
+        return null;
+    }
+
+    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+
+    private void Complain(string rule, string message)
+    {
+        var complaint = new ModelComplaint(rule, message);
+        if (_complaints.Count < MostComplaints && !_complaints.Contains(complaint))
+        {
+            _complaints.Add(complaint);
+        }
+    }
+
+    private void OnChange(MemoryEvent change)
+    {
+        if (change.Kind != MemoryEventKind.Free)
+        {
+            return;
+        }
+
+        lock (_gate)
+        {
+            // Hardware may fetch configuration ahead of any access: what has been asked for once may be asked for again.
+            ulong end = change.Address + (((ulong)change.Bytes + 4095) & ~4095UL);
+            FetchAhead();
+            if (_enabled && _walker.LeadsInto(change.Address, end) is { } entry)
+            {
+                Complain("smmu-freed-while-cached", Text(
+                    $"memory at 0x{change.Address:x} was freed while {entry} is cached and leads there (3.21)"));
+            }
+        }
+    }
+
+    // Inside the gate.
+    private WalkOutcome Follow(in DmaAccess access)
+    {
+        StreamRoot root = _registers.StreamRoot;
+        uint? ssid = access.Pasid?.Value;
+        _seen.Add((access.Requester.Value, ssid));
+        if (_devices.Find(access.Requester.Value, ssid, access.Address, access.IsWrite) is { } held)
+        {
+            return Translated(access, root, held);
+        }
+
+        // A request that may be answered by ATS: what succeeds is kept by the device; what fails comes again as an
+        // ordinary request, which records the fault.
+        WalkOutcome outcome = _walker.Follow(access, root);
+        if (outcome.Result.Status == TranslationStatus.Translated && outcome.Ats == StreamTableEntry.EatsFull)
+        {
+            _devices.Keep(access.Requester.Value, ssid, access.Address, outcome.Translation);
+        }
+
+        return outcome;
+    }
+
+    // A request that says it is translated: with ATSCHK the stream table entry has the last word (3.9.1).
+    private WalkOutcome Translated(in DmaAccess access, in StreamRoot root, ulong address)
+    {
+        var passed = new WalkOutcome(
+            new TranslationResult(TranslationStatus.Translated, address, 0, 0, null), default);
+        if ((_registers.Read32(Formats.Registers.CR0) & Formats.Registers.CR0_ATSCHK) == 0)
+        {
+            return passed;
+        }
+
+        Span<ulong> ste = stackalloc ulong[StreamTableEntry.Words];
+        SmmuFault fault = _walker.ReadStream(access.Requester.Value, root, ste);
+        if (!fault.IsFault && ste.Get(StreamTableEntry.EATS) != StreamTableEntry.EatsFull)
+        {
+            fault = new SmmuFault(
+                SmmuEvent.F_TRANSL_FORBIDDEN, Text($"a translated request with EATS {ste.Get(StreamTableEntry.EATS)}"));
+        }
+
+        return fault.IsFault
+            ? new WalkOutcome(
+                new TranslationResult(
+                    TranslationStatus.Faulted, 0, 0, (int)fault.Event, $"{fault.Event}: {fault.Reason}"),
+                fault)
+            : passed;
+    }
+
+    // Inside the gate: everything since the last SYNC takes effect, in the worst order.
+    private void Complete()
+    {
+        SmmuCommand[] devices = [.. _pending.Where(c => c.Opcode == SmmuOpcode.ATC_INV)];
+        SmmuCommand[] translations = [.. _pending.Where(c => IsTlbi(c.Opcode))];
+        SmmuCommand[] configuration = [.. _pending.Where(c => IsCfgi(c.Opcode))];
+        if (configuration.Length > 0)
+        {
+            _walker.CheckMixtures(ModelMemory);
+        }
+
+        foreach (SmmuCommand command in devices)
+        {
+            List<DeviceTlbs.Held> forgotten = _devices.Invalidate(command);
+            if (_enabled)
+            {
+                forgotten.ForEach(FetchAgain);
+            }
+        }
+
+        foreach (SmmuCommand command in translations)
+        {
+            List<(CachingWalker.Tag Tag, ulong Address)> forgotten = _walker.InvalidateTranslations(command);
+            if (configuration.Length > 0 && _enabled)
+            {
+                forgotten.ForEach(f => _walker.WalkAgain(f.Tag, f.Address));
+            }
+
+            _translationsKnown |= command.Opcode == SmmuOpcode.TLBI_NSNH_ALL;
+        }
+
+        ForgetConfiguration(configuration);
+        if (configuration.Length > 0)
+        {
+            ModelMemory.Settle();
+            FetchAhead();
+        }
+    }
+
+    private void FetchAhead()
+    {
+        if (_enabled)
+        {
+            foreach ((uint sid, uint? ssid) in _seen)
+            {
+                _walker.FetchAhead(sid, ssid, _registers.StreamRoot);
+            }
+        }
+    }
+
+    private void ForgetConfiguration(SmmuCommand[] commands)
+    {
+        bool hasStreams = commands.Any(c => c.Opcode is SmmuOpcode.CFGI_STE or SmmuOpcode.CFGI_STE_RANGE);
+        foreach (SmmuCommand command in commands.Where(c => c.Opcode is SmmuOpcode.CFGI_CD or SmmuOpcode.CFGI_CD_ALL))
+        {
+            ReadOnlySpan<ulong> words = [command.Word0, command.Word1];
+            uint sid = (uint)words.Get(Commands.SID);
+            uint[] before = _walker.CachedSubstreams(sid);
+            _walker.InvalidateConfiguration(command);
+            if (hasStreams && _enabled)
+            {
+                _walker.ReadContextsAgain(sid, before.Except(_walker.CachedSubstreams(sid)));
+            }
+        }
+
+        foreach (SmmuCommand command in commands.Where(
+            c => c.Opcode is SmmuOpcode.CFGI_STE or SmmuOpcode.CFGI_STE_RANGE))
+        {
+            _walker.InvalidateConfiguration(command);
+            ReadOnlySpan<ulong> words = [command.Word0, command.Word1];
+            _configurationKnown |= command.Opcode == SmmuOpcode.CFGI_STE_RANGE
+                && words.Get(Commands.Range) == Commands.RangeAll;
+        }
+    }
+
+    // A device that has lost a translation asks for it at once, and gets it where the main TLB still has it.
+    private void FetchAgain(DeviceTlbs.Held held)
+    {
+        if (held.Ssid is { } ssid
+            && _walker.CachedRegime(new CachingWalker.Tag(held.Sid, ssid, false, 0, null), held.Base) is { } regime
+            && _walker.Peek(regime, held.Base) is { } translation)
+        {
+            _devices.Keep(held.Sid, ssid, held.Base, translation);
+        }
+    }
+
+    private void Signal(SmmuCommand sync)
+    {
+        ReadOnlySpan<ulong> words = [sync.Word0, sync.Word1];
+        ulong address = words.GetAddress(Commands.MSIADDR);
+        if (words.Get(Commands.CS) == 1 && address != 0 && ModelMemory.Device.IsBacked(address, 4))
+        {
+            ModelMemory.Device.WriteDword(address, (uint)words.Get(Commands.MSIDATA));
+        }
+    }
+
+    private static bool IsTlbi(SmmuOpcode opcode) =>
+        opcode is >= SmmuOpcode.TLBI_NH_ALL and <= SmmuOpcode.TLBI_NSNH_ALL;
+
+    private static bool IsCfgi(SmmuOpcode opcode) =>
+        opcode is >= SmmuOpcode.CFGI_STE and <= SmmuOpcode.CFGI_CD_ALL;
+}

@@ -1,0 +1,57 @@
+using PasidFramework.Hardware;
+
+namespace PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
+
+/// <summary>
+/// SMMUv3 hardware on plain memory: registers that answer, a queue consumer that refuses ill-formed commands, a walker
+/// that reads the configuration as it stands in memory and writes event records. No caches, no page table walk.
+/// </summary>
+internal sealed class SmmuHardware : IIommuHardware
+{
+    private readonly SmmuWalker _walker;
+
+    /// <summary>Makes the hardware.</summary>
+    /// <param name="memory">The memory that it shares with the driver.</param>
+    /// <param name="options">What it reports.</param>
+    public SmmuHardware(IPhysicalMemory memory, SmmuHardwareOptions options)
+    {
+        Memory = memory;
+        Options = options;
+        RegisterFile = new SmmuRegisterFile(memory, options, executor: null);
+        _walker = new SmmuWalker(memory, options);
+    }
+
+    /// <inheritdoc/>
+    public IPhysicalMemory Memory { get; }
+
+    /// <inheritdoc/>
+    public IRegisterFile Registers => RegisterFile;
+
+    /// <summary>The registers with their logs.</summary>
+    public SmmuRegisterFile RegisterFile { get; }
+
+    /// <summary>What it reports.</summary>
+    public SmmuHardwareOptions Options { get; }
+
+    /// <inheritdoc/>
+    public bool IsCoherent => Options.Coherent;
+
+    /// <inheritdoc/>
+    public TranslationResult Translate(in DmaAccess access)
+    {
+        if (RegisterFile.WhileDisabled(access) is { } answer)
+        {
+            return answer;
+        }
+
+        WalkOutcome outcome = _walker.Follow(access, RegisterFile.StreamRoot);
+        RegisterFile.Record(access, outcome.Fault);
+        return outcome.Result;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        // Holds nothing but what the memory holds.
+    }
+}

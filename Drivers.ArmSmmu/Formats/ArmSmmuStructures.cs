@@ -1,0 +1,11 @@
+using PasidFramework.Records;
+
+namespace PasidFramework.Drivers.ArmSmmu.Formats;
+
+/// <summary>Exports <see cref="ArmSmmuLayouts"/> to whoever explains or encodes structures.</summary>
+[StructureProvider("arm-smmuv3")]
+internal sealed class ArmSmmuStructures : IStructureProvider
+{
+    /// <inheritdoc/>
+    public IReadOnlyList<Layout> Layouts => ArmSmmuLayouts.All;
+}

@@ -1,0 +1,340 @@
+using System.Numerics;
+using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
+using PasidFramework.Drivers.IntelVtd.Formats;
+using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
+using PasidFramework.Records;
+
+namespace PasidFramework.Drivers.IntelVtd.Emulation.Caching;
+
+/// <content>
+/// Invalidations, as late and in as bad an order as is legal. Section 6.5.2.
+/// </content>
+/// <remarks>
+/// Descriptors between two fences form a group: hardware may work on them in any order, so device TLBs are invalidated
+/// first and context entries last, and after each kind the accesses that are in flight fill again what they lost from
+/// the caches that are still stale. A group takes effect when a wait that tells the driver says that it is complete.
+/// </remarks>
+internal sealed partial class VtdModel
+{
+    private readonly List<(List<ulong[]> Group, bool Drains)> _groups = [];
+    private readonly List<ulong[]> _waits = [];
+    private List<ulong[]> _open = [];
+    private int _openAtLastWait;
+
+    /// <inheritdoc/>
+    protected override void Invalidate(ReadOnlySpan<ulong> descriptor) => _open.Add(descriptor.ToArray());
+
+    /// <inheritdoc/>
+    protected override void Wait(ReadOnlySpan<ulong> descriptor)
+    {
+        bool tells = descriptor.Get(InvWait.SW) == 1 || descriptor.Get(InvWait.IF) == 1;
+        if (tells)
+        {
+            _waits.Add(descriptor.ToArray());
+            _openAtLastWait = _open.Count;
+        }
+
+        // Without a fence what follows may have begun already, so the wait is answered when that is known.
+        if (descriptor.Get(InvWait.FN) == 1)
+        {
+            _groups.Add((_open, descriptor.Get(InvWait.PD) == 1));
+            _open = [];
+            _openAtLastWait = 0;
+            if (tells)
+            {
+                Answer();
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override void QueueStopped()
+    {
+        if (_waits.Count == 0)
+        {
+            return;
+        }
+
+        // What came after the last wait stays pending.
+        _groups.Add((_open[.._openAtLastWait], _waits[^1].AsSpan().Get(InvWait.PD) == 1));
+        _open = _open[_openAtLastWait..];
+        _openAtLastWait = 0;
+        Answer();
+    }
+
+    private void Answer()
+    {
+        lock (_cacheGate)
+        {
+            foreach ((List<ulong[]> group, bool drains) in _groups)
+            {
+                Apply(group);
+                Advance(group, drains);
+            }
+        }
+
+        _groups.Clear();
+        ModelMemory.Settle();
+        foreach (ulong[] wait in _waits)
+        {
+            Complete(wait);
+        }
+
+        _waits.Clear();
+    }
+
+    private void Apply(List<ulong[]> group)
+    {
+        foreach (ulong[] words in group)
+        {
+            InvalidateDevice(words);
+        }
+
+        foreach (ulong[] words in group)
+        {
+            Refill(InvalidateTranslations(words));
+        }
+
+        foreach (ulong[] words in group)
+        {
+            Refill(InvalidateEntries(words));
+        }
+
+        foreach (ulong[] words in group)
+        {
+            Refill(InvalidateContexts(words));
+        }
+    }
+
+    // Accesses that are in flight come back at once and fill what they find.
+    private void Refill(List<DmaAccess> accesses)
+    {
+        foreach (DmaAccess access in accesses)
+        {
+            _ = Resolve(access, null);
+        }
+    }
+
+    private static DmaAccess InFlight(uint requester, uint? pasid, ulong address) =>
+        new(new RequesterId(requester), pasid is { } number ? new Pasid(number) : null, address, false);
+
+    private void InvalidateDevice(ReadOnlySpan<ulong> words)
+    {
+        ulong type = words.Get(Invalidation.Type);
+        bool hasPasid = type == Invalidation.PasidDeviceTlb;
+        if (!hasPasid && type != Invalidation.DeviceTlb)
+        {
+            return;
+        }
+
+        uint requester = (uint)words.Get(hasPasid ? InvPasidDeviceTlb.SID : InvDeviceTlb.SID);
+        bool sized = words.Get(hasPasid ? InvPasidDeviceTlb.S : InvDeviceTlb.S) == 1;
+        bool global = hasPasid && words.Get(InvPasidDeviceTlb.GI) == 1;
+        ulong address = words.GetAddress(InvDeviceTlb.ADDR);
+        uint? pasid = hasPasid ? (uint)words.Get(InvPasidDeviceTlb.PASID) : null;
+
+        // The lowest 0 bit from bit 12 on gives the size.
+        int ones = sized ? BitOperations.TrailingZeroCount(~(address >> 12)) : -1;
+        ulong low = ones >= 51 ? ulong.MaxValue : (1UL << (12 + ones + 1)) - 1;
+        foreach ((DeviceKey key, DeviceItem item) in _caches.Devices.ToArray())
+        {
+            bool same = key.Requester == requester
+                && (global ? key.Pasid is not null : key.Pasid == pasid)
+                && ((key.Page << 12) & ~low) == (address & ~low);
+            if (!same)
+            {
+                continue;
+            }
+
+            _caches.Devices.Remove(key);
+
+            // A request that passed the PASID entry while it was there is drained by the IOTLB invalidation only: until
+            // then it is answered from the IOTLB. Any other is answered by what the caches hold now.
+            if (!_duties.ContainsKey((key.Requester, key.Pasid)))
+            {
+                _ = Resolve(InFlight(key.Requester, key.Pasid, key.Page << 12), key);
+            }
+            else if (_caches.Pages.TryGetValue(item.Translation, out CachedPage? page))
+            {
+                _caches.Devices[key] = new DeviceItem(item.Translation, page.Page, page.Writable, page.Root);
+            }
+        }
+    }
+
+    private List<DmaAccess> InvalidateTranslations(ReadOnlySpan<ulong> words)
+    {
+        ulong type = words.Get(Invalidation.Type);
+        bool byPasid = type == Invalidation.PasidIotlb;
+        var lost = new List<DmaAccess>();
+        if (!byPasid && type != Invalidation.Iotlb)
+        {
+            return lost;
+        }
+
+        ulong granularity = words.Get(InvIotlb.G);
+        uint domain = (uint)words.Get(InvIotlb.DID);
+        uint pasid = (uint)words.Get(InvPasidIotlb.PASID);
+        bool page = granularity == InvIotlb.Page;
+        bool leavesOnly = page && words.Get(InvIotlb.IH) == 1;
+        int mask = (int)words.Get(InvIotlb.AM);
+        ulong low = mask >= 52 ? ulong.MaxValue : (1UL << (12 + mask)) - 1;
+        ulong first = words.GetAddress(InvIotlb.ADDR) & ~low;
+
+        bool Matches(TranslationKey key, int level)
+        {
+            bool all = !byPasid && granularity == InvIotlb.Global;
+            if (!all && key.DomainId != domain)
+            {
+                return false;
+            }
+
+            // Second-stage translations have no PASID, and page-in-domain is for them: nested ones go as a whole.
+            bool kind = byPasid ? key.Type != PasidEntry.SecondStage && key.Pasid == pasid
+                : !page || key.Type != PasidEntry.FirstStage;
+            if (!kind || !page || (!byPasid && key.Type == PasidEntry.Nested))
+            {
+                return kind;
+            }
+
+            // What the entry covers and the range overlap.
+            int shift = key.Level == 0 ? 12 : 12 + (9 * (key.Level - 1));
+            ulong covered = WalkRules.LowBits(Math.Max(level, 1));
+            ulong start = (key.Index << shift) & ~covered;
+            return start <= (first | low) && first <= (start | covered);
+        }
+
+        foreach ((TranslationKey key, CachedPage item) in _caches.Pages.ToArray())
+        {
+            if (Matches(key, item.Level))
+            {
+                _caches.Pages.Remove(key);
+                lost.Add(InFlight(item.Requester, item.RequestPasid, key.Index << 12));
+            }
+        }
+
+        foreach (TranslationKey key in _caches.Upper.Keys.ToArray())
+        {
+            if (!leavesOnly && Matches(key, key.Level))
+            {
+                _caches.Upper.Remove(key);
+            }
+        }
+
+        foreach (((uint requester, uint of), BlockedItem item) in _caches.Blocked.ToArray())
+        {
+            bool all = !byPasid && granularity == InvIotlb.Global;
+            bool same = all || ((!byPasid || of == pasid) && !(page && !byPasid)
+                && (!page || ((item.Address ^ first) & ~low) == 0)
+                && MatchesReplacement(requester, item.RequestPasid, domain));
+            if (same)
+            {
+                _caches.Blocked.Remove((requester, of));
+                lost.Add(InFlight(requester, item.RequestPasid, item.Address));
+            }
+        }
+
+        return lost;
+    }
+
+    private List<DmaAccess> InvalidateEntries(ReadOnlySpan<ulong> words)
+    {
+        var lost = new List<DmaAccess>();
+        if (words.Get(Invalidation.Type) != Invalidation.PasidCache)
+        {
+            return lost;
+        }
+
+        ulong granularity = words.Get(InvPasidCache.G);
+        uint domain = (uint)words.Get(InvPasidCache.DID);
+        uint pasid = (uint)words.Get(InvPasidCache.PASID);
+
+        // A directory entry has no domain id of its own: those of the entries below it count, any where there are none.
+        foreach (((uint requester, uint index), CachedDirectory directory) in _caches.Directories.ToArray())
+        {
+            uint[] domains = [.. PresentBelow(requester, index).Select(entry => entry.DomainId)];
+            if (granularity == InvPasidCache.Global
+                || ((granularity == InvPasidCache.Domain || index == pasid >> 6)
+                    && (domains.Length == 0 || domains.Contains(domain))))
+            {
+                _caches.Directories.Remove((requester, index));
+                lost.Add(InFlight(requester, directory.RequestPasid, 0));
+            }
+        }
+
+        foreach (((uint requester, uint of), CachedEntry entry) in _caches.Entries.ToArray())
+        {
+            uint field = entry.Words is null ? 0 : entry.DomainId;
+            bool same = granularity == InvPasidCache.Global
+                || ((granularity == InvPasidCache.Domain || of == pasid)
+                    && (entry.IsPresent ? field == domain
+                        : MatchesReplacement(requester, entry.RequestPasid, domain, field)));
+            if (same)
+            {
+                _caches.Entries.Remove((requester, of));
+                EntryDropped(requester, of, entry);
+                lost.Add(InFlight(requester, entry.RequestPasid, 0));
+            }
+        }
+
+        return lost;
+    }
+
+    private List<DmaAccess> InvalidateContexts(ReadOnlySpan<ulong> words)
+    {
+        var lost = new List<DmaAccess>();
+        if (words.Get(Invalidation.Type) != Invalidation.ContextCache)
+        {
+            return lost;
+        }
+
+        // Domain granularity acts as global in scalable mode, where a context entry has no domain id.
+        bool global = words.Get(InvContextCache.G) != InvContextCache.Device;
+        if (global)
+        {
+            _caches.Roots.Clear();
+        }
+
+        // The function mask leaves out 0 to 3 bits of the function number.
+        uint mask = words.Get(InvContextCache.FM) switch { 1 => 4u, 2 => 6u, 3 => 7u, _ => 0u };
+        uint of = (uint)words.Get(InvContextCache.SID);
+        foreach ((uint requester, CachedContext context) in _caches.Contexts.ToArray())
+        {
+            if (global || ((requester ^ of) & ~mask) == 0)
+            {
+                _caches.Contexts.Remove(requester);
+                ContextDropped(requester, context);
+                ForgetEmptyDirectories(requester);
+                lost.Add(InFlight(requester, null, 0));
+            }
+        }
+
+        return lost;
+    }
+
+    private IEnumerable<CachedEntry> PresentBelow(uint requester, uint index) => _caches.Entries
+        .Where(e => e.Key.Requester == requester && e.Key.Pasid >> 6 == index && e.Value.IsPresent)
+        .Select(e => e.Value);
+
+    // Without caching mode software may leave out the PASID-cache invalidation where no PASID entry is present
+    // (table 28, context entry): what leads to none must not outlive the context entry then.
+    private void ForgetEmptyDirectories(uint requester)
+    {
+        foreach ((uint of, uint index) in _caches.Directories.Keys.ToArray())
+        {
+            if (of == requester && !_cachingMode && !PresentBelow(requester, index).Any())
+            {
+                _caches.Directories.Remove((requester, index));
+            }
+        }
+    }
+
+    // An entry that was not present is tagged with nothing that counts: it goes with domain id 0, or with that of the
+    // entry that has taken its place, else with what stood in its field; with any where there is neither.
+    private bool MatchesReplacement(uint requester, uint? pasid, uint domain, uint field = 0)
+    {
+        WalkResult found = TableWalker.Configure(Rules, RootTable, InFlight(requester, pasid, 0), _uncached);
+        uint tag = found.Fault == 0 ? found.DomainId : field;
+        return domain == 0 || tag == 0 || tag == domain;
+    }
+}

@@ -1,0 +1,282 @@
+using PasidFramework.Contracts;
+using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
+using PasidFramework.Drivers.IntelVtd.Formats;
+using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
+using PasidFramework.Records;
+
+namespace PasidFramework.Drivers.IntelVtd.Emulation.Caching;
+
+/// <summary>
+/// VT-d hardware that caches all it may: root and context entries, PASID directory and table entries, upper page table
+/// entries, translations, and what devices keep in their TLBs. Only an invalidation with the right granularity and tags
+/// drops an entry, and it takes effect as late as the specification allows. Intel VT-d, D51397-018 (rev 5.10),
+/// chapter 6.
+/// </summary>
+/// <remarks>Safe for concurrent use.</remarks>
+internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
+{
+    private readonly Lock _cacheGate = new();
+    private readonly VtdCaches _caches = new();
+    private readonly bool _cachingMode;
+    private readonly MemorySource _uncached;
+    private ulong _directory;
+
+    /// <summary>Makes a model.</summary>
+    /// <param name="memory">The memory that driver and model share.</param>
+    /// <param name="setup">Capabilities.</param>
+    public VtdModel(ModelMemory memory, HardwareSetup setup)
+        : base(memory, setup, memory.Device, memory.Device)
+    {
+        ModelMemory = memory;
+        _cachingMode = Capabilities.Field(Cap.CM) == 1;
+        _uncached = new MemorySource(this);
+        memory.Changed += OnChange;
+    }
+
+    /// <inheritdoc/>
+    public ModelMemory ModelMemory { get; }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<CachedItem> Cached
+    {
+        get
+        {
+            lock (_cacheGate)
+            {
+                return _caches.Describe();
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void DropCaches()
+    {
+        lock (_cacheGate)
+        {
+            _caches.Clear();
+        }
+    }
+
+    bool IWalkSource.Read(in WalkPoint point, Span<ulong> words)
+    {
+        uint requester = point.Requester.Value;
+        switch (point.Stage)
+        {
+            case WalkStage.Root when _caches.Roots.TryGetValue(RootKey(point.Requester), out words[0]):
+                return true;
+            case WalkStage.Context when _caches.Contexts.TryGetValue(requester, out CachedContext? context):
+                context.Words.CopyTo(words);
+                return true;
+            case WalkStage.Directory when _caches.Entries.TryGetValue((requester, point.Pasid), out CachedEntry? entry):
+                words[0] = entry.Directory;
+                return true;
+            case WalkStage.Directory when _caches.Directories.TryGetValue(
+                (requester, point.Pasid >> 6), out CachedDirectory? directory):
+                words[0] = directory.Value;
+                return true;
+            case WalkStage.Entry when _caches.Entries.TryGetValue((requester, point.Pasid), out CachedEntry? entry):
+                entry.Words!.CopyTo(words);
+                return true;
+            case WalkStage.FirstStage or WalkStage.SecondStage
+                when _caches.Upper.TryGetValue(UpperKey(point), out words[0]):
+                return true;
+            default:
+                return ReadWords(point.Address, words);
+        }
+    }
+
+    void IWalkSource.Checked(in WalkPoint point, ReadOnlySpan<ulong> words, int fault)
+    {
+        uint requester = point.Requester.Value;
+        (uint, uint) tag = (requester, point.Pasid);
+        uint? asked = point.HasPasid ? point.Pasid : null;
+
+        // Entries that are not present or wrong are cached in caching mode only.
+        bool keep = fault == 0 || _cachingMode;
+        switch (point.Stage)
+        {
+            case WalkStage.Root when keep:
+                _caches.Roots.TryAdd(RootKey(point.Requester), words[0]);
+                break;
+            case WalkStage.Context when keep:
+                if (_caches.Contexts.TryAdd(requester, new CachedContext(point.Address, words.ToArray(), fault == 0))
+                    && fault == 0)
+                {
+                    ContextFetched(requester);
+                }
+
+                break;
+            case WalkStage.Directory:
+                _directory = words[0];
+                if (fault == 0)
+                {
+                    // One that is present is kept for all its PASIDs, whatever is in the table behind it.
+                    _caches.Directories.TryAdd((requester, point.Pasid >> 6), new CachedDirectory(words[0], asked));
+                }
+                else if (keep)
+                {
+                    _caches.Entries.TryAdd(tag, new CachedEntry(words[0], 0, null, false, asked));
+                }
+
+                break;
+            case WalkStage.Entry:
+                if (keep && _caches.Entries.TryAdd(
+                    tag, new CachedEntry(_directory, point.Address, words.ToArray(), fault == 0, asked)) && fault == 0)
+                {
+                    EntryFetched(requester, (uint)words.Get(PasidEntry.DID), point.Pasid);
+                }
+
+                break;
+            case WalkStage.FirstStage or WalkStage.SecondStage when fault == 0 && !IsLeaf(point, words[0]):
+                // Page table entries that are not present are never cached.
+                _caches.Upper.TryAdd(UpperKey(point), words[0]);
+                break;
+            default:
+                break;
+        }
+
+        if (fault == 0 || !_cachingMode || point.Stage > WalkStage.Entry)
+        {
+            return;
+        }
+
+        // What ended at the context entry is remembered by the caches behind it too, as blocked.
+        if (point.Stage < WalkStage.Directory)
+        {
+            _caches.Entries.TryAdd(tag, new CachedEntry(0, 0, null, false, asked));
+        }
+
+        bool quiet = point.Stage != WalkStage.Root && words[0].Field(PasidEntry.FPD) == 1;
+        _caches.Blocked.TryAdd(tag, new BlockedItem(fault, quiet, point.Input, asked));
+    }
+
+    bool IWalkSource.Update(in WalkPoint point, ulong expected, ulong entry) =>
+        ModelMemory.TryUpdateByDevice(point.Address, expected, entry);
+
+    /// <inheritdoc/>
+    protected override TranslationResult TranslateEnabled(in DmaAccess access)
+    {
+        Found found;
+        lock (_cacheGate)
+        {
+            found = Access(access);
+        }
+
+        return found.Fault != 0
+            ? Fail(access, found.Fault, found.IsQuiet)
+            : new TranslationResult(found.Status, found.Address, found.Root, 0, null);
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        ModelMemory.Changed -= OnChange;
+        base.Dispose(disposing);
+    }
+
+    private static uint RootKey(RequesterId requester) => ((uint)requester.Bus << 1) | ((uint)requester.DevFn >> 7);
+
+    private static TranslationKey UpperKey(in WalkPoint point) => new(
+        point.Stage == WalkStage.FirstStage ? PasidEntry.FirstStage : PasidEntry.SecondStage,
+        point.DomainId,
+        point.Stage == WalkStage.FirstStage ? point.Pasid : 0,
+        point.Level,
+        point.Input >> (12 + (9 * (point.Level - 1))));
+
+    // PS lies at the same place in both stages.
+    private static bool IsLeaf(in WalkPoint point, ulong entry) =>
+        point.Level == 1 || entry.Field(FirstStageEntry.PS) == 1;
+
+    private static TranslationKey PageKey(in WalkResult found, ulong address) => new(
+        found.Type,
+        found.DomainId,
+        found.Type == PasidEntry.SecondStage ? 0 : found.Pasid,
+        0,
+        address >> 12);
+
+    // The device's own TLB first; a miss is asked for, and what comes back is kept.
+    private Found Access(in DmaAccess access)
+    {
+        var key = new DeviceKey(access.Requester.Value, access.Pasid?.Value, access.Address >> 12);
+        if (_caches.Devices.TryGetValue(key, out DeviceItem? item) && (!access.IsWrite || item.Writable))
+        {
+            return Found.Translated(item.Page | (access.Address & 0xFFF), item.Root);
+        }
+
+        return Resolve(access, key);
+    }
+
+    // What is found goes to the device's TLB where a key for that is given.
+    private Found Resolve(in DmaAccess access, DeviceKey? key)
+    {
+        WalkResult found = TableWalker.Configure(Rules, RootTable, access, this);
+        if (found.Fault != 0)
+        {
+            return Found.Failed(found.Fault, found.IsQuiet);
+        }
+
+        if (_caches.Blocked.TryGetValue((access.Requester.Value, found.Pasid), out BlockedItem? blocked))
+        {
+            return Found.Failed(blocked.Fault, blocked.IsQuiet);
+        }
+
+        if (found.IsPassThrough)
+        {
+            return new Found(TranslationStatus.Bypassed, access.Address, 0, 0, false);
+        }
+
+        TranslationKey tags = PageKey(found, access.Address);
+        if (!_caches.Pages.TryGetValue(tags, out CachedPage? page)
+            || (access.IsWrite && page.Writable && !page.Dirty))
+        {
+            PageResult walked = TableWalker.Translate(Rules, found, access, this);
+            if (walked.Fault != 0)
+            {
+                return Found.Failed(walked.Fault, found.IsQuiet);
+            }
+
+            page = new CachedPage(
+                walked.Address & ~0xFFFUL, walked.Level, walked.Writable, walked.Dirty, found.PageTableRoot,
+                access.Requester.Value, access.Pasid?.Value);
+            _caches.Pages[tags] = page;
+        }
+
+        if (access.IsWrite && !page.Writable)
+        {
+            return Found.Failed(
+                found.Type == PasidEntry.FirstStage ? FaultReason.NotWritable : FaultReason.SecondStagePermission,
+                found.IsQuiet);
+        }
+
+        if (found.HasDeviceTlb && key is { } device)
+        {
+            _caches.Devices[device] = new DeviceItem(tags, page.Page, page.Writable, page.Root);
+        }
+
+        return Found.Translated(page.Page | (access.Address & 0xFFF), page.Root);
+    }
+
+    private readonly record struct Found(
+        TranslationStatus Status, ulong Address, ulong Root, int Fault, bool IsQuiet)
+    {
+        public static Found Translated(ulong address, ulong root) =>
+            new(TranslationStatus.Translated, address, root, 0, false);
+
+        public static Found Failed(int fault, bool quiet) => new(TranslationStatus.Faulted, 0, 0, fault, quiet);
+    }
+
+    /// <summary>Reads memory past the caches.</summary>
+    private sealed class MemorySource(VtdModel model) : IWalkSource
+    {
+        public bool Read(in WalkPoint point, Span<ulong> words) => model.ReadWords(point.Address, words);
+
+        public void Checked(in WalkPoint point, ReadOnlySpan<ulong> words, int fault)
+        {
+            // Nothing is kept.
+        }
+
+        // Only configuration is read past the caches.
+        public bool Update(in WalkPoint point, ulong expected, ulong entry) => true;
+    }
+}

@@ -1,0 +1,363 @@
+using PasidFramework.Drivers.IntelVtd.Formats;
+using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
+using PasidFramework.Records;
+
+namespace PasidFramework.Drivers.IntelVtd.Emulation.Functional;
+
+/// <summary>Where in a walk an entry is read.</summary>
+internal enum WalkStage
+{
+    /// <summary>One half of a root entry.</summary>
+    Root,
+
+    /// <summary>Context entry.</summary>
+    Context,
+
+    /// <summary>PASID directory entry.</summary>
+    Directory,
+
+    /// <summary>PASID table entry.</summary>
+    Entry,
+
+    /// <summary>First-stage entry.</summary>
+    FirstStage,
+
+    /// <summary>Second-stage entry.</summary>
+    SecondStage,
+}
+
+/// <summary>One entry that a walk reads.</summary>
+/// <param name="Stage">Which structure.</param>
+/// <param name="Address">Its byte address.</param>
+/// <param name="Requester">Whose walk it is.</param>
+/// <param name="Pasid">The PASID, from the directory on.</param>
+/// <param name="DomainId">Tag of the translation, in page tables.</param>
+/// <param name="Level">Level of a page table, 1 the lowest.</param>
+/// <param name="Input">The address that the page table translates.</param>
+/// <param name="HasPasid">Whether the request carries the PASID; false in page tables.</param>
+internal readonly record struct WalkPoint(
+    WalkStage Stage,
+    ulong Address,
+    RequesterId Requester,
+    uint Pasid,
+    uint DomainId,
+    int Level,
+    ulong Input,
+    bool HasPasid = false);
+
+/// <summary>Gives a walk its entries: from memory or from caches.</summary>
+internal interface IWalkSource
+{
+    /// <summary>Reads an entry.</summary>
+    /// <returns>False where no memory is.</returns>
+    bool Read(in WalkPoint point, Span<ulong> words);
+
+    /// <summary>An entry that was read has been checked.</summary>
+    void Checked(in WalkPoint point, ReadOnlySpan<ulong> words, int fault);
+
+    /// <summary>A page table entry gets its accessed or dirty flag.</summary>
+    /// <param name="point">Which entry.</param>
+    /// <param name="expected">What was read.</param>
+    /// <param name="entry">The same with the flags.</param>
+    /// <returns>False where the entry has changed since it was read: it must be read again.</returns>
+    bool Update(in WalkPoint point, ulong expected, ulong entry);
+}
+
+/// <summary>Where the walk of root, context and PASID structures ended.</summary>
+/// <param name="Fault">The fault reason, 0 for none.</param>
+/// <param name="IsQuiet">Whether an FPD bit on the way suppresses the record.</param>
+/// <param name="Type">PGTT.</param>
+/// <param name="FirstStageTable">FSPTPTR.</param>
+/// <param name="SecondStageTable">SSPTPTR.</param>
+/// <param name="FirstStageLevels">4 or 5.</param>
+/// <param name="SecondStageLevels">3 to 5.</param>
+/// <param name="SecondStageFlags">SSADE.</param>
+/// <param name="DomainId">Tag of its translations.</param>
+/// <param name="Pasid">The PASID that was looked up.</param>
+/// <param name="HasDeviceTlb">The context entry's DTE.</param>
+internal readonly record struct WalkResult(
+    int Fault,
+    bool IsQuiet,
+    ulong Type,
+    ulong FirstStageTable,
+    ulong SecondStageTable,
+    int FirstStageLevels,
+    int SecondStageLevels,
+    bool SecondStageFlags,
+    uint DomainId,
+    uint Pasid,
+    bool HasDeviceTlb)
+{
+    /// <summary>Whether the access passes untranslated.</summary>
+    public bool IsPassThrough => Fault == 0 && Type == PasidEntry.PassThrough;
+
+    /// <summary>The process's page table.</summary>
+    public ulong PageTableRoot => Type == PasidEntry.SecondStage ? SecondStageTable : FirstStageTable;
+}
+
+/// <summary>A page that a walk found.</summary>
+/// <param name="Fault">The fault reason, 0 for none.</param>
+/// <param name="Address">Physical address of the access.</param>
+/// <param name="Level">Level of the leaf: 1 is 4 KiB; the smaller of both stages.</param>
+/// <param name="Writable">Whether writes are permitted.</param>
+/// <param name="Dirty">Whether a write needs no further update of flags.</param>
+internal readonly record struct PageResult(int Fault, ulong Address, int Level, bool Writable, bool Dirty);
+
+/// <summary>The walk of all structures. Intel VT-d, D51397-018 (rev 5.10), sections 3.4 and 9.2 to 9.8.</summary>
+internal static class TableWalker
+{
+    // How often an entry is read again that the CPU changes between read and update.
+    private const int MostReads = 16;
+
+    /// <summary>Finds the configuration of one access.</summary>
+    /// <param name="rules">What the hardware accepts.</param>
+    /// <param name="rtaddr">The root table address register.</param>
+    /// <param name="access">The access; its requester is a PCI one.</param>
+    /// <param name="source">Gives the entries.</param>
+    public static WalkResult Configure(WalkRules rules, ulong rtaddr, in DmaAccess access, IWalkSource source)
+    {
+        int fault = rules.CheckRootAddress(rtaddr, access.Pasid is not null);
+        if (fault != 0)
+        {
+            return Failed(fault);
+        }
+
+        RequesterId requester = access.Requester;
+        Span<ulong> one = stackalloc ulong[1];
+        var at = new WalkPoint(
+            WalkStage.Root,
+            (rtaddr & RootTableAddress.RTA.WordMask) + ((ulong)requester.Bus * RootEntry.SizeBytes)
+                + (requester.DevFn >= 0x80 ? 8u : 0u),
+            requester, access.Pasid?.Value ?? 0, 0, 0, access.Address, access.Pasid is not null);
+        fault = source.Read(at, one) ? rules.CheckRootHalf(one[0]) : FaultReason.RootAccess;
+        source.Checked(at, one, fault);
+        if (fault != 0)
+        {
+            return Failed(fault);
+        }
+
+        Span<ulong> context = stackalloc ulong[ContextEntry.Words];
+        at = at with
+        {
+            Stage = WalkStage.Context,
+            Address = (one[0] & RootEntry.LCTP.WordMask)
+                + ((ulong)(requester.DevFn & 0x7F) * ContextEntry.SizeBytes),
+        };
+        fault = source.Read(at, context) ? rules.CheckContext(context) : FaultReason.ContextAccess;
+        bool quiet = context.Get(ContextEntry.FPD) == 1;
+        source.Checked(at, context, fault);
+        uint pasid = 0;
+        if (fault == 0)
+        {
+            fault = rules.SelectPasid(access.Pasid, context, out pasid);
+        }
+
+        if (fault != 0)
+        {
+            return Failed(fault, quiet);
+        }
+
+        at = at with
+        {
+            Stage = WalkStage.Directory,
+            Pasid = pasid,
+            Address = context.GetAddress(ContextEntry.PASIDDIRPTR)
+                + ((ulong)(pasid >> 6) * PasidDirectoryEntry.SizeBytes),
+        };
+        fault = source.Read(at, one) ? rules.CheckDirectory(one[0]) : FaultReason.DirectoryAccess;
+        quiet |= one[0].Field(PasidDirectoryEntry.FPD) == 1;
+        source.Checked(at, one, fault);
+        if (fault != 0)
+        {
+            return Failed(fault, quiet);
+        }
+
+        Span<ulong> words = stackalloc ulong[PasidEntry.Words];
+        at = at with
+        {
+            Stage = WalkStage.Entry,
+            Address = (one[0] & PasidDirectoryEntry.SMPTBLPTR.WordMask) + ((pasid & 63) * PasidEntry.SizeBytes),
+        };
+        fault = source.Read(at, words) ? rules.CheckEntry(words) : FaultReason.EntryAccess;
+        quiet |= words.Get(PasidEntry.FPD) == 1;
+        source.Checked(at, words, fault);
+        if (fault == 0)
+        {
+            fault = WalkRules.CheckAddress(words, access.Address);
+        }
+
+        return new WalkResult(
+            fault,
+            quiet,
+            words.Get(PasidEntry.PGTT),
+            words.GetAddress(PasidEntry.FSPTPTR),
+            words.GetAddress(PasidEntry.SSPTPTR),
+            words.Get(PasidEntry.FSPM) == 1 ? 5 : 4,
+            (int)words.Get(PasidEntry.AW) + 2,
+            words.Get(PasidEntry.SSADE) == 1,
+            (uint)words.Get(PasidEntry.DID),
+            pasid,
+            context.Get(ContextEntry.DTE) == 1);
+    }
+
+    /// <summary>Translates an address by the page tables of a configuration.</summary>
+    /// <param name="rules">What the hardware accepts.</param>
+    /// <param name="found">The configuration; neither a fault nor pass-through.</param>
+    /// <param name="access">The access.</param>
+    /// <param name="source">Gives the entries.</param>
+    public static PageResult Translate(
+        WalkRules rules, in WalkResult found, in DmaAccess access, IWalkSource source) =>
+        found.Type == PasidEntry.SecondStage
+            ? SecondStage(rules, found, access.Requester, access.Address, access.IsWrite, source)
+            : FirstStage(rules, found, access, source);
+
+    private static WalkResult Failed(int fault, bool quiet = false) =>
+        new(fault, quiet, 0, 0, 0, 0, 0, false, 0, 0, false);
+
+    private static PageResult FirstStage(
+        WalkRules rules, in WalkResult found, in DmaAccess access, IWalkSource source)
+    {
+        bool nested = found.Type == PasidEntry.Nested;
+        bool user = true;
+        bool writable = true;
+        ulong table = found.FirstStageTable;
+        int reads = 0;
+        Span<ulong> entry = stackalloc ulong[1];
+        for (int level = found.FirstStageLevels; ; level--)
+        {
+            ulong address = table + Offset(access.Address, level);
+            if (nested)
+            {
+                // Flags are written to first-stage tables, so the second stage must permit it.
+                PageResult host = SecondStage(rules, found, access.Requester, address, true, source);
+                if (host.Fault != 0)
+                {
+                    return host;
+                }
+
+                address = host.Address;
+            }
+
+            var at = new WalkPoint(
+                WalkStage.FirstStage, address, access.Requester, found.Pasid, found.DomainId, level, access.Address);
+            int fault = source.Read(at, entry) ? rules.CheckFirstStage(entry[0], level)
+                : level == found.FirstStageLevels ? FaultReason.FirstStageTableAccess
+                : FaultReason.FirstStageAccess;
+            bool userHere = user && entry[0].Field(FirstStageEntry.US) == 1;
+            bool writableHere = writable && entry[0].Field(FirstStageEntry.RW) == 1;
+            bool leaf = level == 1 || entry[0].Field(FirstStageEntry.PS) == 1;
+            if (fault == 0 && leaf)
+            {
+                fault = !userHere ? FaultReason.UserNotAllowed
+                    : access.IsWrite && !writableHere ? FaultReason.NotWritable
+                    : 0;
+            }
+
+            if (fault != 0)
+            {
+                source.Checked(at, entry, fault);
+                return new PageResult(fault, 0, level, false, false);
+            }
+
+            ulong flags = FirstStageEntry.A.WordMask | (leaf && access.IsWrite ? FirstStageEntry.D.WordMask : 0);
+            if (!Mark(entry, flags, at, source) && ++reads < MostReads)
+            {
+                level++;
+                continue;
+            }
+
+            user = userHere;
+            writable = writableHere;
+            source.Checked(at, entry, 0);
+            table = entry[0] & FirstStageEntry.ADDR.WordMask;
+            if (!leaf)
+            {
+                continue;
+            }
+
+            bool dirty = entry[0].Field(FirstStageEntry.D) == 1;
+            ulong low = WalkRules.LowBits(level);
+            ulong output = (table & ~low) | (access.Address & low);
+            if (!nested)
+            {
+                return new PageResult(0, output, level, writable, dirty);
+            }
+
+            PageResult page = SecondStage(rules, found, access.Requester, output, access.IsWrite, source);
+            return page with
+            {
+                Level = Math.Min(level, page.Level),
+                Writable = writable && page.Writable,
+                Dirty = dirty && page.Dirty,
+            };
+        }
+    }
+
+    private static PageResult SecondStage(
+        WalkRules rules, in WalkResult found, RequesterId requester, ulong input, bool write, IWalkSource source)
+    {
+        if (input >> (12 + (9 * found.SecondStageLevels)) != 0)
+        {
+            return new PageResult(FaultReason.BeyondWidth, 0, 0, false, false);
+        }
+
+        bool readable = true;
+        bool writable = true;
+        ulong table = found.SecondStageTable;
+        int reads = 0;
+        Span<ulong> entry = stackalloc ulong[1];
+        for (int level = found.SecondStageLevels; ; level--)
+        {
+            var at = new WalkPoint(
+                WalkStage.SecondStage, table + Offset(input, level), requester, found.Pasid, found.DomainId, level,
+                input);
+            int fault = source.Read(at, entry) ? rules.CheckSecondStage(entry[0], level)
+                : level == found.SecondStageLevels ? FaultReason.SecondStageTableAccess
+                : FaultReason.SecondStageAccess;
+            bool readableHere = readable && entry[0].Field(SecondStageEntry.R) == 1;
+            bool writableHere = writable && entry[0].Field(SecondStageEntry.W) == 1;
+            bool leaf = level == 1 || entry[0].Field(SecondStageEntry.PS) == 1;
+            if (fault == 0 && leaf && !(write ? writableHere : readableHere))
+            {
+                fault = FaultReason.SecondStagePermission;
+            }
+
+            if (fault != 0)
+            {
+                source.Checked(at, entry, fault);
+                return new PageResult(fault, 0, level, false, false);
+            }
+
+            ulong flags = !found.SecondStageFlags ? 0
+                : SecondStageEntry.A.WordMask | (leaf && write ? SecondStageEntry.D.WordMask : 0);
+            if (!Mark(entry, flags, at, source) && ++reads < MostReads)
+            {
+                level++;
+                continue;
+            }
+
+            readable = readableHere;
+            writable = writableHere;
+            source.Checked(at, entry, 0);
+            table = entry[0] & SecondStageEntry.ADDR.WordMask;
+            if (leaf)
+            {
+                ulong low = WalkRules.LowBits(level);
+                bool dirty = !found.SecondStageFlags || entry[0].Field(SecondStageEntry.D) == 1;
+                return new PageResult(0, (table & ~low) | (input & low), level, writable, dirty);
+            }
+        }
+    }
+
+    // Sets flags in an entry and in its copy here; false where the entry is another one by now.
+    private static bool Mark(Span<ulong> entry, ulong flags, in WalkPoint at, IWalkSource source)
+    {
+        ulong expected = entry[0];
+        entry[0] |= flags;
+        return entry[0] == expected || source.Update(at, expected, entry[0]);
+    }
+
+    private static ulong Offset(ulong address, int level) =>
+        ((address >> (12 + (9 * (level - 1)))) & 511) * FirstStageEntry.SizeBytes;
+}

@@ -1,0 +1,11 @@
+using PasidFramework.Records;
+
+namespace PasidFramework.Drivers.IntelVtd.Formats;
+
+/// <summary>The structures of Intel VT-d in scalable mode. Source: D51397-018 (rev 5.10).</summary>
+[StructureProvider("intel-vtd")]
+internal sealed class IntelVtdStructures : IStructureProvider
+{
+    /// <inheritdoc/>
+    public IReadOnlyList<Layout> Layouts => IntelVtdLayouts.All;
+}

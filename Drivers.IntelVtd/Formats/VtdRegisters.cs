@@ -1,0 +1,208 @@
+using System.Runtime.CompilerServices;
+using PasidFramework.Records;
+
+namespace PasidFramework.Drivers.IntelVtd.Formats;
+
+/// <summary>Register offsets in bytes. Intel VT-d, D51397-018 (rev 5.10), register descriptions.</summary>
+internal static class VtdRegisters
+{
+    public const int VER = 0x00;
+    public const int CAP = 0x08;
+    public const int ECAP = 0x10;
+    public const int GCMD = 0x18;
+    public const int GSTS = 0x1C;
+    public const int RTADDR = 0x20;
+    public const int FSTS = 0x34;
+    public const int IQH = 0x80;
+    public const int IQT = 0x88;
+    public const int IQA = 0x90;
+    public const int IQERCD = 0xB0;
+    public const int PQH = 0xC0;
+    public const int PQT = 0xC8;
+    public const int PQA = 0xD0;
+
+    /// <summary>Reads a field of a register value.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Field(this ulong register, Field field) =>
+        (register >> field.Shift) & (ulong.MaxValue >> (63 - (field.Msb - field.Lsb)));
+
+    /// <summary>A register value with one field set.</summary>
+    public static ulong With(this ulong register, Field field, ulong value) =>
+        (register & ~field.WordMask) | ((value & field.ValueMask) << field.Shift);
+}
+
+/// <summary>Global command and status, 0x18 and 0x1C.</summary>
+internal static class GlobalCommandBits
+{
+    /// <summary>Translation enable.</summary>
+    public const uint TE = 1u << 31;
+
+    /// <summary>Set root table pointer: one-shot; status bit RTPS.</summary>
+    public const uint SRTP = 1u << 30;
+
+    /// <summary>Write buffer flush: one-shot; the status bit is 1 while it runs.</summary>
+    public const uint WBF = 1u << 27;
+
+    /// <summary>Queued invalidation enable.</summary>
+    public const uint QIE = 1u << 26;
+
+    /// <summary>Interrupt remapping enable.</summary>
+    public const uint IRE = 1u << 25;
+
+    /// <summary>
+    /// Commands that act once (SRTP 30, SFL 29, WBF 27, SIRTP 24): their status bits are not written back.
+    /// </summary>
+    public const uint OneShot = SRTP | (1u << 29) | WBF | (1u << 24);
+}
+
+/// <summary>Fault status, 0x34.</summary>
+internal static class FaultStatusBits
+{
+    /// <summary>A fault was lost: every record was in use. Writing 1 clears it.</summary>
+    public const uint PFO = 1u << 0;
+
+    /// <summary>A record holds a fault (its F bit); read-only.</summary>
+    public const uint PPF = 1u << 1;
+
+    /// <summary>The queue stopped at a bad descriptor. Writing 1 clears it.</summary>
+    public const uint IQE = 1u << 4;
+
+    /// <summary>A device sent an unexpected invalidation completion.</summary>
+    public const uint ICE = 1u << 5;
+
+    /// <summary>A device did not complete an invalidation in time.</summary>
+    public const uint ITE = 1u << 6;
+
+    /// <summary>Position of the index of the first pending record.</summary>
+    public const int FriShift = 8;
+
+    /// <summary>Index of the first pending record; it means something while <see cref="PPF"/> is set.</summary>
+    public static int Fri(uint status) => (int)((status >> FriShift) & 0xFF);
+}
+
+/// <summary>Invalidation queue address, 0x90.</summary>
+internal static class QueueAddress
+{
+    public static Field QS => new(2, 0, "QS");
+
+    public static Field DW => new(11, 11, "DW");
+
+    public static Field IQA => new(63, 12, "IQA");
+}
+
+/// <summary>Why the queue stopped, IQERCD.IQEI (0xB0).</summary>
+internal static class QueueError
+{
+    public const ulong TailInvalid = 1;
+    public const ulong FetchError = 2;
+    public const ulong BadType = 3;
+    public const ulong ReservedField = 4;
+    public const ulong BadWidth = 5;
+    public const ulong TailMisaligned = 6;
+
+    public static Field IQEI => new(3, 0, "IQEI");
+}
+
+/// <summary>Capability register, 0x08. Its layout is <c>intel-vtd/cap</c>.</summary>
+internal static class Cap
+{
+    public static Field ND => new(2, 0, "ND");
+
+    public static Field RWBF => new(4, 4, "RWBF");
+
+    public static Field CM => new(7, 7, "CM");
+
+    public static Field SAGAW => new(12, 8, "SAGAW");
+
+    public static Field MGAW => new(21, 16, "MGAW");
+
+    public static Field FRO => new(33, 24, "FRO");
+
+    public static Field SSLPS => new(37, 34, "SSLPS");
+
+    public static Field PSI => new(39, 39, "PSI");
+
+    public static Field NFR => new(47, 40, "NFR");
+
+    public static Field MAMV => new(53, 48, "MAMV");
+
+    public static Field FS1GP => new(56, 56, "FS1GP");
+
+    public static Field FS5LP => new(60, 60, "FS5LP");
+
+    public static Field ESRTPS => new(63, 63, "ESRTPS");
+}
+
+/// <summary>Extended capability register, 0x10. Its layout is <c>intel-vtd/ecap</c>.</summary>
+internal static class Ecap
+{
+    public static Field C => new(0, 0, "C");
+
+    public static Field QI => new(1, 1, "QI");
+
+    public static Field DT => new(2, 2, "DT");
+
+    public static Field IR => new(3, 3, "IR");
+
+    public static Field EIM => new(4, 4, "EIM");
+
+    public static Field PT => new(6, 6, "PT");
+
+    public static Field SC => new(7, 7, "SC");
+
+    public static Field IRO => new(17, 8, "IRO");
+
+    public static Field MTS => new(25, 25, "MTS");
+
+    public static Field NEST => new(26, 26, "NEST");
+
+    public static Field PRS => new(29, 29, "PRS");
+
+    public static Field ERS => new(30, 30, "ERS");
+
+    public static Field SRS => new(31, 31, "SRS");
+
+    public static Field NWFS => new(33, 33, "NWFS");
+
+    public static Field EAFS => new(34, 34, "EAFS");
+
+    public static Field PSS => new(39, 35, "PSS");
+
+    public static Field PASID => new(40, 40, "PASID");
+
+    public static Field DIT => new(41, 41, "DIT");
+
+    public static Field PDS => new(42, 42, "PDS");
+
+    public static Field SMTS => new(43, 43, "SMTS");
+
+    public static Field VCS => new(44, 44, "VCS");
+
+    public static Field SSADS => new(45, 45, "SSADS");
+
+    public static Field SSTS => new(46, 46, "SSTS");
+
+    public static Field FSTS => new(47, 47, "FSTS");
+
+    public static Field SMPWCS => new(48, 48, "SMPWCS");
+
+    public static Field RPS => new(49, 49, "RPS");
+
+    public static Field PMS => new(51, 51, "PMS");
+
+    public static Field ADMS => new(52, 52, "ADMS");
+
+    public static Field RPRIVS => new(53, 53, "RPRIVS");
+
+    public static Field HPTS => new(55, 55, "HPTS");
+
+    public static Field PTRS => new(56, 56, "PTRS");
+
+    public static Field SSIRWS => new(57, 57, "SSIRWS");
+
+    public static Field SMS => new(58, 58, "SMS");
+
+    public static Field HPT1GPS => new(59, 59, "HPT1GPS");
+
+    public static Field RDTS => new(60, 60, "RDTS");
+}

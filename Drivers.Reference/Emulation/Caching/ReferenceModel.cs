@@ -1,0 +1,374 @@
+using PasidFramework.Contracts;
+using PasidFramework.Drivers.Reference.Emulation.Functional;
+using PasidFramework.Drivers.Reference.Formats;
+using PasidFramework.Hardware;
+
+namespace PasidFramework.Drivers.Reference.Emulation.Caching;
+
+/// <summary>
+/// Reference hardware that keeps all it may, as long as it may: device, directory and PASID entries, valid or not,
+/// translations, and what devices keep. A command forgets exactly what it names, and what was under way at that moment
+/// ends with what is still kept. Reference architecture, sections 4 and 6.
+/// </summary>
+internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
+{
+    private const int MostComplaints = 256;
+    private const ulong PageMask = 0xFFF;
+
+    private readonly Dictionary<(Stage Stage, ulong Table, uint Index), Entry> _entries = [];
+    private readonly Dictionary<(uint Asid, ulong Page), Translation> _translations = [];
+    private readonly Dictionary<(uint Requester, uint Pasid, ulong Page), Translation> _tlbs = [];
+    private readonly HashSet<uint> _tlbsInDoubt = [];
+    private readonly List<ModelComplaint> _complaints = [];
+    private DmaAccess _access;
+
+    /// <summary>Makes a model.</summary>
+    public ReferenceModel(ModelMemory memory, HardwareSetup setup)
+        : base(memory, memory.Device, setup)
+    {
+        ModelMemory = memory;
+        memory.Changed += OnChange;
+    }
+
+    /// <inheritdoc/>
+    public ModelMemory ModelMemory { get; }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<ModelComplaint> Complaints
+    {
+        get
+        {
+            lock (Gate)
+            {
+                return
+                [
+                    .. _complaints,
+                    .. ModelMemory.StrayReads.Where(read => read.WasFreed).Select(read => new ModelComplaint(
+                        "reference-stray-read", Text($"the walker read freed memory at 0x{read.Address:x} (6)"))),
+                ];
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyList<CachedItem> Cached
+    {
+        get
+        {
+            lock (Gate)
+            {
+                return
+                [
+                    .. _entries.Select(e => new CachedItem(
+                        e.Key.Stage switch
+                        {
+                            Stage.Device => "device entry",
+                            Stage.Directory => "directory entry",
+                            _ => "PASID entry",
+                        },
+                        Text($"table 0x{e.Key.Table:x} index 0x{e.Key.Index:x}"),
+                        string.Join(' ', e.Value.Words.Select(word => Text($"0x{word:x16}"))))),
+                    .. _translations.Select(t => new CachedItem(
+                        "translation", Text($"ASID 0x{t.Key.Asid:x} page 0x{t.Key.Page << 12:x}"), t.Value.ToString())),
+                    .. _tlbs.Select(t => new CachedItem(
+                        "device TLB",
+                        Text($"requester 0x{t.Key.Requester:x} PASID 0x{t.Key.Pasid:x} page 0x{t.Key.Page << 12:x}"),
+                        t.Value.ToString())),
+                ];
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public void DropCaches()
+    {
+        lock (Gate)
+        {
+            _entries.Clear();
+            _translations.Clear();
+            _tlbs.Clear();
+        }
+    }
+
+    /// <summary>An entry is read once; from then on it is what it was, also where it was not valid.</summary>
+    public override bool Read(in WalkPoint point, Span<ulong> words)
+    {
+        // Page tables change without a word to anybody where nothing was mapped before: whole translations are kept,
+        // and no entry on the way.
+        if (point.Stage == Stage.Page)
+        {
+            return base.Read(point, words);
+        }
+
+        var key = (point.Stage, point.Table, point.Index);
+        if (_entries.TryGetValue(key, out Entry? kept))
+        {
+            kept.Words.CopyTo(words);
+            return true;
+        }
+
+        bool isThere = base.Read(point, words);
+        if (isThere)
+        {
+            _entries[key] = new Entry(point.Address, words.ToArray(), _access);
+        }
+
+        return isThere;
+    }
+
+    /// <inheritdoc/>
+    protected override (FaultCode Fault, TranslationResult Result) Access(in DmaAccess access) =>
+        access.Pasid is { } pasid
+            && _tlbs.TryGetValue((access.Requester.Value, pasid.Value, access.Address >> 12), out Translation? kept)
+            && (kept.Page.IsWritable || !access.IsWrite)
+            ? (FaultCode.None, kept.Reach(access))
+            : Resolve(access);
+
+    /// <inheritdoc/>
+    protected override void Execute(ReadOnlySpan<ulong> command)
+    {
+        ulong word0 = command[0];
+        bool all = word0.Has(Command.ALL);
+        uint pasid = (uint)word0.Get(Command.PASID);
+        uint requester = (uint)word0.Get(Command.REQUESTER);
+        uint asid = (uint)word0.Get(Command.ASID);
+        ulong table = command[1].GetAddress(Command.TABLE);
+        ulong first = command[1].GetAddress(Command.ADDRESS) >> 12;
+        ulong count = command[1].Get(Command.COUNT);
+        bool Covers(ulong page) => all || (page >= first && page - first <= count);
+        var underWay = new List<DmaAccess>();
+        switch (word0.Get(Command.OP))
+        {
+            case Command.Device:
+                Doubt(requester);
+                Forget(_entries, key => key.Stage == Stage.Device && key.Index == requester, e => e.Access, underWay);
+                break;
+            case Command.PasidTable:
+                bool leafOnly = word0.Has(Command.LEAF);
+                Forget(
+                    _entries,
+                    key => key.Table == table && key.Stage != Stage.Device && (all
+                        || (key.Stage == Stage.Entry && key.Index == pasid)
+                        || (key.Stage == Stage.Directory && key.Index == pasid >> PasidEntry.IndexBits && !leafOnly)),
+                    e => e.Access,
+                    underWay);
+                break;
+            case Command.Translations:
+                Forget(_translations, key => key.Asid == asid && Covers(key.Page), t => t.Access, underWay);
+                break;
+            default:
+                bool any = word0.Has(Command.ANY);
+                if (any && all)
+                {
+                    _tlbsInDoubt.Remove(requester);
+                }
+
+                Forget(
+                    _tlbs,
+                    key => key.Requester == requester && (any || key.Pasid == pasid) && Covers(key.Page),
+                    t => t.Access,
+                    underWay);
+                break;
+        }
+
+        // What was under way ends now, past the devices' own TLBs, with everything else that is kept; so a cache that
+        // is emptied before the one that fills it is filled with the old contents again.
+        ModelMemory.Settle();
+        foreach (DmaAccess access in underWay)
+        {
+            if (IsOn)
+            {
+                Resolve(access);
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override void Switched()
+    {
+        if (!IsOn)
+        {
+            foreach (uint requester in _tlbsInDoubt.ToArray())
+            {
+                Overdue(requester);
+            }
+
+            _entries.Clear();
+            _translations.Clear();
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override void Misused(string rule, string message)
+    {
+        var complaint = new ModelComplaint(rule, message);
+        if (_complaints.Count < MostComplaints && !_complaints.Contains(complaint))
+        {
+            _complaints.Add(complaint);
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        ModelMemory.Changed -= OnChange;
+        base.Dispose(disposing);
+    }
+
+    private static bool HasTlb(ulong deviceEntry) => deviceEntry.Has(DeviceEntry.V) && deviceEntry.Has(DeviceEntry.ATS);
+
+    private static void Forget<TKey, TValue>(
+        Dictionary<TKey, TValue> cache,
+        Func<TKey, bool> goes,
+        Func<TValue, DmaAccess> askedBy,
+        List<DmaAccess> underWay)
+        where TKey : notnull
+    {
+        foreach ((TKey key, TValue value) in cache.Where(item => goes(item.Key)).ToArray())
+        {
+            cache.Remove(key);
+            underWay.Add(askedBy(value));
+        }
+    }
+
+    // Through the caches of the IOMMU; what comes out goes to the device's TLB where it has room.
+    private (FaultCode Fault, TranslationResult Result) Resolve(in DmaAccess access)
+    {
+        _access = access;
+        Configured found = Configure(access);
+        if (found.Fault != FaultCode.None)
+        {
+            return (found.Fault, default);
+        }
+
+        ulong number = access.Address >> 12;
+        if (!_translations.TryGetValue((found.Asid, number), out Translation? translation))
+        {
+            Page page = Walker.Translate(found.Root, access.Address, this);
+            if (page.Fault != FaultCode.None)
+            {
+                return (page.Fault, default);
+            }
+
+            translation = new Translation(page, found.Root, access);
+            _translations[(found.Asid, number)] = translation;
+        }
+
+        if (access.IsWrite && !translation.Page.IsWritable)
+        {
+            return (FaultCode.NotWritable, default);
+        }
+
+        if (found.HasTlb)
+        {
+            _tlbs.TryAdd((access.Requester.Value, access.Pasid!.Value.Value, number), translation);
+        }
+
+        return (FaultCode.None, translation.Reach(access));
+    }
+
+    // What a device keeps when its entry comes or goes is nobody's: it is emptied before the entry changes again (4.4).
+    private void Doubt(uint requester)
+    {
+        Overdue(requester);
+        bool hadTlb = _entries.TryGetValue((Stage.Device, 0, requester), out Entry? kept) && HasTlb(kept.Words[0]);
+        var point = new WalkPoint(Stage.Device, 0, requester, DeviceEntryAt(requester));
+        Span<ulong> now = stackalloc ulong[1];
+        if (hadTlb || (IsOn && base.Read(point, now) && HasTlb(now[0])))
+        {
+            _tlbsInDoubt.Add(requester);
+        }
+    }
+
+    private void Overdue(uint requester)
+    {
+        if (_tlbsInDoubt.Remove(requester))
+        {
+            Misused("reference-tlb-in-doubt", Text(
+                $"requester 0x{requester:x}: INVALIDATE_DEVICE_TLB, ANY and ALL, did not follow the device entry (4)"));
+        }
+    }
+
+    private void OnChange(MemoryEvent change)
+    {
+        if (change.Kind is MemoryEventKind.Store or MemoryEventKind.Free)
+        {
+            lock (Gate)
+            {
+                if (change.Kind == MemoryEventKind.Free)
+                {
+                    Freed(change.Address, change.Address + (((ulong)change.Bytes + PageMask) & ~PageMask));
+                }
+                else
+                {
+                    Stored(change.Address);
+                }
+            }
+        }
+    }
+
+    // Memory goes, and something that is kept comes from it or leads to it.
+    private void Freed(ulong start, ulong end)
+    {
+        bool Within(ulong address) => address >= start && address < end;
+        foreach (((Stage stage, ulong table, uint index), Entry entry) in _entries)
+        {
+            ulong word = entry.Words[0];
+            bool leadsThere = (word & 1) != 0 && (stage != Stage.Entry || !word.Has(PasidEntry.Q))
+                && Within(word.GetAddress(DirectoryEntry.LEAF));
+            if (Within(entry.Address) || leadsThere)
+            {
+                Misused("reference-freed-while-kept", Text(
+                    $"0x{start:x} was freed: {stage} entry, table 0x{table:x} index 0x{index:x}, is kept (6)"));
+            }
+        }
+
+        foreach (Translation translation in _translations.Values.Concat(_tlbs.Values))
+        {
+            if (Within(translation.Page.Entry) || Within(translation.Page.Target))
+            {
+                Misused("reference-freed-while-kept", Text($"0x{start:x} was freed: {translation} is kept (6)"));
+            }
+        }
+    }
+
+    // A valid entry may only become not valid or quiet, until the hardware has been told (3).
+    private void Stored(ulong address)
+    {
+        foreach (((Stage stage, ulong table, uint index), Entry entry) in _entries)
+        {
+            if (address < entry.Address || address >= entry.Address + ((ulong)entry.Words.Length * 8)
+                || (entry.Words[0] & 1) == 0)
+            {
+                continue;
+            }
+
+            ulong now = Memory.ReadQword(entry.Address);
+            bool isGone = (now & 1) == 0 || (stage == Stage.Entry && now.Has(PasidEntry.Q));
+            if (!isGone && Memory.ReadQword(address) != entry.Words[(address - entry.Address) / 8])
+            {
+                Misused("reference-entry-changed", Text(
+                    $"{stage} entry, table 0x{table:x} index 0x{index:x}, was changed while valid and kept (3)"));
+            }
+        }
+    }
+
+    /// <summary>A configuration entry as it was read.</summary>
+    /// <param name="Address">Where.</param>
+    /// <param name="Words">What.</param>
+    /// <param name="Access">For whom.</param>
+    private sealed record Entry(ulong Address, ulong[] Words, DmaAccess Access);
+
+    /// <summary>A translation of one page.</summary>
+    /// <param name="Page">Where it leads.</param>
+    /// <param name="Root">The page table that it comes from.</param>
+    /// <param name="Access">For whom it was looked up.</param>
+    private sealed record Translation(Page Page, ulong Root, DmaAccess Access)
+    {
+        public TranslationResult Reach(in DmaAccess access) => new(
+            TranslationStatus.Translated, Page.Target | (access.Address & PageMask), Root, 0, null);
+
+        public override string ToString() => Text(
+            $"{(Page.IsWritable ? "writable" : "read-only")} page 0x{Page.Target:x} by entry 0x{Page.Entry:x}");
+    }
+}

@@ -1,0 +1,330 @@
+using System.Globalization;
+using PasidFramework.Drivers.Reference.Formats;
+using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
+using PasidFramework.Records;
+
+namespace PasidFramework.Drivers.Reference.Emulation.Functional;
+
+/// <summary>
+/// The reference IOMMU: registers, commands, fault records, and a walk from the requester to the root of the process's
+/// page tables, where it stops. It keeps nothing of what it reads. Reference architecture, sections 2, 4 and 5.
+/// </summary>
+/// <remarks>Safe for concurrent use.</remarks>
+internal class ReferenceHardware : IIommuHardware, IRegisterFile, IEntrySource
+{
+    private readonly IMemoryReader _walker;
+    private readonly ulong _id;
+    private readonly int _faultRecords;
+    private readonly Queue<ulong[]> _faults = new();
+    private ulong _deviceTable;
+    private ulong _command0;
+    private ulong _status = CommandStatus.DONE.WordMask;
+    private ulong[]? _running;
+    private bool _wasPolled;
+    private bool _isOn;
+    private bool _lostFaults;
+
+    /// <summary>Makes one.</summary>
+    /// <param name="memory">The memory that it shares with the driver.</param>
+    /// <param name="walker">That memory as the walker sees it.</param>
+    /// <param name="setup">What it reports of itself.</param>
+    /// <exception cref="ArgumentException">An option is unknown or out of its range, or the width is.</exception>
+    public ReferenceHardware(IPhysicalMemory memory, IMemoryReader walker, HardwareSetup setup)
+    {
+        ArgumentNullException.ThrowIfNull(setup);
+        if (setup.PasidBits is < 0 or > Pasid.MaxBits)
+        {
+            throw new ArgumentException(
+                $"A PASID has 0 to {Pasid.MaxBits} bits, not {setup.PasidBits}.", nameof(setup));
+        }
+
+        foreach (string name in setup.Options.Keys)
+        {
+            if (name is not ("asid-bits" or "ats" or "fault-records"))
+            {
+                throw new ArgumentException(
+                    $"reference hardware has no option '{name}'; it has asid-bits, ats, fault-records.", nameof(setup));
+            }
+        }
+
+        Memory = memory;
+        _walker = walker;
+        _faultRecords = Option(setup, "fault-records", 1, 64, 16);
+        _id = 0UL.With(Id.VERSION, Id.Version)
+            .With(Id.PASIDBITS, (ulong)setup.PasidBits)
+            .With(Id.ASIDBITS, (ulong)Option(setup, "asid-bits", 1, 16, 16))
+            .With(Id.C, setup.Coherent ? 1UL : 0)
+            .With(Id.ATS, (ulong)Option(setup, "ats", 0, 1, 1))
+            .With(Id.FAULTS, (ulong)_faultRecords);
+        IsCoherent = setup.Coherent;
+    }
+
+    /// <inheritdoc/>
+    public IPhysicalMemory Memory { get; }
+
+    /// <inheritdoc/>
+    public IRegisterFile Registers => this;
+
+    /// <inheritdoc/>
+    public bool IsCoherent { get; }
+
+    /// <summary>Serialises everything.</summary>
+    protected Lock Gate { get; } = new();
+
+    /// <summary>Whether it translates.</summary>
+    protected bool IsOn => _isOn;
+
+    /// <inheritdoc/>
+    public TranslationResult Translate(in DmaAccess access)
+    {
+        lock (Gate)
+        {
+            (FaultCode fault, TranslationResult result) = _isOn
+                ? Access(access)
+                : (FaultCode.Quiet, default);
+            return fault switch
+            {
+                FaultCode.None => result,
+                FaultCode.Quiet => new TranslationResult(TranslationStatus.AbortedQuietly, 0, 0, 0, null),
+                _ => Recorded(access, fault),
+            };
+        }
+    }
+
+    /// <inheritdoc/>
+    public uint Read32(int offset) => (uint)(Read64(offset & ~7) >> ((offset & 4) * 8));
+
+    /// <inheritdoc/>
+    public ulong Read64(int offset)
+    {
+        lock (Gate)
+        {
+            return offset switch
+            {
+                Formats.Registers.ID => _id,
+                Formats.Registers.CONTROL => _isOn ? Control.ENABLE.WordMask | Control.ENABLED.WordMask : 0,
+                Formats.Registers.DEVICE_TABLE => _deviceTable,
+                Formats.Registers.COMMAND_STATUS => Poll(),
+                Formats.Registers.FAULT_0 =>
+                    Fault(0) | (_lostFaults ? FaultRecord.OVF.WordMask : 0),
+                Formats.Registers.FAULT_1 => Fault(1),
+                Formats.Registers.FAULT_2 => Fault(2),
+                _ => 0,
+            };
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Write32(int offset, uint value)
+    {
+        lock (Gate)
+        {
+            Misused("reference-register", Text($"32 bits were written at 0x{offset:x}, all registers have 64 (2)"));
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Write64(int offset, ulong value)
+    {
+        lock (Gate)
+        {
+            switch (offset)
+            {
+                case Formats.Registers.CONTROL:
+                    Switch(value);
+                    break;
+                case Formats.Registers.DEVICE_TABLE when _isOn:
+                    Misused("reference-device-table", "DEVICE_TABLE was written while ENABLED = 1 (2.3)");
+                    break;
+                case Formats.Registers.DEVICE_TABLE:
+                    _deviceTable = value;
+                    break;
+                case Formats.Registers.COMMAND_0 or Formats.Registers.COMMAND_1 when _running is not null:
+                    Misused("reference-command-busy", "a command was written while DONE = 0 (2.4)");
+                    break;
+                case Formats.Registers.COMMAND_0:
+                    _command0 = value;
+                    break;
+                case Formats.Registers.COMMAND_1:
+                    _running = [_command0, value];
+                    _wasPolled = false;
+                    break;
+                case Formats.Registers.FAULT_0:
+                    _lostFaults &= !value.Has(FaultRecord.OVF);
+                    if (value.Has(FaultRecord.V))
+                    {
+                        _faults.TryDequeue(out _);
+                    }
+
+                    break;
+                default:
+                    Misused("reference-register", Text($"nothing can be written at 0x{offset:x} (2)"));
+                    break;
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public virtual bool Read(in WalkPoint point, Span<ulong> words)
+    {
+        if (!_walker.IsBacked(point.Address, words.Length * 8))
+        {
+            return false;
+        }
+
+        for (int i = 0; i < words.Length; i++)
+        {
+            words[i] = _walker.ReadQword(point.Address + ((ulong)i * 8));
+        }
+
+        return true;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Dispose(disposing: true);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>A message with numbers in it.</summary>
+    protected static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+
+    /// <summary>Follows the configuration of an access.</summary>
+    protected Configured Configure(in DmaAccess access) =>
+        Walker.Configure(_deviceTable, (int)_id.Get(Id.PASIDBITS), access, this);
+
+    /// <summary>Byte address of a device entry.</summary>
+    protected ulong DeviceEntryAt(uint requester) =>
+        _deviceTable.GetAddress(DeviceTable.BASE) + ((ulong)requester * DeviceEntry.SizeBytes);
+
+    /// <summary>What becomes of an access while it translates; the gate is held.</summary>
+    protected virtual (FaultCode Fault, TranslationResult Result) Access(in DmaAccess access)
+    {
+        Configured found = Configure(access);
+        return (found.Fault, new TranslationResult(TranslationStatus.ReachedPageTable, 0, found.Root, 0, null));
+    }
+
+    /// <summary>A well-formed command takes effect; the gate is held.</summary>
+    protected virtual void Execute(ReadOnlySpan<ulong> command)
+    {
+        // Nothing is kept, so there is nothing to forget.
+    }
+
+    /// <summary>It was switched; the gate is held.</summary>
+    protected virtual void Switched()
+    {
+    }
+
+    /// <summary>The driver did something that has no meaning; the gate is held.</summary>
+    protected virtual void Misused(string rule, string message)
+    {
+    }
+
+    /// <summary>Ends what was begun at construction.</summary>
+    protected virtual void Dispose(bool disposing)
+    {
+    }
+
+    private static int Option(HardwareSetup setup, string name, int least, int most, int value)
+    {
+        if (setup.Options.TryGetValue(name, out string? text)
+            && (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value)
+                || value < least || value > most))
+        {
+            throw new ArgumentException(
+                Text($"option {name} is '{text}', it must be a number from {least} to {most}."), nameof(setup));
+        }
+
+        return value;
+    }
+
+    private ulong Fault(int word) => _faults.TryPeek(out ulong[]? record) ? record[word] : 0;
+
+    private void Switch(ulong value)
+    {
+        bool on = value.Has(Control.ENABLE);
+        if ((value & ~Control.ENABLE.WordMask) != 0)
+        {
+            Misused("reference-control", Text(
+                $"CONTROL was written with 0x{value:x}, all bits but ENABLE must be 0 (2.2)"));
+        }
+
+        if (on && _isOn)
+        {
+            Misused("reference-control", "ENABLE was set while ENABLED = 1 (2.2)");
+        }
+
+        if (on && (DeviceTable.Layout.Check([_deviceTable]).Count > 0
+            || _deviceTable.Get(DeviceTable.LOG2) is < 1 or > DeviceTable.MostLog2))
+        {
+            Misused("reference-control", Text($"ENABLE was set with DEVICE_TABLE = 0x{_deviceTable:x} (2.3)"));
+            return;
+        }
+
+        _isOn = on;
+        if (!on)
+        {
+            _running = null;
+            _status = CommandStatus.DONE.WordMask;
+        }
+
+        Switched();
+    }
+
+    // As late as it may be: a driver that does not wait for DONE has told nobody anything yet.
+    private ulong Poll()
+    {
+        if (_running is not { } command)
+        {
+            return _status;
+        }
+
+        if (!_wasPolled)
+        {
+            _wasPolled = true;
+            return 0;
+        }
+
+        _running = null;
+        _status = CommandStatus.DONE.WordMask;
+        Layout? layout = Command.LayoutOf(command[0].Get(Command.OP));
+        string? wrong = layout is null
+            ? Text($"has no operation {command[0].Get(Command.OP)}")
+            : layout.Check(command).Select(v => v.ToString()).FirstOrDefault();
+        if (wrong is not null)
+        {
+            _status |= CommandStatus.ERROR.WordMask;
+            Misused("reference-command", Text($"command 0x{command[0]:x} 0x{command[1]:x} {wrong} (4)"));
+            return _status;
+        }
+
+        Execute(command);
+        return _status;
+    }
+
+    private TranslationResult Recorded(in DmaAccess access, FaultCode fault)
+    {
+        if (_faults.Count == _faultRecords)
+        {
+            _lostFaults = true;
+        }
+        else
+        {
+            _faults.Enqueue(
+            [
+                0UL.With(FaultRecord.V, 1)
+                    .With(FaultRecord.W, access.IsWrite ? 1UL : 0)
+                    .With(FaultRecord.P, access.Pasid is null ? 0UL : 1)
+                    .With(FaultRecord.CODE, (ulong)fault)
+                    .With(FaultRecord.PASID, access.Pasid?.Value ?? 0),
+                access.Address,
+                access.Requester.Value,
+            ]);
+        }
+
+        return new TranslationResult(
+            TranslationStatus.Faulted, 0, 0, (int)fault, FaultCodes.Describe((int)fault));
+    }
+}

@@ -1,0 +1,50 @@
+using System.Globalization;
+using PasidFramework.Contracts;
+using PasidFramework.Drivers.Reference.Formats;
+using PasidFramework.Hardware;
+using PasidFramework.Results;
+
+namespace PasidFramework.Drivers.Reference.Reader;
+
+/// <summary>Reads device, PASID and page tables from memory. Reference architecture, section 3.</summary>
+[TableReader("reference")]
+public sealed class ReferenceTableReader : ITableReader
+{
+    /// <inheritdoc/>
+    public string Name => "reference";
+
+    /// <inheritdoc/>
+    public IReadOnlyList<RootRegister> Registers { get; } =
+        [new RootRegister("DEVICE_TABLE", true, "device table: base address, and log2 of its entries in bits 4:0")
+        {
+            Offset = Formats.Registers.DEVICE_TABLE,
+        }];
+
+    /// <inheritdoc/>
+    public OpResult<ITableView> Open(IMemoryReader memory, IReadOnlyDictionary<string, ulong> registers)
+    {
+        ArgumentNullException.ThrowIfNull(memory);
+        ArgumentNullException.ThrowIfNull(registers);
+        foreach (string name in registers.Keys)
+        {
+            if (name != "DEVICE_TABLE")
+            {
+                return OpResult<ITableView>.Refuse(
+                    Errno.EINVAL, $"reference tables do not begin at '{name}'; they take DEVICE_TABLE");
+            }
+        }
+
+        if (!registers.TryGetValue("DEVICE_TABLE", out ulong root))
+        {
+            return OpResult<ITableView>.Refuse(
+                Errno.EINVAL, "reference tables begin at DEVICE_TABLE, which is missing");
+        }
+
+        ulong log2 = root.Get(DeviceTable.LOG2);
+        return DeviceTable.Layout.Check([root]).Count == 0 && log2 is >= 1 and <= DeviceTable.MostLog2
+            ? OpResult<ITableView>.Ok(new ReferenceTableView(memory, root))
+            : OpResult<ITableView>.Refuse(Errno.EINVAL, string.Create(
+                CultureInfo.InvariantCulture,
+                $"DEVICE_TABLE 0x{root:x} says LOG2 = {log2} (1 to 16) or has reserved bits set"));
+    }
+}

@@ -1,0 +1,112 @@
+using PasidFramework.Drivers.VirtioIommu.Formats;
+using PasidFramework.Drivers.VirtioIommu.Queues;
+using PasidFramework.Records;
+using PasidFramework.Results;
+
+namespace PasidFramework.Drivers.VirtioIommu.Dialects;
+
+/// <summary>
+/// The standard's requests: one domain of mappings for each endpoint, and no PASID anywhere. Each method encodes one
+/// request, sends it and waits for its status.
+/// </summary>
+internal sealed class StandardRequests
+{
+    private readonly RequestQueue _queue;
+
+    /// <summary>Sends through a queue.</summary>
+    public StandardRequests(RequestQueue queue) => _queue = queue;
+
+    /// <summary>Words of the longest standard request that fits a slot.</summary>
+    public const int MaxWords = 5;
+
+    /// <summary>Puts an endpoint into a domain of mappings.</summary>
+    public OpResult Attach(uint domain, uint endpoint, uint flags)
+    {
+        Span<ulong> words = stackalloc ulong[MaxWords];
+        return _queue.Send(EncodeAttach(words, domain, endpoint, flags), AttachRequest.DriverBytes)
+            .ToResult("ATTACH", domain, "endpoint", endpoint);
+    }
+
+    /// <summary>Takes an endpoint out of its domain, whichever way it was attached.</summary>
+    public OpResult Detach(uint domain, uint endpoint)
+    {
+        Span<ulong> words = stackalloc ulong[MaxWords];
+        return _queue.Send(EncodeDetach(words, domain, endpoint), DetachRequest.DriverBytes)
+            .ToResult("DETACH", domain, "endpoint", endpoint);
+    }
+
+    /// <summary>Maps [start, last] to physical memory.</summary>
+    public OpResult Map(uint domain, ulong start, ulong last, ulong physical, uint flags)
+    {
+        Span<ulong> words = stackalloc ulong[MaxWords];
+        return _queue.Send(EncodeMap(words, domain, start, last, physical, flags), MapRequest.DriverBytes)
+            .ToResult("MAP", domain, "virt_start", start);
+    }
+
+    /// <summary>Removes every mapping in [start, last].</summary>
+    public OpResult Unmap(uint domain, ulong start, ulong last)
+    {
+        Span<ulong> words = stackalloc ulong[MaxWords];
+        return _queue.Send(EncodeUnmap(words, domain, start, last), UnmapRequest.DriverBytes)
+            .ToResult("UNMAP", domain, "virt_start", start);
+    }
+
+    /// <summary>Writes an ATTACH request.</summary>
+    public static Span<ulong> EncodeAttach(Span<ulong> words, uint domain, uint endpoint, uint flags)
+    {
+        words = Begin(words, AttachRequest.Layout, RequestType.Attach);
+        words.Set(AttachRequest.Domain, domain);
+        words.Set(AttachRequest.Endpoint, endpoint);
+        words.Set(AttachRequest.Flags, flags);
+        return words;
+    }
+
+    /// <summary>Writes a DETACH request.</summary>
+    public static Span<ulong> EncodeDetach(Span<ulong> words, uint domain, uint endpoint)
+    {
+        words = Begin(words, DetachRequest.Layout, RequestType.Detach);
+        words.Set(DetachRequest.Domain, domain);
+        words.Set(DetachRequest.Endpoint, endpoint);
+        return words;
+    }
+
+    /// <summary>Writes a MAP request.</summary>
+    public static Span<ulong> EncodeMap(
+        Span<ulong> words, uint domain, ulong start, ulong last, ulong physical, uint flags)
+    {
+        words = Begin(words, MapRequest.Layout, RequestType.Map);
+        words.Set(MapRequest.Domain, domain);
+        words.Set(MapRequest.VirtStart, start);
+        words.Set(MapRequest.VirtEnd, last);
+        words.Set(MapRequest.PhysStart, physical);
+        words.Set(MapRequest.Flags, flags);
+        return words;
+    }
+
+    /// <summary>Writes an UNMAP request.</summary>
+    public static Span<ulong> EncodeUnmap(Span<ulong> words, uint domain, ulong start, ulong last)
+    {
+        words = Begin(words, UnmapRequest.Layout, RequestType.Unmap);
+        words.Set(UnmapRequest.Domain, domain);
+        words.Set(UnmapRequest.VirtStart, start);
+        words.Set(UnmapRequest.VirtEnd, last);
+        return words;
+    }
+
+    /// <summary>Writes the driver's part of a PROBE request.</summary>
+    public static Span<ulong> EncodeProbe(Span<ulong> words, uint endpoint)
+    {
+        words = Begin(words, ProbeRequest.Layout, RequestType.Probe);
+        words.Set(ProbeRequest.Endpoint, endpoint);
+        return words;
+    }
+
+    /// <summary>Clears a request and writes its type.</summary>
+    internal static Span<ulong> Begin(Span<ulong> words, Layout layout, RequestType type)
+    {
+        words = words[..layout.Words];
+        words.Clear();
+        words.Set(RequestHead.Type, (ulong)type);
+        return words;
+    }
+}

@@ -1,0 +1,277 @@
+using System.Globalization;
+using PasidFramework.Allocation;
+using PasidFramework.Drivers.VirtioIommu.Dialects;
+using PasidFramework.Drivers.VirtioIommu.Formats;
+using PasidFramework.Drivers.VirtioIommu.Queues;
+using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
+using PasidFramework.Records;
+
+namespace PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
+
+/// <summary>
+/// A virtio-iommu on plain memory: virtio-mmio registers, feature negotiation, a queue consumer that runs inside
+/// QueueNotify, the standard's requests, and one proposal dialect if asked for. Safe for concurrent use.
+/// </summary>
+/// <remarks>
+/// By itself it caches nothing: a forgotten invalidation shows in the log of requests, not in a translation, and
+/// process page tables are not walked; a watcher does both. Interrupts are bits of InterruptStatus. Not implemented:
+/// DOMAIN_RANGE, indirect descriptors, packed queues, notification suppression by used_event.
+/// </remarks>
+internal sealed partial class VirtioIommuHardware : IIommuHardware
+{
+    /// <summary>Bytes of properties in the answer to PROBE.</summary>
+    public const int ProbeBytes = 64;
+
+    /// <summary>Pages that can be mapped: 4 KiB, 2 MiB, 1 GiB.</summary>
+    public const ulong PageSizes = (1UL << 12) | (1UL << 21) | (1UL << 30);
+
+    /// <summary>First byte of the range that the device keeps for interrupt messages.</summary>
+    public const ulong MsiFirst = 0x0800_0000;
+
+    /// <summary>Last byte of that range.</summary>
+    public const ulong MsiLast = 0x080F_FFFF;
+
+    private readonly HardwareOptions _options;
+    private readonly IDeviceMemory _seen;
+    private readonly IDeviceWatcher? _watcher;
+    private readonly int _pasidBits;
+    private readonly DeviceQueue[] _queues;
+    private readonly Dictionary<uint, DeviceDomain> _domains = [];
+    private readonly Dictionary<uint, DeviceDomain> _endpoints = [];
+    private readonly Queue<ConsumedRequest> _log = new();
+    private SpinGate _gate;
+    private ulong _driverFeatures;
+    private uint _deviceFeaturesSel;
+    private uint _driverFeaturesSel;
+    private uint _queueSel;
+    private uint _status;
+    private uint _interrupts;
+    private bool _bypass;
+    private int _failsIn = -1;
+    private RequestStatus _failure;
+
+    /// <summary>Makes a device after power-on.</summary>
+    /// <param name="memory">The memory that it shares with the driver.</param>
+    /// <param name="setup">What it reports of itself.</param>
+    /// <exception cref="ArgumentException">An option is not known, or the PASID width is not 0 to 20.</exception>
+    public VirtioIommuHardware(IPhysicalMemory memory, HardwareSetup setup)
+        : this(memory, memory, setup, null)
+    {
+    }
+
+    /// <summary>Makes a device after power-on that sees memory in its own way.</summary>
+    /// <param name="memory">The memory that it shares with the driver.</param>
+    /// <param name="seen">What it sees of it.</param>
+    /// <param name="setup">What it reports of itself.</param>
+    /// <param name="watcher">What stands beside it; null for nothing.</param>
+    /// <exception cref="ArgumentException">An option is not known, or the PASID width is not 0 to 20.</exception>
+    public VirtioIommuHardware(
+        IPhysicalMemory memory, IDeviceMemory seen, HardwareSetup setup, IDeviceWatcher? watcher)
+    {
+        ArgumentNullException.ThrowIfNull(memory);
+        ArgumentNullException.ThrowIfNull(setup);
+        if (setup.PasidBits is < 0 or > Pasid.MaxBits)
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(setup), setup.PasidBits, "A virtio-iommu has a PASID width of 0 to 20 bits.");
+        }
+
+        _options = HardwareOptions.Parse(setup.Options);
+        _pasidBits = setup.PasidBits;
+        _bypass = _options.Bypass;
+        Memory = memory;
+        _seen = seen;
+        _watcher = watcher;
+        IsCoherent = setup.Coherent;
+        Registers = new RegisterFile(this);
+        IMemoryReader? stored = ReferenceEquals(memory, seen) ? null : memory;
+        _queues = [new DeviceQueue(seen, stored), new DeviceQueue(seen, stored)];
+    }
+
+    /// <inheritdoc/>
+    public IPhysicalMemory Memory { get; }
+
+    /// <inheritdoc/>
+    public IRegisterFile Registers { get; }
+
+    /// <inheritdoc/>
+    public bool IsCoherent { get; }
+
+    /// <summary>How many consumed requests are remembered, the newest ones; 0 (the default) for none.</summary>
+    public int LogCapacity { get; set; }
+
+    /// <summary>Requests consumed so far, the ones that were not recognised included.</summary>
+    public long Consumed { get; private set; }
+
+    /// <summary>Faults that found no buffer in the event queue.</summary>
+    public long DroppedEvents { get; private set; }
+
+    /// <summary>Domains that exist.</summary>
+    public int DomainCount => _domains.Count;
+
+    /// <summary>Features that the device offers.</summary>
+    public ulong OfferedFeatures => FeatureBits.Version1 | FeatureBits.MapUnmap | FeatureBits.Probe
+        | (_options.InputBits < 64 ? FeatureBits.InputRange : 0)
+        | (_options.Dialect?.AttachFeature ?? 0)
+        | (_options.Dialect is ProposalBDialect ? 0 : FeatureBits.Mmio | FeatureBits.BypassConfig);
+
+    /// <summary>
+    /// Whether the device is slow: it is told of requests and does not look at them before <see cref="Work"/>.
+    /// </summary>
+    public bool IsSlow { get; set; }
+
+    /// <summary>Makes a later request, other than PROBE, fail without being carried out.</summary>
+    /// <param name="requestsBefore">How many are carried out before it.</param>
+    /// <param name="status">What it is answered.</param>
+    public void FailLater(int requestsBefore, RequestStatus status)
+    {
+        _gate.Enter();
+        (_failsIn, _failure) = (requestsBefore, status);
+        _gate.Exit();
+    }
+
+    /// <summary>Carries out what waits in the request queue, however slow the device is.</summary>
+    public void Work()
+    {
+        _gate.Enter();
+        try
+        {
+            ServeRequests();
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    /// <summary>Runs something while the device stands still.</summary>
+    public void Freeze(Action action)
+    {
+        _gate.Enter();
+        try
+        {
+            action();
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    /// <summary>A domain; for the watcher, while the device stands still.</summary>
+    public DeviceDomain? FindDomain(uint id) => _domains.GetValueOrDefault(id);
+
+    /// <summary>The domain that an endpoint is in; for the watcher, while the device stands still.</summary>
+    public DeviceDomain? FindDomainOf(uint endpoint) => _endpoints.GetValueOrDefault(endpoint);
+
+    /// <summary>Takes the remembered requests and forgets them.</summary>
+    public ConsumedRequest[] TakeLog()
+    {
+        _gate.Enter();
+        ConsumedRequest[] log = [.. _log];
+        _log.Clear();
+        _gate.Exit();
+        return log;
+    }
+
+    /// <inheritdoc/>
+    public TranslationResult Translate(in DmaAccess access)
+    {
+        _gate.Enter();
+        try
+        {
+            return TranslateLocked(access);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        // Nothing of the device lives outside of its own objects; the memory belongs to whoever made it.
+    }
+
+    private bool Has(ulong feature) => (_driverFeatures & feature) != 0;
+
+    private bool Exists(uint endpoint) => _options.Endpoints?.Contains(endpoint) ?? true;
+
+    private TranslationResult TranslateLocked(in DmaAccess access)
+    {
+        if (!_endpoints.TryGetValue(access.Requester.Value, out DeviceDomain? domain))
+        {
+            return _bypass && access.Pasid is null
+                ? new TranslationResult(TranslationStatus.Bypassed, access.Address, 0, 0, null)
+                : Fault(FaultReason.Domain, access, "the endpoint is in no domain");
+        }
+
+        if (domain.Table is { } table)
+        {
+            WalkResult walk = _watcher is null
+                ? ContextDescriptorWalker.Walk(_seen, table, access)
+                : _watcher.Walk(domain, access);
+            return walk.Status == TranslationStatus.Faulted
+                ? Fault(walk.IsMapping ? FaultReason.Mapping : FaultReason.Domain, access, walk.Reason!)
+                : new TranslationResult(
+                    walk.Status,
+                    walk.Status == TranslationStatus.Bypassed ? access.Address : walk.Address,
+                    walk.PageTableRoot,
+                    0,
+                    null);
+        }
+
+        if (access.Pasid is not null)
+        {
+            return Fault(FaultReason.Domain, access, "a domain of mappings has no PASIDs");
+        }
+
+        if (domain.Bypass)
+        {
+            return new TranslationResult(TranslationStatus.Bypassed, access.Address, 0, 0, null);
+        }
+
+        uint need = access.IsWrite ? MapRequest.FlagWrite : MapRequest.FlagRead;
+        DeviceMapping? found = _watcher is null ? Find(domain, access.Address) : _watcher.Find(domain, access.Address);
+        return found is { } mapping && (mapping.Flags & need) != 0
+            ? new TranslationResult(
+                TranslationStatus.Translated, mapping.Physical + (access.Address - mapping.Start), 0, 0, null)
+            : Fault(FaultReason.Mapping, access, "nothing is mapped there for this kind of access");
+    }
+
+    /// <summary>The mapping of an address; null for none.</summary>
+    public static DeviceMapping? Find(DeviceDomain domain, ulong address)
+    {
+        foreach (DeviceMapping mapping in domain.Mappings.Values)
+        {
+            if (address >= mapping.Start && address <= mapping.Last)
+            {
+                return mapping;
+            }
+        }
+
+        return null;
+    }
+
+    private TranslationResult Fault(FaultReason reason, in DmaAccess access, string why)
+    {
+        Span<ulong> words = stackalloc ulong[3];
+        words.Clear();
+        words.Set(FaultEvent.Reason, (ulong)reason);
+        words.Set(
+            FaultEvent.Flags,
+            FaultEvent.FlagAddress | (access.IsWrite ? FaultEvent.FlagWrite : FaultEvent.FlagRead));
+        words.Set(FaultEvent.Endpoint, access.Requester.Value);
+        words.Set(FaultEvent.Address, access.Address);
+        if (_options.Dialect is ProposalBDialect && Has(FeatureBits.ProposalBAttachTable))
+        {
+            words.Set(FaultEvent.Pasid, access.Pasid?.Value ?? 0);
+        }
+
+        PostEvent(words);
+        return new TranslationResult(TranslationStatus.Faulted, 0, 0, (int)reason, string.Create(
+            CultureInfo.InvariantCulture, $"virtio-iommu {reason} fault (reason {(int)reason}): {why}"));
+    }
+}

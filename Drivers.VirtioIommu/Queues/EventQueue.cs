@@ -1,0 +1,101 @@
+using PasidFramework.Allocation;
+using PasidFramework.Drivers.VirtioIommu.Formats;
+using PasidFramework.Hardware;
+
+namespace PasidFramework.Drivers.VirtioIommu.Queues;
+
+/// <summary>
+/// Queue 1: buffers that the device fills with fault records. Safe for concurrent use; reading allocates nothing.
+/// </summary>
+internal sealed class EventQueue
+{
+    /// <summary>Bytes from one buffer to the next.</summary>
+    public const int BufferBytes = 32;
+
+    private readonly IPhysicalMemory _memory;
+    private readonly Virtqueue _queue;
+    private readonly Action _notify;
+    private readonly ulong _buffers;
+    private SpinGate _gate;
+    private bool _broken;
+
+    /// <summary>Makes the queue in zeroed memory of <see cref="MemoryBytes"/>.</summary>
+    public EventQueue(IPhysicalMemory memory, ulong address, int size, bool flush, Action notify)
+    {
+        _memory = memory;
+        _queue = new Virtqueue(memory, address, size, flush);
+        _notify = notify;
+        _buffers = address + (ulong)BufferOffset(size);
+    }
+
+    /// <summary>The ring.</summary>
+    public Virtqueue Ring => _queue;
+
+    /// <summary>Bytes of memory that a queue of a size needs.</summary>
+    public static int MemoryBytes(int size) => BufferOffset(size) + (size * BufferBytes);
+
+    /// <summary>
+    /// Makes every buffer available; once, before the queue is enabled (virtio 1.2 section 3.1.1 step 7). Nothing is
+    /// written back or ordered here: the caller does that for all of the queue's memory, then enables it.
+    /// </summary>
+    public void Fill()
+    {
+        for (int i = 0; i < _queue.Size; i++)
+        {
+            _queue.Prepare(i, Buffer(i), FaultEvent.Bytes);
+        }
+    }
+
+    /// <summary>Whether the ring became impossible: nothing comes from it any more.</summary>
+    public bool IsBroken => Volatile.Read(ref _broken);
+
+    /// <summary>Tells the device of the first buffers; once, after DRIVER_OK.</summary>
+    public void Start() => _notify();
+
+    /// <summary>Takes the faults that wait and gives their buffers back to the device, all at once.</summary>
+    /// <param name="faults">Where they go; one buffer each is enough.</param>
+    /// <returns>How many there were; there may be more where <paramref name="faults"/> is full.</returns>
+    public int Read(Span<FaultRecord> faults)
+    {
+        int count = 0;
+        bool taken = false;
+        _gate.Enter();
+        while (count < faults.Length && !_broken)
+        {
+            UsedState state = _queue.TryPop(out int head, out uint length);
+            _broken |= state == UsedState.Broken;
+            if (state != UsedState.Popped)
+            {
+                break;
+            }
+
+            ulong at = Buffer(head);
+            var record = new FaultRecord(_memory.ReadQword(at), _memory.ReadQword(at + 8), _memory.ReadQword(at + 16));
+            _queue.Offer(head);
+            taken = true;
+
+            // A shorter record is not a fault of this format; its buffer goes back all the same.
+            if (length >= FaultEvent.Bytes)
+            {
+                faults[count++] = record;
+            }
+        }
+
+        if (taken)
+        {
+            _queue.Publish();
+        }
+
+        _gate.Exit();
+        if (taken)
+        {
+            _notify();
+        }
+
+        return count;
+    }
+
+    private static int BufferOffset(int size) => (VirtqueueLayout.Bytes(size) + BufferBytes - 1) & ~(BufferBytes - 1);
+
+    private ulong Buffer(int index) => _buffers + (ulong)(index * BufferBytes);
+}

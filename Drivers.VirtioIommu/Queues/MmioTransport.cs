@@ -1,0 +1,238 @@
+using System.Globalization;
+using PasidFramework.Hardware;
+using PasidFramework.Results;
+
+namespace PasidFramework.Drivers.VirtioIommu.Queues;
+
+/// <summary>What the device's configuration space says.</summary>
+/// <param name="PageSizeMask">Bit n: pages of 2^n bytes; never 0.</param>
+/// <param name="InputFirst">First byte that may be mapped.</param>
+/// <param name="InputLast">Last byte that may be mapped.</param>
+/// <param name="DomainFirst">First domain id that may be used.</param>
+/// <param name="DomainLast">Last domain id that may be used.</param>
+/// <param name="ProbeSize">Bytes of properties in the answer to PROBE; 0 where the device has no PROBE.</param>
+internal readonly record struct DeviceConfig(
+    ulong PageSizeMask, ulong InputFirst, ulong InputLast, uint DomainFirst, uint DomainLast, int ProbeSize)
+{
+    /// <summary>log2 of the smallest page, in bytes.</summary>
+    public int GranuleLog2 => System.Numerics.BitOperations.TrailingZeroCount(PageSizeMask);
+}
+
+/// <summary>
+/// A virtio device behind memory-mapped registers: the initialisation sequence of OASIS virtio 1.2 section 3.1.1.
+/// </summary>
+internal sealed class MmioTransport
+{
+    /// <summary>Most properties that are accepted, in bytes; a device that asks for more is not believed.</summary>
+    public const int MaxProbeBytes = 65536;
+
+    private readonly IRegisterFile _registers;
+    private readonly Patience _patience;
+
+    /// <summary>Wraps the registers; touches nothing.</summary>
+    /// <param name="registers">The registers.</param>
+    /// <param name="patience">When a register counts as stuck.</param>
+    public MmioTransport(IRegisterFile registers, Patience patience)
+    {
+        _registers = registers;
+        _patience = patience;
+    }
+
+    /// <summary>Whether the device asked to be reset (it met something that it cannot carry on from).</summary>
+    public bool NeedsReset => (_registers.Read32(MmioRegister.Status) & DeviceStatus.NeedsReset) != 0;
+
+    /// <summary>Checks that there is a modern virtio-iommu.</summary>
+    /// <returns>Success; ENODEV.</returns>
+    public OpResult Identify()
+    {
+        uint magic = _registers.Read32(MmioRegister.MagicValue);
+        if (magic != MmioRegister.Magic)
+        {
+            return Missing($"MagicValue is 0x{magic:x}, a virtio-mmio device has 0x{MmioRegister.Magic:x}");
+        }
+
+        uint version = _registers.Read32(MmioRegister.Version);
+        if (version != MmioRegister.ModernVersion)
+        {
+            return Missing($"virtio-mmio version is {version}, this driver needs {MmioRegister.ModernVersion}");
+        }
+
+        uint device = _registers.Read32(MmioRegister.DeviceId);
+        return device == MmioRegister.IommuDeviceId
+            ? OpResult.Ok
+            : Missing($"virtio device id is {device}, an IOMMU has {MmioRegister.IommuDeviceId}");
+    }
+
+    /// <summary>Resets the device and waits until it has: then it holds no address of ours any more.</summary>
+    /// <returns>Success; ETIMEDOUT.</returns>
+    public OpResult Reset()
+    {
+        _registers.Write32(MmioRegister.Status, 0);
+        SpinWait spin = default;
+        long since = 0;
+        for (int poll = 0; !_patience.IsExhausted(poll, ref since); poll++)
+        {
+            if (_registers.Read32(MmioRegister.Status) == 0)
+            {
+                return OpResult.Ok;
+            }
+
+            spin.SpinOnce(sleep1Threshold: -1);
+        }
+
+        return OpResult.Refuse(
+            Errno.ETIMEDOUT, "virtio-iommu: the device did not finish its reset (Status stays non-zero)");
+    }
+
+    /// <summary>ACKNOWLEDGE and DRIVER, then the features, then FEATURES_OK.</summary>
+    /// <param name="known">Features that the driver can use.</param>
+    /// <param name="accepted">The features that both sides have.</param>
+    /// <returns>Success; ENODEV.</returns>
+    public OpResult Negotiate(ulong known, out ulong accepted)
+    {
+        accepted = 0;
+        AddStatus(DeviceStatus.Acknowledge);
+        AddStatus(DeviceStatus.Driver);
+        ulong offered = 0;
+        for (uint half = 0; half < 2; half++)
+        {
+            _registers.Write32(MmioRegister.DeviceFeaturesSel, half);
+            offered |= (ulong)_registers.Read32(MmioRegister.DeviceFeatures) << (int)(32 * half);
+        }
+
+        if ((offered & FeatureBits.Version1) == 0)
+        {
+            return Missing(
+                $"features 0x{offered:x} lack VIRTIO_F_VERSION_1 (bit 32): a legacy device is not supported");
+        }
+
+        ulong wanted = offered & (known | FeatureBits.Version1);
+        for (uint half = 0; half < 2; half++)
+        {
+            _registers.Write32(MmioRegister.DriverFeaturesSel, half);
+            _registers.Write32(MmioRegister.DriverFeatures, (uint)(wanted >> (int)(32 * half)));
+        }
+
+        AddStatus(DeviceStatus.FeaturesOk);
+        if ((_registers.Read32(MmioRegister.Status) & DeviceStatus.FeaturesOk) == 0)
+        {
+            return Missing($"the device refused the features 0x{wanted:x} of the 0x{offered:x} that it offers");
+        }
+
+        accepted = wanted;
+        return OpResult.Ok;
+    }
+
+    /// <summary>Reads the configuration space, again if it changed meanwhile.</summary>
+    /// <param name="features">The accepted features: a range that was not negotiated is unlimited.</param>
+    /// <returns>The configuration; ENODEV; ETIMEDOUT.</returns>
+    public OpResult<DeviceConfig> ReadConfig(ulong features)
+    {
+        long since = 0;
+        for (int attempt = 0; !_patience.IsExhausted(attempt, ref since); attempt++)
+        {
+            uint before = _registers.Read32(MmioRegister.ConfigGeneration);
+            ulong pageSizes = ReadConfig64(ConfigOffset.PageSizeMask);
+            ulong inputFirst = 0;
+            ulong inputLast = ulong.MaxValue;
+            if ((features & FeatureBits.InputRange) != 0)
+            {
+                inputFirst = ReadConfig64(ConfigOffset.InputRangeStart);
+                inputLast = ReadConfig64(ConfigOffset.InputRangeEnd);
+            }
+
+            uint first = 0;
+            uint last = uint.MaxValue;
+            if ((features & FeatureBits.DomainRange) != 0)
+            {
+                first = ReadConfig32(ConfigOffset.DomainRangeStart);
+                last = ReadConfig32(ConfigOffset.DomainRangeEnd);
+            }
+
+            uint probe = (features & FeatureBits.Probe) != 0 ? ReadConfig32(ConfigOffset.ProbeSize) : 0;
+            if (_registers.Read32(MmioRegister.ConfigGeneration) != before)
+            {
+                continue;
+            }
+
+            if (pageSizes == 0)
+            {
+                return OpResult<DeviceConfig>.Refuse(Missing($"page_size_mask is 0, at least one bit must be set"));
+            }
+
+            return probe <= MaxProbeBytes
+                ? OpResult<DeviceConfig>.Ok(new DeviceConfig(
+                    pageSizes, inputFirst, inputLast, first, last, (int)probe))
+                : OpResult<DeviceConfig>.Refuse(Missing(
+                    $"probe_size is {probe} bytes, this driver accepts at most {MaxProbeBytes}"));
+        }
+
+        return OpResult<DeviceConfig>.Refuse(
+            Errno.ETIMEDOUT, "virtio-iommu: the configuration space does not stop changing (ConfigGeneration)");
+    }
+
+    /// <summary>
+    /// Makes endpoints that are in no domain fault (configuration field bypass, after BYPASS_CONFIG was accepted). The
+    /// three bytes behind it are reserved, so that the register's four bytes may be written at once.
+    /// </summary>
+    public void ForbidBypass() => _registers.Write32(MmioRegister.Config + ConfigOffset.Bypass, 0);
+
+    /// <summary>How many descriptors a queue may have.</summary>
+    /// <param name="index">Queue number.</param>
+    /// <param name="least">The least that the driver can work with.</param>
+    /// <param name="most">The most that it wants.</param>
+    /// <returns>A power of two in [<paramref name="least"/>, <paramref name="most"/>]; ENODEV.</returns>
+    public OpResult<int> ChooseQueueSize(int index, int least, int most)
+    {
+        _registers.Write32(MmioRegister.QueueSel, (uint)index);
+        if (_registers.Read32(MmioRegister.QueueReady) != 0)
+        {
+            return OpResult<int>.Refuse(Missing($"queue {index} is in use after a reset"));
+        }
+
+        uint max = _registers.Read32(MmioRegister.QueueNumMax);
+        int size = max == 0 ? 0 : 1 << System.Numerics.BitOperations.Log2(Math.Min(max, (uint)most));
+        return size >= least
+            ? OpResult<int>.Ok(size)
+            : OpResult<int>.Refuse(Missing($"queue {index} has {max} descriptors, this driver needs {least}"));
+    }
+
+    /// <summary>Tells the device where a queue is.</summary>
+    public void EnableQueue(int index, Virtqueue queue)
+    {
+        _registers.Write32(MmioRegister.QueueSel, (uint)index);
+        _registers.Write32(MmioRegister.QueueNum, (uint)queue.Size);
+        WriteAddress(MmioRegister.QueueDescLow, queue.Descriptors);
+        WriteAddress(MmioRegister.QueueDriverLow, queue.Available);
+        WriteAddress(MmioRegister.QueueDeviceLow, queue.Used);
+        _registers.Write32(MmioRegister.QueueReady, 1);
+    }
+
+    /// <summary>DRIVER_OK: the device may work now.</summary>
+    public void Start() => AddStatus(DeviceStatus.DriverOk);
+
+    /// <summary>
+    /// FAILED: the driver gives the device up (section 3.1.1); a reset follows before memory is freed.
+    /// </summary>
+    public void Fail() => AddStatus(DeviceStatus.Failed);
+
+    /// <summary>Tells the device that a queue has new buffers.</summary>
+    public void Notify(int index) => _registers.Write32(MmioRegister.QueueNotify, (uint)index);
+
+    private static OpResult Missing(FormattableString why) =>
+        OpResult.Refuse(Errno.ENODEV, "virtio-iommu: " + why.ToString(CultureInfo.InvariantCulture));
+
+    private void AddStatus(uint bit) =>
+        _registers.Write32(MmioRegister.Status, _registers.Read32(MmioRegister.Status) | bit);
+
+    private void WriteAddress(int lowRegister, ulong address)
+    {
+        _registers.Write32(lowRegister, (uint)address);
+        _registers.Write32(lowRegister + 4, (uint)(address >> 32));
+    }
+
+    private uint ReadConfig32(int offset) => _registers.Read32(MmioRegister.Config + offset);
+
+    private ulong ReadConfig64(int offset) =>
+        ReadConfig32(offset) | ((ulong)ReadConfig32(offset + 4) << 32);
+}

@@ -1,0 +1,265 @@
+using PasidFramework.Allocation;
+using PasidFramework.Drivers.VirtioIommu.Formats;
+using PasidFramework.Hardware;
+
+namespace PasidFramework.Drivers.VirtioIommu.Queues;
+
+/// <summary>
+/// Queue 0: sends requests and waits for their answers. Safe for concurrent use; a send allocates nothing.
+/// </summary>
+/// <remarks>
+/// A slot is a pair of descriptors and a buffer. The first descriptor covers what the driver writes, at the buffer's
+/// start; the second the tail that the device writes, always the buffer's last bytes (framing is the driver's choice,
+/// virtio 1.2 section 2.7.4), so that it is written once and no request can find the tail of another one. An answer
+/// is taken by whoever
+/// polls, and handed to the sender through the slot's state. A slot whose sender gave up stays with the device until
+/// the device returns it, so no late answer can land in somebody else's request.
+/// </remarks>
+internal sealed class RequestQueue
+{
+    /// <summary>Bytes of a slot's buffer: the longest request (proposal E's attach, 128 bytes).</summary>
+    public const int SlotBytes = 128;
+
+    /// <summary>
+    /// Most slots that are used, whatever the device offers: one per core of a large machine is plenty.
+    /// </summary>
+    public const int MaxSlots = 32;
+
+    private readonly IPhysicalMemory _memory;
+    private readonly Virtqueue _queue;
+    private readonly Action _notify;
+    private readonly Patience _patience;
+    private readonly ulong _buffers;
+    private readonly SlotState[] _states;
+    private readonly uint[] _lengths;
+    private readonly int[] _free;
+    private SpinGate _gate;
+    private int _freeCount;
+    private bool _broken;
+    private long _sent;
+
+    /// <summary>Makes the queue in zeroed memory of <see cref="MemoryBytes"/>.</summary>
+    /// <param name="memory">The memory.</param>
+    /// <param name="address">First byte, page aligned.</param>
+    /// <param name="size">Descriptors, a power of two, at least 2.</param>
+    /// <param name="flush">Whether the device sees only what was flushed.</param>
+    /// <param name="notify">Tells the device that there is work.</param>
+    /// <param name="patience">When a request counts as lost.</param>
+    public RequestQueue(
+        IPhysicalMemory memory, ulong address, int size, bool flush, Action notify, Patience patience)
+    {
+        _memory = memory;
+        _queue = new Virtqueue(memory, address, size, flush);
+        _notify = notify;
+        _patience = patience;
+        _buffers = address + (ulong)BufferOffset(size);
+        int slots = Slots(size);
+        _states = new SlotState[slots];
+        _lengths = new uint[slots];
+        _free = new int[slots];
+        for (int slot = slots - 1; slot >= 0; slot--)
+        {
+            _free[_freeCount++] = slot;
+        }
+    }
+
+    private enum SlotState : byte
+    {
+        Free,
+        InFlight,
+        Answered,
+        Abandoned,
+    }
+
+    /// <summary>The ring.</summary>
+    public Virtqueue Ring => _queue;
+
+    /// <summary>Requests published so far.</summary>
+    public long Sent => Interlocked.Read(ref _sent);
+
+    /// <summary>Slots that can be taken now; for tests.</summary>
+    public int FreeSlots
+    {
+        get
+        {
+            _gate.Enter();
+            int count = _freeCount;
+            _gate.Exit();
+            return count;
+        }
+    }
+
+    /// <summary>Slots of a queue of a size.</summary>
+    public static int Slots(int size) => Math.Min(size / 2, MaxSlots);
+
+    /// <summary>Bytes of memory that a queue of a size needs.</summary>
+    public static int MemoryBytes(int size) => BufferOffset(size) + (Slots(size) * SlotBytes);
+
+    /// <summary>Byte address of a slot's buffer; for tests.</summary>
+    public ulong SlotAddress(int slot) => _buffers + (ulong)(slot * SlotBytes);
+
+    /// <summary>Byte address of a slot's tail; for tests.</summary>
+    public ulong TailAddress(int slot) => SlotAddress(slot) + SlotBytes - RequestTail.Bytes;
+
+    /// <summary>Sends a request whose only answer is the tail.</summary>
+    /// <param name="request">The words of the request, the tail's bytes included as 0.</param>
+    /// <param name="driverBytes">Bytes before the tail.</param>
+    /// <returns>The device's status, or why there is none.</returns>
+    public RequestStatus Send(ReadOnlySpan<ulong> request, int driverBytes)
+    {
+        if (!TryTakeSlot(out int slot, out RequestStatus refusal))
+        {
+            return refusal;
+        }
+
+        ulong buffer = SlotAddress(slot);
+        return SendSlot(slot, request, buffer, driverBytes, TailAddress(slot), RequestTail.Bytes);
+    }
+
+    /// <summary>Sends a request from the caller's own memory, for answers that are longer than a tail.</summary>
+    /// <param name="readable">What the device reads.</param>
+    /// <param name="readableBytes">Its length.</param>
+    /// <param name="writable">Where the device writes; the tail is its last four bytes.</param>
+    /// <param name="writableBytes">Its length, at least four.</param>
+    /// <returns>
+    /// The status. After <see cref="RequestStatus.TimedOut"/> and <see cref="RequestStatus.Broken"/> the memory still
+    /// belongs to the device.
+    /// </returns>
+    public RequestStatus Send(ulong readable, int readableBytes, ulong writable, int writableBytes) =>
+        TryTakeSlot(out int slot, out RequestStatus refusal)
+            ? SendSlot(slot, [], readable, readableBytes, writable, writableBytes)
+            : refusal;
+
+    private static int BufferOffset(int size) => (VirtqueueLayout.Bytes(size) + SlotBytes - 1) & ~(SlotBytes - 1);
+
+    private RequestStatus SendSlot(
+        int slot, ReadOnlySpan<ulong> request, ulong readable, int readableBytes, ulong writable, int writableBytes)
+    {
+        _gate.Enter();
+
+        // A request tells of what was stored elsewhere, a table entry or the caller's own memory: that comes before it.
+        _queue.ExpectStores();
+        _queue.Store(readable, request);
+        _queue.SetPair(2 * slot, readable, readableBytes, writable, writableBytes);
+        _states[slot] = SlotState.InFlight;
+        _queue.Offer(2 * slot);
+        _queue.Publish();
+        _gate.Exit();
+        Interlocked.Increment(ref _sent);
+        _notify();
+        return Wait(slot, writable, writableBytes);
+    }
+
+    private bool TryTakeSlot(out int slot, out RequestStatus refusal)
+    {
+        SpinWait spin = default;
+        long since = 0;
+        for (int poll = 0; ; poll++)
+        {
+            _gate.Enter();
+            if (_freeCount == 0)
+            {
+                Reap();
+            }
+
+            bool broken = _broken;
+            slot = !broken && _freeCount > 0 ? _free[--_freeCount] : -1;
+            _gate.Exit();
+            if (slot >= 0)
+            {
+                refusal = RequestStatus.Ok;
+                return true;
+            }
+
+            if (broken || _patience.IsExhausted(poll, ref since))
+            {
+                refusal = broken ? RequestStatus.Broken : RequestStatus.QueueFull;
+                return false;
+            }
+
+            spin.SpinOnce(sleep1Threshold: -1);
+        }
+    }
+
+    private RequestStatus Wait(int slot, ulong writable, int writableBytes)
+    {
+        SpinWait spin = default;
+        long since = 0;
+        for (int poll = 0; ; poll++)
+        {
+            bool exhausted = _patience.IsExhausted(poll, ref since);
+            _gate.Enter();
+            Reap();
+            if (_states[slot] == SlotState.Answered)
+            {
+                RequestStatus status = Answer(_lengths[slot], writable, writableBytes);
+                Release(slot);
+                _gate.Exit();
+                return status;
+            }
+
+            if (_broken || exhausted)
+            {
+                _states[slot] = SlotState.Abandoned;
+                RequestStatus status = _broken ? RequestStatus.Broken : RequestStatus.TimedOut;
+                _gate.Exit();
+                return status;
+            }
+
+            _gate.Exit();
+            spin.SpinOnce(sleep1Threshold: -1);
+        }
+    }
+
+    // The used length of a request that the device did not recognise is 0, and then there is no status at all.
+    private RequestStatus Answer(uint length, ulong writable, int writableBytes)
+    {
+        if (length == 0)
+        {
+            return RequestStatus.Unrecognised;
+        }
+
+        if (length < (uint)writableBytes)
+        {
+            return RequestStatus.Truncated;
+        }
+
+        ulong tail = writable + (ulong)(writableBytes - RequestTail.Bytes);
+        return (RequestStatus)(_memory.ReadDword(tail) & 0xFF);
+    }
+
+    private void Reap()
+    {
+        while (!_broken)
+        {
+            UsedState state = _queue.TryPop(out int head, out uint length);
+            if (state == UsedState.Empty)
+            {
+                return;
+            }
+
+            int slot = head / 2;
+            if (state == UsedState.Broken || (head & 1) != 0 || slot >= _states.Length
+                || _states[slot] is SlotState.Free or SlotState.Answered)
+            {
+                _broken = true;
+                return;
+            }
+
+            if (_states[slot] == SlotState.Abandoned)
+            {
+                Release(slot);
+                continue;
+            }
+
+            _lengths[slot] = length;
+            _states[slot] = SlotState.Answered;
+        }
+    }
+
+    private void Release(int slot)
+    {
+        _states[slot] = SlotState.Free;
+        _free[_freeCount++] = slot;
+    }
+}

@@ -1,0 +1,131 @@
+using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
+using PasidFramework.Hardware;
+
+namespace PasidFramework.Drivers.VirtioIommu.Reader;
+
+// VMSAv8-64 stage 1 with a 4 KiB granule: Arm IHI 0070 section 3.4, DDI 0487 D8.
+
+/// <summary>
+/// The steps of one translation, without saying where entries come from: memory, or a cache. The caller fetches the
+/// entry
+/// at <see cref="EntryAddress"/> and hands it in, until there is a result.
+/// </summary>
+internal struct StageOneWalk
+{
+    private const ulong UserBit = 1UL << 6;
+    private const ulong ReadOnlyBit = 1UL << 7;
+    private const ulong ForbidsUserBit = 1UL << 61;
+    private const ulong ForbidsWriteBit = 1UL << 62;
+
+    private readonly ContextDescriptorImage _descriptor;
+    private readonly DmaAccess _access;
+    private ulong _table;
+    private ulong _inherited;
+
+    /// <summary>Begins at the descriptor's table.</summary>
+    /// <param name="descriptor">A descriptor that hardware accepts and that translates.</param>
+    /// <param name="access">The access.</param>
+    public StageOneWalk(in ContextDescriptorImage descriptor, in DmaAccess access)
+    {
+        _descriptor = descriptor;
+        _access = access;
+        Address = descriptor.IgnoresTopByte ? access.Address & (ulong.MaxValue >> 8) : access.Address;
+        _table = descriptor.FirstTable(out int level);
+        FirstLevel = level;
+        Level = level;
+        int inputBits = 64 - descriptor.T0Sz;
+        Refusal = Address >> inputBits != 0
+            ? WalkResult.Mapping($"address 0x{access.Address:x} is beyond the {inputBits} bits of T0SZ")
+            : null;
+    }
+
+    /// <summary>The end of the access where no entry needs to be read; else null.</summary>
+    public WalkResult? Refusal { get; }
+
+    /// <summary>The address that is translated.</summary>
+    public ulong Address { get; }
+
+    /// <summary>The level at which the walk begins.</summary>
+    public int FirstLevel { get; }
+
+    /// <summary>The level of the entry that is needed next.</summary>
+    public int Level { get; private set; }
+
+    /// <summary>The byte address of the entry that is needed next.</summary>
+    public readonly ulong EntryAddress => _table + ((Address >> StageOneEntry.Shift(Level) & 511) * 8);
+
+    /// <summary>An entry with what the tables above it forbid.</summary>
+    public readonly StageOneEntry Inherit(in StageOneEntry entry)
+    {
+        ulong word = entry.Word;
+        if (entry.IsTable)
+        {
+            word |= _inherited;
+        }
+        else
+        {
+            word &= (_inherited & ForbidsUserBit) != 0 ? ~UserBit : ulong.MaxValue;
+            word |= (_inherited & ForbidsWriteBit) != 0 ? ReadOnlyBit : 0;
+        }
+
+        return entry with { Word = word };
+    }
+
+    /// <summary>Goes on below a table's entry, wherever it lies.</summary>
+    /// <param name="table">The entry, with what the tables above it forbid.</param>
+    public void Descend(in StageOneEntry table)
+    {
+        _table = table.Address;
+        _inherited = _descriptor.IgnoresHierarchy ? 0 : table.Word & (ForbidsUserBit | ForbidsWriteBit);
+        Level = table.Level + 1;
+    }
+
+    /// <summary>Takes the next entry from memory.</summary>
+    /// <returns>The result; null where another entry is needed.</returns>
+    public WalkResult? Take(in StageOneEntry entry)
+    {
+        if (!entry.IsValid)
+        {
+            return WalkResult.Mapping($"address 0x{_access.Address:x} is not mapped (level {Level})");
+        }
+
+        if (entry.Address >> ArmTables.AddressBits(_descriptor.Ips) != 0)
+        {
+            return WalkResult.Mapping($"0x{entry.Address:x} is outside of the output size, IPS {_descriptor.Ips}");
+        }
+
+        StageOneEntry merged = Inherit(entry);
+        if (!entry.IsTable)
+        {
+            return Reach(merged);
+        }
+
+        Descend(merged);
+        return null;
+    }
+
+    /// <summary>Ends at a block or page.</summary>
+    /// <param name="leaf">The entry, with what the tables above it forbid.</param>
+    public readonly WalkResult Reach(in StageOneEntry leaf)
+    {
+        if (!leaf.IsAccessed && !_descriptor.IgnoresAccessFlag)
+        {
+            return WalkResult.Mapping($"address 0x{_access.Address:x} has never been accessed (AF is 0)");
+        }
+
+        // Requests with a PASID are a process's own: unprivileged.
+        if (!leaf.IsUser)
+        {
+            return WalkResult.Mapping($"address 0x{_access.Address:x} is not for user accesses (AP1 is 0)");
+        }
+
+        return _access.IsWrite && leaf.IsReadOnly
+            ? WalkResult.Mapping($"address 0x{_access.Address:x} is read only (AP2 is 1)")
+            : new WalkResult(
+                TranslationStatus.Translated,
+                _descriptor.Ttb0,
+                false,
+                null,
+                leaf.Address + (Address & ((1UL << StageOneEntry.Shift(leaf.Level)) - 1)));
+    }
+}

@@ -1,0 +1,338 @@
+using System.Globalization;
+using PasidFramework.Allocation;
+using PasidFramework.Contracts;
+using PasidFramework.Drivers.VirtioIommu.Dialects;
+using PasidFramework.Drivers.VirtioIommu.Queues;
+using PasidFramework.Drivers.VirtioIommu.Unit;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
+
+namespace PasidFramework.Drivers.VirtioIommu.Tables;
+
+/// <summary>
+/// The PASID table of one domain, the endpoints that use it, and the invalidations that keep the device's caches true
+/// to it. It knows nothing of the core's objects, only numbers.
+/// </summary>
+/// <remarks>
+/// As the unit promises: entry operations of one domain are never called concurrently; endpoints may come and go beside
+/// them.
+/// </remarks>
+internal sealed class DomainTable : IPasidTableSync, IDisposable
+{
+    private readonly StartedDevice _device;
+    private readonly TableDialect _dialect;
+    private IPasidTable _table = null!;
+    private AttachWords _words;
+    private int _endpoints;
+    private int _attaching;
+    private volatile bool _mayBeWalked;
+    private readonly HashSet<uint> _quiet = [];
+    private bool _translationsTold;
+
+    // Endpoints that are in the domain; they come and go beside the entries.
+    private readonly HashSet<uint> _members = [];
+    private SpinGate _membersGate;
+
+    private DomainTable(StartedDevice device, TableDialect dialect, uint domain)
+    {
+        _device = device;
+        _dialect = dialect;
+        Domain = domain;
+    }
+
+    /// <summary>The domain's number on the device.</summary>
+    public uint Domain { get; }
+
+    /// <summary>Width of the table in bits.</summary>
+    public int PasidBits => _table.PasidBits;
+
+    /// <summary>Bytes of page memory in the table.</summary>
+    public long TableBytes => _table.TableBytes;
+
+    /// <summary>Leaf tables among them.</summary>
+    public int Leaves => _table.Leaves;
+
+    /// <summary>Endpoints that are attached.</summary>
+    public int Endpoints => Volatile.Read(ref _endpoints);
+
+    /// <summary>Builds an empty table; the device learns of it with the first endpoint.</summary>
+    /// <param name="device">The device; a dialect was negotiated.</param>
+    /// <param name="format">The table's writer.</param>
+    /// <param name="domain">The domain's number on the device.</param>
+    /// <param name="pasidBits">Width in bits.</param>
+    /// <returns>The table; ENOMEM, EINVAL.</returns>
+    public static OpResult<DomainTable> Create(
+        StartedDevice device, IPasidTableFormat format, uint domain, int pasidBits)
+    {
+        TableDialect dialect = device.Dialect
+            ?? throw new InvalidOperationException("No dialect for PASID tables was negotiated.");
+        var created = new DomainTable(device, dialect, domain);
+        OpResult<IPasidTable> table = format.Create(device.Memory, pasidBits, created);
+        if (!table.IsOk)
+        {
+            return OpResult<DomainTable>.Refuse(table.Outcome);
+        }
+
+        OpResult<AttachWords> words = AttachWords.From(table.Value.AttachParameters);
+        if (!words.IsOk)
+        {
+            table.Value.Dispose();
+            return OpResult<DomainTable>.Refuse(words.Outcome);
+        }
+
+        created._table = table.Value;
+        created._words = words.Value;
+        return OpResult<DomainTable>.Ok(created);
+    }
+
+    /// <summary>Asks an endpoint whether it can use the table, and attaches it.</summary>
+    /// <returns>
+    /// Success; EOPNOTSUPP (no PASIDs, other format), EINVAL (narrower than the table), the device's refusal.
+    /// </returns>
+    public OpResult AddEndpoint(uint endpoint)
+    {
+        OpResult usable = CheckEndpoint(endpoint);
+        if (!usable.IsOk)
+        {
+            return usable;
+        }
+
+        // Counted before the request: an entry that is installed meanwhile must be announced, since the device may have
+        // read the table between its attach and our return.
+        Interlocked.Increment(ref _attaching);
+        Interlocked.Increment(ref _endpoints);
+        Span<ulong> words = stackalloc ulong[TableDialect.MaxWords];
+        Sending sent = Send(
+            _dialect.EncodeAttach(words, Domain, endpoint, _words),
+            _dialect.AttachBytes,
+            "ATTACH_TABLE",
+            "endpoint",
+            endpoint);
+        Interlocked.Decrement(ref _attaching);
+        if (!sent.Result.IsOk)
+        {
+            Interlocked.Decrement(ref _endpoints);
+
+            // No answer is no refusal: the endpoint may get the table later.
+            if (!sent.Answered)
+            {
+                _mayBeWalked = true;
+            }
+        }
+        else
+        {
+            _membersGate.Enter();
+            _members.Add(endpoint);
+            _membersGate.Exit();
+        }
+
+        return sent.Result;
+    }
+
+    /// <summary>
+    /// Detaches an endpoint. If the device does not confirm it, the table's memory is kept until a reset.
+    /// </summary>
+    /// <returns>Success; the device's refusal.</returns>
+    public OpResult RemoveEndpoint(uint endpoint)
+    {
+        OpResult detached = _device.Standard.Detach(Domain, endpoint);
+        _membersGate.Enter();
+        _members.Remove(endpoint);
+        _membersGate.Exit();
+        Interlocked.Decrement(ref _endpoints);
+        if (!detached.IsOk)
+        {
+            _mayBeWalked = true;
+        }
+
+        return detached;
+    }
+
+    /// <summary>Whether an endpoint is in the domain.</summary>
+    public bool Has(uint endpoint)
+    {
+        _membersGate.Enter();
+        bool has = _members.Contains(endpoint);
+        _membersGate.Exit();
+        return has;
+    }
+
+    /// <summary>Installs an entry.</summary>
+    public OpResult Install(Pasid pasid, ulong pageTableRoot, uint asid)
+    {
+        _quiet.Remove(pasid.Value);
+        return _table.Set(pasid, new PasidTableEntry(pageTableRoot, asid));
+    }
+
+    /// <summary>Makes an entry translate nothing and tells every cache.</summary>
+    public OpResult Quiet(Pasid pasid, uint asid)
+    {
+        _translationsTold = false;
+        OpResult done = Finish(_table.Quiet(pasid), pasid, asid);
+        if (done.IsOk)
+        {
+            // From here on the entry leads to no translation that could be kept.
+            _quiet.Add(pasid.Value);
+        }
+
+        return done;
+    }
+
+    /// <summary>Removes an entry and tells every cache.</summary>
+    public OpResult Remove(Pasid pasid, uint asid)
+    {
+        _translationsTold = false;
+        OpResult done = Finish(_table.Clear(pasid), pasid, asid);
+        _quiet.Remove(pasid.Value);
+        return done;
+    }
+
+    /// <summary>
+    /// One of several devices stops using a PASID. The entry stays for the others and so do its translations, which are
+    /// right: the dialects know no cache of one endpoint alone, and the last device's removal tells all of them. Only
+    /// the faults that name the PASID are taken.
+    /// </summary>
+    /// <param name="pasid">The PASID.</param>
+    /// <param name="endpoint">The device.</param>
+    public void ReleaseEndpoint(Pasid pasid, uint endpoint) => _device.DrainEvents(pasid, this, endpoint);
+
+    /// <summary>Tells every cache that mappings of [start, end) changed (D6).</summary>
+    /// <param name="pasid">The PASID.</param>
+    /// <param name="asid">Its ASID.</param>
+    /// <param name="start">First byte.</param>
+    /// <param name="end">Byte after the range, 0 for the top of memory, so that 0, 0 is everything; any other end
+    /// equal to
+    /// start is an empty range.</param>
+    public OpResult Invalidate(Pasid pasid, uint asid, ulong start, ulong end)
+    {
+        int granule = _device.Config.GranuleLog2;
+        InvalidationRange range = InvalidationRange.Cover(start, end, granule);
+        if (range.Extent == InvalidationExtent.Nothing)
+        {
+            return OpResult.Ok;
+        }
+
+        if (range.Extent == InvalidationExtent.WholePasid)
+        {
+            return TranslationsChanged(pasid, asid);
+        }
+
+        Span<ulong> words = stackalloc ulong[TableDialect.MaxWords];
+        return SendInvalidate(
+            _dialect.EncodeRange(words, Domain, pasid.Value, asid, range.FirstByte, range.Pages, granule), pasid);
+    }
+
+    /// <inheritdoc/>
+    public OpResult ConfigurationChanged(Pasid pasid, bool leafOnly)
+    {
+        Span<ulong> words = stackalloc ulong[TableDialect.MaxWords];
+        return SendInvalidate(_dialect.EncodeConfiguration(words, Domain, pasid.Value, leafOnly), pasid);
+    }
+
+    /// <inheritdoc/>
+    public OpResult TranslationsChanged(Pasid pasid, uint archId)
+    {
+        _translationsTold = true;
+        if (_quiet.Contains(pasid.Value))
+        {
+            return OpResult.Ok;
+        }
+
+        Span<ulong> words = stackalloc ulong[TableDialect.MaxWords];
+        return SendInvalidate(_dialect.EncodeTranslations(words, Domain, pasid.Value, archId), pasid);
+    }
+
+    /// <summary>Frees the table, now or, where an endpoint may still walk it, after the device's reset.</summary>
+    public void Dispose()
+    {
+        if (_mayBeWalked || Endpoints != 0)
+        {
+            _device.Orphan(_table);
+        }
+        else
+        {
+            _table.Dispose();
+        }
+    }
+
+    /// <summary>The unit goes: the device is reset next, and the table is freed after that.</summary>
+    public void Abandon() => _device.Orphan(_table);
+
+    private OpResult CheckEndpoint(uint endpoint)
+    {
+        EndpointProperties properties = EndpointProperties.None;
+        if (_device.HasProbe)
+        {
+            OpResult<EndpointProperties> probed = _device.Probe(endpoint);
+            if (!probed.IsOk)
+            {
+                return probed.Outcome;
+            }
+
+            properties = probed.Value;
+        }
+
+        if (properties.PasidBits is null && _dialect.PropertiesRequired)
+        {
+            return Refuse(Errno.EOPNOTSUPP, endpoint, "it has no property PASID_SIZE (5): it cannot carry PASIDs");
+        }
+
+        if (properties.PasidBits == 0)
+        {
+            return Refuse(Errno.EOPNOTSUPP, endpoint, "its PASID width is 0: it cannot carry PASIDs");
+        }
+
+        if (_dialect.Check(properties, _words.S1Fmt) is { } objection)
+        {
+            return Refuse(objection.Errno, endpoint, objection.Reason);
+        }
+
+        return properties.PasidBits < PasidBits
+            ? Refuse(Errno.EINVAL, endpoint, string.Create(
+                CultureInfo.InvariantCulture,
+                $"its PASIDs have {properties.PasidBits} bits, the domain's table has {PasidBits}"))
+            : OpResult.Ok;
+    }
+
+    private OpResult Finish(OpResult done, Pasid pasid, uint asid)
+    {
+        // A table writer is to ask for this itself; if it did not, stale translations would outlive the entry.
+        if (done.IsOk && !_translationsTold)
+        {
+            done = TranslationsChanged(pasid, asid);
+        }
+
+        _device.DrainEvents(pasid, this);
+        return done;
+    }
+
+    private OpResult SendInvalidate(ReadOnlySpan<ulong> request, Pasid pasid)
+    {
+        // Read before the request. Nobody attached: the device has never seen the table, or has forgotten it.
+        bool attaching = Volatile.Read(ref _attaching) != 0;
+        if (Endpoints == 0)
+        {
+            return OpResult.Ok;
+        }
+
+        Sending sent = Send(request, _dialect.InvalidateBytes, "INVALIDATE", "PASID", pasid.Value);
+
+        // While the first endpoint is on its way in, the device need not know the domain yet; then it caches nothing.
+        return attaching && sent.Result.Errno == Errno.ENOENT ? OpResult.Ok : sent.Result;
+    }
+
+    private Sending Send(
+        ReadOnlySpan<ulong> request, int driverBytes, string name, string subject, uint number)
+    {
+        RequestStatus status = _device.Requests.Send(request, driverBytes);
+        return new Sending(
+            status.ToResult(name, Domain, subject, number),
+            status is not (RequestStatus.TimedOut or RequestStatus.Broken));
+    }
+
+    private OpResult Refuse(Errno errno, uint endpoint, string reason) =>
+        OpResult.Refuse(errno, string.Create(
+            CultureInfo.InvariantCulture, $"virtio-iommu endpoint 0x{endpoint:x} (dialect {_dialect.Name}): {reason}"));
+
+    private readonly record struct Sending(OpResult Result, bool Answered);
+}

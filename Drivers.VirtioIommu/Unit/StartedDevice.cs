@@ -1,0 +1,339 @@
+using System.Globalization;
+using Microsoft.Extensions.Logging;
+using PasidFramework.Allocation;
+using PasidFramework.Contracts;
+using PasidFramework.Drivers.VirtioIommu.Dialects;
+using PasidFramework.Drivers.VirtioIommu.Formats;
+using PasidFramework.Drivers.VirtioIommu.Queues;
+using PasidFramework.Hardware;
+using PasidFramework.Results;
+
+namespace PasidFramework.Drivers.VirtioIommu.Unit;
+
+/// <summary>
+/// A device that went through the initialisation sequence: its queues, its configuration, and the dialect that was
+/// negotiated. Safe for concurrent use.
+/// </summary>
+internal sealed partial class StartedDevice : IDisposable
+{
+    private const int MaxQueueSize = 2 * RequestQueue.MaxSlots;
+    private const int EventQueueSize = 16;
+    private const uint NoStatus = 0xFF;
+
+    private readonly MmioTransport _transport;
+    private readonly ILogger _logger;
+    private readonly bool _flush;
+    private readonly List<(ulong Address, int Bytes)> _pages;
+    private readonly List<IPasidTable> _orphanTables = [];
+    private SpinGate _orphanGate;
+    private bool _disposed;
+
+    private StartedDevice(
+        string name,
+        IIommuHardware hardware,
+        MmioTransport transport,
+        ILogger logger,
+        List<(ulong Address, int Bytes)> pages,
+        RequestQueue requests,
+        EventQueue events,
+        DeviceConfig config,
+        TableDialect? dialect,
+        ulong features)
+    {
+        Name = name;
+        Memory = hardware.Memory;
+        _transport = transport;
+        _logger = logger;
+        _pages = pages;
+        Requests = requests;
+        Events = events;
+        Config = config;
+        Dialect = dialect;
+        HasProbe = (features & FeatureBits.Probe) != 0;
+        HasMap = (features & FeatureBits.MapUnmap) != 0;
+        Standard = new StandardRequests(requests);
+        _flush = !hardware.IsCoherent;
+    }
+
+    /// <summary>The unit's name, for messages.</summary>
+    public string Name { get; }
+
+    /// <summary>The memory that is shared with the device.</summary>
+    public IPhysicalMemory Memory { get; }
+
+    /// <summary>Queue 0.</summary>
+    public RequestQueue Requests { get; }
+
+    /// <summary>Queue 1.</summary>
+    public EventQueue Events { get; }
+
+    /// <summary>The standard's requests.</summary>
+    public StandardRequests Standard { get; }
+
+    /// <summary>The configuration space.</summary>
+    public DeviceConfig Config { get; }
+
+    /// <summary>The dialect that device and user agree on; null for the standard alone.</summary>
+    public TableDialect? Dialect { get; }
+
+    /// <summary>Whether PROBE was negotiated.</summary>
+    public bool HasProbe { get; }
+
+    /// <summary>Whether MAP and UNMAP were negotiated.</summary>
+    public bool HasMap { get; }
+
+    /// <summary>Initialises a device (virtio 1.2 section 3.1.1): reset, status, features, queues, DRIVER_OK.</summary>
+    /// <param name="name">Name for messages.</param>
+    /// <param name="hardware">The hardware.</param>
+    /// <param name="dialect">The proposal that is spoken if the device offers its feature; null for none.</param>
+    /// <param name="logger">Where faults are told.</param>
+    /// <param name="patience">When the device counts as stuck.</param>
+    /// <returns>The device; ENODEV, ENOMEM, ETIMEDOUT: then nothing is left behind.</returns>
+    public static OpResult<StartedDevice> Start(
+        string name, IIommuHardware hardware, TableDialect? dialect, ILogger logger, Patience patience)
+    {
+        var transport = new MmioTransport(hardware.Registers, patience);
+        OpResult identified = transport.Identify();
+        if (!identified.IsOk)
+        {
+            return OpResult<StartedDevice>.Refuse(identified);
+        }
+
+        // The device may hold addresses of a former driver until its reset is over: nothing is allocated before.
+        OpResult reset = transport.Reset();
+        if (!reset.IsOk)
+        {
+            return OpResult<StartedDevice>.Refuse(reset);
+        }
+
+        var pages = new List<(ulong Address, int Bytes)>(2);
+        OpResult<StartedDevice> started = Start(name, hardware, transport, dialect, logger, patience, pages);
+        if (!started.IsOk)
+        {
+            transport.Fail();
+            if (transport.Reset().IsOk)
+            {
+                FreePages(hardware.Memory, pages);
+            }
+        }
+
+        return started;
+    }
+
+    /// <summary>Asks for an endpoint's properties.</summary>
+    /// <returns>The properties; NOENT as ENOENT and so on; ENOMEM; EOPNOTSUPP.</returns>
+    public OpResult<EndpointProperties> Probe(uint endpoint)
+    {
+        int writable = Config.ProbeSize + RequestTail.Bytes;
+        int bytes = ProbeRequest.DriverBytes + writable;
+        OpResult<ulong> page = Memory.AllocatePages(bytes);
+        if (!page.IsOk)
+        {
+            return OpResult<EndpointProperties>.Refuse(page.Outcome);
+        }
+
+        // The page is zeroed: what the request does not say is there already. The answer's part is written back as
+        // well, or that would happen later, over the answer.
+        ulong address = page.Value;
+        Span<ulong> words = stackalloc ulong[9];
+        words = StandardRequests.EncodeProbe(words, endpoint);
+        Memory.WriteQword(address, words[0]);
+
+        // No status: an answer that never came must not look like success.
+        Memory.WriteDword(address + (ulong)(bytes - RequestTail.Bytes), NoStatus);
+        if (_flush)
+        {
+            Memory.Flush(address, bytes);
+        }
+
+        RequestStatus status = Requests.Send(
+            address, ProbeRequest.DriverBytes, address + ProbeRequest.DriverBytes, writable);
+        if (status is RequestStatus.TimedOut or RequestStatus.Broken)
+        {
+            // The device may still write there: the page goes back after the reset that Dispose does.
+            _orphanGate.Enter();
+            _pages.Add((address, bytes));
+            _orphanGate.Exit();
+        }
+
+        OpResult result = status.ToResult("PROBE", 0, "endpoint", endpoint);
+        EndpointProperties properties = EndpointProperties.None;
+        if (result.IsOk)
+        {
+            var answer = new byte[Config.ProbeSize];
+            Memory.Read(address + ProbeRequest.DriverBytes, answer);
+            properties = EndpointProperties.Parse(answer, Dialect);
+        }
+
+        if (status is not (RequestStatus.TimedOut or RequestStatus.Broken))
+        {
+            Memory.FreePages(address, bytes);
+        }
+
+        return result.IsOk
+            ? OpResult<EndpointProperties>.Ok(properties)
+            : OpResult<EndpointProperties>.Refuse(result);
+    }
+
+    /// <summary>Says something to whoever watches the unit.</summary>
+    public void Warn(string message) => _logger.LogWarning("{Unit}: {Message}", Name, message);
+
+    /// <summary>Keeps a table that the device may still walk until the device is reset.</summary>
+    public void Orphan(IPasidTable table)
+    {
+        _orphanGate.Enter();
+        _orphanTables.Add(table);
+        _orphanGate.Exit();
+    }
+
+    /// <summary>Resets the device and frees all memory that it knew of.</summary>
+    public void Dispose()
+    {
+        if (_disposed)
+        {
+            return;
+        }
+
+        _faultGate.Enter();
+        _disposed = true;
+        _faultGate.Exit();
+        OpResult reset = _transport.Reset();
+        if (!reset.IsOk)
+        {
+            // Memory that a device may write to must not be used for anything else.
+            Warn("memory is kept: " + reset.Reason);
+            return;
+        }
+
+        foreach (IPasidTable table in _orphanTables)
+        {
+            table.Dispose();
+        }
+
+        FreePages(Memory, _pages);
+        _pages.Clear();
+    }
+
+    private static OpResult<StartedDevice> Start(
+        string name,
+        IIommuHardware hardware,
+        MmioTransport transport,
+        TableDialect? dialect,
+        ILogger logger,
+        Patience patience,
+        List<(ulong Address, int Bytes)> pages)
+    {
+        const ulong Standard = FeatureBits.InputRange | FeatureBits.DomainRange | FeatureBits.MapUnmap
+            | FeatureBits.Probe | FeatureBits.Mmio | FeatureBits.BypassConfig;
+        OpResult negotiated = transport.Negotiate(dialect?.KnownFeatures ?? Standard, out ulong features);
+        if (!negotiated.IsOk)
+        {
+            return OpResult<StartedDevice>.Refuse(negotiated);
+        }
+
+        OpResult<DeviceConfig> config = transport.ReadConfig(features);
+        if (!config.IsOk)
+        {
+            return OpResult<StartedDevice>.Refuse(config.Outcome);
+        }
+
+        if ((features & FeatureBits.BypassConfig) != 0)
+        {
+            // Firmware may have left it on: then every endpoint that is in no domain reaches all of memory.
+            transport.ForbidBypass();
+        }
+
+        bool flush = !hardware.IsCoherent;
+        OpResult<(ulong Address, int Size)> request = AllocateQueue(
+            hardware.Memory, transport, QueueIndex.Request, 2, MaxQueueSize, RequestQueue.MemoryBytes, pages);
+        if (!request.IsOk)
+        {
+            return OpResult<StartedDevice>.Refuse(request.Outcome);
+        }
+
+        OpResult<(ulong Address, int Size)> events = AllocateQueue(
+            hardware.Memory, transport, QueueIndex.Event, 1, EventQueueSize, EventQueue.MemoryBytes, pages);
+        if (!events.IsOk)
+        {
+            return OpResult<StartedDevice>.Refuse(events.Outcome);
+        }
+
+        var requestQueue = new RequestQueue(
+            hardware.Memory,
+            request.Value.Address,
+            request.Value.Size,
+            flush,
+            () => transport.Notify(QueueIndex.Request),
+            patience);
+        var eventQueue = new EventQueue(
+            hardware.Memory,
+            events.Value.Address,
+            events.Value.Size,
+            flush,
+            () => transport.Notify(QueueIndex.Event));
+        eventQueue.Fill();
+
+        // The device may look at the rings as soon as they are enabled, and it writes to some of these pages: nothing
+        // of
+        // them may be on its way any more.
+        if (flush)
+        {
+            foreach ((ulong address, int bytes) in pages)
+            {
+                hardware.Memory.Flush(address, bytes);
+            }
+        }
+
+        hardware.Memory.StoreBarrier();
+        transport.EnableQueue(QueueIndex.Request, requestQueue.Ring);
+        transport.EnableQueue(QueueIndex.Event, eventQueue.Ring);
+        transport.Start();
+        eventQueue.Start();
+        return OpResult<StartedDevice>.Ok(new StartedDevice(
+            name,
+            hardware,
+            transport,
+            logger,
+            pages,
+            requestQueue,
+            eventQueue,
+            config.Value,
+            dialect is not null && (features & dialect.AttachFeature) != 0 ? dialect : null,
+            features));
+    }
+
+    private static OpResult<(ulong Address, int Size)> AllocateQueue(
+        IPhysicalMemory memory,
+        MmioTransport transport,
+        int index,
+        int least,
+        int most,
+        Func<int, int> memoryBytes,
+        List<(ulong Address, int Bytes)> pages)
+    {
+        OpResult<int> size = transport.ChooseQueueSize(index, least, most);
+        if (!size.IsOk)
+        {
+            return OpResult<(ulong Address, int Size)>.Refuse(size.Outcome);
+        }
+
+        int bytes = memoryBytes(size.Value);
+        OpResult<ulong> address = memory.AllocatePages(bytes);
+        if (!address.IsOk)
+        {
+            return OpResult<(ulong Address, int Size)>.Refuse(Errno.ENOMEM, string.Create(
+                CultureInfo.InvariantCulture, $"virtio-iommu queue {index}: {address.Reason}"));
+        }
+
+        pages.Add((address.Value, bytes));
+        return OpResult<(ulong Address, int Size)>.Ok((address.Value, size.Value));
+    }
+
+    private static void FreePages(IPhysicalMemory memory, List<(ulong Address, int Bytes)> pages)
+    {
+        foreach ((ulong address, int bytes) in pages)
+        {
+            memory.FreePages(address, bytes);
+        }
+    }
+}
