@@ -11,7 +11,7 @@ namespace PasidFramework.Conformance;
 [SuppressMessage("Performance", "CA1822", Justification = "The ways of a case to end are asked of its context.")]
 internal sealed class CaseContext : IDisposable
 {
-    private readonly List<Rig> _rigs = [];
+    private readonly List<TestBench> _rigs = [];
     private readonly List<string> _notes = [];
     private readonly IHardwareBackEnd? _backEnd;
     private long _checks;
@@ -50,7 +50,7 @@ internal sealed class CaseContext : IDisposable
     public static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     /// <summary>Counts one look.</summary>
-    public void Looked() => Interlocked.Increment(ref _checks);
+    public void CheckPerformed() => Interlocked.Increment(ref _checks);
 
     public void Note(string what)
     {
@@ -81,7 +81,7 @@ internal sealed class CaseContext : IDisposable
     /// <summary>One look: the case fails where it is wrong.</summary>
     public void Check([DoesNotReturnIf(false)] bool holds, FormattableString otherwise)
     {
-        Looked();
+        CheckPerformed();
         if (!holds)
         {
             Fail(Text(otherwise));
@@ -100,12 +100,12 @@ internal sealed class CaseContext : IDisposable
     /// <summary>Starts a system on the back end; it ends with the case.</summary>
     /// <param name="setup">What it runs on.</param>
     /// <param name="machine">A machine to use, which the system disposes; null to start one.</param>
-    public Rig Start(RigSetup? setup = null, ITestHardware? machine = null)
+    public TestBench Start(TestBenchSetup? setup = null, ITestHardware? machine = null)
     {
-        var rig = new Rig(this, setup ?? new RigSetup(), machine);
-        _rigs.Add(rig);
-        rig.StartUnit();
-        return rig;
+        var bench = new TestBench(this, setup ?? new TestBenchSetup(), machine);
+        _rigs.Add(bench);
+        bench.StartUnit();
+        return bench;
     }
 
     /// <summary>Settings of a unit: those of the run, and over them what the case or its machine needs.</summary>
@@ -135,18 +135,18 @@ internal sealed class CaseContext : IDisposable
     /// <summary>Ends the systems and judges their end.</summary>
     public void Finish()
     {
-        foreach (Rig rig in _rigs)
+        foreach (TestBench bench in _rigs)
         {
-            rig.Finish();
+            bench.Finish();
         }
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (Rig rig in _rigs)
+        foreach (TestBench bench in _rigs)
         {
-            rig.Dispose();
+            bench.Dispose();
         }
     }
 }

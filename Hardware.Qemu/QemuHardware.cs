@@ -21,7 +21,7 @@ internal abstract class QemuHardware : ITestHardware
     private readonly SortedSet<ulong> _targets = [];
     private readonly List<RequesterId> _requesters = [];
     private readonly Dictionary<RequesterId, QemuChannel> _channels = [];
-    private List<string> _complaints = [];
+    private List<string> _violations = [];
 
     /// <summary>Wraps a machine.</summary>
     /// <param name="machine">The machine; disposed with this.</param>
@@ -117,12 +117,12 @@ internal abstract class QemuHardware : ITestHardware
     public abstract bool NamesPasid(RequesterId requester, Pasid pasid);
 
     /// <inheritdoc/>
-    public IReadOnlyList<string> TakeComplaints()
+    public IReadOnlyList<string> TakeViolations()
     {
         lock (_gate)
         {
-            List<string> taken = _complaints;
-            _complaints = [];
+            List<string> taken = _violations;
+            _violations = [];
             return taken;
         }
     }
@@ -135,7 +135,7 @@ internal abstract class QemuHardware : ITestHardware
     /// <inheritdoc/>
     /// <remarks>
     /// The device stores 4 bytes. Where they land in no target and no fault was recorded, all memory that was handed out
-    /// is looked through: memory of somebody else that was hit is a complaint.
+    /// is looked through: memory of somebody else that was hit is a violation.
     /// </remarks>
     /// <exception cref="ArgumentException">The device does not stand for this PASID, or the access is a load.</exception>
     public TranslationResult Translate(in DmaAccess access)
@@ -271,7 +271,7 @@ internal abstract class QemuHardware : ITestHardware
 
         if (hits is null && fault is null && Stray(channel.Mark, offset) is { } stray)
         {
-            _complaints.Add(Text(
+            _violations.Add(Text(
                 $"a store of {channel.Edu.Requester} to 0x{address:x} landed at 0x{stray:x}, which is no target"));
             hits = [stray];
         }
@@ -283,13 +283,13 @@ internal abstract class QemuHardware : ITestHardware
 
         if (hits.Count > 1)
         {
-            _complaints.Add(Text(
+            _violations.Add(Text(
                 $"one store of {channel.Edu.Requester} to 0x{address:x} landed at {string.Join(", ", hits.Select(h => Text($"0x{h:x}")))}"));
         }
 
         if (fault is { } unexpected)
         {
-            _complaints.Add(Text(
+            _violations.Add(Text(
                 $"a store of {channel.Edu.Requester} to 0x{address:x} landed at 0x{hits[0]:x} and left a fault record: {unexpected.Reason}"));
         }
 

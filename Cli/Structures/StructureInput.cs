@@ -45,11 +45,11 @@ internal static class StructureInput
             return $"bytes: {Count(digits, "digit")} {(digits == 1 ? "does" : "do")} not make whole bytes";
         }
 
-        if (digits / 2 > layout.Bytes || digits / 2 < LeastBytes(layout))
+        if (digits / 2 > layout.Bytes || digits / 2 < MinBytes(layout))
         {
-            string least = LeastBytes(layout) == layout.Bytes
+            string least = MinBytes(layout) == layout.Bytes
                 ? string.Empty
-                : Text($" (or {LeastBytes(layout)} without the tail, which the device writes)");
+                : Text($" (or {MinBytes(layout)} without the tail, which the device writes)");
             return $"{layout.Id} has {Count(layout.Bytes, "byte")}{least}, "
                 + Text($"{digits / 2} {(digits / 2 == 1 ? "is" : "are")} given");
         }
@@ -73,7 +73,7 @@ internal static class StructureInput
     }
 
     // A request as the driver makes it ends before its tail: the last 32 bits, written by the device.
-    private static int LeastBytes(Layout layout) =>
+    private static int MinBytes(Layout layout) =>
         layout.Bytes > 4 && layout.Fields[^1] is { Kind: FieldKind.Ignored, Width: 32 } tail && tail.Parts[0].Lsb % 32 == 0
             ? tail.Parts[0].Lsb / 8
             : layout.Bytes;

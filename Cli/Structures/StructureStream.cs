@@ -15,7 +15,7 @@ namespace PasidFramework.Cli.Structures;
 internal sealed class StructureStream : IDisposable
 {
     private const int FlushBytes = 1 << 16;
-    private const int MostRemembered = 256;
+    private const int MaxRemembered = 256;
 
     private static readonly JsonEncodedText s_structure = JsonEncodedText.Encode("structure");
     private static readonly JsonEncodedText s_fields = JsonEncodedText.Encode("fields");
@@ -228,7 +228,7 @@ internal sealed class StructureStream : IDisposable
         if (!_unknown.TryGetValue(id, out string? error))
         {
             error = _catalog.Unknown(id).Reason!;
-            if (_unknown.Count < MostRemembered)
+            if (_unknown.Count < MaxRemembered)
             {
                 _unknown.Add(id, error);
             }

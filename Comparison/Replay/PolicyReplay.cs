@@ -94,7 +94,7 @@ internal sealed class PolicyReplay : ICoreObserver, IDisposable
         return null;
     }
 
-    /// <summary>Carries out the steps, then ends the run while all tables still stand.</summary>
+    /// <summary>UsablePasids out the steps, then ends the run while all tables still stand.</summary>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
     public void Run(Action<int>? stepsDone, CancellationToken cancellation)
     {

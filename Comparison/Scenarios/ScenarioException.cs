@@ -1,6 +1,6 @@
 namespace PasidFramework.Comparison.Scenarios;
 
-/// <summary>Carries an error out of the depth of a scenario; never leaves <see cref="ScenarioReader"/>.</summary>
+/// <summary>UsablePasids an error out of the depth of a scenario; never leaves <see cref="ScenarioReader"/>.</summary>
 internal sealed class ScenarioException(int line, string message) : Exception(message)
 {
     public int Line { get; } = line;

@@ -72,7 +72,7 @@ internal sealed class ModelBackEnd(string architecture, IIommuModelFactory facto
 
     private sealed class Machine(ModelMemory memory, IIommuModel model) : SoftwareMachine(model)
     {
-        private int _complaints;
+        private int _violations;
         private int _strays;
 
         public override TestHardwareTraits Traits => TestHardwareTraits.Loads | TestHardwareTraits.ManyPasids
@@ -81,15 +81,15 @@ internal sealed class ModelBackEnd(string architecture, IIommuModelFactory facto
             | TestHardwareTraits.StrayReads | TestHardwareTraits.ManyProcesses | TestHardwareTraits.KeepsRecords
             | TestHardwareTraits.Forgets;
 
-        public override IReadOnlyList<string> TakeComplaints()
+        public override IReadOnlyList<string> TakeViolations()
         {
             string[] found =
             [
-                .. model.Complaints.Skip(_complaints).Select(c => $"{c.Rule}: {c.Message}"),
+                .. model.Violations.Skip(_violations).Select(c => $"{c.Rule}: {c.Message}"),
                 .. memory.StrayReads.Skip(_strays).Select(s =>
                     CaseContext.Text($"the walker read {(s.WasFreed ? "freed memory" : "no memory")} at 0x{s.Address:x}")),
             ];
-            _complaints = model.Complaints.Count;
+            _violations = model.Violations.Count;
             _strays = memory.StrayReads.Count;
             return found;
         }
@@ -168,7 +168,7 @@ internal abstract class SoftwareMachine(IIommuHardware hardware) : ITestHardware
     public virtual IReadOnlyDictionary<string, ulong> TableRoots(RequesterId requester) =>
         ReadOnlyDictionary<string, ulong>.Empty;
 
-    public virtual IReadOnlyList<string> TakeComplaints() => [];
+    public virtual IReadOnlyList<string> TakeViolations() => [];
 
     public virtual void ForEachVisible(Action look) => look();
 

@@ -8,10 +8,10 @@ internal static class Numbers
         [1, 63, 64, 65, 255, 256, 0x12345, 4095, 4096, 1023, 1024, 0x5A5A5, 0xFFFFE, 0xFFFFF];
 
     /// <summary>The boundaries that the unit can carry and may hand out; its own last number is always among them.</summary>
-    public static IReadOnlyList<uint> For(Rig rig)
+    public static IReadOnlyList<uint> For(TestBench bench)
     {
-        uint last = (1u << rig.Unit.PasidBits) - 1;
-        HashSet<uint> reserved = [.. rig.Unit.ReservedPasids.Select(p => p.Value)];
+        uint last = (1u << bench.Unit.PasidBits) - 1;
+        HashSet<uint> reserved = [.. bench.Unit.ReservedPasids.Select(p => p.Value)];
         return [.. s_boundaries.Append(last).Where(n => n <= last && !reserved.Contains(n)).Distinct()];
     }
 }

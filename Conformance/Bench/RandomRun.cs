@@ -105,18 +105,18 @@ internal static class RandomRun
     {
         played = 0;
         context.ClearNotes();
-        using var rig = new Rig(context, new RigSetup());
+        using var bench = new TestBench(context, new TestBenchSetup());
         try
         {
-            rig.StartUnit();
-            var world = new World(context, rig);
+            bench.StartUnit();
+            var world = new World(context, bench);
             foreach (Step step in steps)
             {
                 played++;
                 world.Play(step);
             }
 
-            rig.Finish();
+            bench.Finish();
             return null;
         }
         catch (CaseEnd end)
@@ -147,24 +147,24 @@ internal static class RandomRun
     {
         private readonly uint[] _numbers;
         private readonly CaseContext _context;
-        private readonly Rig _rig;
+        private readonly TestBench _bench;
         private readonly Domain[] _domains;
-        private readonly RigDevice[] _devices;
+        private readonly BenchDevice[] _devices;
         private readonly TestProcess[] _processes;
         private readonly bool _manyProcesses;
         private int _started;
 
-        public World(CaseContext context, Rig rig)
+        public World(CaseContext context, TestBench bench)
         {
             _context = context;
-            _rig = rig;
-            _manyProcesses = rig.Has(TestHardwareTraits.ManyProcesses);
-            uint first = rig.Number(63);
-            uint second = rig.Number(64, first);
-            _numbers = [first, second, rig.Number(70, first, second)];
+            _bench = bench;
+            _manyProcesses = bench.Has(TestHardwareTraits.ManyProcesses);
+            uint first = bench.Number(63);
+            uint second = bench.Number(64, first);
+            _numbers = [first, second, bench.Number(70, first, second)];
 
             // Two domains, each with every number; without PASIDs each number has a domain of its own.
-            _domains = [.. Enumerable.Range(0, _manyProcesses ? 2 : 6).Select(i => rig.AddDomain(CaseContext.Text($"domain{i}")))];
+            _domains = [.. Enumerable.Range(0, _manyProcesses ? 2 : 6).Select(i => bench.AddDomain(CaseContext.Text($"domain{i}")))];
             _devices = [.. Enumerable.Range(0, Devices).Select(i => Add(i, null))];
             _processes = [.. Enumerable.Range(0, Processes).Select(_ => StartProcess())];
         }
@@ -172,22 +172,22 @@ internal static class RandomRun
         public void Play(Step step)
         {
             Take(step);
-            _rig.LookEverywhere();
+            _bench.ProbeAll();
         }
 
-        private RigDevice Add(int i, RequesterId? at)
+        private BenchDevice Add(int i, RequesterId? at)
         {
             Domain domain = _manyProcesses ? _domains[i / 3 % 2] : _domains[(i % 3) + (3 * (i / 3 % 2))];
-            RigDevice device = _rig.AddDevice(domain, _numbers[i % 3], at: at);
-            _rig.MustBeAble(device, device.Only!.Value);
+            BenchDevice device = _bench.AddDevice(domain, _numbers[i % 3], at: at);
+            _bench.MustBeAble(device, device.Only!.Value);
             return device;
         }
 
-        private TestProcess StartProcess() => _rig.StartProcess(CaseContext.Text($"p{_started++}"));
+        private TestProcess StartProcess() => _bench.StartProcess(CaseContext.Text($"p{_started++}"));
 
         private void Take(Step step)
         {
-            RigDevice device = _devices[step.Device];
+            BenchDevice device = _devices[step.Device];
             uint number = device.Only!.Value;
             TestProcess process = _processes[step.Process];
             switch (step.Kind)
@@ -195,22 +195,22 @@ internal static class RandomRun
                 case Kind.Bind:
                     Bind(device, process);
                     break;
-                case Kind.Unbind when _rig.BoundTo(device, number) is not null:
-                    _rig.Unbind(device, number);
+                case Kind.Unbind when _bench.BoundTo(device, number) is not null:
+                    _bench.Unbind(device, number);
                     break;
                 case Kind.Remap when process.HasPages:
-                    _rig.Remap(process, [_rig.Probed[step.Page]], _rig.Probed[step.Page], _rig.Probed[step.Page] + 0x1000);
+                    _bench.Remap(process, [_bench.Probed[step.Page]], _bench.Probed[step.Page], _bench.Probed[step.Page] + 0x1000);
                     break;
                 case Kind.Unmap when process.HasPages:
-                    _rig.Unmap(process, _rig.Probed[step.Page]);
+                    _bench.Unmap(process, _bench.Probed[step.Page]);
                     break;
                 case Kind.Exit:
-                    _rig.Exit(process);
+                    _bench.Exit(process);
                     _processes[step.Process] = StartProcess();
                     break;
                 case Kind.Move:
-                    _rig.RemoveDevice(device);
-                    _rig.LookEverywhere();
+                    _bench.RemoveDevice(device);
+                    _bench.ProbeAll();
                     _devices[step.Device] = Add(step.Device, device.Requester);
                     break;
                 default:
@@ -218,13 +218,13 @@ internal static class RandomRun
             }
         }
 
-        private void Bind(RigDevice device, TestProcess process)
+        private void Bind(BenchDevice device, TestProcess process)
         {
             uint number = device.Only!.Value;
-            uint? has = _devices.Where(d => _rig.BoundTo(d, d.Only!.Value) == process).Select(d => d.Only).FirstOrDefault();
-            bool isTaken = _devices.Any(d => d.Only == number && _rig.BoundTo(d, number) is { } other && other != process);
-            bool isBound = _rig.BoundTo(device, number) == process;
-            OpResult<Pasid> bound = _rig.TryBind(device, process);
+            uint? has = _devices.Where(d => _bench.BoundTo(d, d.Only!.Value) == process).Select(d => d.Only).FirstOrDefault();
+            bool isTaken = _devices.Any(d => d.Only == number && _bench.BoundTo(d, number) is { } other && other != process);
+            bool isBound = _bench.BoundTo(device, number) == process;
+            OpResult<Pasid> bound = _bench.TryBind(device, process);
             Errno[] expected = isBound ? [Errno.None, Errno.EEXIST, Errno.EBUSY]
                 : has is { } other && other != number ? [Errno.EOVERFLOW, Errno.EINVAL, Errno.ENOSPC]
                 : isTaken ? [Errno.ENOSPC]

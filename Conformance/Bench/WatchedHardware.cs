@@ -24,7 +24,7 @@ internal sealed class WatchedHardware(ITestHardware machine) : IIommuHardware
 
     public void Dispose()
     {
-        // The machine belongs to the rig.
+        // The machine belongs to the bench.
     }
 
     private sealed class WatchedRegisters(IRegisterFile inner) : IRegisterFile

@@ -40,21 +40,21 @@ internal static class CapabilityCases
                 continue;
             }
 
-            Rig rig = context.Start(
-                new RigSetup { Hardware = new HardwareSetup { PasidBits = hardware }, UnitPasidBits = caller }, can.Value);
+            TestBench bench = context.Start(
+                new TestBenchSetup { Hardware = new HardwareSetup { PasidBits = hardware }, UnitPasidBits = caller }, can.Value);
             int limit = Math.Min(most, Math.Min(hardware, caller));
-            int got = rig.Unit.PasidBits;
+            int got = bench.Unit.PasidBits;
             context.Check(
                 got == limit,
                 $"the unit has {got} bits; driver {most}, hardware {hardware}, caller {caller}: must have {limit}");
-            Domain domain = rig.AddDomain("domain");
-            uint last = rig.Number((1u << got) - 1);
-            RigDevice device = rig.AddDevice(domain, last);
-            rig.MustBeAble(device, last);
-            _ = rig.Bind(device, rig.StartProcess("process"));
-            rig.LookEverywhere();
-            rig.Finish();
-            rig.Dispose();
+            Domain domain = bench.AddDomain("domain");
+            uint last = bench.Number((1u << got) - 1);
+            BenchDevice device = bench.AddDevice(domain, last);
+            bench.MustBeAble(device, last);
+            _ = bench.Bind(device, bench.StartProcess("process"));
+            bench.ProbeAll();
+            bench.Finish();
+            bench.Dispose();
             tried++;
         }
 
@@ -66,10 +66,10 @@ internal static class CapabilityCases
 
     private static void NoPasids(CaseContext context)
     {
-        var setup = new RigSetup { Hardware = new HardwareSetup { PasidBits = 0 } };
-        using var rig = new Rig(context, setup);
-        rig.StartMachine();
-        OpResult<IIommuUnit> unit = rig.CreateUnit();
+        var setup = new TestBenchSetup { Hardware = new HardwareSetup { PasidBits = 0 } };
+        using var bench = new TestBench(context, setup);
+        bench.StartMachine();
+        OpResult<IIommuUnit> unit = bench.CreateUnit();
         if (!unit.IsOk)
         {
             context.Check(
@@ -87,51 +87,51 @@ internal static class CapabilityCases
         }
 
         context.Check(
-            rig.Hardware.Watched.HeldBytes == 0, $"{rig.Hardware.Watched.HeldBytes} bytes are left after the refusal");
+            bench.Hardware.Watched.HeldBytes == 0, $"{bench.Hardware.Watched.HeldBytes} bytes are left after the refusal");
     }
 
     private static void Ats(CaseContext context)
     {
-        Rig rig = context.Start();
-        Domain domain = rig.AddDomain("domain");
+        TestBench bench = context.Start();
+        Domain domain = bench.AddDomain("domain");
         if (Declares(context, DriverCapabilities.Ats))
         {
-            RigDevice device = rig.AddDevice(domain, rig.Usual, DeviceFeatures.Ats);
-            rig.MustBeAble(device, rig.Usual);
-            _ = rig.Bind(device, rig.StartProcess("process"));
-            rig.LookEverywhere();
-            rig.Unbind(device, rig.Usual);
-            rig.LookEverywhere();
+            BenchDevice device = bench.AddDevice(domain, bench.Usual, DeviceFeatures.Ats);
+            bench.MustBeAble(device, bench.Usual);
+            _ = bench.Bind(device, bench.StartProcess("process"));
+            bench.ProbeAll();
+            bench.Unbind(device, bench.Usual);
+            bench.ProbeAll();
             return;
         }
 
-        OpResult<Device> refused = rig.Core.AddDevice(
-            domain, "ats", rig.Machine.Requesters[0], new PasidRange(1, Pasid.MaxValue), DeviceFeatures.Ats);
+        OpResult<Device> refused = bench.Core.AddDevice(
+            domain, "ats", bench.Machine.Requesters[0], new PasidRange(1, Pasid.MaxValue), DeviceFeatures.Ats);
         context.Check(
             refused.Errno == Errno.EOPNOTSUPP,
             $"capability Ats is not declared, and a device with a device TLB: {refused.Errno}, must be EOPNOTSUPP");
 
         // The refusal leaves nothing: the same device without it is fine.
-        RigDevice plain = rig.AddDevice(domain, rig.Usual);
-        _ = rig.Bind(plain, rig.StartProcess("process"));
+        BenchDevice plain = bench.AddDevice(domain, bench.Usual);
+        _ = bench.Bind(plain, bench.StartProcess("process"));
     }
 
     private static void NonCoherent(CaseContext context)
     {
-        var setup = new RigSetup { Hardware = new HardwareSetup { Coherent = false } };
+        var setup = new TestBenchSetup { Hardware = new HardwareSetup { Coherent = false } };
         if (Declares(context, DriverCapabilities.NonCoherent))
         {
-            Rig rig = context.Start(setup);
-            RigDevice device = rig.AddDevice(rig.AddDomain("domain"), rig.Usual);
-            rig.MustBeAble(device, rig.Usual);
-            _ = rig.Bind(device, rig.StartProcess("process"));
-            rig.LookEverywhere();
-            rig.Unbind(device, rig.Usual);
-            rig.LookEverywhere();
+            TestBench bench = context.Start(setup);
+            BenchDevice device = bench.AddDevice(bench.AddDomain("domain"), bench.Usual);
+            bench.MustBeAble(device, bench.Usual);
+            _ = bench.Bind(device, bench.StartProcess("process"));
+            bench.ProbeAll();
+            bench.Unbind(device, bench.Usual);
+            bench.ProbeAll();
             return;
         }
 
-        using var refusing = new Rig(context, setup);
+        using var refusing = new TestBench(context, setup);
         refusing.StartMachine();
         OpResult<IIommuUnit> unit = refusing.CreateUnit();
         unit.Value?.Dispose();
@@ -144,9 +144,9 @@ internal static class CapabilityCases
 
     private static void Faults(CaseContext context)
     {
-        Rig rig = context.Start();
+        TestBench bench = context.Start();
         List<IommuFault> faults = [];
-        OpResult taken = rig.Unit.TakeFaults(faults);
+        OpResult taken = bench.Unit.TakeFaults(faults);
         if (Declares(context, DriverCapabilities.FaultRecords))
         {
             context.Check(taken.IsOk, $"capability FaultRecords is declared: {taken.Errno} ({taken.Reason})");

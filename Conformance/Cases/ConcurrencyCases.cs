@@ -20,19 +20,19 @@ internal static class ConcurrencyCases
         s_family.Required(3, "D2, D5", "A device that never stops reaches its process or nothing", Accesses) with { IsStochastic = true },
     ];
 
-    private static Rig Start(CaseContext context)
+    private static TestBench Start(CaseContext context)
     {
-        Rig rig = context.Start();
-        context.Needs(rig.Machine, TestHardwareTraits.Concurrent, "takes one access at a time");
-        return rig;
+        TestBench bench = context.Start();
+        context.Needs(bench.Machine, TestHardwareTraits.Concurrent, "takes one access at a time");
+        return bench;
     }
 
-    private static TranslationResult Store(Rig rig, RigDevice device) => rig.Machine.Translate(
-        new DmaAccess(device.Requester, new Pasid(device.Only!.Value), Rig.First + Rig.Offset, IsWrite: true));
+    private static TranslationResult Store(TestBench bench, BenchDevice device) => bench.Machine.Translate(
+        new DmaAccess(device.Requester, new Pasid(device.Only!.Value), TestBench.First + TestBench.Offset, IsWrite: true));
 
     private static bool Reaches(TranslationResult result, TestProcess process) => result.Status switch
     {
-        TranslationStatus.Translated => process.Targets(Rig.First).Contains(result.Address - Rig.Offset),
+        TranslationStatus.Translated => process.Targets(TestBench.First).Contains(result.Address - TestBench.Offset),
         TranslationStatus.ReachedPageTable => result.PageTableRoot == process.PageTableRoot,
         _ => false,
     };
@@ -40,80 +40,80 @@ internal static class ConcurrencyCases
     private static bool IsBlocked(TranslationResult result) =>
         result.Status is TranslationStatus.Faulted or TranslationStatus.AbortedQuietly;
 
-    private static RigDevice Add(Rig rig, uint number)
+    private static BenchDevice Add(TestBench bench, uint number)
     {
-        RigDevice device = rig.AddDevice(rig.AddDomain(CaseContext.Text($"domain{number:x}")), number);
-        rig.MustBeAble(device, number);
+        BenchDevice device = bench.AddDevice(bench.AddDomain(CaseContext.Text($"domain{number:x}")), number);
+        bench.MustBeAble(device, number);
         return device;
     }
 
     // Neighbours, of two leaves where leaves have 64 entries.
-    private static List<uint> Numbers(Rig rig, int count)
+    private static List<uint> Numbers(TestBench bench, int count)
     {
         List<uint> numbers = [];
         while (numbers.Count < count)
         {
-            numbers.Add(rig.Number((uint)(62 + numbers.Count), [.. numbers]));
+            numbers.Add(bench.Number((uint)(62 + numbers.Count), [.. numbers]));
         }
 
         return numbers;
     }
 
-    private static void Complaints(CaseContext context, Rig rig)
+    private static void Violations(CaseContext context, TestBench bench)
     {
-        IReadOnlyList<string> complaints = rig.Machine.TakeComplaints();
-        context.Check(complaints.Count == 0, $"{string.Join("; ", complaints.Take(1))}");
-        context.Check(rig.Core.DriverFailures == 0, $"the driver threw {rig.Core.DriverFailures} times");
+        IReadOnlyList<string> violations = bench.Machine.TakeViolations();
+        context.Check(violations.Count == 0, $"{string.Join("; ", violations.Take(1))}");
+        context.Check(bench.Core.DriverFailures == 0, $"the driver threw {bench.Core.DriverFailures} times");
     }
 
     private static void Domains(CaseContext context)
     {
         const int Threads = 3;
-        Rig rig = Start(context);
-        RigDevice[] devices = [.. Numbers(rig, Threads).Select(n => Add(rig, n))];
+        TestBench bench = Start(context);
+        BenchDevice[] devices = [.. Numbers(bench, Threads).Select(n => Add(bench, n))];
         TestProcess[][] processes =
-            [.. devices.Select((_, i) => Enumerable.Range(0, Rounds).Select(r => rig.StartProcess(CaseContext.Text($"p{i}-{r}"))).ToArray())];
+            [.. devices.Select((_, i) => Enumerable.Range(0, Rounds).Select(r => bench.StartProcess(CaseContext.Text($"p{i}-{r}"))).ToArray())];
         using var barrier = new Barrier(Threads);
         Races.Run(context, Threads, me =>
         {
-            RigDevice device = devices[me - 1];
+            BenchDevice device = devices[me - 1];
             var pasid = new Pasid(device.Only!.Value);
             barrier.SignalAndWait();
             foreach (TestProcess process in processes[me - 1])
             {
-                OpResult<Pasid> bound = rig.Core.Bind(device.Device, process);
+                OpResult<Pasid> bound = bench.Core.Bind(device.Device, process);
                 context.Check(bound.IsOk, $"bind {process.Name} to {device}: {bound.Reason} ({bound.Errno})");
-                TranslationResult result = Store(rig, device);
-                context.Check(Reaches(result, process), $"{process.Name} is bound to {device}: the access {Rig.Describe(result)}");
-                OpResult unbound = rig.Core.Unbind(device.Device, pasid);
+                TranslationResult result = Store(bench, device);
+                context.Check(Reaches(result, process), $"{process.Name} is bound to {device}: the access {TestBench.Describe(result)}");
+                OpResult unbound = bench.Core.Unbind(device.Device, pasid);
                 context.Check(unbound.IsOk, $"unbind {process.Name} from {device}: {unbound.Reason} ({unbound.Errno})");
-                result = Store(rig, device);
-                context.Check(IsBlocked(result), $"{process.Name} is unbound from {device}: the access {Rig.Describe(result)}");
+                result = Store(bench, device);
+                context.Check(IsBlocked(result), $"{process.Name} is unbound from {device}: the access {TestBench.Describe(result)}");
             }
         });
-        Complaints(context, rig);
+        Violations(context, bench);
     }
 
     private static void Ends(CaseContext context)
     {
         const int Threads = 3;
-        Rig rig = Start(context);
-        Domain domain = rig.AddDomain("domain");
-        RigDevice[] devices = 
+        TestBench bench = Start(context);
+        Domain domain = bench.AddDomain("domain");
+        BenchDevice[] devices = 
         [
-            rig.AddDevice(domain, rig.Usual), rig.AddDevice(domain, rig.Usual),
-            rig.AddDevice(rig.AddDomain("other"), rig.Usual),
+            bench.AddDevice(domain, bench.Usual), bench.AddDevice(domain, bench.Usual),
+            bench.AddDevice(bench.AddDomain("other"), bench.Usual),
         ];
-        foreach (RigDevice device in devices)
+        foreach (BenchDevice device in devices)
         {
-            rig.MustBeAble(device, rig.Usual);
+            bench.MustBeAble(device, bench.Usual);
         }
 
         for (int round = 0; round < Rounds; round++)
         {
-            TestProcess process = rig.StartProcess(CaseContext.Text($"p{round}"));
-            OpResult<Pasid> first = rig.Core.Bind(devices[0].Device, process);
-            OpResult<Pasid> second = rig.Core.Bind(devices[1].Device, process);
+            TestProcess process = bench.StartProcess(CaseContext.Text($"p{round}"));
+            OpResult<Pasid> first = bench.Core.Bind(devices[0].Device, process);
+            OpResult<Pasid> second = bench.Core.Bind(devices[1].Device, process);
             context.Check(first.IsOk && second.IsOk, $"bind: {first.Reason ?? second.Reason}");
             OpResult unbound = default;
             OpResult<Pasid> bound = default;
@@ -125,38 +125,38 @@ internal static class ConcurrencyCases
                 {
                     case 1:
                         process.End();
-                        rig.Core.ProcessEnded(process);
+                        bench.Core.ProcessEnded(process);
                         break;
                     case 2:
-                        unbound = rig.Core.Unbind(devices[1].Device, new Pasid(rig.Usual));
+                        unbound = bench.Core.Unbind(devices[1].Device, new Pasid(bench.Usual));
                         break;
                     default:
-                        bound = rig.Core.Bind(devices[2].Device, process);
+                        bound = bench.Core.Bind(devices[2].Device, process);
                         break;
                 }
             });
             context.Check(unbound.Errno is Errno.None or Errno.ESRCH, $"unbind beside an exit: {unbound.Errno} ({unbound.Reason})");
             context.Check(bound.Errno is Errno.None or Errno.ESRCH or Errno.EINVAL, $"bind beside an exit: {bound.Errno} ({bound.Reason})");
             process.FreeTables();
-            foreach (RigDevice device in devices)
+            foreach (BenchDevice device in devices)
             {
-                TranslationResult result = Store(rig, device);
-                context.Check(IsBlocked(result), $"{process.Name} exited: an access of {device} {Rig.Describe(result)}");
+                TranslationResult result = Store(bench, device);
+                context.Check(IsBlocked(result), $"{process.Name} exited: an access of {device} {TestBench.Describe(result)}");
             }
 
-            Complaints(context, rig);
+            Violations(context, bench);
         }
     }
 
     private static void Accesses(CaseContext context)
     {
-        Rig rig = Start(context);
-        uint[] numbers = [.. Numbers(rig, 2)];
-        RigDevice busy = Add(rig, numbers[0]);
-        RigDevice steady = Add(rig, numbers[1]);
-        TestProcess stays = rig.StartProcess("stays");
-        _ = rig.Bind(steady, stays);
-        TestProcess[] processes = [.. Enumerable.Range(0, Rounds).Select(i => rig.StartProcess(CaseContext.Text($"p{i}")))];
+        TestBench bench = Start(context);
+        uint[] numbers = [.. Numbers(bench, 2)];
+        BenchDevice busy = Add(bench, numbers[0]);
+        BenchDevice steady = Add(bench, numbers[1]);
+        TestProcess stays = bench.StartProcess("stays");
+        _ = bench.Bind(steady, stays);
+        TestProcess[] processes = [.. Enumerable.Range(0, Rounds).Select(i => bench.StartProcess(CaseContext.Text($"p{i}")))];
         bool isOver = false;
         long looks = 0;
 
@@ -183,10 +183,10 @@ internal static class ConcurrencyCases
                     foreach (TestProcess process in processes)
                     {
                         Interlocked.Increment(ref phase);
-                        OpResult<Pasid> bound = rig.Core.Bind(busy.Device, process);
+                        OpResult<Pasid> bound = bench.Core.Bind(busy.Device, process);
                         context.Check(bound.IsOk, $"bind: {bound.Reason} ({bound.Errno})");
                         LetLook();
-                        OpResult unbound = rig.Core.Unbind(busy.Device, bound.Value);
+                        OpResult unbound = bench.Core.Unbind(busy.Device, bound.Value);
                         context.Check(unbound.IsOk, $"unbind: {unbound.Reason} ({unbound.Errno})");
                         Interlocked.Increment(ref phase);
                         LetLook();
@@ -204,7 +204,7 @@ internal static class ConcurrencyCases
             {
                 // Every process whose time lies between the two readings may be the one.
                 int before = Volatile.Read(ref phase);
-                TranslationResult result = Store(rig, busy);
+                TranslationResult result = Store(bench, busy);
                 int after = Volatile.Read(ref phase);
                 bool right = IsBlocked(result);
                 for (int at = before; at <= after && !right; at++)
@@ -214,12 +214,12 @@ internal static class ConcurrencyCases
 
                 context.Check(
                     right,
-                    $"a store of {busy} {Rig.Describe(result)}, must reach {((after & 1) != 0 ? processes[after / 2].Name + " or " : "")}nothing");
-                TranslationResult other = Store(rig, steady);
-                context.Check(Reaches(other, stays), $"a store of {steady}, which nobody touches, {Rig.Describe(other)}");
+                    $"a store of {busy} {TestBench.Describe(result)}, must reach {((after & 1) != 0 ? processes[after / 2].Name + " or " : "")}nothing");
+                TranslationResult other = Store(bench, steady);
+                context.Check(Reaches(other, stays), $"a store of {steady}, which nobody touches, {TestBench.Describe(other)}");
                 Interlocked.Increment(ref looks);
             }
         });
-        Complaints(context, rig);
+        Violations(context, bench);
     }
 }

@@ -22,17 +22,17 @@ internal static class EncodingCases
 
     private static void Written(CaseContext context)
     {
-        Rig rig = context.Start();
-        List<(RigDevice Device, TestProcess Process, uint Pasid)> links = Links(context, rig);
-        Entries(context, rig);
-        rig.Exit(links[0].Process, look: false);
-        rig.Unbind(links[1].Device, links[1].Pasid);
-        Entries(context, rig);
+        TestBench bench = context.Start();
+        List<(BenchDevice Device, TestProcess Process, uint Pasid)> links = Links(context, bench);
+        Entries(context, bench);
+        bench.Exit(links[0].Process, look: false);
+        bench.Unbind(links[1].Device, links[1].Pasid);
+        Entries(context, bench);
     }
 
-    private static void Entries(CaseContext context, Rig rig)
+    private static void Entries(CaseContext context, TestBench bench)
     {
-        ITableView view = Open(context, rig);
+        ITableView view = Open(context, bench);
         var layouts = context.Subject.Structures.DistinctBy(l => l.Id).ToDictionary(l => l.Id);
         TableItem[] items = [.. view.Items()];
         MustHaveEntries(context, items);
@@ -52,7 +52,7 @@ internal static class EncodingCases
                         [.. violations.Select(v => v.ToString()), .. Difference.Of(layout, clean, words)]);
                 }
 
-                context.Looked();
+                context.CheckPerformed();
             }
         }
     }
@@ -60,10 +60,10 @@ internal static class EncodingCases
     // Bits that the hardware ignores today may mean something tomorrow.
     private static void Named(CaseContext context)
     {
-        Rig rig = context.Start();
-        _ = Links(context, rig);
+        TestBench bench = context.Start();
+        _ = Links(context, bench);
         var layouts = context.Subject.Structures.DistinctBy(l => l.Id).ToDictionary(l => l.Id);
-        TableItem[] items = [.. Open(context, rig).Items()];
+        TableItem[] items = [.. Open(context, bench).Items()];
         MustHaveEntries(context, items);
         foreach (TableItem item in items)
         {
@@ -87,59 +87,59 @@ internal static class EncodingCases
                     Difference.Of(layout, made, found));
             }
 
-            context.Looked();
+            context.CheckPerformed();
         }
     }
 
     private static void Linked(CaseContext context)
     {
-        Rig rig = context.Start();
-        List<(RigDevice Device, TestProcess Process, uint Pasid)> links = Links(context, rig);
-        ITableView view = Open(context, rig);
+        TestBench bench = context.Start();
+        List<(BenchDevice Device, TestProcess Process, uint Pasid)> links = Links(context, bench);
+        ITableView view = Open(context, bench);
         Walked(context, view, links, []);
-        rig.Unbind(links[1].Device, links[1].Pasid);
-        view = Open(context, rig);
+        bench.Unbind(links[1].Device, links[1].Pasid);
+        view = Open(context, bench);
         Walked(context, view, [links[0], .. links[2..]], [links[1]]);
     }
 
     private static void Walked(
         CaseContext context,
         ITableView view,
-        IEnumerable<(RigDevice Device, TestProcess Process, uint Pasid)> links,
-        IEnumerable<(RigDevice Device, TestProcess Process, uint Pasid)> gone)
+        IEnumerable<(BenchDevice Device, TestProcess Process, uint Pasid)> links,
+        IEnumerable<(BenchDevice Device, TestProcess Process, uint Pasid)> gone)
     {
-        foreach ((RigDevice device, TestProcess process, uint pasid) in links)
+        foreach ((BenchDevice device, TestProcess process, uint pasid) in links)
         {
             TranslationResult found = view.Walk(
-                new DmaAccess(device.Requester, new Pasid(pasid), Rig.First, IsWrite: true)).Result;
+                new DmaAccess(device.Requester, new Pasid(pasid), TestBench.First, IsWrite: true)).Result;
             bool reached = found.Status is TranslationStatus.Translated or TranslationStatus.ReachedPageTable;
             context.Check(
-                reached && (found.PageTableRoot == process.PageTableRoot || process.Targets(Rig.First).Contains(found.Address)),
-                $"{device} PASID 0x{pasid:x}: the tables in memory say '{Rig.Describe(found)}', must lead to the page table of {process.Name} at 0x{process.PageTableRoot:x}");
+                reached && (found.PageTableRoot == process.PageTableRoot || process.Targets(TestBench.First).Contains(found.Address)),
+                $"{device} PASID 0x{pasid:x}: the tables in memory say '{TestBench.Describe(found)}', must lead to the page table of {process.Name} at 0x{process.PageTableRoot:x}");
         }
 
-        foreach ((RigDevice device, TestProcess process, uint pasid) in gone)
+        foreach ((BenchDevice device, TestProcess process, uint pasid) in gone)
         {
             TranslationResult found = view.Walk(
-                new DmaAccess(device.Requester, new Pasid(pasid), Rig.First, IsWrite: true)).Result;
+                new DmaAccess(device.Requester, new Pasid(pasid), TestBench.First, IsWrite: true)).Result;
             context.Check(
                 found.Status is TranslationStatus.Faulted or TranslationStatus.AbortedQuietly,
-                $"{device} PASID 0x{pasid:x} of {process.Name} is unbound: the tables in memory say '{Rig.Describe(found)}'");
+                $"{device} PASID 0x{pasid:x} of {process.Name} is unbound: the tables in memory say '{TestBench.Describe(found)}'");
         }
     }
 
-    private static List<(RigDevice Device, TestProcess Process, uint Pasid)> Links(CaseContext context, Rig rig)
+    private static List<(BenchDevice Device, TestProcess Process, uint Pasid)> Links(CaseContext context, TestBench bench)
     {
-        context.Needs(rig.Machine, TestHardwareTraits.ManyProcesses, "has no PASID table in memory");
-        Domain domain = rig.AddDomain("domain");
-        List<(RigDevice, TestProcess, uint)> links = [];
-        foreach (uint number in Numbers.For(rig).Take(4))
+        context.Needs(bench.Machine, TestHardwareTraits.ManyProcesses, "has no PASID table in memory");
+        Domain domain = bench.AddDomain("domain");
+        List<(BenchDevice, TestProcess, uint)> links = [];
+        foreach (uint number in Numbers.For(bench).Take(4))
         {
-            TestProcess process = rig.StartProcess(CaseContext.Text($"p{number:x}"));
-            RigDevice device = rig.AddDevice(domain, number);
+            TestProcess process = bench.StartProcess(CaseContext.Text($"p{number:x}"));
+            BenchDevice device = bench.AddDevice(domain, number);
 
             // No access: to make one, some machines change entries of the tables.
-            OpResult<Pasid> bound = rig.TryBind(device, process);
+            OpResult<Pasid> bound = bench.TryBind(device, process);
             context.Check(bound.IsOk, $"bind {process.Name}: {bound.Reason} ({bound.Errno})");
             links.Add((device, process, bound.Value.Value));
         }
@@ -161,9 +161,9 @@ internal static class EncodingCases
     }
 
     // All devices are in one domain.
-    private static ITableView Open(CaseContext context, Rig rig)
+    private static ITableView Open(CaseContext context, TestBench bench)
     {
-        OpResult<ITableView> view = rig.OpenTables(rig.Devices[0].Requester);
+        OpResult<ITableView> view = bench.OpenTables(bench.Devices[0].Requester);
         if (view.Errno == Errno.ENOENT)
         {
             context.NotApplicable(view.Reason!);

@@ -23,7 +23,7 @@ internal static class FaultCases
         s_family.Optional(8, "faults", "The records of two devices are told apart", Apart),
     ];
 
-    private static Rig Start(CaseContext context, bool pages = false)
+    private static TestBench Start(CaseContext context, bool pages = false)
     {
         if ((context.Subject.Metadata.Capabilities & DriverCapabilities.FaultRecords) == 0)
         {
@@ -38,38 +38,38 @@ internal static class FaultCases
         return context.Start();
     }
 
-    private static RigDevice Add(CaseContext context, Rig rig, uint number)
+    private static BenchDevice Add(CaseContext context, TestBench bench, uint number)
     {
-        RigDevice device = rig.AddDevice(rig.AddDomain(CaseContext.Text($"domain{rig.Devices.Count}")), number);
-        rig.MustBeAble(device, number);
-        context.Looked();
+        BenchDevice device = bench.AddDevice(bench.AddDomain(CaseContext.Text($"domain{bench.Devices.Count}")), number);
+        bench.MustBeAble(device, number);
+        context.CheckPerformed();
         return device;
     }
 
-    private static void MustFault(CaseContext context, Rig rig, RigDevice device, ulong address)
+    private static void MustFault(CaseContext context, TestBench bench, BenchDevice device, ulong address)
     {
-        TranslationResult result = rig.Store(device, device.Only!.Value, address);
+        TranslationResult result = bench.Store(device, device.Only!.Value, address);
         context.Check(
             result.Status == TranslationStatus.Faulted,
-            $"a store of {device} to 0x{address:x}, which leads nowhere, {Rig.Describe(result)}, must leave a fault record");
+            $"a store of {device} to 0x{address:x}, which leads nowhere, {TestBench.Describe(result)}, must leave a fault record");
     }
 
-    private static List<IommuFault> Take(CaseContext context, Rig rig, params Errno[] allowed)
+    private static List<IommuFault> Take(CaseContext context, TestBench bench, params Errno[] allowed)
     {
         List<IommuFault> faults = [];
-        OpResult taken = rig.Unit.TakeFaults(faults);
+        OpResult taken = bench.Unit.TakeFaults(faults);
         context.Check(
             taken.IsOk || allowed.Contains(taken.Errno), $"TakeFaults: {taken.Errno} ({taken.Reason ?? "success"})");
         return faults;
     }
 
-    private static void Judge(CaseContext context, Rig rig, IommuFault fault, RigDevice device, ulong address, bool hasAddress)
+    private static void Judge(CaseContext context, TestBench bench, IommuFault fault, BenchDevice device, ulong address, bool hasAddress)
     {
         uint pasid = device.Only!.Value;
         context.Check(
             fault.Requester == device.Requester,
             $"the record names requester {fault.Requester?.ToString() ?? "none"}, must be {device.Requester}: {fault.Reason}");
-        if (rig.Machine.NamesPasid(device.Requester, new Pasid(pasid)))
+        if (bench.Machine.NamesPasid(device.Requester, new Pasid(pasid)))
         {
             // Some table faults have no place for the number; a wrong one is always wrong.
             context.Check(
@@ -87,127 +87,127 @@ internal static class FaultCases
 
     private static void Named(CaseContext context)
     {
-        Rig rig = Start(context);
-        RigDevice device = Add(context, rig, rig.Usual);
-        MustFault(context, rig, device, Rig.First + Rig.Offset);
-        List<IommuFault> faults = Take(context, rig);
+        TestBench bench = Start(context);
+        BenchDevice device = Add(context, bench, bench.Usual);
+        MustFault(context, bench, device, TestBench.First + TestBench.Offset);
+        List<IommuFault> faults = Take(context, bench);
         context.Check(faults.Count > 0, $"the access was denied, and no record was taken");
-        Judge(context, rig, faults[0], device, Rig.First, hasAddress: false);
+        Judge(context, bench, faults[0], device, TestBench.First, hasAddress: false);
     }
 
     private static void Once(CaseContext context)
     {
-        Rig rig = Start(context);
-        RigDevice device = Add(context, rig, rig.Usual);
+        TestBench bench = Start(context);
+        BenchDevice device = Add(context, bench, bench.Usual);
         for (int round = 0; round < 5; round++)
         {
-            MustFault(context, rig, device, Rig.First);
-            context.Check(Take(context, rig).Count > 0, $"fault {round + 1}: no record");
-            int again = Take(context, rig).Count;
+            MustFault(context, bench, device, TestBench.First);
+            context.Check(Take(context, bench).Count > 0, $"fault {round + 1}: no record");
+            int again = Take(context, bench).Count;
             context.Check(again == 0, $"{again} records were taken a second time");
         }
     }
 
     private static void AfterUnbind(CaseContext context)
     {
-        Rig rig = Start(context);
-        RigDevice device = Add(context, rig, rig.Usual);
+        TestBench bench = Start(context);
+        BenchDevice device = Add(context, bench, bench.Usual);
         for (int round = 0; round < 3; round++)
         {
-            _ = rig.Bind(device, rig.StartProcess(CaseContext.Text($"p{round}")));
-            int early = Take(context, rig).Count;
+            _ = bench.Bind(device, bench.StartProcess(CaseContext.Text($"p{round}")));
+            int early = Take(context, bench).Count;
             context.Check(early == 0, $"{early} records of accesses that were all right");
-            rig.Unbind(device, rig.Usual);
-            MustFault(context, rig, device, Rig.First);
-            List<IommuFault> faults = Take(context, rig);
+            bench.Unbind(device, bench.Usual);
+            MustFault(context, bench, device, TestBench.First);
+            List<IommuFault> faults = Take(context, bench);
             context.Check(faults.Count > 0, $"the access after the unbind was denied, and no record was taken");
-            Judge(context, rig, faults[^1], device, Rig.First, hasAddress: false);
+            Judge(context, bench, faults[^1], device, TestBench.First, hasAddress: false);
         }
     }
 
     private static void Unmapped(CaseContext context)
     {
-        Rig rig = Start(context, pages: true);
-        RigDevice device = Add(context, rig, rig.Usual);
-        _ = rig.Bind(device, rig.StartProcess("process"));
-        foreach (ulong address in new[] { 0x4_5678_9000UL, 0x1000UL, rig.Far + 0x7000 })
+        TestBench bench = Start(context, pages: true);
+        BenchDevice device = Add(context, bench, bench.Usual);
+        _ = bench.Bind(device, bench.StartProcess("process"));
+        foreach (ulong address in new[] { 0x4_5678_9000UL, 0x1000UL, bench.Far + 0x7000 })
         {
-            MustFault(context, rig, device, address);
-            List<IommuFault> faults = Take(context, rig);
+            MustFault(context, bench, device, address);
+            List<IommuFault> faults = Take(context, bench);
             context.Check(faults.Count > 0, $"0x{address:x} is not mapped, and no record was taken");
-            Judge(context, rig, faults[0], device, address, hasAddress: true);
+            Judge(context, bench, faults[0], device, address, hasAddress: true);
         }
     }
 
     private static void ReadOnly(CaseContext context)
     {
-        Rig rig = Start(context, pages: true);
-        RigDevice device = Add(context, rig, rig.Usual);
-        TestProcess process = rig.StartProcess("process");
+        TestBench bench = Start(context, pages: true);
+        BenchDevice device = Add(context, bench, bench.Usual);
+        TestProcess process = bench.StartProcess("process");
         const ulong Page = 0x20_0000;
         process.Map(Page, writable: false);
         process.Settle();
-        _ = rig.Bind(device, process);
-        MustFault(context, rig, device, Page);
-        List<IommuFault> faults = Take(context, rig);
+        _ = bench.Bind(device, process);
+        MustFault(context, bench, device, Page);
+        List<IommuFault> faults = Take(context, bench);
         context.Check(faults.Count > 0, $"the page is read-only, and no record was taken");
-        Judge(context, rig, faults[0], device, Page, hasAddress: true);
+        Judge(context, bench, faults[0], device, Page, hasAddress: true);
     }
 
     private static void Silent(CaseContext context)
     {
-        Rig rig = Start(context);
-        context.Needs(rig.Machine, TestHardwareTraits.Silence, "records such accesses whatever the entry asks for");
-        RigDevice device = Add(context, rig, rig.Usual);
-        TestProcess process = rig.StartProcess("process");
-        _ = rig.Bind(device, process);
-        int early = Take(context, rig).Count;
+        TestBench bench = Start(context);
+        context.Needs(bench.Machine, TestHardwareTraits.Silence, "records such accesses whatever the entry asks for");
+        BenchDevice device = Add(context, bench, bench.Usual);
+        TestProcess process = bench.StartProcess("process");
+        _ = bench.Bind(device, process);
+        int early = Take(context, bench).Count;
         context.Check(early == 0, $"{early} records of accesses that were all right");
         List<IommuFault> during = [];
 
-        // Rig.Exit looks from the exit handler, while the entry is quiet.
-        rig.Exit(process);
-        _ = rig.Unit.TakeFaults(during);
+        // TestBench.Exit looks from the exit handler, while the entry is quiet.
+        bench.Exit(process);
+        _ = bench.Unit.TakeFaults(during);
         context.Check(during.Count == 0, $"{during.Count} records of a process that exited, the first: {during.FirstOrDefault()?.Reason}");
     }
 
     private static void Many(CaseContext context)
     {
-        Rig rig = Start(context);
-        RigDevice device = Add(context, rig, rig.Usual);
+        TestBench bench = Start(context);
+        BenchDevice device = Add(context, bench, bench.Usual);
         context.Needs(
-            rig.Machine, TestHardwareTraits.KeepsRecords, "drops records that nobody took, to see the next one: they never pile up");
+            bench.Machine, TestHardwareTraits.KeepsRecords, "drops records that nobody took, to see the next one: they never pile up");
         for (int i = 0; i < 400; i++)
         {
-            _ = rig.Store(device, rig.Usual, Rig.First);
+            _ = bench.Store(device, bench.Usual, TestBench.First);
         }
 
-        List<IommuFault> faults = Take(context, rig, Errno.EOVERFLOW);
+        List<IommuFault> faults = Take(context, bench, Errno.EOVERFLOW);
         context.Check(faults.Count > 0, $"400 accesses were denied, and no record was taken");
         foreach (IommuFault fault in faults)
         {
-            Judge(context, rig, fault, device, Rig.First, hasAddress: false);
+            Judge(context, bench, fault, device, TestBench.First, hasAddress: false);
         }
 
-        _ = Take(context, rig, Errno.EOVERFLOW);
-        MustFault(context, rig, device, Rig.First);
-        context.Check(Take(context, rig).Count > 0, $"no record is taken any more after many");
-        _ = rig.Bind(device, rig.StartProcess("process"));
+        _ = Take(context, bench, Errno.EOVERFLOW);
+        MustFault(context, bench, device, TestBench.First);
+        context.Check(Take(context, bench).Count > 0, $"no record is taken any more after many");
+        _ = bench.Bind(device, bench.StartProcess("process"));
     }
 
     private static void Apart(CaseContext context)
     {
-        Rig rig = Start(context);
-        RigDevice one = Add(context, rig, rig.Usual);
-        RigDevice two = Add(context, rig, rig.Second);
-        foreach (RigDevice device in new[] { one, two, one, two })
+        TestBench bench = Start(context);
+        BenchDevice one = Add(context, bench, bench.Usual);
+        BenchDevice two = Add(context, bench, bench.Second);
+        foreach (BenchDevice device in new[] { one, two, one, two })
         {
-            MustFault(context, rig, device, Rig.First);
-            List<IommuFault> faults = Take(context, rig);
+            MustFault(context, bench, device, TestBench.First);
+            List<IommuFault> faults = Take(context, bench);
             context.Check(faults.Count > 0, $"no record of {device}");
             foreach (IommuFault fault in faults)
             {
-                Judge(context, rig, fault, device, Rig.First, hasAddress: false);
+                Judge(context, bench, fault, device, TestBench.First, hasAddress: false);
             }
         }
     }

@@ -39,10 +39,10 @@ internal static class InvalidationCases
         return DeviceFeatures.Ats;
     }
 
-    private static Rig Start(CaseContext context, DeviceFeatures features, bool pages = false)
+    private static TestBench Start(CaseContext context, DeviceFeatures features, bool pages = false)
     {
-        Rig rig = context.Start();
-        if ((rig.Machine.Traits & (TestHardwareTraits.KeepsTranslations | TestHardwareTraits.KeepsConfiguration)) == 0)
+        TestBench bench = context.Start();
+        if ((bench.Machine.Traits & (TestHardwareTraits.KeepsTranslations | TestHardwareTraits.KeepsConfiguration)) == 0)
         {
             context.NotApplicable($"{context.BackEnd.Name} caches nothing: a forgotten invalidation would not show");
         }
@@ -54,61 +54,61 @@ internal static class InvalidationCases
 
         if (features.HasFlag(DeviceFeatures.Ats))
         {
-            context.Needs(rig.Machine, TestHardwareTraits.DeviceTlbs, "has no device TLBs");
+            context.Needs(bench.Machine, TestHardwareTraits.DeviceTlbs, "has no device TLBs");
         }
 
-        return rig;
+        return bench;
     }
 
-    private static RigDevice Add(Rig rig, uint number, DeviceFeatures features = default)
+    private static BenchDevice Add(TestBench bench, uint number, DeviceFeatures features = default)
     {
-        RigDevice device = rig.AddDevice(rig.AddDomain(CaseContext.Text($"domain{number:x}")), number, features);
-        rig.MustBeAble(device, number);
+        BenchDevice device = bench.AddDevice(bench.AddDomain(CaseContext.Text($"domain{number:x}")), number, features);
+        bench.MustBeAble(device, number);
         return device;
     }
 
     private static void Unbind(CaseContext context, DeviceFeatures features)
     {
-        Rig rig = Start(context, features);
-        Domain domain = rig.AddDomain("domain");
-        RigDevice one = rig.AddDevice(domain, rig.Usual, features);
-        RigDevice two = rig.AddDevice(domain, rig.Usual, features);
-        rig.MustBeAble(one, rig.Usual);
-        rig.MustBeAble(two, rig.Usual);
+        TestBench bench = Start(context, features);
+        Domain domain = bench.AddDomain("domain");
+        BenchDevice one = bench.AddDevice(domain, bench.Usual, features);
+        BenchDevice two = bench.AddDevice(domain, bench.Usual, features);
+        bench.MustBeAble(one, bench.Usual);
+        bench.MustBeAble(two, bench.Usual);
         for (int round = 0; round < 3; round++)
         {
-            TestProcess process = rig.StartProcess(CaseContext.Text($"p{round}"));
-            _ = rig.Bind(one, process);
-            _ = rig.Bind(two, process);
-            rig.LookEverywhere();
-            rig.Unbind(one, rig.Usual);
-            rig.LookEverywhere();
-            rig.Unbind(two, rig.Usual);
-            rig.LookEverywhere();
+            TestProcess process = bench.StartProcess(CaseContext.Text($"p{round}"));
+            _ = bench.Bind(one, process);
+            _ = bench.Bind(two, process);
+            bench.ProbeAll();
+            bench.Unbind(one, bench.Usual);
+            bench.ProbeAll();
+            bench.Unbind(two, bench.Usual);
+            bench.ProbeAll();
             process.FreeTables();
-            rig.LookEverywhere();
+            bench.ProbeAll();
         }
     }
 
     private static void Reuse(CaseContext context, DeviceFeatures features)
     {
-        Rig rig = Start(context, features);
-        uint[] numbers = [.. Numbers.For(rig).Take(4)];
-        RigDevice[] devices = [.. numbers.Select(n => Add(rig, n, features))];
+        TestBench bench = Start(context, features);
+        uint[] numbers = [.. Numbers.For(bench).Take(4)];
+        BenchDevice[] devices = [.. numbers.Select(n => Add(bench, n, features))];
         for (int round = 0; round < 4; round++)
         {
-            List<(RigDevice Device, TestProcess Process)> bound = [];
-            foreach (RigDevice device in devices)
+            List<(BenchDevice Device, TestProcess Process)> bound = [];
+            foreach (BenchDevice device in devices)
             {
-                TestProcess process = rig.StartProcess(CaseContext.Text($"p{round}-{device.Only:x}"));
-                _ = rig.Bind(device, process);
+                TestProcess process = bench.StartProcess(CaseContext.Text($"p{round}-{device.Only:x}"));
+                _ = bench.Bind(device, process);
                 bound.Add((device, process));
             }
 
-            rig.LookEverywhere();
-            foreach ((RigDevice device, TestProcess process) in bound)
+            bench.ProbeAll();
+            foreach ((BenchDevice device, TestProcess process) in bound)
             {
-                rig.Unbind(device, device.Only!.Value);
+                bench.Unbind(device, device.Only!.Value);
 
                 // What it had is somebody else's memory now.
                 process.FreeTables();
@@ -118,11 +118,11 @@ internal static class InvalidationCases
 
     private static void Changed(CaseContext context, DeviceFeatures features)
     {
-        Rig rig = Start(context, features, pages: true);
-        RigDevice device = Add(rig, rig.Usual, features);
-        TestProcess process = rig.StartProcess("process");
-        _ = rig.Bind(device, process);
-        ulong[] all = [.. Enumerable.Range(0, Rig.Pages).Select(i => Rig.First + ((ulong)i * 0x1000))];
+        TestBench bench = Start(context, features, pages: true);
+        BenchDevice device = Add(bench, bench.Usual, features);
+        TestProcess process = bench.StartProcess("process");
+        _ = bench.Bind(device, process);
+        ulong[] all = [.. Enumerable.Range(0, TestBench.Pages).Select(i => TestBench.First + ((ulong)i * 0x1000))];
         (ulong[] Pages, ulong Start, ulong End)[] changes =
         [
             ([all[0]], all[0], all[1]),
@@ -133,26 +133,26 @@ internal static class InvalidationCases
             // Bytes in the middle of pages touch these pages.
             ([all[1]], all[1] + 8, all[1] + 16),
             ([all[1], all[2]], all[1] + 0xFFF, all[2] + 1),
-            ([rig.Far], rig.Far, rig.Far + 0x1000),
+            ([bench.Far], bench.Far, bench.Far + 0x1000),
 
             // An end of 0 is the top of memory, 0 to 0 is everything.
-            ([.. all[2..], rig.Far], all[2], 0),
-            ([.. all, rig.Far], 0, 0),
+            ([.. all[2..], bench.Far], all[2], 0),
+            ([.. all, bench.Far], 0, 0),
             ([.. all], 0, 1UL << 38),
         ];
         foreach ((ulong[] pages, ulong start, ulong end) in changes)
         {
             foreach (ulong page in all)
             {
-                rig.Look(device.Requester, rig.Usual, page);
+                bench.Look(device.Requester, bench.Usual, page);
             }
 
-            rig.Remap(process, pages, start, end);
+            bench.Remap(process, pages, start, end);
             for (int look = 0; look < 2; look++)
             {
-                foreach (ulong page in all.Append(rig.Far))
+                foreach (ulong page in all.Append(bench.Far))
                 {
-                    rig.Look(device.Requester, rig.Usual, page);
+                    bench.Look(device.Requester, bench.Usual, page);
                 }
             }
         }
@@ -160,146 +160,146 @@ internal static class InvalidationCases
 
     private static void Removed(CaseContext context, DeviceFeatures features)
     {
-        Rig rig = Start(context, features, pages: true);
-        RigDevice device = Add(rig, rig.Usual, features);
-        TestProcess process = rig.StartProcess("process");
-        _ = rig.Bind(device, process);
-        foreach (ulong page in rig.Probed)
+        TestBench bench = Start(context, features, pages: true);
+        BenchDevice device = Add(bench, bench.Usual, features);
+        TestProcess process = bench.StartProcess("process");
+        _ = bench.Bind(device, process);
+        foreach (ulong page in bench.Probed)
         {
-            rig.LookEverywhere();
-            rig.Unmap(process, page);
-            TranslationResult gone = rig.Store(device, rig.Usual, page);
+            bench.ProbeAll();
+            bench.Unmap(process, page);
+            TranslationResult gone = bench.Store(device, bench.Usual, page);
             context.Check(
                 gone.Status is TranslationStatus.Faulted or TranslationStatus.AbortedQuietly,
-                $"a store to the unmapped page 0x{page:x} {Rig.Describe(gone)}");
-            rig.LookEverywhere();
+                $"a store to the unmapped page 0x{page:x} {TestBench.Describe(gone)}");
+            bench.ProbeAll();
         }
 
         // And back again: that nothing is there may have been cached, too.
-        rig.Remap(process, rig.Probed, 0, 0);
-        rig.LookEverywhere();
+        bench.Remap(process, bench.Probed, 0, 0);
+        bench.ProbeAll();
     }
 
     private static void Empty(CaseContext context)
     {
-        Rig rig = Start(context, default);
-        RigDevice device = Add(rig, rig.Usual);
-        TestProcess process = rig.StartProcess("process");
-        _ = rig.Bind(device, process);
-        foreach (ulong at in new[] { Rig.First, 0x1000UL, rig.Far })
+        TestBench bench = Start(context, default);
+        BenchDevice device = Add(bench, bench.Usual);
+        TestProcess process = bench.StartProcess("process");
+        _ = bench.Bind(device, process);
+        foreach (ulong at in new[] { TestBench.First, 0x1000UL, bench.Far })
         {
-            rig.Tell(process, at, at);
-            rig.LookEverywhere();
+            bench.InvalidateMappings(process, at, at);
+            bench.ProbeAll();
         }
     }
 
     private static void Present(CaseContext context)
     {
-        Rig rig = Start(context, default);
-        foreach (uint number in Numbers.For(rig).Take(4))
+        TestBench bench = Start(context, default);
+        foreach (uint number in Numbers.For(bench).Take(4))
         {
-            RigDevice device = Add(rig, number);
+            BenchDevice device = Add(bench, number);
 
             // The fault may be remembered.
-            rig.LookAt(device, number);
-            _ = rig.Bind(device, rig.StartProcess(CaseContext.Text($"p{number:x}")));
-            rig.LookEverywhere();
+            bench.Probe(device, number);
+            _ = bench.Bind(device, bench.StartProcess(CaseContext.Text($"p{number:x}")));
+            bench.ProbeAll();
         }
     }
 
     private static void Moves(CaseContext context)
     {
-        Rig rig = Start(context, default);
-        Domain left = rig.AddDomain("left");
-        Domain right = rig.AddDomain("right");
-        RigDevice stays = rig.AddDevice(left, rig.Usual);
-        RigDevice moves = rig.AddDevice(left, rig.Usual);
+        TestBench bench = Start(context, default);
+        Domain left = bench.AddDomain("left");
+        Domain right = bench.AddDomain("right");
+        BenchDevice stays = bench.AddDevice(left, bench.Usual);
+        BenchDevice moves = bench.AddDevice(left, bench.Usual);
         RequesterId requester = moves.Requester;
-        rig.MustBeAble(stays, rig.Usual);
-        rig.MustBeAble(moves, rig.Usual);
-        TestProcess process = rig.StartProcess("left");
-        _ = rig.Bind(stays, process);
-        _ = rig.Bind(moves, process);
-        rig.LookEverywhere();
-        rig.RemoveDevice(moves);
-        rig.LookEverywhere();
+        bench.MustBeAble(stays, bench.Usual);
+        bench.MustBeAble(moves, bench.Usual);
+        TestProcess process = bench.StartProcess("left");
+        _ = bench.Bind(stays, process);
+        _ = bench.Bind(moves, process);
+        bench.ProbeAll();
+        bench.RemoveDevice(moves);
+        bench.ProbeAll();
 
-        moves = rig.AddDevice(right, rig.Usual, at: requester);
-        rig.MustBeAble(moves, rig.Usual);
-        rig.LookEverywhere();
-        rig.Unbind(stays, rig.Usual);
-        rig.LookEverywhere();
-        _ = rig.Bind(moves, rig.StartProcess("right"));
-        rig.LookEverywhere();
+        moves = bench.AddDevice(right, bench.Usual, at: requester);
+        bench.MustBeAble(moves, bench.Usual);
+        bench.ProbeAll();
+        bench.Unbind(stays, bench.Usual);
+        bench.ProbeAll();
+        _ = bench.Bind(moves, bench.StartProcess("right"));
+        bench.ProbeAll();
     }
 
     private static void Domains(CaseContext context)
     {
-        Rig rig = Start(context, default);
-        RequesterId requester = rig.Machine.Requesters[0];
+        TestBench bench = Start(context, default);
+        RequesterId requester = bench.Machine.Requesters[0];
         for (int round = 0; round < 4; round++)
         {
-            Domain domain = rig.AddDomain(CaseContext.Text($"domain{round}"));
-            RigDevice device = rig.AddDevice(domain, rig.Usual, at: requester);
-            rig.MustBeAble(device, rig.Usual);
-            rig.LookEverywhere();
-            TestProcess process = rig.StartProcess(CaseContext.Text($"p{round}"));
-            _ = rig.Bind(device, process);
-            rig.LookEverywhere();
+            Domain domain = bench.AddDomain(CaseContext.Text($"domain{round}"));
+            BenchDevice device = bench.AddDevice(domain, bench.Usual, at: requester);
+            bench.MustBeAble(device, bench.Usual);
+            bench.ProbeAll();
+            TestProcess process = bench.StartProcess(CaseContext.Text($"p{round}"));
+            _ = bench.Bind(device, process);
+            bench.ProbeAll();
 
             // With the binding still there, the device's end is its end.
             if (round % 2 == 0)
             {
-                rig.Unbind(device, rig.Usual);
+                bench.Unbind(device, bench.Usual);
             }
 
-            rig.RemoveDevice(device);
+            bench.RemoveDevice(device);
             process.FreeTables();
-            rig.LookEverywhere();
-            rig.RemoveDomain(domain);
-            rig.LookEverywhere();
+            bench.ProbeAll();
+            bench.RemoveDomain(domain);
+            bench.ProbeAll();
         }
     }
 
     private static void Exits(CaseContext context)
     {
-        Rig rig = Start(context, default);
-        RigDevice device = Add(rig, rig.Usual);
+        TestBench bench = Start(context, default);
+        BenchDevice device = Add(bench, bench.Usual);
         for (int round = 0; round < 4; round++)
         {
-            TestProcess process = rig.StartProcess(CaseContext.Text($"p{round}"));
-            _ = rig.Bind(device, process);
-            rig.LookEverywhere();
-            rig.Exit(process);
-            rig.LookEverywhere();
+            TestProcess process = bench.StartProcess(CaseContext.Text($"p{round}"));
+            _ = bench.Bind(device, process);
+            bench.ProbeAll();
+            bench.Exit(process);
+            bench.ProbeAll();
         }
     }
 
     private static void Forgets(CaseContext context)
     {
-        Rig rig = Start(context, default);
-        context.Needs(rig.Machine, TestHardwareTraits.Forgets, "cannot be made to forget");
-        RigDevice one = Add(rig, rig.Usual);
-        RigDevice two = Add(rig, rig.Second);
+        TestBench bench = Start(context, default);
+        context.Needs(bench.Machine, TestHardwareTraits.Forgets, "cannot be made to forget");
+        BenchDevice one = Add(bench, bench.Usual);
+        BenchDevice two = Add(bench, bench.Second);
         for (int round = 0; round < 2; round++)
         {
-            TestProcess first = rig.StartProcess(CaseContext.Text($"p{round}"));
-            TestProcess second = rig.StartProcess(CaseContext.Text($"q{round}"));
-            _ = rig.Bind(one, first);
-            rig.Machine.DropCaches();
-            rig.LookEverywhere();
-            _ = rig.Bind(two, second);
-            rig.Machine.DropCaches();
-            rig.LookEverywhere();
-            rig.Remap(first, [Rig.First], Rig.First, Rig.First + 0x1000);
-            rig.Machine.DropCaches();
-            rig.LookEverywhere();
-            rig.Unbind(one, rig.Usual);
-            rig.Machine.DropCaches();
-            rig.LookEverywhere();
-            rig.Exit(second);
-            rig.Machine.DropCaches();
-            rig.LookEverywhere();
+            TestProcess first = bench.StartProcess(CaseContext.Text($"p{round}"));
+            TestProcess second = bench.StartProcess(CaseContext.Text($"q{round}"));
+            _ = bench.Bind(one, first);
+            bench.Machine.DropCaches();
+            bench.ProbeAll();
+            _ = bench.Bind(two, second);
+            bench.Machine.DropCaches();
+            bench.ProbeAll();
+            bench.Remap(first, [TestBench.First], TestBench.First, TestBench.First + 0x1000);
+            bench.Machine.DropCaches();
+            bench.ProbeAll();
+            bench.Unbind(one, bench.Usual);
+            bench.Machine.DropCaches();
+            bench.ProbeAll();
+            bench.Exit(second);
+            bench.Machine.DropCaches();
+            bench.ProbeAll();
         }
     }
 }

@@ -25,60 +25,60 @@ internal static class LifetimeCases
 
     private static void FirstAndLast(CaseContext context)
     {
-        Rig rig = context.Start();
-        Domain domain = rig.AddDomain("domain");
-        RigDevice[] devices = [.. Enumerable.Range(0, 3).Select(_ => rig.AddDevice(domain, rig.Usual))];
-        TestProcess process = rig.StartProcess("process");
-        foreach (RigDevice device in devices)
+        TestBench bench = context.Start();
+        Domain domain = bench.AddDomain("domain");
+        BenchDevice[] devices = [.. Enumerable.Range(0, 3).Select(_ => bench.AddDevice(domain, bench.Usual))];
+        TestProcess process = bench.StartProcess("process");
+        foreach (BenchDevice device in devices)
         {
-            rig.MustBeAble(device, rig.Usual);
-            _ = rig.Bind(device, process);
-            rig.LookEverywhere();
+            bench.MustBeAble(device, bench.Usual);
+            _ = bench.Bind(device, process);
+            bench.ProbeAll();
         }
 
-        foreach (RigDevice device in devices)
+        foreach (BenchDevice device in devices)
         {
-            rig.Unbind(device, rig.Usual);
-            rig.LookEverywhere();
+            bench.Unbind(device, bench.Usual);
+            bench.ProbeAll();
         }
 
         // The order of unbinding is not that of binding.
-        _ = rig.Bind(devices[1], process);
-        _ = rig.Bind(devices[0], process);
-        rig.Unbind(devices[1], rig.Usual);
-        rig.LookEverywhere();
-        rig.Unbind(devices[0], rig.Usual);
-        rig.LookEverywhere();
+        _ = bench.Bind(devices[1], process);
+        _ = bench.Bind(devices[0], process);
+        bench.Unbind(devices[1], bench.Usual);
+        bench.ProbeAll();
+        bench.Unbind(devices[0], bench.Usual);
+        bench.ProbeAll();
     }
 
     private static void ExitEverywhere(CaseContext context)
     {
-        Rig rig = context.Start();
-        RigDevice[] devices = Spread(rig, rig.Usual, rig.Usual);
+        TestBench bench = context.Start();
+        BenchDevice[] devices = Spread(bench, bench.Usual, bench.Usual);
         for (int round = 0; round < 3; round++)
         {
-            TestProcess process = rig.StartProcess(CaseContext.Text($"p{round}"));
-            foreach (RigDevice device in devices.Take(devices.Length - round))
+            TestProcess process = bench.StartProcess(CaseContext.Text($"p{round}"));
+            foreach (BenchDevice device in devices.Take(devices.Length - round))
             {
-                _ = rig.Bind(device, process);
+                _ = bench.Bind(device, process);
             }
 
-            rig.LookEverywhere();
-            rig.Exit(process);
-            rig.LookEverywhere();
+            bench.ProbeAll();
+            bench.Exit(process);
+            bench.ProbeAll();
         }
     }
 
     // Two domains, two devices in each.
-    private static RigDevice[] Spread(Rig rig, uint first, uint second)
+    private static BenchDevice[] Spread(TestBench bench, uint first, uint second)
     {
-        Domain left = rig.AddDomain("left");
-        Domain right = rig.AddDomain("right");
-        RigDevice[] devices =
-            [rig.AddDevice(left, first), rig.AddDevice(left, first), rig.AddDevice(right, second), rig.AddDevice(right, second)];
-        foreach (RigDevice device in devices)
+        Domain left = bench.AddDomain("left");
+        Domain right = bench.AddDomain("right");
+        BenchDevice[] devices =
+            [bench.AddDevice(left, first), bench.AddDevice(left, first), bench.AddDevice(right, second), bench.AddDevice(right, second)];
+        foreach (BenchDevice device in devices)
         {
-            rig.MustBeAble(device, device.Only!.Value);
+            bench.MustBeAble(device, device.Only!.Value);
         }
 
         return devices;
@@ -86,81 +86,81 @@ internal static class LifetimeCases
 
     private static void NoGrowth(CaseContext context)
     {
-        Rig rig = context.Start();
-        Domain domain = rig.AddDomain("domain");
-        RigDevice device = rig.AddDevice(domain, rig.Usual);
-        rig.MustBeAble(device, rig.Usual);
+        TestBench bench = context.Start();
+        Domain domain = bench.AddDomain("domain");
+        BenchDevice device = bench.AddDevice(domain, bench.Usual);
+        bench.MustBeAble(device, bench.Usual);
         long held = 0;
         long table = 0;
         for (int round = 0; round < 100; round++)
         {
-            TestProcess process = rig.StartProcess("process");
-            _ = rig.TryBind(device, process);
-            rig.Look(device.Requester, rig.Usual, Rig.First);
+            TestProcess process = bench.StartProcess("process");
+            _ = bench.TryBind(device, process);
+            bench.Look(device.Requester, bench.Usual, TestBench.First);
             if (round % 2 == 0)
             {
-                rig.Exit(process);
+                bench.Exit(process);
             }
             else
             {
-                rig.Unbind(device, rig.Usual);
+                bench.Unbind(device, bench.Usual);
             }
 
             process.Dispose();
-            rig.Look(device.Requester, rig.Usual, Rig.First);
+            bench.Look(device.Requester, bench.Usual, TestBench.First);
             if (round == 1)
             {
-                held = rig.Hardware.Watched.HeldBytes;
-                table = rig.Unit.Statistics.PasidTableBytes;
+                held = bench.Hardware.Watched.HeldBytes;
+                table = bench.Unit.Statistics.PasidTableBytes;
             }
         }
 
         context.Check(
-            rig.Hardware.Watched.HeldBytes == held,
-            $"the driver holds {rig.Hardware.Watched.HeldBytes} bytes after 100 processes, {held} after 2");
+            bench.Hardware.Watched.HeldBytes == held,
+            $"the driver holds {bench.Hardware.Watched.HeldBytes} bytes after 100 processes, {held} after 2");
         context.Check(
-            rig.Unit.Statistics.PasidTableBytes == table,
-            $"Statistics tell of {rig.Unit.Statistics.PasidTableBytes} table bytes after 100 processes, {table} after 2");
+            bench.Unit.Statistics.PasidTableBytes == table,
+            $"Statistics tell of {bench.Unit.Statistics.PasidTableBytes} table bytes after 100 processes, {table} after 2");
     }
 
     private static void TwoDomains(CaseContext context)
     {
-        Rig rig = context.Start();
-        RigDevice[] devices = Spread(rig, rig.Usual, rig.Usual);
-        TestProcess process = rig.StartProcess("process");
-        _ = rig.Bind(devices[0], process);
-        rig.LookEverywhere();
-        _ = rig.Bind(devices[2], process);
-        rig.LookEverywhere();
-        rig.Remap(process, [Rig.First], Rig.First, Rig.First + 0x1000);
-        rig.LookEverywhere();
-        rig.Unbind(devices[0], rig.Usual);
-        rig.LookEverywhere();
-        rig.Unbind(devices[2], rig.Usual);
-        rig.LookEverywhere();
+        TestBench bench = context.Start();
+        BenchDevice[] devices = Spread(bench, bench.Usual, bench.Usual);
+        TestProcess process = bench.StartProcess("process");
+        _ = bench.Bind(devices[0], process);
+        bench.ProbeAll();
+        _ = bench.Bind(devices[2], process);
+        bench.ProbeAll();
+        bench.Remap(process, [TestBench.First], TestBench.First, TestBench.First + 0x1000);
+        bench.ProbeAll();
+        bench.Unbind(devices[0], bench.Usual);
+        bench.ProbeAll();
+        bench.Unbind(devices[2], bench.Usual);
+        bench.ProbeAll();
     }
 
     private static void RemovalEnds(CaseContext context)
     {
-        Rig rig = context.Start();
-        RigDevice[] devices = Spread(rig, rig.Usual, rig.Usual);
-        TestProcess process = rig.StartProcess("process");
-        foreach (RigDevice device in devices)
+        TestBench bench = context.Start();
+        BenchDevice[] devices = Spread(bench, bench.Usual, bench.Usual);
+        TestProcess process = bench.StartProcess("process");
+        foreach (BenchDevice device in devices)
         {
-            _ = rig.Bind(device, process);
+            _ = bench.Bind(device, process);
         }
 
-        foreach (RigDevice device in devices)
+        foreach (BenchDevice device in devices)
         {
-            rig.RemoveDevice(device);
-            rig.LookEverywhere();
+            bench.RemoveDevice(device);
+            bench.ProbeAll();
         }
 
         // Nobody has it any more, so its number is free for the next one.
-        RigDevice again = rig.AddDevice(devices[0].Domain, rig.Usual, at: devices[0].Requester);
-        rig.MustBeAble(again, rig.Usual);
-        _ = rig.Bind(again, rig.StartProcess("next"));
-        rig.LookEverywhere();
+        BenchDevice again = bench.AddDevice(devices[0].Domain, bench.Usual, at: devices[0].Requester);
+        bench.MustBeAble(again, bench.Usual);
+        _ = bench.Bind(again, bench.StartProcess("next"));
+        bench.ProbeAll();
     }
 
     // More processes than any architecture has tags of 16 bits.
@@ -181,25 +181,25 @@ internal static class LifetimeCases
 
     private static void VendorNumbers(CaseContext context)
     {
-        Rig rig = context.Start(new RigSetup { Ownership = PasidOptions.OwnershipVendor });
-        RigDevice[] devices = Spread(rig, rig.Usual, rig.Usual);
-        TestProcess one = rig.StartProcess("one");
-        _ = rig.Bind(devices[0], one);
-        TestProcess two = rig.StartProcess("two");
-        OpResult<Pasid> second = rig.TryBind(devices[2], two);
+        TestBench bench = context.Start(new TestBenchSetup { Ownership = PasidOptions.OwnershipVendor });
+        BenchDevice[] devices = Spread(bench, bench.Usual, bench.Usual);
+        TestProcess one = bench.StartProcess("one");
+        _ = bench.Bind(devices[0], one);
+        TestProcess two = bench.StartProcess("two");
+        OpResult<Pasid> second = bench.TryBind(devices[2], two);
         if (!second.IsOk)
         {
             // One space for the whole unit: the number is taken.
-            context.Check(second.Errno == Errno.ENOSPC, $"PASID 0x{rig.Usual:x} is taken: {second.Errno}, must be ENOSPC");
+            context.Check(second.Errno == Errno.ENOSPC, $"PASID 0x{bench.Usual:x} is taken: {second.Errno}, must be ENOSPC");
         }
 
-        rig.LookEverywhere();
-        rig.Exit(one);
-        rig.LookEverywhere();
+        bench.ProbeAll();
+        bench.Exit(one);
+        bench.ProbeAll();
         if (second.IsOk)
         {
-            rig.Exit(two);
-            rig.LookEverywhere();
+            bench.Exit(two);
+            bench.ProbeAll();
         }
     }
 

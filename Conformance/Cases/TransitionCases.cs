@@ -11,8 +11,8 @@ namespace PasidFramework.Conformance.Cases;
 internal static class TransitionCases
 {
     private static readonly CaseFamily s_family = new("transitions", "TRN");
-    private static readonly RigSetup s_coherent = new();
-    private static readonly RigSetup s_nonCoherent = new() { Hardware = new HardwareSetup { Coherent = false } };
+    private static readonly TestBenchSetup s_coherent = new();
+    private static readonly TestBenchSetup s_nonCoherent = new() { Hardware = new HardwareSetup { Coherent = false } };
 
     public static IReadOnlyList<ConformanceCase> All { get; } =
     [
@@ -32,7 +32,7 @@ internal static class TransitionCases
             with { NeedsHardware = false },
     ];
 
-    private static RigSetup NonCoherent(CaseContext context)
+    private static TestBenchSetup NonCoherent(CaseContext context)
     {
         if ((context.Subject.Metadata.Capabilities & DriverCapabilities.NonCoherent) == 0)
         {
@@ -42,137 +42,137 @@ internal static class TransitionCases
         return s_nonCoherent;
     }
 
-    private static (Rig Rig, RigDevice[] Devices) Prepare(CaseContext context, RigSetup setup)
+    private static (TestBench TestBench, BenchDevice[] Devices) Prepare(CaseContext context, TestBenchSetup setup)
     {
-        Rig rig = context.Start(setup);
+        TestBench bench = context.Start(setup);
         Domain? shared = null;
-        List<RigDevice> devices = [];
+        List<BenchDevice> devices = [];
 
         // 62 and 63 are of one leaf whatever its size, 64 begins another where leaves have 64 entries.
         List<uint> numbers = [];
         foreach (uint preferred in new uint[] { 62, 63, 64 })
         {
-            uint number = rig.Number(preferred, [.. numbers]);
+            uint number = bench.Number(preferred, [.. numbers]);
             numbers.Add(number);
-            Domain domain = rig.Has(TestHardwareTraits.ManyProcesses)
-                ? shared ??= rig.AddDomain("domain")
-                : rig.AddDomain(CaseContext.Text($"domain{number:x}"));
-            devices.Add(rig.AddDevice(domain, number));
-            rig.MustBeAble(devices[^1], number);
+            Domain domain = bench.Has(TestHardwareTraits.ManyProcesses)
+                ? shared ??= bench.AddDomain("domain")
+                : bench.AddDomain(CaseContext.Text($"domain{number:x}"));
+            devices.Add(bench.AddDevice(domain, number));
+            bench.MustBeAble(devices[^1], number);
         }
 
-        return (rig, [.. devices]);
+        return (bench, [.. devices]);
     }
 
-    private static void Install(CaseContext context, RigSetup setup)
+    private static void Install(CaseContext context, TestBenchSetup setup)
     {
-        (Rig rig, RigDevice[] devices) = Prepare(context, setup);
+        (TestBench bench, BenchDevice[] devices) = Prepare(context, setup);
         const int Moments = 12;
-        RigDevice other = devices[1];
-        foreach (RigDevice device in new[] { devices[0], devices[2] })
+        BenchDevice other = devices[1];
+        foreach (BenchDevice device in new[] { devices[0], devices[2] })
         {
             uint pasid = device.Only!.Value;
-            TestProcess first = rig.StartProcess(CaseContext.Text($"first{pasid:x}"));
-            rig.DuringNext(first, -1, (device, pasid));
-            _ = rig.Bind(device, first);
-            rig.LookEverywhere();
-            rig.Unbind(device, pasid);
+            TestProcess first = bench.StartProcess(CaseContext.Text($"first{pasid:x}"));
+            bench.DuringNext(first, -1, (device, pasid));
+            _ = bench.Bind(device, first);
+            bench.ProbeAll();
+            bench.Unbind(device, pasid);
             for (int moment = 0; moment < Moments; moment++)
             {
                 // The place holds the tag of somebody who is gone, and a bystander has that tag now. Whatever is cached
                 // under it in the middle of the install shows where the bystander finds it. That the place is empty may be
                 // cached, too, and hides the middle: so the caches are emptied once, each time at another moment.
-                _ = rig.Bind(device, rig.StartProcess("before"));
-                rig.Unbind(device, pasid);
-                uint bystander = rig.Bind(other, rig.StartProcess("bystander"));
-                rig.Machine.DropCaches();
-                TestProcess process = rig.StartProcess(CaseContext.Text($"p{pasid:x}-{moment}"));
-                rig.DuringNext(process, moment, (device, pasid));
-                _ = rig.Bind(device, process);
-                rig.LookEverywhere();
-                rig.Unbind(device, pasid);
-                rig.Unbind(other, bystander);
+                _ = bench.Bind(device, bench.StartProcess("before"));
+                bench.Unbind(device, pasid);
+                uint bystander = bench.Bind(other, bench.StartProcess("bystander"));
+                bench.Machine.DropCaches();
+                TestProcess process = bench.StartProcess(CaseContext.Text($"p{pasid:x}-{moment}"));
+                bench.DuringNext(process, moment, (device, pasid));
+                _ = bench.Bind(device, process);
+                bench.ProbeAll();
+                bench.Unbind(device, pasid);
+                bench.Unbind(other, bystander);
             }
         }
     }
 
-    private static void Removal(CaseContext context, RigSetup setup)
+    private static void Removal(CaseContext context, TestBenchSetup setup)
     {
-        (Rig rig, RigDevice[] devices) = Prepare(context, setup);
-        TestProcess[] processes = [.. devices.Select(d => rig.StartProcess(CaseContext.Text($"p{d.Only:x}")))];
+        (TestBench bench, BenchDevice[] devices) = Prepare(context, setup);
+        TestProcess[] processes = [.. devices.Select(d => bench.StartProcess(CaseContext.Text($"p{d.Only:x}")))];
         for (int i = 0; i < devices.Length; i++)
         {
-            _ = rig.Bind(devices[i], processes[i]);
+            _ = bench.Bind(devices[i], processes[i]);
         }
 
         for (int i = 0; i < devices.Length; i++)
         {
-            rig.DuringNext(processes[i], 0, (devices[i], devices[i].Only!.Value));
-            rig.Unbind(devices[i], devices[i].Only!.Value);
-            rig.LookEverywhere();
+            bench.DuringNext(processes[i], 0, (devices[i], devices[i].Only!.Value));
+            bench.Unbind(devices[i], devices[i].Only!.Value);
+            bench.ProbeAll();
         }
     }
 
-    private static void Exit(CaseContext context, RigSetup setup)
+    private static void Exit(CaseContext context, TestBenchSetup setup)
     {
-        (Rig rig, RigDevice[] devices) = Prepare(context, setup);
-        TestProcess[] processes = [.. devices.Select(d => rig.StartProcess(CaseContext.Text($"p{d.Only:x}")))];
+        (TestBench bench, BenchDevice[] devices) = Prepare(context, setup);
+        TestProcess[] processes = [.. devices.Select(d => bench.StartProcess(CaseContext.Text($"p{d.Only:x}")))];
         for (int i = 0; i < devices.Length; i++)
         {
-            _ = rig.Bind(devices[i], processes[i]);
+            _ = bench.Bind(devices[i], processes[i]);
         }
 
         for (int i = 0; i < devices.Length; i++)
         {
-            rig.DuringNext(processes[i], 0, (devices[i], devices[i].Only!.Value));
-            rig.Exit(processes[i]);
-            rig.LookEverywhere();
+            bench.DuringNext(processes[i], 0, (devices[i], devices[i].Only!.Value));
+            bench.Exit(processes[i]);
+            bench.ProbeAll();
         }
     }
 
-    private static void Leaf(CaseContext context, RigSetup setup)
+    private static void Leaf(CaseContext context, TestBenchSetup setup)
     {
-        Rig rig = context.Start(setup);
-        context.Needs(rig.Machine, TestHardwareTraits.ManyProcesses, "knows no PASIDs");
-        Domain domain = rig.AddDomain("domain");
-        List<(RigDevice, uint)> links = [];
-        foreach (uint number in Numbers.For(rig))
+        TestBench bench = context.Start(setup);
+        context.Needs(bench.Machine, TestHardwareTraits.ManyProcesses, "knows no PASIDs");
+        Domain domain = bench.AddDomain("domain");
+        List<(BenchDevice, uint)> links = [];
+        foreach (uint number in Numbers.For(bench))
         {
-            RigDevice device = rig.AddDevice(domain, number);
-            rig.MustBeAble(device, number);
-            TestProcess process = rig.StartProcess(CaseContext.Text($"p{number:x}"));
-            rig.UndisturbedDuringNext([.. links]);
-            links.Add((device, rig.Bind(device, process)));
+            BenchDevice device = bench.AddDevice(domain, number);
+            bench.MustBeAble(device, number);
+            TestProcess process = bench.StartProcess(CaseContext.Text($"p{number:x}"));
+            bench.UndisturbedDuringNext([.. links]);
+            links.Add((device, bench.Bind(device, process)));
         }
 
         while (links.Count > 1)
         {
-            (RigDevice device, uint pasid) = links[^1];
+            (BenchDevice device, uint pasid) = links[^1];
             links.RemoveAt(links.Count - 1);
-            rig.UndisturbedDuringNext([.. links]);
-            rig.Unbind(device, pasid);
+            bench.UndisturbedDuringNext([.. links]);
+            bench.Unbind(device, pasid);
         }
     }
 
-    private static void Device(CaseContext context, RigSetup setup)
+    private static void Device(CaseContext context, TestBenchSetup setup)
     {
-        (Rig rig, RigDevice[] devices) = Prepare(context, setup);
-        uint pasid = rig.Bind(devices[0], rig.StartProcess("stays"));
-        uint fourth = rig.Number(65, [.. devices.Select(d => d.Only!.Value)]);
+        (TestBench bench, BenchDevice[] devices) = Prepare(context, setup);
+        uint pasid = bench.Bind(devices[0], bench.StartProcess("stays"));
+        uint fourth = bench.Number(65, [.. devices.Select(d => d.Only!.Value)]);
         for (int round = 0; round < 2; round++)
         {
-            rig.UndisturbedDuringNext((devices[0], pasid));
-            Domain domain = rig.AddDomain(CaseContext.Text($"other{round}"));
-            rig.UndisturbedDuringNext((devices[0], pasid));
-            RigDevice other = rig.AddDevice(domain, fourth, at: rig.Machine.Requesters[5]);
-            TestProcess process = rig.StartProcess("goes");
-            rig.UndisturbedDuringNext((devices[0], pasid));
-            _ = rig.Bind(other, process);
-            rig.UndisturbedDuringNext((devices[0], pasid));
-            rig.RemoveDevice(other);
-            rig.UndisturbedDuringNext((devices[0], pasid));
-            rig.RemoveDomain(domain);
-            rig.LookEverywhere();
+            bench.UndisturbedDuringNext((devices[0], pasid));
+            Domain domain = bench.AddDomain(CaseContext.Text($"other{round}"));
+            bench.UndisturbedDuringNext((devices[0], pasid));
+            BenchDevice other = bench.AddDevice(domain, fourth, at: bench.Machine.Requesters[5]);
+            TestProcess process = bench.StartProcess("goes");
+            bench.UndisturbedDuringNext((devices[0], pasid));
+            _ = bench.Bind(other, process);
+            bench.UndisturbedDuringNext((devices[0], pasid));
+            bench.RemoveDevice(other);
+            bench.UndisturbedDuringNext((devices[0], pasid));
+            bench.RemoveDomain(domain);
+            bench.ProbeAll();
         }
     }
 

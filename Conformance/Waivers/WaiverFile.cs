@@ -13,7 +13,7 @@ namespace PasidFramework.Conformance.Waivers;
 public static class WaiverFile
 {
     /// <summary>Largest file in bytes.</summary>
-    public const int MostBytes = 1 << 20;
+    public const int MaxBytes = 1 << 20;
 
     /// <summary>Longest text of a key in characters.</summary>
     public const int LongestText = 1000;
@@ -54,11 +54,11 @@ public static class WaiverFile
     {
         ArgumentNullException.ThrowIfNull(stream);
         ArgumentNullException.ThrowIfNull(name);
-        byte[] bytes = new byte[MostBytes + 1];
+        byte[] bytes = new byte[MaxBytes + 1];
         int count = stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
-        if (count > MostBytes)
+        if (count > MaxBytes)
         {
-            return Refuse(name, Wording($"longer than {MostBytes} bytes"));
+            return Refuse(name, Wording($"longer than {MaxBytes} bytes"));
         }
 
         ReadOnlySpan<byte> text = bytes.AsSpan(0, count);

@@ -76,7 +76,7 @@ public interface ITestHardware : IIommuHardware
     IReadOnlyDictionary<string, ulong> TableRoots(RequesterId requester) => ReadOnlyDictionary<string, ulong>.Empty;
 
     /// <summary>Takes what the machine found wrong by itself since the last call, such as a walk into freed memory.</summary>
-    IReadOnlyList<string> TakeComplaints();
+    IReadOnlyList<string> TakeViolations();
 
     /// <summary>Looks once for each content of memory that the walker may see at this moment, at least once.</summary>
     /// <param name="look">The look; it may translate, and does not store.</param>
@@ -120,7 +120,7 @@ public enum TestHardwareTraits
     /// <summary>Accesses may come from several threads at once, beside the driver.</summary>
     Concurrent = 128,
 
-    /// <summary>Every access to a page table is observed: a walk into memory that is free is a complaint.</summary>
+    /// <summary>Every access to a page table is observed: a walk into memory that is free is a violation.</summary>
     StrayReads = 256,
 
     /// <summary>Fault records that the driver has not taken stay while further accesses are made.</summary>

@@ -21,7 +21,7 @@ public interface IIommuModel : IIommuHardware
     /// What the driver did that the specification forbids or leaves undefined and that has no fault code of its own,
     /// oldest first.
     /// </summary>
-    IReadOnlyList<ModelComplaint> Complaints { get; }
+    IReadOnlyList<ProtocolViolation> Violations { get; }
 
     /// <summary>What its caches hold now, for messages and tests.</summary>
     IReadOnlyList<CachedItem> Cached { get; }
@@ -38,7 +38,7 @@ public interface IIommuModel : IIommuHardware
 /// <summary>Something that real hardware punishes in ways that no fault record tells.</summary>
 /// <param name="Rule">Short permanent name, such as <c>vtd-stray-read</c>.</param>
 /// <param name="Message">What happened, where, and the specification's section.</param>
-public sealed record ModelComplaint(string Rule, string Message);
+public sealed record ProtocolViolation(string Rule, string Message);
 
 /// <summary>One thing in a cache of a model.</summary>
 /// <param name="Cache">Which cache, in the specification's words: context-cache, PASID-cache, CD, IOTLB, device-TLB.</param>

@@ -9,7 +9,7 @@ public static class TableItems
     /// <param name="more">What the last item says where there is more.</param>
     /// <returns>The list; or its first items and a finding at the first one that is left out.</returns>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="maxItems"/> is below 1.</exception>
-    public static IEnumerable<TableItem> AtMost(IEnumerable<TableItem> items, int maxItems, string more)
+    public static IEnumerable<TableItem> TruncateWithFinding(IEnumerable<TableItem> items, int maxItems, string more)
     {
         ArgumentNullException.ThrowIfNull(items);
         ArgumentOutOfRangeException.ThrowIfLessThan(maxItems, 1);

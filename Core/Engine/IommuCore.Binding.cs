@@ -127,7 +127,7 @@ public sealed partial class IommuCore
         OpResult.Refuse(Errno.ESRCH, $"process {process.Name} (pid {process.Pid}) has ended");
 
     // What a device can carry through its domain's table.
-    private static PasidRange Carries(Device device) =>
+    private static PasidRange UsablePasids(Device device) =>
         device.Range.Intersect(PasidRange.OfWidth(device.Domain.PasidBits));
 
     private OpResult<Pasid> BindChecked(Device device, IAddressSpace addressSpace)
@@ -139,7 +139,7 @@ public sealed partial class IommuCore
                 addressSpace, static (space, core) => new IommuProcess(core, space), this);
             if (!process.TryGet())
             {
-                Forget(process);
+                Unregister(process);
                 continue;
             }
 
@@ -185,14 +185,14 @@ public sealed partial class IommuCore
             }
 
             // An older object of the same address space was going away after its last unbind.
-            Forget(process);
+            Unregister(process);
         }
     }
 
     // A further device of a domain that the process is linked to. Process's gate held.
     private OpResult<Pasid> Join(IommuContext context, Device device)
     {
-        if (!Carries(device).Contains(context.Pasid.Value))
+        if (!UsablePasids(device).Contains(context.Pasid.Value))
         {
             return Overflow(context.Lease, device);
         }
@@ -220,7 +220,7 @@ public sealed partial class IommuCore
     {
         Domain domain = device.Domain;
         PasidLease? lease = process.LeaseIn(domain.Space);
-        if (lease is not null && !Carries(device).Contains(lease.Pasid.Value))
+        if (lease is not null && !UsablePasids(device).Contains(lease.Pasid.Value))
         {
             return Overflow(lease, device);
         }
@@ -242,7 +242,7 @@ public sealed partial class IommuCore
             }
 
             OpResult<PasidLease> taken = domain.Space.Take(
-                process, Carries(device), owner.Value, holds: _heldUntilDeath ? 2 : 1);
+                process, UsablePasids(device), owner.Value, holds: _heldUntilDeath ? 2 : 1);
             if (!taken.IsOk)
             {
                 return OpResult<Pasid>.Refuse(taken.Outcome);
@@ -282,7 +282,7 @@ public sealed partial class IommuCore
 
         if (attached.IsOk)
         {
-            // Last of all: a lookup finds whole processes only (C6). No device has been told the number yet, so none can
+            // Last of all: a lookup finds whole processes only (C6). No device has been notified the number yet, so none can
             // have sent a page request with it.
             process.State = ProcessState.Published;
             domain.Space.Publish(lease);
@@ -302,7 +302,7 @@ public sealed partial class IommuCore
 
     private static OpResult<Pasid> Overflow(PasidLease lease, Device device) => OpResult<Pasid>.Refuse(
         Errno.EOVERFLOW,
-        $"{lease.Process} has number {lease.Pasid} in space {lease.Space.Name}, {device.Name} carries {Carries(device)}");
+        $"{lease.Process} has number {lease.Pasid} in space {lease.Space.Name}, {device.Name} carries {UsablePasids(device)}");
 
     [SuppressMessage("Design", "CA1031", Justification = "A plug-in's exception becomes a refusal, is counted and reported.")]
     private OpResult<object?> DriverRecord(IommuProcess process, IommuInstance instance)
@@ -477,10 +477,10 @@ public sealed partial class IommuCore
         }
 
         process.State = ProcessState.Dying;
-        Forget(process);
+        Unregister(process);
         return true;
     }
 
-    private void Forget(IommuProcess process) =>
+    private void Unregister(IommuProcess process) =>
         _processes.TryRemove(KeyValuePair.Create(process.AddressSpace, process));
 }

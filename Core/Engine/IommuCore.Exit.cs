@@ -9,7 +9,7 @@ public sealed partial class IommuCore
 {
     /// <summary>
     /// An address space ended, by exit or by executing another program: its bindings end. Translation stops first, then
-    /// the drivers of its devices are told, then every device is detached; then the number returns. Safe at any time and
+    /// the drivers of its devices are notified, then every device is detached; then the number returns. Safe at any time and
     /// from several threads: every call returns after translation stopped, the first one after all is torn down.
     /// </summary>
     /// <param name="process">The address space; <see cref="IAddressSpace.IsAlive"/> is false already.</param>
@@ -76,7 +76,7 @@ public sealed partial class IommuCore
             return;
         }
 
-        var told = new List<(Device Device, Pasid Pasid)>();
+        var notified = new List<(Device Device, Pasid Pasid)>();
         bool mine = false;
         lock (process.Gate)
         {
@@ -95,13 +95,13 @@ public sealed partial class IommuCore
                     TeardownInGate(context, nameof(IIommuUnit.Exit), static c => c.Domain.Instance.Unit.Exit(c));
                     foreach (Device device in context.Devices)
                     {
-                        told.Add((device, context.Pasid));
+                        notified.Add((device, context.Pasid));
                     }
                 }
 
                 // Only now: whoever else reports this end finds the process, waits for the gate above, and so returns
                 // after translation stopped. Its source may then take the page table apart.
-                Forget(process);
+                Unregister(process);
             }
         }
 
@@ -112,7 +112,7 @@ public sealed partial class IommuCore
         }
 
         // Outside of every lock: a device's driver may block here, and may unbind (the 2018 deadlock).
-        List<Exception>? thrown = TellDevices(process, told);
+        List<Exception>? thrown = NotifyDevices(process, notified);
         lock (process.Gate)
         {
             foreach (IommuContext context in process.Contexts)
@@ -141,11 +141,11 @@ public sealed partial class IommuCore
     }
 
     [System.Diagnostics.CodeAnalysis.SuppressMessage(
-        "Design", "CA1031", Justification = "One device's handler must not keep the others from being told; all are rethrown.")]
-    private static List<Exception>? TellDevices(IommuProcess process, List<(Device Device, Pasid Pasid)> told)
+        "Design", "CA1031", Justification = "One device's handler must not keep the others from being notified; all are rethrown.")]
+    private static List<Exception>? NotifyDevices(IommuProcess process, List<(Device Device, Pasid Pasid)> notified)
     {
         List<Exception>? thrown = null;
-        foreach ((Device device, Pasid pasid) in told)
+        foreach ((Device device, Pasid pasid) in notified)
         {
             try
             {

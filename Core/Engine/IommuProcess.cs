@@ -26,7 +26,7 @@ public enum ProcessState
 public sealed class IommuProcess
 {
     private readonly IommuCore _core;
-    private readonly Remains _remains;
+    private readonly DeferredFree _deferredFree;
     private IommuContext[] _contexts = [];
     private int _references = 1;
 
@@ -34,7 +34,7 @@ public sealed class IommuProcess
     {
         _core = core;
         AddressSpace = addressSpace;
-        _remains = new Remains(this);
+        _deferredFree = new DeferredFree(this);
     }
 
     /// <summary>The address space.</summary>
@@ -77,7 +77,7 @@ public sealed class IommuProcess
         int left = Interlocked.Decrement(ref _references);
         if (left == 0)
         {
-            _core.Grace.Retire(_remains);
+            _core.Grace.Retire(_deferredFree);
         }
         else if (left < 0)
         {
@@ -135,7 +135,7 @@ public sealed class IommuProcess
     }
 
     // Kept apart so that reclaiming is not part of the public type.
-    private sealed class Remains(IommuProcess process) : Reclaimable
+    private sealed class DeferredFree(IommuProcess process) : Reclaimable
     {
         internal override void Reclaim()
         {

@@ -12,7 +12,7 @@ namespace PasidFramework.Hardware;
 /// <remarks>
 /// <para>Addresses are byte addresses. A flush works on whole cache lines of 64 bytes and captures what they hold at that
 /// moment.</para>
-/// <para>Safe for concurrent use by a driver and a model. <see cref="ForEachVisible"/> and <see cref="ForEachMix"/> are
+/// <para>Safe for concurrent use by a driver and a model. <see cref="ForEachVisible"/> and <see cref="ForEachTornRead"/> are
 /// for one thread at a time.</para>
 /// </remarks>
 public sealed class ModelMemory : IPhysicalMemory
@@ -27,7 +27,7 @@ public sealed class ModelMemory : IPhysicalMemory
     private const int PageBytes = 4096;
     private const int PageShift = 12;
     private const int PageQwords = PageBytes / 8;
-    private const int MostMixedWords = 10;
+    private const int MaxTornWords = 10;
 
     private readonly Lock _gate = new();
     private readonly SystemMemory _cpu;
@@ -357,7 +357,7 @@ public sealed class ModelMemory : IPhysicalMemory
     /// <param name="probe">Gets each mixture.</param>
     /// <returns>How many there were.</returns>
     /// <exception cref="InvalidOperationException">The words had more than 1024 mixtures.</exception>
-    public int ForEachMix(ulong address, int words, WordsSeen probe)
+    public int ForEachTornRead(ulong address, int words, WordsSeen probe)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(words, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(words, 8);
@@ -371,10 +371,10 @@ public sealed class ModelMemory : IPhysicalMemory
                 ulong at = address + ((ulong)i * 8);
                 choices[i] = _window.TryGetValue(at, out List<ulong>? values) ? [.. values] : [SeenAt(at)];
                 total *= choices[i].Count;
-                if (total > 1 << MostMixedWords)
+                if (total > 1 << MaxTornWords)
                 {
                     throw new InvalidOperationException(Text(
-                        $"the {words} words at 0x{address:x} have more than {1 << MostMixedWords} mixtures"));
+                        $"the {words} words at 0x{address:x} have more than {1 << MaxTornWords} mixtures"));
                 }
             }
         }

@@ -67,12 +67,12 @@ public sealed class StructureCatalog
     // How far apart two ids are; the greatest number where nobody would take one for the other.
     private static int Near(string known, string id)
     {
-        const int MostTypingErrors = 3;
-        int distance = Math.Abs(known.Length - id.Length) <= MostTypingErrors ? Distance(known, id) : int.MaxValue;
-        return distance <= MostTypingErrors ? distance
+        const int MaxTypingErrors = 3;
+        int distance = Math.Abs(known.Length - id.Length) <= MaxTypingErrors ? Distance(known, id) : int.MaxValue;
+        return distance <= MaxTypingErrors ? distance
             : id.Length > 0 && (known.Contains(id, StringComparison.OrdinalIgnoreCase)
                 || id.EndsWith(known[(known.LastIndexOf('/') + 1)..], StringComparison.OrdinalIgnoreCase))
-                ? MostTypingErrors + Math.Abs(known.Length - id.Length)
+                ? MaxTypingErrors + Math.Abs(known.Length - id.Length)
                 : int.MaxValue;
     }
 

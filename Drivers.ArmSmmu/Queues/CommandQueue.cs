@@ -263,7 +263,7 @@ internal sealed class CommandQueue : IDisposable
         if (step < _produced - _consumed)
         {
             _consumed += step;
-            Note((int)((consumer & Registers.CMDQ_CONS_ERR.WordMask) >> Registers.CMDQ_CONS_ERR.Shift));
+            RecordError((int)((consumer & Registers.CMDQ_CONS_ERR.WordMask) >> Registers.CMDQ_CONS_ERR.Shift));
         }
 
         // GERRORN[0] becomes GERROR[0]: the error is acknowledged and the queue goes on.
@@ -271,7 +271,7 @@ internal sealed class CommandQueue : IDisposable
     }
 
     // The command at the consumer failed.
-    private void Note(int code)
+    private void RecordError(int code)
     {
         int slot = (int)(_consumed & (_size - 1));
         ulong address = AddressOf(slot);

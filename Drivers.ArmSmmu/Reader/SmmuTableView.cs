@@ -13,7 +13,7 @@ namespace PasidFramework.Drivers.ArmSmmu.Reader;
 /// <remarks>
 /// Depth is fixed (first level, STE, first level, CD), so nothing loops; a table that was met before as something else,
 /// or twice in one place, is a finding and not followed. Entries of a context descriptor table that several devices share
-/// are remembered and listed for each. Where a table runs through <see cref="MostMissingPages"/> pages that are no memory
+/// are remembered and listed for each. Where a table runs through <see cref="MaxMissingPages"/> pages that are no memory
 /// the rest of it is not looked for.
 /// </remarks>
 /// <param name="memory">Memory or a dump.</param>
@@ -22,12 +22,12 @@ namespace PasidFramework.Drivers.ArmSmmu.Reader;
 internal sealed class SmmuTableView(IMemoryReader memory, StreamRoot root, SmmuHardwareOptions options) : ITableView
 {
     /// <summary>Pages in a row that may be missing from a table before the rest is given up.</summary>
-    public const int MostMissingPages = 64;
+    public const int MaxMissingPages = 64;
 
     private const int PageBytes = 4096;
 
     /// <inheritdoc/>
-    public IEnumerable<TableItem> Items(int maxItems = 1 << 20) => TableItems.AtMost(
+    public IEnumerable<TableItem> Items(int maxItems = 1 << 20) => TableItems.TruncateWithFinding(
         Everything(), maxItems, Text($"there are more than {maxItems} items"));
 
     /// <inheritdoc/>
@@ -114,7 +114,7 @@ internal sealed class SmmuTableView(IMemoryReader memory, StreamRoot root, SmmuH
                         };
                     }
 
-                    if (missing >= MostMissingPages || start < table)
+                    if (missing >= MaxMissingPages || start < table)
                     {
                         yield break;
                     }

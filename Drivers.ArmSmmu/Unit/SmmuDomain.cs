@@ -123,7 +123,7 @@ internal sealed class SmmuDomain : IPasidTableSync, IDisposable
 
         if (first)
         {
-            OpResult result = link.Process.Note(
+            OpResult result = link.Process.TaintIfUnconfirmed(
                 _table.Set(pasid, new PasidTableEntry(pageTableRoot, link.Process.Asid)));
             if (!result.IsOk)
             {
@@ -145,7 +145,7 @@ internal sealed class SmmuDomain : IPasidTableSync, IDisposable
         if (link.IsQuiet)
         {
             // The exit has told every device, and nothing was translated since.
-            return link.Process.Note(result);
+            return link.Process.TaintIfUnconfirmed(result);
         }
 
         OpResult devices;
@@ -161,7 +161,7 @@ internal sealed class SmmuDomain : IPasidTableSync, IDisposable
                 : OpResult.Ok;
         }
 
-        return link.Process.Note(result.IsOk ? devices : result);
+        return link.Process.TaintIfUnconfirmed(result.IsOk ? devices : result);
     }
 
     /// <summary>Ends translation through the descriptor, which stays in place (D12).</summary>
@@ -173,7 +173,7 @@ internal sealed class SmmuDomain : IPasidTableSync, IDisposable
         OpResult devices = ForgetOnDevices(pasid);
         result = result.IsOk ? devices : result;
         link.IsQuiet = result.IsOk;
-        return link.Process.Note(result);
+        return link.Process.TaintIfUnconfirmed(result);
     }
 
     /// <summary>Makes every cache forget [start, end) of an address space (D6).</summary>
@@ -201,7 +201,7 @@ internal sealed class SmmuDomain : IPasidTableSync, IDisposable
             }
         }
 
-        return link.Process.Note(batch.Complete());
+        return link.Process.TaintIfUnconfirmed(batch.Complete());
     }
 
     /// <summary>Frees the table; no stream uses it.</summary>

@@ -16,7 +16,7 @@ internal sealed class SmmuProcess(uint asid)
     public bool IsTainted => _isTainted;
 
     /// <summary>Marks it, and passes the outcome on.</summary>
-    public OpResult Note(OpResult outcome)
+    public OpResult TaintIfUnconfirmed(OpResult outcome)
     {
         if (outcome.Errno is Errno.ETIMEDOUT or Errno.EIO)
         {

@@ -13,7 +13,7 @@ internal static class ContextEntry
     public const int TableBytes = 128 * SizeBytes;
 
     /// <summary>Bits of a PASID at PDTS = 0: 2^7 directory entries of 2^6 table entries.</summary>
-    public const int LeastPasidBits = 13;
+    public const int MinPasidBits = 13;
 
     public static readonly Layout Layout = new(
         "intel-vtd/sm_context_entry",
@@ -31,7 +31,7 @@ internal static class ContextEntry
             LayoutField.Value(PDTS, "the PASID directory has 2^(PDTS+7) entries, PASIDs have PDTS+13 bits").Reads(
                 size => string.Create(
                     CultureInfo.InvariantCulture,
-                    $"{1 << ((int)size + 7)} entries, {(int)size + LeastPasidBits} bits")),
+                    $"{1 << ((int)size + 7)} entries, {(int)size + MinPasidBits} bits")),
             LayoutField.Address(PASIDDIRPTR, "PASID directory"),
             LayoutField.Value(RID_PASID, "PASID of requests without one (ECAP.RPS; else 0 is used)"),
             LayoutField.Value(RID_PRIV, "requests without PASID are privileged (ECAP.RPRIVS)"),
@@ -79,7 +79,7 @@ internal static class ContextEntry
             found.Add(new Violation(EPTR.Mnemonic, "is 1 with PASIDE = 0"));
         }
 
-        int bits = (int)words.Get(PDTS) + LeastPasidBits;
+        int bits = (int)words.Get(PDTS) + MinPasidBits;
         if (words.Get(RID_PASID) >> bits != 0)
         {
             found.Add(new Violation(RID_PASID.Mnemonic, string.Create(

@@ -14,7 +14,7 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
     private const int PageBytes = 4096;
 
     /// <inheritdoc/>
-    public IEnumerable<TableItem> Items(int maxItems = 1 << 20) => TableItems.AtMost(
+    public IEnumerable<TableItem> Items(int maxItems = 1 << 20) => TableItems.TruncateWithFinding(
         Everything(maxItems), maxItems, Text($"there is more than fits into {maxItems} items"));
 
     /// <inheritdoc/>

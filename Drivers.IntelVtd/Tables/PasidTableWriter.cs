@@ -204,13 +204,13 @@ internal sealed class PasidTableWriter : IDisposable
     }
 
     /// <summary>PDTS for a width: at least 13 bits.</summary>
-    internal static int SizeOf(int pasidBits) => Math.Max(0, pasidBits - ContextEntry.LeastPasidBits);
+    internal static int SizeOf(int pasidBits) => Math.Max(0, pasidBits - ContextEntry.MinPasidBits);
 
     // Memory comes in pages, so a directory of 1 KiB takes 4.
     private static int BytesOf(int directorySize) =>
         Math.Max(
             4096,
-            PasidDirectoryEntry.SizeBytes << (directorySize + ContextEntry.LeastPasidBits - EntriesPerTableLog2));
+            PasidDirectoryEntry.SizeBytes << (directorySize + ContextEntry.MinPasidBits - EntriesPerTableLog2));
 
     private static ulong EntryOffset(Pasid pasid) =>
         (pasid.Value & ((1u << EntriesPerTableLog2) - 1)) * (ulong)PasidEntry.SizeBytes;

@@ -116,7 +116,7 @@ internal sealed partial class RemappingUnit : IDisposable
                 Errno.EINVAL, $"{Name}: a PASID table of {pasidBits} bits; the unit supports 1 to {PasidBits}");
         }
 
-        int hardwareBits = PasidTableWriter.SizeOf(pasidBits) + ContextEntry.LeastPasidBits;
+        int hardwareBits = PasidTableWriter.SizeOf(pasidBits) + ContextEntry.MinPasidBits;
         if (RidPasid.Value >> hardwareBits != 0)
         {
             return OpResult<VtdDomain>.Refuse(

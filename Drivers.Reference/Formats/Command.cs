@@ -134,7 +134,7 @@ internal readonly record struct Command(ulong Word0, ulong Word1)
 /// <param name="IsAll">Whether it is every address.</param>
 internal readonly record struct PageRange(ulong First, ulong Pages, bool IsAll)
 {
-    private const ulong MostPages = 1UL << 12;
+    private const ulong MaxPages = 1UL << 12;
 
     /// <summary>Every address.</summary>
     public static PageRange All => new(0, 1, true);
@@ -157,6 +157,6 @@ internal readonly record struct PageRange(ulong First, ulong Pages, bool IsAll)
         // An end of 0 wraps to the last byte of memory, as it should.
         ulong last = end - 1;
         ulong pages = (last >> PageTableEntry.PageShift) - (start >> PageTableEntry.PageShift) + 1;
-        return last < start || pages > MostPages ? All : new PageRange(start & Command.ADDRESS.WordMask, pages, false);
+        return last < start || pages > MaxPages ? All : new PageRange(start & Command.ADDRESS.WordMask, pages, false);
     }
 }

@@ -12,7 +12,7 @@ namespace PasidFramework.Drivers.Reference.Reader;
 internal sealed class ReferenceTableView(IMemoryReader memory, ulong deviceTable) : ITableView
 {
     /// <inheritdoc/>
-    public IEnumerable<TableItem> Items(int maxItems = 1 << 20) => TableItems.AtMost(
+    public IEnumerable<TableItem> Items(int maxItems = 1 << 20) => TableItems.TruncateWithFinding(
         Everything(maxItems), maxItems, Text($"there is more than fits into {maxItems} items"));
 
     /// <inheritdoc/>

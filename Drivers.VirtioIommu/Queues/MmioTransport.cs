@@ -27,15 +27,15 @@ internal sealed class MmioTransport
     public const int MaxProbeBytes = 65536;
 
     private readonly IRegisterFile _registers;
-    private readonly Patience _patience;
+    private readonly PollTimeout _timeout;
 
     /// <summary>Wraps the registers; touches nothing.</summary>
     /// <param name="registers">The registers.</param>
-    /// <param name="patience">When a register counts as stuck.</param>
-    public MmioTransport(IRegisterFile registers, Patience patience)
+    /// <param name="timeout">When a register counts as stuck.</param>
+    public MmioTransport(IRegisterFile registers, PollTimeout timeout)
     {
         _registers = registers;
-        _patience = patience;
+        _timeout = timeout;
     }
 
     /// <summary>Whether the device asked to be reset (it met something that it cannot carry on from).</summary>
@@ -70,7 +70,7 @@ internal sealed class MmioTransport
         _registers.Write32(MmioRegister.Status, 0);
         SpinWait spin = default;
         long since = 0;
-        for (int poll = 0; !_patience.IsExhausted(poll, ref since); poll++)
+        for (int poll = 0; !_timeout.IsExhausted(poll, ref since); poll++)
         {
             if (_registers.Read32(MmioRegister.Status) == 0)
             {
@@ -129,7 +129,7 @@ internal sealed class MmioTransport
     public OpResult<DeviceConfig> ReadConfig(ulong features)
     {
         long since = 0;
-        for (int attempt = 0; !_patience.IsExhausted(attempt, ref since); attempt++)
+        for (int attempt = 0; !_timeout.IsExhausted(attempt, ref since); attempt++)
         {
             uint before = _registers.Read32(MmioRegister.ConfigGeneration);
             ulong pageSizes = ReadConfig64(ConfigOffset.PageSizeMask);

@@ -28,7 +28,7 @@ internal sealed class RequestQueue
     private readonly IPhysicalMemory _memory;
     private readonly Virtqueue _queue;
     private readonly Action _notify;
-    private readonly Patience _patience;
+    private readonly PollTimeout _timeout;
     private readonly ulong _buffers;
     private readonly SlotState[] _states;
     private readonly uint[] _lengths;
@@ -44,14 +44,14 @@ internal sealed class RequestQueue
     /// <param name="size">Descriptors, a power of two, at least 2.</param>
     /// <param name="flush">Whether the device sees only what was flushed.</param>
     /// <param name="notify">Tells the device that there is work.</param>
-    /// <param name="patience">When a request counts as lost.</param>
+    /// <param name="timeout">When a request counts as lost.</param>
     public RequestQueue(
-        IPhysicalMemory memory, ulong address, int size, bool flush, Action notify, Patience patience)
+        IPhysicalMemory memory, ulong address, int size, bool flush, Action notify, PollTimeout timeout)
     {
         _memory = memory;
         _queue = new Virtqueue(memory, address, size, flush);
         _notify = notify;
-        _patience = patience;
+        _timeout = timeout;
         _buffers = address + (ulong)BufferOffset(size);
         int slots = Slots(size);
         _states = new SlotState[slots];
@@ -171,7 +171,7 @@ internal sealed class RequestQueue
                 return true;
             }
 
-            if (broken || _patience.IsExhausted(poll, ref since))
+            if (broken || _timeout.IsExhausted(poll, ref since))
             {
                 refusal = broken ? RequestStatus.Broken : RequestStatus.QueueFull;
                 return false;
@@ -187,7 +187,7 @@ internal sealed class RequestQueue
         long since = 0;
         for (int poll = 0; ; poll++)
         {
-            bool exhausted = _patience.IsExhausted(poll, ref since);
+            bool exhausted = _timeout.IsExhausted(poll, ref since);
             _gate.Enter();
             Reap();
             if (_states[slot] == SlotState.Answered)

@@ -187,7 +187,7 @@ internal readonly struct ContextDescriptorImage
 
     /// <summary>Whether two descriptors lead accesses the same way; what a quiet one does not look at does not
     /// count.</summary>
-    public bool LeadsAs(in ContextDescriptorImage other)
+    public bool TranslatesLike(in ContextDescriptorImage other)
     {
         if (IsValid != other.IsValid || !IsValid)
         {

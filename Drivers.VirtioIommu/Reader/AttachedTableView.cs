@@ -28,7 +28,7 @@ internal sealed class AttachedTableView : ITableView
     }
 
     /// <inheritdoc/>
-    public IEnumerable<TableItem> Items(int maxItems = 1 << 20) => TableItems.AtMost(
+    public IEnumerable<TableItem> Items(int maxItems = 1 << 20) => TableItems.TruncateWithFinding(
         All(), maxItems, Text($"there is more: this list ends after {maxItems} items"));
 
     /// <inheritdoc/>

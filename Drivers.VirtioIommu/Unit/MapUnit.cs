@@ -48,10 +48,10 @@ internal sealed class MapUnit : IIommuUnit
     /// <param name="setup">Hardware and limits.</param>
     /// <param name="pages">Name of the page tables that processes have.</param>
     /// <param name="format">Reads them; null where no plug-in exports it.</param>
-    /// <param name="patience">When the device counts as stuck; null for the default.</param>
+    /// <param name="timeout">When the device counts as stuck; null for the default.</param>
     /// <returns>The unit; ENODEV, ENOMEM, EINVAL, ETIMEDOUT.</returns>
     public static OpResult<IIommuUnit> Start(
-        UnitSetup setup, string pages, IPageTableFormat? format, Patience? patience = null)
+        UnitSetup setup, string pages, IPageTableFormat? format, PollTimeout? timeout = null)
     {
         if (setup.PasidBits is < 1 or > Pasid.MaxBits)
         {
@@ -71,7 +71,7 @@ internal sealed class MapUnit : IIommuUnit
         }
 
         OpResult<StartedDevice> started = StartedDevice.Start(
-            setup.Name, setup.Hardware, null, setup.Logger, patience ?? Patience.Default(setup.Time));
+            setup.Name, setup.Hardware, null, setup.Logger, timeout ?? PollTimeout.Default(setup.Time));
         if (!started.IsOk)
         {
             return OpResult<IIommuUnit>.Refuse(started.Outcome);

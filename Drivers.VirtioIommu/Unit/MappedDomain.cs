@@ -18,7 +18,7 @@ namespace PasidFramework.Drivers.VirtioIommu.Unit;
 internal sealed class MappedDomain
 {
     /// <summary>Most pages of a process: 4 GiB. What a page table says is not trusted further.</summary>
-    public const int MostPages = 1 << 20;
+    public const int MaxPages = 1 << 20;
 
     private const ulong PageMask = 4095;
 
@@ -150,9 +150,9 @@ internal sealed class MappedDomain
                 return Refuse(Errno.EINVAL, $"{objection}; nothing was mapped");
             }
 
-            if (pages.Count == MostPages)
+            if (pages.Count == MaxPages)
             {
-                return Refuse(Errno.ENOMEM, $"the process maps more than {MostPages} pages; nothing was mapped");
+                return Refuse(Errno.ENOMEM, $"the process maps more than {MaxPages} pages; nothing was mapped");
             }
 
             pages.Add(page);
@@ -304,9 +304,9 @@ internal sealed class MappedDomain
         int looked = 0;
         foreach (PageMapping page in Pages(_root, first, last))
         {
-            if (++looked > MostPages)
+            if (++looked > MaxPages)
             {
-                _device.Warn(Text($"pages from 0x{page.Address:x} on stay unmapped: {MostPages} are the limit"));
+                _device.Warn(Text($"pages from 0x{page.Address:x} on stay unmapped: {MaxPages} are the limit"));
                 break;
             }
 

@@ -16,7 +16,7 @@ internal sealed partial class StartedDevice
     /// Most faults that are kept until somebody takes them: those that a detach or an exit found in the event queue and
     /// that are not the leaving process's. 10 KiB at most.
     /// </summary>
-    public const int MostKeptFaults = 256;
+    public const int MaxKeptFaults = 256;
 
     private readonly Queue<FaultRecord> _kept = new();
     private SpinGate _faultGate;
@@ -67,7 +67,7 @@ internal sealed partial class StartedDevice
         bool lost = false;
 
         // No more than there can be at once: the device may report as fast as this takes.
-        int left = MostKeptFaults + EventQueueSize;
+        int left = MaxKeptFaults + EventQueueSize;
         int count;
         do
         {
@@ -102,7 +102,7 @@ internal sealed partial class StartedDevice
         {
             return OpResult.Refuse(Errno.EOVERFLOW, string.Create(
                 CultureInfo.InvariantCulture,
-                $"virtio-iommu {Name}: more than {MostKeptFaults} faults waited to be taken; the newest were lost"));
+                $"virtio-iommu {Name}: more than {MaxKeptFaults} faults waited to be taken; the newest were lost"));
         }
 
         return Events.IsBroken
@@ -131,7 +131,7 @@ internal sealed partial class StartedDevice
 
     private void Keep(in FaultRecord fault)
     {
-        if (_kept.Count < MostKeptFaults)
+        if (_kept.Count < MaxKeptFaults)
         {
             _kept.Enqueue(fault);
         }

@@ -87,12 +87,12 @@ internal sealed partial class StartedDevice : IDisposable
     /// <param name="hardware">The hardware.</param>
     /// <param name="dialect">The proposal that is spoken if the device offers its feature; null for none.</param>
     /// <param name="logger">Where faults are told.</param>
-    /// <param name="patience">When the device counts as stuck.</param>
+    /// <param name="timeout">When the device counts as stuck.</param>
     /// <returns>The device; ENODEV, ENOMEM, ETIMEDOUT: then nothing is left behind.</returns>
     public static OpResult<StartedDevice> Start(
-        string name, IIommuHardware hardware, TableDialect? dialect, ILogger logger, Patience patience)
+        string name, IIommuHardware hardware, TableDialect? dialect, ILogger logger, PollTimeout timeout)
     {
-        var transport = new MmioTransport(hardware.Registers, patience);
+        var transport = new MmioTransport(hardware.Registers, timeout);
         OpResult identified = transport.Identify();
         if (!identified.IsOk)
         {
@@ -107,7 +107,7 @@ internal sealed partial class StartedDevice : IDisposable
         }
 
         var pages = new List<(ulong Address, int Bytes)>(2);
-        OpResult<StartedDevice> started = Start(name, hardware, transport, dialect, logger, patience, pages);
+        OpResult<StartedDevice> started = Start(name, hardware, transport, dialect, logger, timeout, pages);
         if (!started.IsOk)
         {
             transport.Fail();
@@ -220,7 +220,7 @@ internal sealed partial class StartedDevice : IDisposable
         MmioTransport transport,
         TableDialect? dialect,
         ILogger logger,
-        Patience patience,
+        PollTimeout timeout,
         List<(ulong Address, int Bytes)> pages)
     {
         const ulong Standard = FeatureBits.InputRange | FeatureBits.DomainRange | FeatureBits.MapUnmap
@@ -264,7 +264,7 @@ internal sealed partial class StartedDevice : IDisposable
             request.Value.Size,
             flush,
             () => transport.Notify(QueueIndex.Request),
-            patience);
+            timeout);
         var eventQueue = new EventQueue(
             hardware.Memory,
             events.Value.Address,

@@ -76,10 +76,10 @@ internal sealed class VirtioIommuUnit : IIommuUnit
     /// <summary>Starts a unit.</summary>
     /// <param name="setup">Hardware and limits.</param>
     /// <param name="format">The SMMUv3 table writer; null where no plug-in exports it.</param>
-    /// <param name="patience">When the device counts as stuck; null for the default.</param>
+    /// <param name="timeout">When the device counts as stuck; null for the default.</param>
     /// <returns>The unit; ENODEV, ENOMEM, EINVAL, ETIMEDOUT.</returns>
     public static OpResult<IIommuUnit> Start(
-        UnitSetup setup, IPasidTableFormat? format, Patience? patience = null)
+        UnitSetup setup, IPasidTableFormat? format, PollTimeout? timeout = null)
     {
         OpResult<UnitOptions> options = UnitOptions.Parse(setup.Options);
         if (!options.IsOk)
@@ -105,7 +105,7 @@ internal sealed class VirtioIommuUnit : IIommuUnit
         }
 
         OpResult<StartedDevice> started = StartedDevice.Start(
-            setup.Name, setup.Hardware, dialect, setup.Logger, patience ?? Patience.Default(setup.Time));
+            setup.Name, setup.Hardware, dialect, setup.Logger, timeout ?? PollTimeout.Default(setup.Time));
         if (!started.IsOk)
         {
             return OpResult<IIommuUnit>.Refuse(started.Outcome);
@@ -176,7 +176,7 @@ internal sealed class VirtioIommuUnit : IIommuUnit
 
         // The device walks the domain's table already; a further one of the same link needs nothing of its own.
         return first
-            ? Note(context, TableOf(context.Domain).Install(
+            ? TaintIfUnconfirmed(context, TableOf(context.Domain).Install(
                 context.Pasid, context.Process.PageTableRoot, AsidOf(context)))
             : OpResult.Ok;
     }
@@ -187,7 +187,7 @@ internal sealed class VirtioIommuUnit : IIommuUnit
         DomainTable table = TableOf(context.Domain);
         if (last)
         {
-            return Note(context, table.Remove(context.Pasid, AsidOf(context)));
+            return TaintIfUnconfirmed(context, table.Remove(context.Pasid, AsidOf(context)));
         }
 
         table.ReleaseEndpoint(context.Pasid, device.Requester.Value);
@@ -196,11 +196,11 @@ internal sealed class VirtioIommuUnit : IIommuUnit
 
     /// <inheritdoc/>
     public OpResult Exit(IommuContext context) =>
-        Note(context, TableOf(context.Domain).Quiet(context.Pasid, AsidOf(context)));
+        TaintIfUnconfirmed(context, TableOf(context.Domain).Quiet(context.Pasid, AsidOf(context)));
 
     /// <inheritdoc/>
     public OpResult Invalidate(IommuContext context, ulong start, ulong end) =>
-        Note(context, TableOf(context.Domain).Invalidate(context.Pasid, AsidOf(context), start, end));
+        TaintIfUnconfirmed(context, TableOf(context.Domain).Invalidate(context.Pasid, AsidOf(context), start, end));
 
     /// <inheritdoc/>
     public OpResult TakeFaults(ICollection<IommuFault> faults) => _device.TakeFaults(faults);
@@ -353,7 +353,7 @@ internal sealed class VirtioIommuUnit : IIommuUnit
         + "dialect B (feature bit 5) and E (feature bit 7)");
 
     // Remembers that the device did not confirm: then the ASID is never handed out again.
-    private static OpResult Note(IommuContext context, OpResult result)
+    private static OpResult TaintIfUnconfirmed(IommuContext context, OpResult result)
     {
         if (result.Errno is Errno.EIO or Errno.ETIMEDOUT)
         {

@@ -77,7 +77,7 @@ public sealed class DyingHardwareTests
 
             public IReadOnlyDictionary<string, ulong> TableRoots(RequesterId requester) => inner.TableRoots(requester);
 
-            public IReadOnlyList<string> TakeComplaints() => inner.TakeComplaints();
+            public IReadOnlyList<string> TakeViolations() => inner.TakeViolations();
 
             public void ForEachVisible(Action look) => inner.ForEachVisible(look);
 

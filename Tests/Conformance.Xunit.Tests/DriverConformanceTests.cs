@@ -10,7 +10,7 @@ public sealed class DriverConformanceTests
 
     private static readonly ConformanceCase[] s_cases =
     [
-        Case("T-PASS", c => c.Looked()),
+        Case("T-PASS", c => c.CheckPerformed()),
         Case("T-FAIL", c => c.Fail("entry is wrong", ["[3:0] OP  expected 8  got 7"])),
         Case("T-ERROR", _ => throw new InvalidOperationException("broken")),
         Case("T-NA", c => c.NotApplicable("capability Ats not declared")),
@@ -18,7 +18,7 @@ public sealed class DriverConformanceTests
         Case("T-SLOW", c => c.Fail("slow")) with { Level = CaseLevel.Recommended },
         Case("T-ONE", c =>
         {
-            c.Looked();
+            c.CheckPerformed();
             if (c.BackEnd.Name == "two")
             {
                 c.NotApplicable("two cannot");
@@ -26,13 +26,13 @@ public sealed class DriverConformanceTests
         }),
         Case("T-TWO", c =>
         {
-            c.Looked();
+            c.CheckPerformed();
             if (c.BackEnd.Name == "two")
             {
                 c.Fail("wrong on two");
             }
         }),
-        Case("T-BARE", c => c.Looked()) with { NeedsHardware = false },
+        Case("T-BARE", c => c.CheckPerformed()) with { NeedsHardware = false },
     ];
 
     public static TheoryData<string, string, string> Verdicts => new()

@@ -13,7 +13,7 @@ namespace PasidFramework.Drivers.ArmSmmu.Tests;
 /// <summary>The unit under the real core: what the thin adapter passes on.</summary>
 public sealed class EngineTests : IDisposable
 {
-    private readonly Rig _rig = new();
+    private readonly Fixture _fixture = new();
     private readonly SmmuUnit _unit;
     private readonly IommuCore _core;
     private readonly SimulatedProcessSource _processes;
@@ -21,9 +21,9 @@ public sealed class EngineTests : IDisposable
 
     public EngineTests()
     {
-        _unit = _rig.Start();
+        _unit = _fixture.Start();
         _core = new IommuCore(new OptionsWrapper<PasidOptions>(new PasidOptions { Ownership = "vendor" }));
-        _processes = new SimulatedProcessSource(_rig.Memory);
+        _processes = new SimulatedProcessSource(_fixture.Memory);
         _core.Follow(_processes);
         _instance = _core.AddInstance("arm-smmu", _unit);
     }
@@ -33,8 +33,8 @@ public sealed class EngineTests : IDisposable
         _processes.Dispose();
         _core.Dispose();
         Assert.Equal(0, _unit.Asids.Live);
-        Assert.Equal(0, _rig.AllocatedBytes);
-        _rig.Dispose();
+        Assert.Equal(0, _fixture.AllocatedBytes);
+        _fixture.Dispose();
     }
 
     [Fact]
@@ -42,21 +42,21 @@ public sealed class EngineTests : IDisposable
     {
         Device device = AddDevice(AddDomain("npu", 20), 0x18);
         IAddressSpace process = _processes.Start(100, "a").Value!;
-        _rig.TakeLog();
+        _fixture.TakeLog();
 
         Pasid pasid = _core.Bind(device, process).Value;
 
         Assert.Equal(new Pasid(1), pasid);
-        Assert.Equal(process.PageTableRoot, _rig.Read(0x18, pasid.Value).PageTableRoot);
-        _rig.TakeLog();
+        Assert.Equal(process.PageTableRoot, _fixture.Read(0x18, pasid.Value).PageTableRoot);
+        _fixture.TakeLog();
 
         Assert.True(_core.Invalidate(process, 0x1000, 0x2000).IsOk);
-        Assert.Equal(["TLBI_NH_VA 1", "SYNC", "ATC_INV 18/1 size=0", "SYNC"], _rig.TakeLog());
+        Assert.Equal(["TLBI_NH_VA 1", "SYNC", "ATC_INV 18/1 size=0", "SYNC"], _fixture.TakeLog());
 
         Assert.True(_core.Unbind(device, pasid).IsOk);
         Assert.Equal(
-            ["CFGI_CD 18/1 leaf=1", "SYNC", "TLBI_NH_ASID 1", "SYNC", "ATC_INV 18/1 size=52", "SYNC"], _rig.TakeLog());
-        Assert.Equal(0x0A, _rig.Read(0x18, pasid.Value).FaultCode);
+            ["CFGI_CD 18/1 leaf=1", "SYNC", "TLBI_NH_ASID 1", "SYNC", "ATC_INV 18/1 size=52", "SYNC"], _fixture.TakeLog());
+        Assert.Equal(0x0A, _fixture.Read(0x18, pasid.Value).FaultCode);
     }
 
     [Fact]
@@ -68,15 +68,15 @@ public sealed class EngineTests : IDisposable
         Pasid onA = _core.Bind(a, process).Value;
         Pasid onB = _core.Bind(b, process).Value;
         var seen = new List<TranslationStatus>();
-        a.ProcessExited = (_, _, pasid) => seen.Add(_rig.Read(0x18, pasid.Value).Status);
-        b.ProcessExited = (_, _, pasid) => seen.Add(_rig.Read(0x19, pasid.Value).Status);
+        a.ProcessExited = (_, _, pasid) => seen.Add(_fixture.Read(0x18, pasid.Value).Status);
+        b.ProcessExited = (_, _, pasid) => seen.Add(_fixture.Read(0x19, pasid.Value).Status);
 
         _processes.Exit(100);
 
         Assert.Equal([TranslationStatus.AbortedQuietly, TranslationStatus.AbortedQuietly], seen);
-        Assert.Empty(_rig.Events());
-        Assert.Equal(0x0A, _rig.Read(0x18, onA.Value).FaultCode);
-        Assert.Equal(0x0A, _rig.Read(0x19, onB.Value).FaultCode);
+        Assert.Empty(_fixture.Events());
+        Assert.Equal(0x0A, _fixture.Read(0x18, onA.Value).FaultCode);
+        Assert.Equal(0x0A, _fixture.Read(0x19, onB.Value).FaultCode);
     }
 
     [Fact]
@@ -90,11 +90,11 @@ public sealed class EngineTests : IDisposable
         Assert.Equal(pasid, _core.Bind(b, process).Value);
 
         Assert.True(_core.Unbind(a, pasid).IsOk);
-        Assert.Equal(process.PageTableRoot, _rig.Read(0x19, pasid.Value).PageTableRoot);
+        Assert.Equal(process.PageTableRoot, _fixture.Read(0x19, pasid.Value).PageTableRoot);
         Assert.True(_core.RemoveDevice(b).IsOk);
 
-        Assert.Equal(0x0A, _rig.Read(0x18, pasid.Value).FaultCode);
-        Assert.Equal(0x04, _rig.Read(0x19, pasid.Value).FaultCode);
+        Assert.Equal(0x0A, _fixture.Read(0x18, pasid.Value).FaultCode);
+        Assert.Equal(0x04, _fixture.Read(0x19, pasid.Value).FaultCode);
     }
 
     [Fact]
@@ -147,8 +147,8 @@ public sealed class EngineTests : IDisposable
 
         for (uint pasid = 1; pasid < 300; pasid++)
         {
-            Assert.NotEqual(TranslationStatus.ReachedPageTable, _rig.Read(0x18, pasid).Status);
-            Assert.NotEqual(TranslationStatus.ReachedPageTable, _rig.Read(0x19, pasid).Status);
+            Assert.NotEqual(TranslationStatus.ReachedPageTable, _fixture.Read(0x18, pasid).Status);
+            Assert.NotEqual(TranslationStatus.ReachedPageTable, _fixture.Read(0x19, pasid).Status);
         }
     }
 

@@ -64,7 +64,7 @@ public sealed class FaultTests : IDisposable
             _faults.Select(
                 f => (f.Requester!.Value, f.Pasid!.Value, f.Address!.Value, f.IsWrite!.Value, f.Code, f.Reason)));
         Assert.Equal([0x118_1234_5813, 0x200_0000_0000, Page + 0x678, 0UL], _faults[0].Words);
-        Assert.Empty(_model.Complaints);
+        Assert.Empty(_model.Violations);
     }
 
     [Theory]
@@ -214,16 +214,16 @@ public sealed class FaultTests : IDisposable
     [Fact]
     public void A_producer_position_that_cannot_be_is_skipped_and_the_queue_goes_on()
     {
-        var rig = new Rig();
-        using SmmuUnit unit = rig.Start(20, ("evtq-bits", "2"));
-        rig.Bent.Reads[EVENTQ_PROD] = 6; // 4 records
+        var fixture = new Fixture();
+        using SmmuUnit unit = fixture.Start(20, ("evtq-bits", "2"));
+        fixture.Bent.Reads[EVENTQ_PROD] = 6; // 4 records
 
         OpResult result = unit.TakeFaults(_faults);
 
         Assert.Equal(Errno.EOVERFLOW, result.Errno);
         Assert.Empty(_faults);
-        Assert.Equal(6u, rig.File.Read32(EVENTQ_CONS));
-        rig.Bent.Reads[EVENTQ_PROD] = 7;
+        Assert.Equal(6u, fixture.File.Read32(EVENTQ_CONS));
+        fixture.Bent.Reads[EVENTQ_PROD] = 7;
         Succeeds(unit.TakeFaults(_faults));
         Assert.Single(_faults);
     }
@@ -248,7 +248,7 @@ public sealed class FaultTests : IDisposable
 
         ulong queue = _model.Registers.Read64(Registers.EVENTQ_BASE) & 0x000F_FFFF_FFFF_FFE0;
         Assert.All(Enumerable.Range(0, 512), i => Assert.Equal(0UL, _memory.Device.ReadQword(queue + ((ulong)i * 8))));
-        Assert.Empty(_model.Complaints);
+        Assert.Empty(_model.Violations);
     }
 
     [Fact]
@@ -294,22 +294,22 @@ public sealed class FaultTests : IDisposable
         Assert.Equal(0, lost);
         Assert.Equal(
             Enumerable.Range(1, Rounds * Burst).Select(i => (ulong)i << 12), _faults.Select(f => f.Address!.Value));
-        Assert.Empty(_model.Complaints);
+        Assert.Empty(_model.Violations);
     }
 
     [Fact]
     public void The_stand_in_hardware_leaves_records_as_well()
     {
-        var rig = new Rig();
-        using SmmuUnit unit = rig.Start();
+        var fixture = new Fixture();
+        using SmmuUnit unit = fixture.Start();
         SmmuDomain domain = unit.CreateDomain(20).Value!;
         SmmuStream stream = unit.AddStream(domain, s_nic, ats: false).Value!;
-        rig.Read(Sid, 0x777, Page);
+        fixture.Read(Sid, 0x777, Page);
 
         Succeeds(unit.TakeFaults(_faults));
 
         Assert.Equal((8, (Pasid?)new Pasid(0x777)), (Assert.Single(_faults).Code, _faults[0].Pasid));
-        Assert.Empty(rig.Events());
+        Assert.Empty(fixture.Events());
         unit.RemoveStream(stream);
     }
 

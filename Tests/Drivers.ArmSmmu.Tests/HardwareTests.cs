@@ -14,13 +14,13 @@ public sealed class HardwareTests : IDisposable
     private const uint Ssid = 0x12345;
     private const ulong Root = 0x8_9000_0000;
 
-    private readonly Rig _rig = new();
+    private readonly Fixture _fixture = new();
     private readonly SmmuUnit _unit;
     private readonly SmmuDomain _domain;
 
     public HardwareTests()
     {
-        _unit = _rig.Start();
+        _unit = _fixture.Start();
         _domain = _unit.CreateDomain(20).Value!;
         SmmuStream stream = _unit.AddStream(_domain, new RequesterId(Sid), ats: true).Value!;
         var link = new SmmuLink(_unit.CreateProcess().Value!);
@@ -32,52 +32,52 @@ public sealed class HardwareTests : IDisposable
     {
         get
         {
-            ulong l1 = _rig.Memory.ReadQword((_rig.Registers.Read64(0x80) & 0x000F_FFFF_FFFF_FFC0) + ((Sid >> 8) * 8));
+            ulong l1 = _fixture.Memory.ReadQword((_fixture.Registers.Read64(0x80) & 0x000F_FFFF_FFFF_FFC0) + ((Sid >> 8) * 8));
             return (l1 & 0x000F_FFFF_FFFF_FFC0) + ((Sid & 0xFF) * 64);
         }
     }
 
-    private ulong L1Cd => (_rig.Memory.ReadQword(Ste) & 0x00FF_FFFF_FFFF_FFC0) + ((Ssid >> 10) * 8);
+    private ulong L1Cd => (_fixture.Memory.ReadQword(Ste) & 0x00FF_FFFF_FFFF_FFC0) + ((Ssid >> 10) * 8);
 
-    private ulong Cd => (_rig.Memory.ReadQword(L1Cd) & 0x00FF_FFFF_FFFF_F000) + ((Ssid & 0x3FF) * 64);
+    private ulong Cd => (_fixture.Memory.ReadQword(L1Cd) & 0x00FF_FFFF_FFFF_F000) + ((Ssid & 0x3FF) * 64);
 
     public void Dispose()
     {
         _unit.Dispose();
-        Assert.Equal(0, _rig.AllocatedBytes);
-        _rig.Dispose();
+        Assert.Equal(0, _fixture.AllocatedBytes);
+        _fixture.Dispose();
     }
 
     [Fact]
     public void D1_an_installed_number_reaches_its_page_table_and_others_do_not()
     {
         Assert.Equal(
-            new TranslationResult(TranslationStatus.ReachedPageTable, 0, Root, 0, null), _rig.Read(Sid, Ssid));
-        Assert.Empty(_rig.Events());
+            new TranslationResult(TranslationStatus.ReachedPageTable, 0, Root, 0, null), _fixture.Read(Sid, Ssid));
+        Assert.Empty(_fixture.Events());
 
-        Assert.Equal(0x0A, _rig.Read(Sid, Ssid + 1).FaultCode);
-        Assert.Equal(0x08, _rig.Read(Sid, 1).FaultCode);
-        Assert.Equal(0x04, _rig.Read(Sid + 1, Ssid).FaultCode);
-        Assert.Equal(0x02, _rig.Read(0x7F00, Ssid).FaultCode);
-        Assert.Equal(4, _rig.Events().Length);
+        Assert.Equal(0x0A, _fixture.Read(Sid, Ssid + 1).FaultCode);
+        Assert.Equal(0x08, _fixture.Read(Sid, 1).FaultCode);
+        Assert.Equal(0x04, _fixture.Read(Sid + 1, Ssid).FaultCode);
+        Assert.Equal(0x02, _fixture.Read(0x7F00, Ssid).FaultCode);
+        Assert.Equal(4, _fixture.Events().Length);
     }
 
     [Fact]
     public void Stream_ids_out_of_range_are_recorded_only_where_that_is_asked_for()
     {
-        TranslationResult result = _rig.Read(0x10000, Ssid);
+        TranslationResult result = _fixture.Read(0x10000, Ssid);
         Assert.Equal((TranslationStatus.Faulted, 0x02), (result.Status, result.FaultCode));
-        Assert.Equal([0x0001_0000_1234_5802, 0, 0, 0], Assert.Single(_rig.Events()));
+        Assert.Equal([0x0001_0000_1234_5802, 0, 0, 0], Assert.Single(_fixture.Events()));
 
         // CR2 may change only while SMMUEN is 0.
-        uint control = _rig.Registers.Read32(0x20);
-        _rig.Registers.Write32(0x2C, 0);
-        Assert.NotEqual(0u, _rig.Registers.Read32(0x2C));
-        _rig.Registers.Write32(0x20, control & ~1u);
-        _rig.Registers.Write32(0x2C, 0);
-        _rig.Registers.Write32(0x20, control);
-        Assert.Equal(TranslationStatus.AbortedQuietly, _rig.Read(0x10000, Ssid).Status);
-        Assert.Single(_rig.Events());
+        uint control = _fixture.Registers.Read32(0x20);
+        _fixture.Registers.Write32(0x2C, 0);
+        Assert.NotEqual(0u, _fixture.Registers.Read32(0x2C));
+        _fixture.Registers.Write32(0x20, control & ~1u);
+        _fixture.Registers.Write32(0x2C, 0);
+        _fixture.Registers.Write32(0x20, control);
+        Assert.Equal(TranslationStatus.AbortedQuietly, _fixture.Read(0x10000, Ssid).Status);
+        Assert.Single(_fixture.Events());
     }
 
     [Theory]
@@ -96,14 +96,14 @@ public sealed class HardwareTests : IDisposable
     {
         Bend(Ste, word, mask, value);
 
-        TranslationResult result = _rig.Read(Sid, Ssid);
+        TranslationResult result = _fixture.Read(Sid, Ssid);
 
         Assert.Equal((TranslationStatus.Faulted, expected), (result.Status, result.FaultCode));
 
         // C_BAD_SUBSTREAMID has no SSV: its SSID is always valid.
         ulong ssv = expected == 0x08 ? 0UL : 0x800;
         ulong word0 = ((ulong)Sid << 32) | (Ssid << 12) | ssv | (uint)expected;
-        Assert.Equal([word0, 0, 0, 0], Assert.Single(_rig.Events()));
+        Assert.Equal([word0, 0, 0, 0], Assert.Single(_fixture.Events()));
     }
 
     [Theory]
@@ -121,24 +121,24 @@ public sealed class HardwareTests : IDisposable
     {
         Bend(Cd, word, mask, value);
 
-        TranslationResult result = _rig.Read(Sid, Ssid);
+        TranslationResult result = _fixture.Read(Sid, Ssid);
 
         Assert.Equal((TranslationStatus.Faulted, 0x0A), (result.Status, result.FaultCode));
-        Assert.Equal([((ulong)Sid << 32) | (Ssid << 12) | 0x80A, 0, 0, 0], Assert.Single(_rig.Events()));
+        Assert.Equal([((ulong)Sid << 32) | (Ssid << 12) | 0x80A, 0, 0, 0], Assert.Single(_fixture.Events()));
     }
 
     [Fact]
     public void Wide_asids_are_illegal_where_the_hardware_has_8_bits()
     {
-        using var rig = new Rig(("asid16", "0"));
-        SmmuUnit unit = rig.Start();
+        using var fixture = new Fixture(("asid16", "0"));
+        SmmuUnit unit = fixture.Start();
         SmmuDomain domain = unit.CreateDomain(8).Value!;
         SmmuStream stream = unit.AddStream(domain, new RequesterId(1), ats: false).Value!;
         domain.Attach(new SmmuLink(unit.CreateProcess().Value!), new Pasid(2), Root, first: true);
-        Assert.Equal(TranslationStatus.ReachedPageTable, rig.Read(1, 2).Status);
+        Assert.Equal(TranslationStatus.ReachedPageTable, fixture.Read(1, 2).Status);
         ulong cd = domain.Table.Root + (2 * 64);
-        rig.Memory.WriteQword(cd, rig.Memory.ReadQword(cd) | (1UL << 56));
-        Assert.Equal(0x0A, rig.Read(1, 2).FaultCode);
+        fixture.Memory.WriteQword(cd, fixture.Memory.ReadQword(cd) | (1UL << 56));
+        Assert.Equal(0x0A, fixture.Read(1, 2).FaultCode);
         unit.Dispose();
     }
 
@@ -146,19 +146,19 @@ public sealed class HardwareTests : IDisposable
     public void A_pointer_out_of_memory_is_a_fetch_fault_with_the_address()
     {
         Bend(L1Cd, 0, 0x00FF_FFFF_FFFF_F000, 0x7_0000_0000);
-        Assert.Equal(0x09, _rig.Read(Sid, Ssid).FaultCode);
+        Assert.Equal(0x09, _fixture.Read(Sid, Ssid).FaultCode);
         ulong cd = 0x7_0000_0000UL + ((Ssid & 0x3FF) * 64);
-        Assert.Equal([((ulong)Sid << 32) | (Ssid << 12) | 0x809, 0, 0, cd], _rig.Events()[^1]);
+        Assert.Equal([((ulong)Sid << 32) | (Ssid << 12) | 0x809, 0, 0, cd], _fixture.Events()[^1]);
 
         Bend(Ste, 0, 0x00FF_FFFF_FFFF_FFC0, 0x7_0000_0000);
-        Assert.Equal(0x09, _rig.Read(Sid, Ssid).FaultCode);
-        Assert.Equal(0x7_0000_0000UL + ((Ssid >> 10) * 8), _rig.Events()[^1][3]);
+        Assert.Equal(0x09, _fixture.Read(Sid, Ssid).FaultCode);
+        Assert.Equal(0x7_0000_0000UL + ((Ssid >> 10) * 8), _fixture.Events()[^1][3]);
 
-        ulong l1 = (_rig.Registers.Read64(0x80) & 0x000F_FFFF_FFFF_FFC0) + ((Sid >> 8) * 8);
-        _rig.Memory.WriteQword(l1, 0x7_0000_0000 | 9);
-        Assert.Equal(0x03, _rig.Read(Sid, Ssid).FaultCode);
+        ulong l1 = (_fixture.Registers.Read64(0x80) & 0x000F_FFFF_FFFF_FFC0) + ((Sid >> 8) * 8);
+        _fixture.Memory.WriteQword(l1, 0x7_0000_0000 | 9);
+        Assert.Equal(0x03, _fixture.Read(Sid, Ssid).FaultCode);
         ulong ste = 0x7_0000_0000UL + ((Sid & 0xFF) * 64);
-        Assert.Equal([((ulong)Sid << 32) | (Ssid << 12) | 0x803, 0, 0, ste], _rig.Events()[^1]);
+        Assert.Equal([((ulong)Sid << 32) | (Ssid << 12) | 0x803, 0, 0, ste], _fixture.Events()[^1]);
     }
 
     [Theory]
@@ -168,111 +168,111 @@ public sealed class HardwareTests : IDisposable
     [InlineData(6UL, 0)] // 32 entries
     public void The_span_of_a_first_level_descriptor_bounds_the_index(ulong span, int expected)
     {
-        ulong l1 = (_rig.Registers.Read64(0x80) & 0x000F_FFFF_FFFF_FFC0) + ((Sid >> 8) * 8);
+        ulong l1 = (_fixture.Registers.Read64(0x80) & 0x000F_FFFF_FFFF_FFC0) + ((Sid >> 8) * 8);
         Bend(l1, 0, 0x1F, span);
-        Assert.Equal(expected, _rig.Read(Sid, Ssid).FaultCode);
+        Assert.Equal(expected, _fixture.Read(Sid, Ssid).FaultCode);
     }
 
     [Fact]
     public void Requests_without_a_pasid_go_where_S1DSS_says()
     {
         // As the driver writes it: descriptor 0, which holds no process.
-        Assert.Equal(0x08, _rig.Read(Sid, null).FaultCode);
+        Assert.Equal(0x08, _fixture.Read(Sid, null).FaultCode);
 
         Bend(Ste, 1, 3, 0);
-        Assert.Equal(0x06, _rig.Read(Sid, null).FaultCode);
-        Assert.Equal([((ulong)Sid << 32) | 6, 0, 0, 0], _rig.Events()[^1]);
+        Assert.Equal(0x06, _fixture.Read(Sid, null).FaultCode);
+        Assert.Equal([((ulong)Sid << 32) | 6, 0, 0, 0], _fixture.Events()[^1]);
 
         Bend(Ste, 1, 3, 1);
-        Assert.Equal(TranslationStatus.Bypassed, _rig.Read(Sid, null, 0x1234).Status);
-        Assert.Equal(0x1234UL, _rig.Read(Sid, null, 0x1234).Address);
+        Assert.Equal(TranslationStatus.Bypassed, _fixture.Read(Sid, null, 0x1234).Status);
+        Assert.Equal(0x1234UL, _fixture.Read(Sid, null, 0x1234).Address);
     }
 
     [Fact]
     public void Substream_0_is_invalid_while_descriptor_0_serves_requests_without_a_pasid()
     {
         _domain.Table.Set(new Pasid(0), new PasidTableEntry(Root + 4096, 9));
-        Assert.Equal(Root + 4096, _rig.Read(Sid, null).PageTableRoot);
-        Assert.Equal(0x08, _rig.Read(Sid, 0).FaultCode);
+        Assert.Equal(Root + 4096, _fixture.Read(Sid, null).PageTableRoot);
+        Assert.Equal(0x08, _fixture.Read(Sid, 0).FaultCode);
 
         Bend(Ste, 1, 3, 0);
-        Assert.Equal(Root + 4096, _rig.Read(Sid, 0).PageTableRoot);
+        Assert.Equal(Root + 4096, _fixture.Read(Sid, 0).PageTableRoot);
     }
 
     [Fact]
     public void Abort_is_quiet_and_bypass_passes()
     {
         Bend(Ste, 0, 0xE, 0);
-        Assert.Equal(TranslationStatus.AbortedQuietly, _rig.Read(Sid, Ssid).Status);
-        Assert.Empty(_rig.Events());
+        Assert.Equal(TranslationStatus.AbortedQuietly, _fixture.Read(Sid, Ssid).Status);
+        Assert.Empty(_fixture.Events());
 
         Bend(Ste, 0, 0xE, 4 << 1);
-        Assert.Equal(TranslationStatus.Bypassed, _rig.Read(Sid, null).Status);
-        Assert.Equal(0x08, _rig.Read(Sid, Ssid).FaultCode);
+        Assert.Equal(TranslationStatus.Bypassed, _fixture.Read(Sid, null).Status);
+        Assert.Equal(0x08, _fixture.Read(Sid, Ssid).FaultCode);
     }
 
     [Fact]
     public void An_address_beyond_the_page_table_is_a_translation_fault_of_the_input()
     {
-        TranslationResult result = _rig.Translate(
+        TranslationResult result = _fixture.Translate(
             new DmaAccess(new RequesterId(Sid), new Pasid(Ssid), 0x1_0000_0000_0000, IsWrite: true));
         Assert.Equal((TranslationStatus.Faulted, 0x10), (result.Status, result.FaultCode));
         Assert.Equal(
             [((ulong)Sid << 32) | (Ssid << 12) | 0x810, 2UL << 40, 0x1_0000_0000_0000, 0],
-            Assert.Single(_rig.Events()));
+            Assert.Single(_fixture.Events()));
     }
 
     [Fact]
     public void A_recorded_translation_fault_of_a_read_is_the_record_of_the_vector()
     {
-        using var rig = new Rig();
-        SmmuUnit unit = rig.Start();
+        using var fixture = new Fixture();
+        SmmuUnit unit = fixture.Start();
         SmmuDomain domain = unit.CreateDomain(20).Value!;
         SmmuStream stream = unit.AddStream(domain, new RequesterId(0x18), ats: false).Value!;
         domain.Attach(new SmmuLink(unit.CreateProcess().Value!), new Pasid(Ssid), Root, first: true);
 
         // EPD0 alone, with R left at 1: the fault is recorded. That is why Exit clears R as well.
-        ulong leaf = rig.Memory.ReadQword(domain.Table.Root + ((Ssid >> 10) * 8)) & ~0xFFFUL;
+        ulong leaf = fixture.Memory.ReadQword(domain.Table.Root + ((Ssid >> 10) * 8)) & ~0xFFFUL;
         ulong cd = leaf + ((Ssid & 0x3FF) * 64);
-        rig.Memory.WriteQword(cd, rig.Memory.ReadQword(cd) | (1 << 14));
+        fixture.Memory.WriteQword(cd, fixture.Memory.ReadQword(cd) | (1 << 14));
 
-        TranslationResult result = rig.Read(0x18, Ssid, 0x7f0012345678);
+        TranslationResult result = fixture.Read(0x18, Ssid, 0x7f0012345678);
 
         Assert.Equal((TranslationStatus.Faulted, 0x10), (result.Status, result.FaultCode));
-        Assert.Equal(Vector.Of("evt/translation-read").Padded(4), Assert.Single(rig.Events()));
+        Assert.Equal(Vector.Of("evt/translation-read").Padded(4), Assert.Single(fixture.Events()));
         unit.Dispose();
     }
 
     [Fact]
     public void A_full_event_queue_loses_records_and_toggles_the_overflow_flag_once()
     {
-        using var rig = new Rig();
-        SmmuUnit unit = rig.Start(20, ("evtq-bits", "2"));
+        using var fixture = new Fixture();
+        SmmuUnit unit = fixture.Start(20, ("evtq-bits", "2"));
         for (int i = 0; i < 4; i++)
         {
-            rig.Read(1, (uint)i);
+            fixture.Read(1, (uint)i);
         }
 
-        Assert.Equal(4u, rig.Registers.Read32(0x100A8));
-        rig.Read(1, 5);
-        rig.Read(1, 6);
-        Assert.Equal(0x8000_0004u, rig.Registers.Read32(0x100A8));
+        Assert.Equal(4u, fixture.Registers.Read32(0x100A8));
+        fixture.Read(1, 5);
+        fixture.Read(1, 6);
+        Assert.Equal(0x8000_0004u, fixture.Registers.Read32(0x100A8));
 
         // Two consumed and the overflow acknowledged: there is room again, behind a wrap.
-        rig.Registers.Write32(0x100AC, 0x8000_0002);
-        rig.Read(1, 7);
-        Assert.Equal(0x8000_0005u, rig.Registers.Read32(0x100A8));
+        fixture.Registers.Write32(0x100AC, 0x8000_0002);
+        fixture.Read(1, 7);
+        Assert.Equal(0x8000_0005u, fixture.Registers.Read32(0x100A8));
         unit.Dispose();
     }
 
     [Fact]
     public void While_the_unit_is_off_GBPA_decides()
     {
-        using var rig = new Rig();
-        Assert.Equal(TranslationStatus.Bypassed, rig.Read(1, 1).Status);
-        SmmuUnit unit = rig.Start();
+        using var fixture = new Fixture();
+        Assert.Equal(TranslationStatus.Bypassed, fixture.Read(1, 1).Status);
+        SmmuUnit unit = fixture.Start();
         unit.Dispose();
-        Assert.Equal(TranslationStatus.AbortedQuietly, rig.Read(1, 1).Status);
+        Assert.Equal(TranslationStatus.AbortedQuietly, fixture.Read(1, 1).Status);
     }
 
     [Theory]
@@ -281,23 +281,23 @@ public sealed class HardwareTests : IDisposable
     public void Both_leaf_sizes_of_a_two_level_table_are_walked(string leaf, int leafBits)
     {
         // A table by hand: the driver itself writes 64 KiB leaves only.
-        ulong l1 = _rig.Memory.AllocatePages(65536, 65536).Value;
-        ulong l2 = _rig.Memory.AllocatePages(65536, 65536).Value;
-        _rig.Memory.WriteQword(l1 + ((Ssid >> leafBits) * 8UL), l2 | 1);
+        ulong l1 = _fixture.Memory.AllocatePages(65536, 65536).Value;
+        ulong l2 = _fixture.Memory.AllocatePages(65536, 65536).Value;
+        _fixture.Memory.WriteQword(l1 + ((Ssid >> leafBits) * 8UL), l2 | 1);
         ulong cd = l2 + ((Ssid & ((1u << leafBits) - 1)) * 64UL);
         ulong[] words = Vector.Of("cd/process").Padded(8);
         for (int i = 0; i < 8; i++)
         {
-            _rig.Memory.WriteQword(cd + ((ulong)i * 8), words[i]);
+            _fixture.Memory.WriteQword(cd + ((ulong)i * 8), words[i]);
         }
 
         ulong format = leaf == "4K" ? 1UL : 2;
-        _rig.Memory.WriteQword(Ste, (17UL << 59) | l1 | (format << 4) | 0xB);
+        _fixture.Memory.WriteQword(Ste, (17UL << 59) | l1 | (format << 4) | 0xB);
 
-        Assert.Equal(Root, _rig.Read(Sid, Ssid).PageTableRoot);
-        Assert.Equal(0x08, _rig.Read(Sid, Ssid - (1u << leafBits)).FaultCode);
-        _rig.Memory.FreePages(l1, 65536);
-        _rig.Memory.FreePages(l2, 65536);
+        Assert.Equal(Root, _fixture.Read(Sid, Ssid).PageTableRoot);
+        Assert.Equal(0x08, _fixture.Read(Sid, Ssid - (1u << leafBits)).FaultCode);
+        _fixture.Memory.FreePages(l1, 65536);
+        _fixture.Memory.FreePages(l2, 65536);
     }
 
     [Theory]
@@ -308,7 +308,7 @@ public sealed class HardwareTests : IDisposable
     [InlineData("asid16", "yes")]
     public void A_value_out_of_range_is_refused_by_name(string name, string value)
     {
-        ArgumentException refused = Assert.Throws<ArgumentException>(() => new Rig((name, value)));
+        ArgumentException refused = Assert.Throws<ArgumentException>(() => new Fixture((name, value)));
         Assert.Contains(name, refused.Message, StringComparison.Ordinal);
         Assert.Contains(value, refused.Message, StringComparison.Ordinal);
     }
@@ -316,7 +316,7 @@ public sealed class HardwareTests : IDisposable
     [Fact]
     public void An_unknown_option_is_refused_with_the_known_ones()
     {
-        ArgumentException refused = Assert.Throws<ArgumentException>(() => new Rig(("warp", "9")));
+        ArgumentException refused = Assert.Throws<ArgumentException>(() => new Fixture(("warp", "9")));
         Assert.Contains("'warp'", refused.Message, StringComparison.Ordinal);
         Assert.Contains("sid-bits", refused.Message, StringComparison.Ordinal);
     }
@@ -324,25 +324,25 @@ public sealed class HardwareTests : IDisposable
     [Fact]
     public void Id_registers_say_what_was_asked_for_and_cannot_be_written()
     {
-        using var rig = new Rig(
+        using var fixture = new Fixture(
             new HardwareSetup { PasidBits = 9, Coherent = false }, null,
             ("sid-bits", "11"), ("ats", "0"), ("oas", "44"));
-        Assert.False(rig.IsCoherent);
-        uint idr0 = rig.Registers.Read32(0);
+        Assert.False(fixture.IsCoherent);
+        uint idr0 = fixture.Registers.Read32(0);
         Assert.Equal(0u, idr0 & (1u << 4));
         Assert.Equal(0u, idr0 & (1u << 10));
         Assert.Equal(2u, idr0 >> 2 & 3);
-        Assert.Equal(11u | (9u << 6), rig.Registers.Read32(4) & 0x7FF);
-        Assert.Equal(4u, rig.Registers.Read32(0x14) & 7);
-        rig.Registers.Write32(0, 0);
-        rig.Registers.Write64(0, 0);
-        Assert.Equal(idr0, rig.Registers.Read32(0));
-        Assert.Equal(0u, rig.Registers.Read32(0x4000));
+        Assert.Equal(11u | (9u << 6), fixture.Registers.Read32(4) & 0x7FF);
+        Assert.Equal(4u, fixture.Registers.Read32(0x14) & 7);
+        fixture.Registers.Write32(0, 0);
+        fixture.Registers.Write64(0, 0);
+        Assert.Equal(idr0, fixture.Registers.Read32(0));
+        Assert.Equal(0u, fixture.Registers.Read32(0x4000));
     }
 
     private void Bend(ulong entry, int word, ulong mask, ulong value)
     {
         ulong address = entry + ((ulong)word * 8);
-        _rig.Memory.WriteQword(address, (_rig.Memory.ReadQword(address) & ~mask) | value);
+        _fixture.Memory.WriteQword(address, (_fixture.Memory.ReadQword(address) & ~mask) | value);
     }
 }

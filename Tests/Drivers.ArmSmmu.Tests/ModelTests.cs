@@ -70,7 +70,7 @@ public sealed class ModelTests : IDisposable
         Assert.Equal(
             [0x3_0000_5813, 0x200_0000_0000, Page, 0, 0x3_0000_5810, 0x208_0000_0000, Page + 0x1000, 0],
             Enumerable.Range(0, 8).Select(i => _memory.ReadQword(events + ((ulong)i * 8))));
-        Assert.Empty(_model.Complaints);
+        Assert.Empty(_model.Violations);
     }
 
     [Theory]
@@ -161,22 +161,22 @@ public sealed class ModelTests : IDisposable
         other.Map(Page, Target + 0x3000, writable: true);
         Context(6, asid: 7, other.Root);
         Assert.Equal((TranslationStatus.Translated, Target), Reach(6, Page));
-        Assert.Contains(_model.Complaints, c => c.Rule == "smmu-asid-of-two-tables");
+        Assert.Contains(_model.Violations, c => c.Rule == "smmu-asid-of-two-tables");
 
         other.Dispose();
-        Assert.Contains(_model.Complaints, c => c.Rule == "smmu-freed-while-cached");
+        Assert.Contains(_model.Violations, c => c.Rule == "smmu-freed-while-cached");
 
         Context(5, asid: 9, Target);
         Run(Commands.CfgiCd(Sid, 5, leaf: true), Commands.Sync());
-        Assert.Contains(_model.Complaints, c => c.Rule == "smmu-torn-entry");
+        Assert.Contains(_model.Violations, c => c.Rule == "smmu-torn-entry");
 
         _memory.WriteQword(_contexts + (9 * 64), 1UL << 31);
         _memory.WriteQword(_contexts + (9 * 64) + 56, 1);
         Reach(9, Page);
-        Assert.Contains(_model.Complaints, c => c.Rule == "smmu-reserved-bits");
+        Assert.Contains(_model.Violations, c => c.Rule == "smmu-reserved-bits");
 
         _model.Registers.Write64(Registers.STRTAB_BASE, 0);
-        Assert.Contains(_model.Complaints, c => c.Rule == "smmu-register-in-use");
+        Assert.Contains(_model.Violations, c => c.Rule == "smmu-register-in-use");
     }
 
     [Fact]
@@ -185,13 +185,13 @@ public sealed class ModelTests : IDisposable
         ulong freed = _memory.AllocatePages(4096).Value;
         Context(6, asid: 8, Target);
         Reach(6, Page);
-        Assert.DoesNotContain(_model.Complaints, c => c.Rule == "smmu-stray-read");
+        Assert.DoesNotContain(_model.Violations, c => c.Rule == "smmu-stray-read");
 
         _memory.FreePages(freed, 4096);
         Context(9, asid: 9, freed);
         Reach(9, Page);
-        ModelComplaint complaint = Assert.Single(_model.Complaints, c => c.Rule == "smmu-stray-read");
-        Assert.Contains($"0x{freed + ((Page >> 39) * 8):x}", complaint.Message, StringComparison.Ordinal);
+        ProtocolViolation violation = Assert.Single(_model.Violations, c => c.Rule == "smmu-stray-read");
+        Assert.Contains($"0x{freed + ((Page >> 39) * 8):x}", violation.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -136,7 +136,7 @@ public sealed class MutationTests(ITestOutputHelper output)
 
     private static string Classify(string failure)
     {
-        int at = failure.IndexOf("complaint ", StringComparison.Ordinal);
+        int at = failure.IndexOf("violation ", StringComparison.Ordinal);
         if (at >= 0)
         {
             return failure[(at + 10)..].Split(':')[0];

@@ -150,7 +150,7 @@ public sealed class RandomBytesTests(ITestOutputHelper output)
     private sealed class Image
     {
         private const int Pages = 16;
-        private const int MostItems = 100;
+        private const int MaxItems = 100;
         private const ulong Base = 0x4000_0000;
 
         private readonly byte[] _bytes = new byte[Pages * 4096];
@@ -210,7 +210,7 @@ public sealed class RandomBytesTests(ITestOutputHelper output)
             Assert.True(view.IsOk, view.ToString());
             int items = 0;
             _found.Clear();
-            foreach (TableItem item in view.Value.Items(MostItems))
+            foreach (TableItem item in view.Value.Items(MaxItems))
             {
                 items++;
                 Findings += item.Kind == TableItemKind.Finding ? 1 : 0;
@@ -221,7 +221,7 @@ public sealed class RandomBytesTests(ITestOutputHelper output)
                 }
             }
 
-            Assert.InRange(items, 0, MostItems + 1);
+            Assert.InRange(items, 0, MaxItems + 1);
             for (int i = 0; i < 4; i++)
             {
                 (RequesterId requester, Pasid? pasid) = _found.Count == 0 ? default : _found[_random.Next(_found.Count)];

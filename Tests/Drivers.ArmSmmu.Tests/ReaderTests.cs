@@ -20,18 +20,18 @@ public sealed class ReaderTests
     [InlineData("8", 10)]
     public void D1_devices_and_their_pasids_are_listed_in_order_with_the_words_that_are_in_memory(string sidBits, int bits)
     {
-        using var rig = new Rig(("sid-bits", sidBits));
-        using SmmuUnit unit = rig.Start();
+        using var fixture = new Fixture(("sid-bits", sidBits));
+        using SmmuUnit unit = fixture.Start();
         SmmuDomain domain = unit.CreateDomain(bits).Value!;
         unit.AddStream(domain, new RequesterId(0x18), ats: true);
         unit.AddStream(domain, new RequesterId(0x99), ats: false);
         foreach (uint pasid in new uint[] { 0x3FF, 2 })
         {
             var link = new SmmuLink(unit.CreateProcess().Value!);
-            Assert.True(domain.Attach(link, new Pasid(pasid), rig.Memory.AllocatePages(4096).Value, first: true).IsOk);
+            Assert.True(domain.Attach(link, new Pasid(pasid), fixture.Memory.AllocatePages(4096).Value, first: true).IsOk);
         }
 
-        TableItem[] items = [.. Open(rig).Items()];
+        TableItem[] items = [.. Open(fixture).Items()];
 
         Assert.DoesNotContain(items, i => i.Kind == TableItemKind.Finding);
         Assert.Equal(
@@ -40,14 +40,14 @@ public sealed class ReaderTests
                 i => i.Pasid is { } p ? $"{i.Requester!.Value.Value:x}/{p.Value:x}" : $"{i.Requester!.Value.Value:x}"));
         Assert.Equal(bits > 10 ? 3 : 0, items.Count(i => i.Kind == TableItemKind.Directory));
         Assert.All(items, i => Assert.Equal(
-            Enumerable.Range(0, i.Words.Count).Select(w => rig.Memory.ReadQword(i.Address + ((ulong)w * 8))), i.Words));
+            Enumerable.Range(0, i.Words.Count).Select(w => fixture.Memory.ReadQword(i.Address + ((ulong)w * 8))), i.Words));
         Assert.All(items.Where(i => i.Kind == TableItemKind.Pasid), i => Assert.Equal("arm-smmuv3/cd", i.Structure));
 
         // The last place is the finding's where there is more; where there is not it is not lost.
-        Assert.Throws<ArgumentOutOfRangeException>(() => Open(rig).Items(0));
+        Assert.Throws<ArgumentOutOfRangeException>(() => Open(fixture).Items(0));
         for (int most = 1; most <= items.Length + 1; most++)
         {
-            TableItem[] few = [.. Open(rig).Items(most)];
+            TableItem[] few = [.. Open(fixture).Items(most)];
             int whole = most < items.Length ? most - 1 : items.Length;
             Assert.Equal(Math.Min(most, items.Length), few.Length);
             Assert.Equal(items.Take(whole).Select(i => i.Text), few.Take(whole).Select(i => i.Text));
@@ -62,14 +62,14 @@ public sealed class ReaderTests
     [Fact]
     public void A_walk_names_every_entry_on_the_way_to_the_page()
     {
-        using var rig = new Rig();
-        using SmmuUnit unit = rig.Start();
+        using var fixture = new Fixture();
+        using SmmuUnit unit = fixture.Start();
         SmmuDomain domain = unit.CreateDomain(20).Value!;
         unit.AddStream(domain, new RequesterId(0x18), ats: true);
-        using IPageTable pages = new LpaePageTableFormat().Create(rig.Memory).Value!;
+        using IPageTable pages = new LpaePageTableFormat().Create(fixture.Memory).Value!;
         Assert.True(pages.Map(Address & ~0xFFFUL, 0x12_3456_7000, writable: false).IsOk);
         domain.Attach(new SmmuLink(unit.CreateProcess().Value!), new Pasid(5), pages.Root, first: true);
-        ITableView view = Open(rig);
+        ITableView view = Open(fixture);
 
         TableWalk walk = view.Walk(new DmaAccess(new RequesterId(0x18), new Pasid(5), Address, IsWrite: false));
 
@@ -82,7 +82,7 @@ public sealed class ReaderTests
                 "arm-smmuv3/s1_pte", "arm-smmuv3/s1_pte", "arm-smmuv3/s1_pte", "arm-smmuv3/s1_pte",
             ],
             walk.Steps.Select(s => s.Structure));
-        Assert.All(walk.Steps, s => Assert.Equal(rig.Memory.ReadQword(s.Address), s.Words[0]));
+        Assert.All(walk.Steps, s => Assert.Equal(fixture.Memory.ReadQword(s.Address), s.Words[0]));
 
         Assert.Equal(0x13, view.Walk(new DmaAccess(new RequesterId(0x18), new Pasid(5), Address, true)).Result.FaultCode);
         Assert.Equal(0x10, view.Walk(new DmaAccess(new RequesterId(0x18), new Pasid(5), 0, true)).Result.FaultCode);
@@ -90,7 +90,7 @@ public sealed class ReaderTests
         Assert.Equal(0x08, view.Walk(new DmaAccess(new RequesterId(0x18), new Pasid(0x900), 0, true)).Result.FaultCode);
         Assert.Equal(0x04, view.Walk(new DmaAccess(new RequesterId(0x19), null, 0, true)).Result.FaultCode);
         Assert.Equal(0x02, view.Walk(new DmaAccess(new RequesterId(0x7F00), null, 0, true)).Result.FaultCode);
-        Assert.Empty(rig.Events());
+        Assert.Empty(fixture.Events());
     }
 
     [Fact]
@@ -140,7 +140,7 @@ public sealed class ReaderTests
     {
         const ulong Streams = 0x10_0000;
         const ulong Contexts = 0x4000_0000;
-        const int Hole = SmmuTableView.MostMissingPages - 24;
+        const int Hole = SmmuTableView.MaxMissingPages - 24;
         var memory = new MemoryImage();
         memory.Add(Streams, PageWith(1 | (5 << 1) | Contexts | (16UL << 59), 2));
         memory.Add(Contexts, PageWith());
@@ -263,12 +263,12 @@ public sealed class ReaderTests
         Assert.Contains(expected, refused.Reason, StringComparison.Ordinal);
     }
 
-    private static ITableView Open(Rig rig) => new SmmuTableReader().Open(rig.Memory, new Dictionary<string, ulong>
+    private static ITableView Open(Fixture fixture) => new SmmuTableReader().Open(fixture.Memory, new Dictionary<string, ulong>
     {
-        ["STRTAB_BASE"] = rig.Registers.Read64(0x80),
-        ["STRTAB_BASE_CFG"] = rig.Registers.Read32(0x88),
-        ["IDR0"] = rig.Registers.Read32(0),
-        ["IDR1"] = rig.Registers.Read32(4),
-        ["IDR5"] = rig.Registers.Read32(0x14),
+        ["STRTAB_BASE"] = fixture.Registers.Read64(0x80),
+        ["STRTAB_BASE_CFG"] = fixture.Registers.Read32(0x88),
+        ["IDR0"] = fixture.Registers.Read32(0),
+        ["IDR1"] = fixture.Registers.Read32(4),
+        ["IDR5"] = fixture.Registers.Read32(0x14),
     }).Value!;
 }

@@ -52,25 +52,25 @@ public sealed class RemovalTests
 
         Assert.Equal(TranslationStatus.Faulted, Access(model).Status);
         Assert.DoesNotContain(model.Cached, c => c.Cache == "device-TLB");
-        Assert.Empty(model.Complaints);
+        Assert.Empty(model.Violations);
     }
 
     [Fact]
     public void D5_a_device_that_did_not_confirm_its_removal_is_told_again_before_it_is_added_again()
     {
-        using var rig = new Rig();
-        using SmmuUnit unit = rig.Start(20, ("poll-limit", "50"));
+        using var fixture = new Fixture();
+        using SmmuUnit unit = fixture.Start(20, ("poll-limit", "50"));
         SmmuDomain domain = unit.CreateDomain(8).Value!;
         SmmuStream stream = unit.AddStream(domain, new RequesterId(0xA), ats: true).Value!;
-        rig.Bent.HoldCommands = true;
+        fixture.Bent.HoldCommands = true;
         unit.RemoveStream(stream);
         Assert.Equal(Errno.ETIMEDOUT, unit.AddStream(domain, new RequesterId(0xA), ats: true).Errno);
         Assert.Empty(domain.Streams);
-        rig.Bent.HoldCommands = false;
-        rig.TakeLog();
+        fixture.Bent.HoldCommands = false;
+        fixture.TakeLog();
 
         Assert.True(unit.AddStream(domain, new RequesterId(0xA), ats: true).IsOk);
-        string[] log = rig.TakeLog();
+        string[] log = fixture.TakeLog();
         Assert.Equal(
             [
                 "CFGI_STE a leaf=1", "CFGI_CD_ALL a", "SYNC", "ATC_INV a/0 size=52", "ATC_INV a size=52", "SYNC",
@@ -82,9 +82,9 @@ public sealed class RemovalTests
         unit.RemoveStream(domain.Streams[0]);
         Assert.Equal(
             ["CFGI_STE a leaf=1", "SYNC", "CFGI_CD_ALL a", "SYNC", "ATC_INV a/0 size=52", "ATC_INV a size=52", "SYNC"],
-            rig.TakeLog());
+            fixture.TakeLog());
         Assert.True(unit.AddStream(domain, new RequesterId(0xA), ats: true).IsOk);
-        Assert.DoesNotContain(rig.TakeLog(), c => c.StartsWith("ATC_INV", StringComparison.Ordinal));
+        Assert.DoesNotContain(fixture.TakeLog(), c => c.StartsWith("ATC_INV", StringComparison.Ordinal));
     }
 
     private static TranslationResult Access(SmmuModel model) =>

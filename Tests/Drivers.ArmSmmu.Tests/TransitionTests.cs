@@ -206,7 +206,7 @@ public sealed class TransitionTests
         private void Look()
         {
             _memory.ForEachVisible(() => Judge(Final));
-            Mixtures += _memory.ForEachMix(_address, 8, Judge);
+            Mixtures += _memory.ForEachTornRead(_address, 8, Judge);
         }
 
         private void Judge(ReadOnlySpan<ulong> words)

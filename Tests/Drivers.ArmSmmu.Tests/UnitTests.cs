@@ -15,16 +15,16 @@ public sealed class UnitTests
     [Fact]
     public void Start_enables_the_unit_after_forgetting_everything()
     {
-        using var rig = new Rig();
-        OpResult<IIommuUnit> started = rig.TryStart();
+        using var fixture = new Fixture();
+        OpResult<IIommuUnit> started = fixture.TryStart();
         Assert.True(started.IsOk, started.ToString());
 
-        Assert.Equal(["CFGI_ALL", "TLBI_NSNH_ALL", "SYNC"], rig.TakeLog());
-        Assert.Equal(0b11101u, rig.Registers.Read32(0x20));
-        Assert.Equal(0b110u, rig.Registers.Read32(0x2C));
-        Assert.Equal(0x0D75u, rig.Registers.Read32(0x28));
-        Assert.Equal(1u << 20, rig.Registers.Read32(0x44));
-        Assert.Equal(0x00010210u, rig.Registers.Read32(0x88));
+        Assert.Equal(["CFGI_ALL", "TLBI_NSNH_ALL", "SYNC"], fixture.TakeLog());
+        Assert.Equal(0b11101u, fixture.Registers.Read32(0x20));
+        Assert.Equal(0b110u, fixture.Registers.Read32(0x2C));
+        Assert.Equal(0x0D75u, fixture.Registers.Read32(0x28));
+        Assert.Equal(1u << 20, fixture.Registers.Read32(0x44));
+        Assert.Equal(0x00010210u, fixture.Registers.Read32(0x88));
         Assert.Equal("smmu0", started.Value.Name);
         Assert.Equal(20, started.Value.PasidBits);
         Assert.Equal([new Pasid(0)], started.Value.ReservedPasids);
@@ -32,8 +32,8 @@ public sealed class UnitTests
         Assert.Equal(new UnitStatistics(0, 0, 3), started.Value.Statistics);
         started.Value.Dispose();
         started.Value.Dispose();
-        Assert.Equal(0u, rig.Registers.Read32(0x20));
-        Assert.Equal(0, rig.AllocatedBytes);
+        Assert.Equal(0u, fixture.Registers.Read32(0x20));
+        Assert.Equal(0, fixture.AllocatedBytes);
     }
 
     [Theory]
@@ -48,22 +48,22 @@ public sealed class UnitTests
     public void Hardware_that_lacks_something_is_ENODEV_naming_the_field(
         int register, uint mask, uint value, string field)
     {
-        using var rig = new Rig();
-        rig.Bent.Reads[register] = (rig.Registers.Read32(register) & ~mask) | value;
+        using var fixture = new Fixture();
+        fixture.Bent.Reads[register] = (fixture.Registers.Read32(register) & ~mask) | value;
 
-        OpResult<IIommuUnit> refused = rig.TryStart();
+        OpResult<IIommuUnit> refused = fixture.TryStart();
 
         Assert.Equal(Errno.ENODEV, refused.Errno);
         Assert.StartsWith($"smmu0: {field} is ", refused.Reason, StringComparison.Ordinal);
-        Assert.Equal(0, rig.AllocatedBytes);
+        Assert.Equal(0, fixture.AllocatedBytes);
     }
 
     [Fact]
     public void Without_two_level_tables_a_unit_limited_to_10_bits_starts()
     {
-        using var rig = new Rig(("cd2l", "0"));
-        Assert.Equal(Errno.ENODEV, rig.TryStart(11).Errno);
-        using SmmuUnit unit = rig.Start(10);
+        using var fixture = new Fixture(("cd2l", "0"));
+        Assert.Equal(Errno.ENODEV, fixture.TryStart(11).Errno);
+        using SmmuUnit unit = fixture.Start(10);
         Assert.Equal(10, unit.PasidBits);
     }
 
@@ -73,8 +73,8 @@ public sealed class UnitTests
     [InlineData(16, 16, 16)]
     public void The_width_is_the_smaller_one_of_hardware_and_limit(int hardware, int limit, int expected)
     {
-        using var rig = new Rig(new HardwareSetup { PasidBits = hardware });
-        using SmmuUnit unit = rig.Start(limit);
+        using var fixture = new Fixture(new HardwareSetup { PasidBits = hardware });
+        using SmmuUnit unit = fixture.Start(limit);
         Assert.Equal(expected, unit.PasidBits);
         Assert.Equal(Errno.EINVAL, unit.CreateDomain(expected + 1).Errno);
         Assert.Equal(Errno.EINVAL, unit.CreateDomain(0).Errno);
@@ -89,8 +89,8 @@ public sealed class UnitTests
     [InlineData("speed", "1")]
     public void An_unknown_option_or_value_is_EINVAL_with_its_name(string name, string value)
     {
-        using var rig = new Rig();
-        OpResult<IIommuUnit> refused = rig.TryStart(20, (name, value));
+        using var fixture = new Fixture();
+        OpResult<IIommuUnit> refused = fixture.TryStart(20, (name, value));
         Assert.Equal(Errno.EINVAL, refused.Errno);
         Assert.Contains(name, refused.Reason, StringComparison.Ordinal);
     }
@@ -101,26 +101,26 @@ public sealed class UnitTests
     [InlineData(0x9C, 0u, "CMDQ_CONS")]
     public void A_register_that_never_answers_is_ETIMEDOUT_with_its_name(int register, uint value, string name)
     {
-        using var rig = new Rig();
-        rig.Bent.Reads[register] = value;
+        using var fixture = new Fixture();
+        fixture.Bent.Reads[register] = value;
 
-        OpResult<IIommuUnit> refused = rig.TryStart(20, ("poll-limit", "50"));
+        OpResult<IIommuUnit> refused = fixture.TryStart(20, ("poll-limit", "50"));
 
         Assert.Equal(Errno.ETIMEDOUT, refused.Errno);
         Assert.Contains(name, refused.Reason, StringComparison.Ordinal);
 
         // CR0ACK says 0, that is "off": then everything can be freed. Where it says nothing of the kind it must stay.
-        Assert.Equal(0, rig.AllocatedBytes);
+        Assert.Equal(0, fixture.AllocatedBytes);
     }
 
     [Fact]
     public void A_unit_that_cannot_be_switched_off_keeps_its_memory()
     {
-        using var rig = new Rig();
-        SmmuUnit unit = rig.Start(20, ("poll-limit", "50"));
-        rig.Bent.Reads[0x24] = 1;
+        using var fixture = new Fixture();
+        SmmuUnit unit = fixture.Start(20, ("poll-limit", "50"));
+        fixture.Bent.Reads[0x24] = 1;
         unit.Dispose();
-        Assert.NotEqual(0, rig.AllocatedBytes);
+        Assert.NotEqual(0, fixture.AllocatedBytes);
     }
 
     [Fact]
@@ -131,8 +131,8 @@ public sealed class UnitTests
         while (!done)
         {
             var memory = new RecordingMemory { FailAllocation = ++attempts };
-            using var rig = new Rig(null, memory);
-            OpResult<IIommuUnit> started = rig.TryStart();
+            using var fixture = new Fixture(null, memory);
+            OpResult<IIommuUnit> started = fixture.TryStart();
             if (!started.IsOk)
             {
                 Assert.Equal(Errno.ENOMEM, started.Errno);
@@ -186,16 +186,16 @@ public sealed class UnitTests
     public void A_device_gets_a_whole_entry_and_EATS_only_where_both_sides_speak_ATS()
     {
         var memory = new RecordingMemory();
-        using var rig = new Rig(null, memory, ("sid-bits", "8"));
-        using SmmuUnit unit = rig.Start();
+        using var fixture = new Fixture(null, memory, ("sid-bits", "8"));
+        using SmmuUnit unit = fixture.Start();
         SmmuDomain domain = unit.CreateDomain(20).Value!;
-        rig.TakeLog();
+        fixture.TakeLog();
 
         SmmuStream with = unit.AddStream(domain, new RequesterId(0x18), ats: true).Value!;
-        Assert.Equal(["CFGI_STE 18 leaf=1", "SYNC", "CFGI_STE 18 leaf=1", "SYNC"], rig.TakeLog());
+        Assert.Equal(["CFGI_STE 18 leaf=1", "SYNC", "CFGI_STE 18 leaf=1", "SYNC"], fixture.TakeLog());
         SmmuStream without = unit.AddStream(domain, new RequesterId(0x19), ats: false).Value!;
 
-        ulong table = rig.Registers.Read64(0x80) & 0x000F_FFFF_FFFF_FFC0;
+        ulong table = fixture.Registers.Read64(0x80) & 0x000F_FFFF_FFFF_FFC0;
         Assert.Equal(
             new DecodedSte(true, 5, 2, domain.Table.Root, 20, 2, 1, 1, 3, 1),
             DecodedSte.From(memory.VisibleWords(table + (0x18 * 64), 8)));
@@ -204,7 +204,7 @@ public sealed class UnitTests
         Assert.True(with.HasAts);
         Assert.False(without.HasAts);
 
-        using var plain = new Rig(("ats", "0"));
+        using var plain = new Fixture(("ats", "0"));
         using SmmuUnit noAts = plain.Start();
         Assert.False(noAts.AddStream(noAts.CreateDomain(8).Value!, new RequesterId(1), ats: true).Value!.HasAts);
         Assert.Equal(0b01101u, plain.Registers.Read32(0x20));
@@ -213,8 +213,8 @@ public sealed class UnitTests
     [Fact]
     public void A_stream_id_that_is_taken_or_out_of_range_is_refused_and_leaves_the_domain_without_it()
     {
-        using var rig = new Rig();
-        using SmmuUnit unit = rig.Start();
+        using var fixture = new Fixture();
+        using SmmuUnit unit = fixture.Start();
         SmmuDomain domain = unit.CreateDomain(20).Value!;
         unit.AddStream(domain, new RequesterId(7), ats: false);
 
@@ -227,18 +227,18 @@ public sealed class UnitTests
     [Fact]
     public void Removing_a_device_takes_its_entry_out_of_every_cache_before_the_domain_forgets_it()
     {
-        using var rig = new Rig();
-        using SmmuUnit unit = rig.Start();
+        using var fixture = new Fixture();
+        using SmmuUnit unit = fixture.Start();
         SmmuDomain domain = unit.CreateDomain(20).Value!;
         SmmuStream stream = unit.AddStream(domain, new RequesterId(7), ats: true).Value!;
-        rig.TakeLog();
+        fixture.TakeLog();
 
         unit.RemoveStream(stream);
 
         Assert.Equal(
             ["CFGI_STE 7 leaf=1", "SYNC", "CFGI_CD_ALL 7", "SYNC", "ATC_INV 7/0 size=52", "ATC_INV 7 size=52", "SYNC"],
-            rig.TakeLog());
-        Assert.Equal(0x04, rig.Read(7, 1).FaultCode);
+            fixture.TakeLog());
+        Assert.Equal(0x04, fixture.Read(7, 1).FaultCode);
         Assert.Empty(domain.Streams);
         unit.DeleteDomain(domain);
         Assert.Equal(0, unit.Statistics.PasidTableBytes);
@@ -247,42 +247,42 @@ public sealed class UnitTests
     [Fact]
     public void D5_detach_tells_configuration_of_every_stream_then_the_tlb_then_the_device()
     {
-        using var rig = new Rig();
-        using SmmuUnit unit = rig.Start();
+        using var fixture = new Fixture();
+        using SmmuUnit unit = fixture.Start();
         SmmuDomain domain = unit.CreateDomain(20).Value!;
         SmmuStream a = unit.AddStream(domain, new RequesterId(0xA), ats: true).Value!;
         SmmuStream b = unit.AddStream(domain, new RequesterId(0xB), ats: true).Value!;
         SmmuStream c = unit.AddStream(domain, new RequesterId(0xC), ats: false).Value!;
         var link = new SmmuLink(unit.CreateProcess().Value!);
         var pasid = new Pasid(5);
-        rig.TakeLog();
+        fixture.TakeLog();
 
         // The path to the new leaf, which has the descriptor in it already: for each stream, bound or not.
         Assert.True(domain.Attach(link, pasid, Root, first: true).IsOk);
         string[] all = ["CFGI_CD a/5 leaf=1", "CFGI_CD b/5 leaf=1", "CFGI_CD c/5 leaf=1", "SYNC"];
         Assert.Equal(
-            ["CFGI_CD a/5 leaf=0", "CFGI_CD b/5 leaf=0", "CFGI_CD c/5 leaf=0", "SYNC"], rig.TakeLog());
+            ["CFGI_CD a/5 leaf=0", "CFGI_CD b/5 leaf=0", "CFGI_CD c/5 leaf=0", "SYNC"], fixture.TakeLog());
         Assert.True(domain.Attach(link, pasid, Root, first: false).IsOk);
         Assert.True(domain.Attach(link, pasid, Root, first: false).IsOk);
-        Assert.Empty(rig.TakeLog());
+        Assert.Empty(fixture.TakeLog());
 
         Assert.True(domain.Detach(link, b, pasid, last: false).IsOk);
-        Assert.Equal(["ATC_INV b/5 size=52", "SYNC"], rig.TakeLog());
-        Assert.Equal(Root, rig.Read(0xA, 5).PageTableRoot);
+        Assert.Equal(["ATC_INV b/5 size=52", "SYNC"], fixture.TakeLog());
+        Assert.Equal(Root, fixture.Read(0xA, 5).PageTableRoot);
 
         Assert.True(domain.Detach(link, c, pasid, last: false).IsOk);
-        Assert.Empty(rig.TakeLog());
+        Assert.Empty(fixture.TakeLog());
 
         Assert.True(domain.Detach(link, a, pasid, last: true).IsOk);
-        Assert.Equal([.. all, "TLBI_NH_ASID 1", "SYNC", "ATC_INV a/5 size=52", "ATC_INV b/5 size=52", "SYNC"], rig.TakeLog());
-        Assert.Equal(0x0A, rig.Read(0xA, 5).FaultCode);
+        Assert.Equal([.. all, "TLBI_NH_ASID 1", "SYNC", "ATC_INV a/5 size=52", "ATC_INV b/5 size=52", "SYNC"], fixture.TakeLog());
+        Assert.Equal(0x0A, fixture.Read(0xA, 5).FaultCode);
     }
 
     [Fact]
     public void D12_after_exit_accesses_end_without_an_event_until_the_number_is_detached()
     {
-        using var rig = new Rig();
-        using SmmuUnit unit = rig.Start();
+        using var fixture = new Fixture();
+        using SmmuUnit unit = fixture.Start();
         SmmuDomain domain = unit.CreateDomain(20).Value!;
         SmmuStream a = unit.AddStream(domain, new RequesterId(0xA), ats: true).Value!;
         SmmuStream b = unit.AddStream(domain, new RequesterId(0xB), ats: true).Value!;
@@ -290,23 +290,23 @@ public sealed class UnitTests
         var pasid = new Pasid(5);
         domain.Attach(link, pasid, Root, first: true);
         domain.Attach(link, pasid, Root, first: false);
-        rig.TakeLog();
+        fixture.TakeLog();
 
         Assert.True(domain.Exit(link, pasid).IsOk);
 
         string[] all = ["CFGI_CD a/5 leaf=1", "CFGI_CD b/5 leaf=1", "SYNC"];
         Assert.Equal(
             [.. all, "TLBI_NH_ASID 1", "SYNC", "ATC_INV a/5 size=52", "ATC_INV b/5 size=52", "SYNC"],
-            rig.TakeLog());
-        Assert.Equal(TranslationStatus.AbortedQuietly, rig.Read(0xA, 5).Status);
-        Assert.Equal(TranslationStatus.AbortedQuietly, rig.Read(0xB, 5, ulong.MaxValue).Status);
-        Assert.Empty(rig.Events());
+            fixture.TakeLog());
+        Assert.Equal(TranslationStatus.AbortedQuietly, fixture.Read(0xA, 5).Status);
+        Assert.Equal(TranslationStatus.AbortedQuietly, fixture.Read(0xB, 5, ulong.MaxValue).Status);
+        Assert.Empty(fixture.Events());
 
         Assert.True(domain.Detach(link, a, pasid, last: false).IsOk);
-        Assert.Equal(TranslationStatus.AbortedQuietly, rig.Read(0xA, 5).Status);
+        Assert.Equal(TranslationStatus.AbortedQuietly, fixture.Read(0xA, 5).Status);
         Assert.True(domain.Detach(link, b, pasid, last: true).IsOk);
-        Assert.Empty(rig.Events());
-        Assert.Equal(0x0A, rig.Read(0xA, 5).FaultCode);
+        Assert.Empty(fixture.Events());
+        Assert.Equal(0x0A, fixture.Read(0xA, 5).FaultCode);
     }
 
     [Theory]
@@ -314,53 +314,53 @@ public sealed class UnitTests
     [InlineData("0")]
     public void D6_invalidate_tells_the_tlb_before_the_devices_and_waits_for_both(string range)
     {
-        using var rig = new Rig(("ril", range));
-        using SmmuUnit unit = rig.Start();
+        using var fixture = new Fixture(("ril", range));
+        using SmmuUnit unit = fixture.Start();
         SmmuDomain domain = unit.CreateDomain(20).Value!;
         unit.AddStream(domain, new RequesterId(0xB), ats: false);
         var link = new SmmuLink(unit.CreateProcess().Value!);
         var pasid = new Pasid(5);
         domain.Attach(link, pasid, Root, first: true);
-        rig.TakeLog();
+        fixture.TakeLog();
 
         Assert.True(domain.Invalidate(link, pasid, 0x7000_1234, 0x7000_1235).IsOk);
-        Assert.Equal(["TLBI_NH_VA 1", "SYNC"], rig.TakeLog());
+        Assert.Equal(["TLBI_NH_VA 1", "SYNC"], fixture.TakeLog());
 
         // The table is the domain's: a device of it may have used the entry whether it is bound or not.
         unit.AddStream(domain, new RequesterId(0xA), ats: true);
-        rig.TakeLog();
+        fixture.TakeLog();
         Assert.True(domain.Invalidate(link, pasid, 0x7000_1000, 0x7000_3000).IsOk);
         string[] pages = range == "1" ? ["TLBI_NH_VA 1"] : ["TLBI_NH_VA 1", "TLBI_NH_VA 1"];
-        Assert.Equal([.. pages, "SYNC", "ATC_INV a/5 size=2", "SYNC"], rig.TakeLog());
+        Assert.Equal([.. pages, "SYNC", "ATC_INV a/5 size=2", "SYNC"], fixture.TakeLog());
 
         Assert.True(domain.Invalidate(link, pasid, 0x7000_1000, 0x7000_1000).IsOk);
-        Assert.Empty(rig.TakeLog());
+        Assert.Empty(fixture.TakeLog());
 
         Assert.True(domain.Invalidate(link, pasid, 0, 0).IsOk);
-        Assert.Equal(["TLBI_NH_ASID 1", "SYNC", "ATC_INV a/5 size=52", "SYNC"], rig.TakeLog());
+        Assert.Equal(["TLBI_NH_ASID 1", "SYNC", "ATC_INV a/5 size=52", "SYNC"], fixture.TakeLog());
     }
 
     [Fact]
     public void D6_an_invalidation_longer_than_the_queue_goes_through()
     {
-        using var rig = new Rig(("ril", "0"));
-        using SmmuUnit unit = rig.Start(20, ("cmdq-bits", "3"));
+        using var fixture = new Fixture(("ril", "0"));
+        using SmmuUnit unit = fixture.Start(20, ("cmdq-bits", "3"));
         SmmuDomain domain = unit.CreateDomain(20).Value!;
         SmmuStream a = unit.AddStream(domain, new RequesterId(0xA), ats: true).Value!;
         var link = new SmmuLink(unit.CreateProcess().Value!);
         domain.Attach(link, new Pasid(5), Root, first: true);
-        rig.TakeLog();
+        fixture.TakeLog();
 
         Assert.True(domain.Invalidate(link, new Pasid(5), 0x1000, 0x1000 + (500 << 12)).IsOk);
 
-        Assert.Equal(503, rig.TakeLog().Length);
+        Assert.Equal(503, fixture.TakeLog().Length);
     }
 
     [Fact]
     public void Installing_invalidating_and_removing_an_entry_allocates_nothing()
     {
-        using var rig = new Rig(("log", "0"));
-        using SmmuUnit unit = rig.Start();
+        using var fixture = new Fixture(("log", "0"));
+        using SmmuUnit unit = fixture.Start();
         SmmuDomain domain = unit.CreateDomain(8).Value!;
         SmmuStream a = unit.AddStream(domain, new RequesterId(0xA), ats: true).Value!;
         var link = new SmmuLink(unit.CreateProcess().Value!);
@@ -384,8 +384,8 @@ public sealed class UnitTests
     [Fact]
     public void PASID_0_is_not_for_a_process()
     {
-        using var rig = new Rig();
-        using SmmuUnit unit = rig.Start();
+        using var fixture = new Fixture();
+        using SmmuUnit unit = fixture.Start();
         SmmuDomain domain = unit.CreateDomain(8).Value!;
         SmmuStream a = unit.AddStream(domain, new RequesterId(0xA), ats: true).Value!;
         OpResult refused = domain.Attach(new SmmuLink(unit.CreateProcess().Value!), new Pasid(0), Root, first: true);
@@ -396,8 +396,8 @@ public sealed class UnitTests
     [Fact]
     public void A_refused_attach_of_each_kind_changes_neither_link_nor_table()
     {
-        using var rig = new Rig();
-        using SmmuUnit unit = rig.Start();
+        using var fixture = new Fixture();
+        using SmmuUnit unit = fixture.Start();
         SmmuDomain domain = unit.CreateDomain(8).Value!;
         SmmuStream a = unit.AddStream(domain, new RequesterId(0xA), ats: true).Value!;
         var first = new SmmuLink(unit.CreateProcess().Value!);
@@ -408,14 +408,14 @@ public sealed class UnitTests
         Assert.Equal(Errno.EINVAL, domain.Attach(second, new Pasid(256), Root, first: true).Errno);
 
         Assert.False(second.Process.IsTainted);
-        Assert.Equal(Root, rig.Read(0xA, 5).PageTableRoot);
+        Assert.Equal(Root, fixture.Read(0xA, 5).PageTableRoot);
     }
 
     [Fact]
     public void With_8_bit_ASIDs_process_256_is_ENOSPC_until_one_is_given_back()
     {
-        using var rig = new Rig(("asid16", "0"));
-        using SmmuUnit unit = rig.Start();
+        using var fixture = new Fixture(("asid16", "0"));
+        using SmmuUnit unit = fixture.Start();
         SmmuProcess[] processes = [.. Enumerable.Range(0, 255).Select(_ => unit.CreateProcess().Value!)];
         OpResult<SmmuProcess> refused = unit.CreateProcess();
         Assert.Equal(Errno.ENOSPC, refused.Errno);
@@ -427,37 +427,37 @@ public sealed class UnitTests
     [Fact]
     public void An_ASID_whose_invalidation_failed_is_never_handed_out_again()
     {
-        using var rig = new Rig();
-        using SmmuUnit unit = rig.Start(20, ("poll-limit", "50"));
+        using var fixture = new Fixture();
+        using SmmuUnit unit = fixture.Start(20, ("poll-limit", "50"));
         SmmuDomain domain = unit.CreateDomain(8).Value!;
         SmmuStream a = unit.AddStream(domain, new RequesterId(0xA), ats: true).Value!;
         SmmuProcess process = unit.CreateProcess().Value!;
         var link = new SmmuLink(process);
         Assert.True(domain.Attach(link, new Pasid(5), Root, first: true).IsOk);
-        rig.Bent.HoldCommands = true;
+        fixture.Bent.HoldCommands = true;
 
         OpResult result = domain.Detach(link, a, new Pasid(5), last: true);
 
         Assert.Equal(Errno.ETIMEDOUT, result.Errno);
         unit.DeleteProcess(process);
-        rig.Bent.HoldCommands = false;
+        fixture.Bent.HoldCommands = false;
         Assert.NotEqual(process.Asid, unit.CreateProcess().Value!.Asid);
-        Assert.Equal(0x0A, rig.Read(0xA, 5).FaultCode);
+        Assert.Equal(0x0A, fixture.Read(0xA, 5).FaultCode);
     }
 
     [Fact]
     public void D13_statistics_count_page_memory_and_everything_comes_back()
     {
-        using var rig = new Rig();
-        SmmuUnit unit = rig.Start();
-        long started = rig.AllocatedBytes;
+        using var fixture = new Fixture();
+        SmmuUnit unit = fixture.Start();
+        long started = fixture.AllocatedBytes;
         SmmuDomain wide = unit.CreateDomain(20).Value!;
         SmmuDomain narrow = unit.CreateDomain(8).Value!;
         Assert.Equal(8192 + 16384, unit.Statistics.PasidTableBytes);
         SmmuStream stream = unit.AddStream(wide, new RequesterId(1), ats: false).Value!;
         var link = new SmmuLink(unit.CreateProcess().Value!);
         wide.Attach(link, new Pasid(0x800), Root, first: true);
-        Assert.Equal(new UnitStatistics(8192 + 16384 + 65536, 1, rig.File.Consumed), unit.Statistics);
+        Assert.Equal(new UnitStatistics(8192 + 16384 + 65536, 1, fixture.File.Consumed), unit.Statistics);
 
         wide.Detach(link, stream, new Pasid(0x800), last: true);
         unit.RemoveStream(stream);
@@ -467,28 +467,28 @@ public sealed class UnitTests
         Assert.Equal(0, unit.Statistics.PasidTableBytes);
 
         // The stream table's leaf stays with the stream table.
-        Assert.Equal(started + 16384, rig.AllocatedBytes);
+        Assert.Equal(started + 16384, fixture.AllocatedBytes);
         unit.Dispose();
-        Assert.Equal(0, rig.AllocatedBytes);
+        Assert.Equal(0, fixture.AllocatedBytes);
     }
 
     [Fact]
     public void A_unit_that_is_disposed_with_domains_in_it_frees_them()
     {
-        using var rig = new Rig();
-        SmmuUnit unit = rig.Start();
+        using var fixture = new Fixture();
+        SmmuUnit unit = fixture.Start();
         SmmuDomain domain = unit.CreateDomain(20).Value!;
         unit.AddStream(domain, new RequesterId(1), ats: false);
         unit.Dispose();
-        Assert.Equal(0, rig.AllocatedBytes);
+        Assert.Equal(0, fixture.AllocatedBytes);
     }
 
     [Fact]
     public void Two_domains_in_two_threads_share_the_queue()
     {
         const int Rounds = 300;
-        using var rig = new Rig();
-        using SmmuUnit unit = rig.Start(20, ("cmdq-bits", "2"));
+        using var fixture = new Fixture();
+        using SmmuUnit unit = fixture.Start(20, ("cmdq-bits", "2"));
         Race.Run(2, (thread, barrier) =>
         {
             SmmuDomain domain = unit.CreateDomain(12).Value!;
@@ -502,16 +502,16 @@ public sealed class UnitTests
                 var pasid = new Pasid(1 + (round * 13 % 4095));
                 ulong root = Root + (((round << 1) + (uint)thread) << 12);
                 Assert.True(domain.Attach(link, pasid, root, first: true).IsOk);
-                Assert.Equal(root, rig.Read(sid, pasid.Value).PageTableRoot);
+                Assert.Equal(root, fixture.Read(sid, pasid.Value).PageTableRoot);
                 Assert.True(domain.Invalidate(link, pasid, 0x1000, 0x9000).IsOk);
                 Assert.True(domain.Exit(link, pasid).IsOk);
-                Assert.Equal(TranslationStatus.AbortedQuietly, rig.Read(sid, pasid.Value).Status);
+                Assert.Equal(TranslationStatus.AbortedQuietly, fixture.Read(sid, pasid.Value).Status);
                 Assert.True(domain.Detach(link, stream, pasid, last: true).IsOk);
                 unit.DeleteProcess(process);
             }
         });
 
         Assert.Equal(0, unit.Asids.Live);
-        Assert.Empty(rig.Events());
+        Assert.Empty(fixture.Events());
     }
 }

@@ -96,7 +96,7 @@ public sealed class FlawsOnQemuTests
     });
 
     private static Flaw Forgets(string name, string what, string[] cases, Func<ulong, bool> drop) =>
-        Flaw.OfDriver(name, what, cases, d => new BentDriver(d)
+        Flaw.OfDriver(name, what, cases, d => new FaultyDriver(d)
         {
             Hardware = h => new DroppingHardware(h, isVtd: name is "no-iotlb" or "no-context", drop) { IsOn = true },
         });

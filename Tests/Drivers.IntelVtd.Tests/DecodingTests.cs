@@ -90,7 +90,7 @@ public sealed class DecodingTests
                 RequesterId requester = Fill(bytes, ref state);
                 var memory = new MemoryImage();
                 memory.Add(Base, bytes);
-                ITableView view = Rig.Ok(reader.Open(memory, registers));
+                ITableView view = Fixture.Ok(reader.Open(memory, registers));
                 int items = 0;
                 foreach (TableItem item in view.Items(40))
                 {

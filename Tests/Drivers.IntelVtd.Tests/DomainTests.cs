@@ -16,72 +16,72 @@ public sealed class DomainTests
     [Fact]
     public void D1_an_entry_is_there_exactly_while_a_link_is()
     {
-        var rig = new Rig();
-        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic);
+        var fixture = new Fixture();
+        (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic);
         VtdLink? link = null;
-        Assert.Equal((TranslationStatus.Faulted, 0x51), Status(rig.Read(Rig.Nic, s_pasid.Value)));
+        Assert.Equal((TranslationStatus.Faulted, 0x51), Status(fixture.Read(Fixture.Nic, s_pasid.Value)));
 
-        Rig.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
-        TranslationResult reached = rig.Read(Rig.Nic, s_pasid.Value);
+        Fixture.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
+        TranslationResult reached = fixture.Read(Fixture.Nic, s_pasid.Value);
         Assert.Equal((TranslationStatus.ReachedPageTable, Root), (reached.Status, reached.PageTableRoot));
-        Assert.Equal((TranslationStatus.Faulted, 0x59), Status(rig.Read(Rig.Nic, s_pasid.Value ^ 1)));
+        Assert.Equal((TranslationStatus.Faulted, 0x59), Status(fixture.Read(Fixture.Nic, s_pasid.Value ^ 1)));
 
-        Rig.Ok(domain.Detach(s_pasid, device, true, ref link));
+        Fixture.Ok(domain.Detach(s_pasid, device, true, ref link));
         Assert.Null(link);
-        Assert.Equal((TranslationStatus.Faulted, 0x59), Status(rig.Read(Rig.Nic, s_pasid.Value)));
-        Assert.Equal(new ulong[8], PasidTableTests.Entry(rig.Memory, domain.Table, s_pasid.Value));
+        Assert.Equal((TranslationStatus.Faulted, 0x59), Status(fixture.Read(Fixture.Nic, s_pasid.Value)));
+        Assert.Equal(new ulong[8], PasidTableTests.Entry(fixture.Memory, domain.Table, s_pasid.Value));
     }
 
     [Fact]
     public void Attach_sends_nothing_where_hardware_caches_only_what_is_present()
     {
-        var rig = new Rig();
-        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic, DeviceFeatures.Ats | DeviceFeatures.Pri);
-        VtdDevice second = Rig.Ok(rig.Unit.AddDevice(Rig.Gpu, DeviceFeatures.Ats, domain));
+        var fixture = new Fixture();
+        (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic, DeviceFeatures.Ats | DeviceFeatures.Pri);
+        VtdDevice second = Fixture.Ok(fixture.Unit.AddDevice(Fixture.Gpu, DeviceFeatures.Ats, domain));
         VtdLink? link = null;
 
-        Assert.Empty(rig.Consumed(() => Rig.Ok(domain.Attach(s_pasid, Root, device, true, ref link))));
-        Assert.Empty(rig.Did(() => Rig.Ok(domain.Attach(s_pasid, Root, second, false, ref link))));
+        Assert.Empty(fixture.Consumed(() => Fixture.Ok(domain.Attach(s_pasid, Root, device, true, ref link))));
+        Assert.Empty(fixture.Did(() => Fixture.Ok(domain.Attach(s_pasid, Root, second, false, ref link))));
     }
 
     [Fact]
     public void Attach_in_caching_mode_invalidates_the_entry_and_its_translations()
     {
-        var rig = new Rig(Rig.With(("caching-mode", "1")));
-        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic);
+        var fixture = new Fixture(Fixture.With(("caching-mode", "1")));
+        (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic);
         VtdLink? link = null;
 
         Assert.Equal(
             "PC1 fence PIOTLB2 wait",
-            rig.Sequence(() => Rig.Ok(domain.Attach(s_pasid, Root, device, true, ref link))));
+            fixture.Sequence(() => Fixture.Ok(domain.Attach(s_pasid, Root, device, true, ref link))));
     }
 
     [Fact]
     public void Attach_flushes_the_hardwares_write_buffer_where_it_must()
     {
-        var rig = new Rig(Rig.With(("rwbf", "1")));
-        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic);
-        int before = rig.Model.WriteBufferFlushes;
+        var fixture = new Fixture(Fixture.With(("rwbf", "1")));
+        (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic);
+        int before = fixture.Model.WriteBufferFlushes;
         VtdLink? link = null;
 
-        Rig.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
+        Fixture.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
 
-        Assert.Equal(before + 1, rig.Model.WriteBufferFlushes);
+        Assert.Equal(before + 1, fixture.Model.WriteBufferFlushes);
     }
 
     [Fact]
     public void D5_the_last_detach_clears_P_then_PASID_cache_then_IOTLB_then_device_TLB_then_the_rest()
     {
-        var rig = new Rig();
-        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic, DeviceFeatures.Ats);
+        var fixture = new Fixture();
+        (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic, DeviceFeatures.Ats);
         VtdLink? link = null;
-        Rig.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
-        ulong entry = PasidTableTests.EntryAddress(rig.Memory, domain.Table, s_pasid.Value);
+        Fixture.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
+        ulong entry = PasidTableTests.EntryAddress(fixture.Memory, domain.Table, s_pasid.Value);
         List<Event> events = [];
 
         Assert.Equal(
             "PC1 fence PIOTLB2 fence PDEV:0118 wait",
-            rig.Sequence(() => events = rig.Did(() => Rig.Ok(domain.Detach(s_pasid, device, true, ref link)))));
+            fixture.Sequence(() => events = fixture.Did(() => Fixture.Ok(domain.Detach(s_pasid, device, true, ref link)))));
 
         int cleared = events.FindIndex(e => e == new Event(EventKind.Store, entry, 0));
         int flushed = events.FindIndex(e => e == new Event(EventKind.Flush, entry, 8));
@@ -97,12 +97,12 @@ public sealed class DomainTests
     [Fact]
     public void The_descriptors_of_a_detach_name_PASID_domain_and_device()
     {
-        var rig = new Rig();
-        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic, DeviceFeatures.Ats);
+        var fixture = new Fixture();
+        (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic, DeviceFeatures.Ats);
         VtdLink? link = null;
-        Rig.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
+        Fixture.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
 
-        ulong[][] descriptors = rig.Consumed(() => Rig.Ok(domain.Detach(s_pasid, device, true, ref link)));
+        ulong[][] descriptors = fixture.Consumed(() => Fixture.Ok(domain.Detach(s_pasid, device, true, ref link)));
 
         Assert.Equal([0x0001234500010017, 0, 0, 0], descriptors[0]);
         Assert.Equal([0x0001234500010026, 0, 0, 0], descriptors[2]);
@@ -112,21 +112,21 @@ public sealed class DomainTests
     [Fact]
     public void A_detach_that_is_not_the_last_invalidates_only_the_devices_TLB()
     {
-        var rig = new Rig();
-        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic, DeviceFeatures.Ats);
-        VtdDevice plain = Rig.Ok(rig.Unit.AddDevice(Rig.Gpu, DeviceFeatures.None, domain));
-        VtdDevice third = Rig.Ok(rig.Unit.AddDevice(new RequesterId(0x0300), DeviceFeatures.None, domain));
+        var fixture = new Fixture();
+        (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic, DeviceFeatures.Ats);
+        VtdDevice plain = Fixture.Ok(fixture.Unit.AddDevice(Fixture.Gpu, DeviceFeatures.None, domain));
+        VtdDevice third = Fixture.Ok(fixture.Unit.AddDevice(new RequesterId(0x0300), DeviceFeatures.None, domain));
         VtdLink? link = null;
-        Rig.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
-        Rig.Ok(domain.Attach(s_pasid, Root, plain, false, ref link));
-        Rig.Ok(domain.Attach(s_pasid, Root, third, false, ref link));
+        Fixture.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
+        Fixture.Ok(domain.Attach(s_pasid, Root, plain, false, ref link));
+        Fixture.Ok(domain.Attach(s_pasid, Root, third, false, ref link));
 
-        Assert.Equal("PDEV:0118 wait", rig.Sequence(() => Rig.Ok(domain.Detach(s_pasid, device, false, ref link))));
-        Assert.Empty(rig.Consumed(() => Rig.Ok(domain.Detach(s_pasid, plain, false, ref link))));
-        Assert.Equal(TranslationStatus.ReachedPageTable, rig.Read(Rig.Gpu, s_pasid.Value).Status);
+        Assert.Equal("PDEV:0118 wait", fixture.Sequence(() => Fixture.Ok(domain.Detach(s_pasid, device, false, ref link))));
+        Assert.Empty(fixture.Consumed(() => Fixture.Ok(domain.Detach(s_pasid, plain, false, ref link))));
+        Assert.Equal(TranslationStatus.ReachedPageTable, fixture.Read(Fixture.Gpu, s_pasid.Value).Status);
         Assert.Equal(
             "PC1 fence PIOTLB2 fence PDEV:0118 wait", // the table is the domain's: the first may have asked again
-            rig.Sequence(() => Rig.Ok(domain.Detach(s_pasid, third, true, ref link))));
+            fixture.Sequence(() => Fixture.Ok(domain.Detach(s_pasid, third, true, ref link))));
     }
 
     [Theory]
@@ -136,103 +136,103 @@ public sealed class DomainTests
     [InlineData("DT", "PC1 fence PIOTLB2 wait")]
     public void D5_page_requests_are_drained_last_where_device_and_hardware_have_them(string without, string expected)
     {
-        var rig = new Rig(Rig.With(("without", without)));
-        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic, DeviceFeatures.Ats | DeviceFeatures.Pri);
+        var fixture = new Fixture(Fixture.With(("without", without)));
+        (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic, DeviceFeatures.Ats | DeviceFeatures.Pri);
         VtdLink? link = null;
-        Rig.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
+        Fixture.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
 
-        Assert.Equal(expected, rig.Sequence(() => Rig.Ok(domain.Detach(s_pasid, device, true, ref link))));
+        Assert.Equal(expected, fixture.Sequence(() => Fixture.Ok(domain.Detach(s_pasid, device, true, ref link))));
     }
 
     [Fact]
     public void D12_after_exit_requests_abort_quietly_until_the_detach_clears_the_entry()
     {
-        var rig = new Rig();
-        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic, DeviceFeatures.Ats);
-        VtdDevice other = Rig.Ok(rig.Unit.AddDevice(Rig.Gpu, DeviceFeatures.Ats, domain));
+        var fixture = new Fixture();
+        (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic, DeviceFeatures.Ats);
+        VtdDevice other = Fixture.Ok(fixture.Unit.AddDevice(Fixture.Gpu, DeviceFeatures.Ats, domain));
         VtdLink? link = null;
-        Rig.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
-        Rig.Ok(domain.Attach(s_pasid, Root, other, false, ref link));
-        ulong entry = PasidTableTests.EntryAddress(rig.Memory, domain.Table, s_pasid.Value);
+        Fixture.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
+        Fixture.Ok(domain.Attach(s_pasid, Root, other, false, ref link));
+        ulong entry = PasidTableTests.EntryAddress(fixture.Memory, domain.Table, s_pasid.Value);
         List<Event> events = [];
 
         Assert.Equal(
             "PC1 fence PIOTLB2 fence PDEV:0118 PDEV:02a0 wait",
-            rig.Sequence(() => events = rig.Did(() => Rig.Ok(domain.Exit(s_pasid, link)))));
+            fixture.Sequence(() => events = fixture.Did(() => Fixture.Ok(domain.Exit(s_pasid, link)))));
 
         Assert.Equal(new Event(EventKind.Store, entry, 2), events[0]);
         Assert.Equal(new Event(EventKind.Flush, entry, 8), events[1]);
-        Assert.Equal(TranslationStatus.AbortedQuietly, rig.Read(Rig.Nic, s_pasid.Value).Status);
-        Assert.Equal(0u, rig.Registers.Read32(0x34)); // nothing was recorded
+        Assert.Equal(TranslationStatus.AbortedQuietly, fixture.Read(Fixture.Nic, s_pasid.Value).Status);
+        Assert.Equal(0u, fixture.Registers.Read32(0x34)); // nothing was recorded
 
-        Assert.Empty(rig.Consumed(() => Rig.Ok(domain.Detach(s_pasid, device, false, ref link))));
-        Assert.Equal(TranslationStatus.AbortedQuietly, rig.Read(Rig.Gpu, s_pasid.Value).Status);
-        Assert.Empty(rig.Consumed(() => Rig.Ok(domain.Detach(s_pasid, other, true, ref link))));
-        Assert.Equal(new ulong[8], PasidTableTests.Entry(rig.Memory, domain.Table, s_pasid.Value));
-        Assert.Equal((TranslationStatus.Faulted, 0x59), Status(rig.Read(Rig.Nic, s_pasid.Value)));
+        Assert.Empty(fixture.Consumed(() => Fixture.Ok(domain.Detach(s_pasid, device, false, ref link))));
+        Assert.Equal(TranslationStatus.AbortedQuietly, fixture.Read(Fixture.Gpu, s_pasid.Value).Status);
+        Assert.Empty(fixture.Consumed(() => Fixture.Ok(domain.Detach(s_pasid, other, true, ref link))));
+        Assert.Equal(new ulong[8], PasidTableTests.Entry(fixture.Memory, domain.Table, s_pasid.Value));
+        Assert.Equal((TranslationStatus.Faulted, 0x59), Status(fixture.Read(Fixture.Nic, s_pasid.Value)));
     }
 
     [Fact]
     public void An_exit_that_timed_out_is_made_up_for_by_the_detach()
     {
-        var rig = new Rig(time: new SteppingClock());
-        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic);
+        var fixture = new Fixture(time: new SteppingClock());
+        (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic);
         VtdLink? link = null;
-        Rig.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
-        rig.TestRegisters.HoldsTail = true;
+        Fixture.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
+        fixture.TestRegisters.HoldsTail = true;
 
         Assert.Equal(Errno.ETIMEDOUT, domain.Exit(s_pasid, link).Errno);
-        Assert.Equal(TranslationStatus.AbortedQuietly, rig.Read(Rig.Nic, s_pasid.Value).Status);
+        Assert.Equal(TranslationStatus.AbortedQuietly, fixture.Read(Fixture.Nic, s_pasid.Value).Status);
 
-        rig.TestRegisters.ReleaseTail();
+        fixture.TestRegisters.ReleaseTail();
         Assert.Equal(
-            "PC1 fence PIOTLB2 wait", rig.Sequence(() => Rig.Ok(domain.Detach(s_pasid, device, true, ref link))));
+            "PC1 fence PIOTLB2 wait", fixture.Sequence(() => Fixture.Ok(domain.Detach(s_pasid, device, true, ref link))));
     }
 
     [Fact]
     public void A_detach_that_timed_out_says_so_and_the_entry_is_gone_all_the_same()
     {
-        var rig = new Rig(time: new SteppingClock());
-        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic, DeviceFeatures.Ats | DeviceFeatures.Pri);
+        var fixture = new Fixture(time: new SteppingClock());
+        (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic, DeviceFeatures.Ats | DeviceFeatures.Pri);
         VtdLink? link = null;
-        Rig.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
-        rig.TestRegisters.HoldsTail = true;
+        Fixture.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
+        fixture.TestRegisters.HoldsTail = true;
 
         Assert.Equal(Errno.ETIMEDOUT, domain.Detach(s_pasid, device, true, ref link).Errno);
 
         Assert.Null(link);
-        Assert.Equal(new ulong[8], PasidTableTests.Entry(rig.Memory, domain.Table, s_pasid.Value));
+        Assert.Equal(new ulong[8], PasidTableTests.Entry(fixture.Memory, domain.Table, s_pasid.Value));
         Assert.Equal(0, domain.Table.Entries);
     }
 
     [Fact]
     public void An_attach_whose_invalidation_fails_leaves_nothing_behind()
     {
-        var rig = new Rig(Rig.With(("caching-mode", "1")), time: new SteppingClock());
-        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic);
+        var fixture = new Fixture(Fixture.With(("caching-mode", "1")), time: new SteppingClock());
+        (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic);
         VtdLink? link = null;
-        rig.TestRegisters.HoldsTail = true;
+        fixture.TestRegisters.HoldsTail = true;
 
         Assert.Equal(Errno.ETIMEDOUT, domain.Attach(s_pasid, Root, device, true, ref link).Errno);
 
         Assert.Null(link);
-        Assert.Equal(new ulong[8], PasidTableTests.Entry(rig.Memory, domain.Table, s_pasid.Value));
+        Assert.Equal(new ulong[8], PasidTableTests.Entry(fixture.Memory, domain.Table, s_pasid.Value));
     }
 
     [Fact]
     public void Many_devices_with_TLBs_are_all_invalidated_after_the_IOTLB()
     {
-        var rig = new Rig();
-        (VtdDomain domain, VtdDevice first) = rig.AddDevice(new RequesterId(0x1000), DeviceFeatures.Ats);
+        var fixture = new Fixture();
+        (VtdDomain domain, VtdDevice first) = fixture.AddDevice(new RequesterId(0x1000), DeviceFeatures.Ats);
         VtdLink? link = null;
-        Rig.Ok(domain.Attach(s_pasid, Root, first, true, ref link));
+        Fixture.Ok(domain.Attach(s_pasid, Root, first, true, ref link));
         for (uint i = 1; i < 40; i++)
         {
-            VtdDevice next = Rig.Ok(rig.Unit.AddDevice(new RequesterId(0x1000 + i), DeviceFeatures.Ats, domain));
-            Rig.Ok(domain.Attach(s_pasid, Root, next, false, ref link));
+            VtdDevice next = Fixture.Ok(fixture.Unit.AddDevice(new RequesterId(0x1000 + i), DeviceFeatures.Ats, domain));
+            Fixture.Ok(domain.Attach(s_pasid, Root, next, false, ref link));
         }
 
-        string[] steps = rig.Sequence(() => Rig.Ok(domain.Exit(s_pasid, link))).Split(' ');
+        string[] steps = fixture.Sequence(() => Fixture.Ok(domain.Exit(s_pasid, link))).Split(' ');
 
         Assert.Equal(["PC1", "fence", "PIOTLB2", "fence"], steps[..4]);
         Assert.Equal(
@@ -244,8 +244,8 @@ public sealed class DomainTests
     [Fact]
     public void Steps_without_their_link_are_refused()
     {
-        var rig = new Rig();
-        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic);
+        var fixture = new Fixture();
+        (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic);
         VtdLink? link = null;
 
         Assert.Equal(Errno.ESRCH, domain.Attach(s_pasid, Root, device, false, ref link).Errno);
@@ -253,52 +253,52 @@ public sealed class DomainTests
         Assert.Equal(Errno.ESRCH, domain.Exit(s_pasid, link).Errno);
         Assert.Equal(Errno.ESRCH, domain.Invalidate(s_pasid, link, 0, 4096).Errno);
 
-        Rig.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
-        VtdDevice stranger = Rig.Ok(rig.Unit.AddDevice(Rig.Gpu, DeviceFeatures.None, domain));
+        Fixture.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
+        VtdDevice stranger = Fixture.Ok(fixture.Unit.AddDevice(Fixture.Gpu, DeviceFeatures.None, domain));
         Assert.Equal(Errno.ESRCH, domain.Detach(s_pasid, stranger, true, ref link).Errno);
-        Assert.Equal(TranslationStatus.ReachedPageTable, rig.Read(Rig.Nic, s_pasid.Value).Status);
+        Assert.Equal(TranslationStatus.ReachedPageTable, fixture.Read(Fixture.Nic, s_pasid.Value).Status);
     }
 
     [Fact]
     public void The_number_of_requests_without_PASID_cannot_be_bound()
     {
-        var rig = new Rig(options: ("rid-pasid", "5"));
-        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic);
+        var fixture = new Fixture(options: ("rid-pasid", "5"));
+        (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic);
         VtdLink? link = null;
 
         OpResult refused = domain.Attach(new Pasid(5), Root, device, true, ref link);
 
         Assert.Equal(Errno.EINVAL, refused.Errno);
         Assert.Contains("RID_PASID", refused.Reason);
-        Rig.Ok(domain.Attach(new Pasid(0), Root, device, true, ref link));
+        Fixture.Ok(domain.Attach(new Pasid(0), Root, device, true, ref link));
     }
 
     [Fact]
     public void D3_a_walker_that_does_not_snoop_finds_everything_flushed()
     {
-        var rig = new Rig(new HardwareSetup { Coherent = false });
-        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic, DeviceFeatures.Ats);
+        var fixture = new Fixture(new HardwareSetup { Coherent = false });
+        (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic, DeviceFeatures.Ats);
         VtdLink? link = null;
 
-        Rig.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
-        Assert.Equal(Root, rig.Read(Rig.Nic, s_pasid.Value).PageTableRoot);
-        Assert.Equal((TranslationStatus.Faulted, 0x59), Status(rig.Read(Rig.Nic, s_pasid.Value ^ 1)));
-        Assert.Equal((TranslationStatus.Faulted, 0x51), Status(rig.Read(Rig.Nic, 0x54321)));
-        Assert.Equal((TranslationStatus.Faulted, 0x41), Status(rig.Read(new RequesterId(0x0119), s_pasid.Value)));
-        Assert.Equal((TranslationStatus.Faulted, 0x39), Status(rig.Read(Rig.Gpu, s_pasid.Value)));
+        Fixture.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
+        Assert.Equal(Root, fixture.Read(Fixture.Nic, s_pasid.Value).PageTableRoot);
+        Assert.Equal((TranslationStatus.Faulted, 0x59), Status(fixture.Read(Fixture.Nic, s_pasid.Value ^ 1)));
+        Assert.Equal((TranslationStatus.Faulted, 0x51), Status(fixture.Read(Fixture.Nic, 0x54321)));
+        Assert.Equal((TranslationStatus.Faulted, 0x41), Status(fixture.Read(new RequesterId(0x0119), s_pasid.Value)));
+        Assert.Equal((TranslationStatus.Faulted, 0x39), Status(fixture.Read(Fixture.Gpu, s_pasid.Value)));
 
-        Rig.Ok(domain.Exit(s_pasid, link));
-        Assert.Equal(TranslationStatus.AbortedQuietly, rig.Read(Rig.Nic, s_pasid.Value).Status);
-        Rig.Ok(domain.Detach(s_pasid, device, true, ref link));
-        Assert.Equal((TranslationStatus.Faulted, 0x59), Status(rig.Read(Rig.Nic, s_pasid.Value)));
-        Rig.Ok(rig.Unit.RemoveDevice(device, domain));
-        Assert.Equal((TranslationStatus.Faulted, 0x41), Status(rig.Read(Rig.Nic, s_pasid.Value)));
+        Fixture.Ok(domain.Exit(s_pasid, link));
+        Assert.Equal(TranslationStatus.AbortedQuietly, fixture.Read(Fixture.Nic, s_pasid.Value).Status);
+        Fixture.Ok(domain.Detach(s_pasid, device, true, ref link));
+        Assert.Equal((TranslationStatus.Faulted, 0x59), Status(fixture.Read(Fixture.Nic, s_pasid.Value)));
+        Fixture.Ok(fixture.Unit.RemoveDevice(device, domain));
+        Assert.Equal((TranslationStatus.Faulted, 0x41), Status(fixture.Read(Fixture.Nic, s_pasid.Value)));
     }
 
     [Fact]
     public void Attach_and_detach_allocate_nothing_once_they_have_run()
     {
-        using var driver = Rig.Ok(new VtdDriver().CreateUnit(new UnitSetup
+        using var driver = Fixture.Ok(new VtdDriver().CreateUnit(new UnitSetup
         {
             Name = "dmar0",
             Hardware = new VtdDriver().CreateHardware(new SystemMemory(), new HardwareSetup()),
@@ -309,9 +309,9 @@ public sealed class DomainTests
             Name = "dmar1",
             Hardware = new VtdDriver().CreateHardware(new SystemMemory(), new HardwareSetup()),
         };
-        using RemappingUnit unit = Rig.Ok(RemappingUnit.Start(setup));
-        VtdDomain domain = Rig.Ok(unit.AddDomain(20));
-        VtdDevice device = Rig.Ok(unit.AddDevice(Rig.Nic, DeviceFeatures.Ats | DeviceFeatures.Pri, domain));
+        using RemappingUnit unit = Fixture.Ok(RemappingUnit.Start(setup));
+        VtdDomain domain = Fixture.Ok(unit.AddDomain(20));
+        VtdDevice device = Fixture.Ok(unit.AddDevice(Fixture.Nic, DeviceFeatures.Ats | DeviceFeatures.Pri, domain));
         // The runtime may charge this thread for something of its own once in a while: the best round counts, since
         // what a call allocates, it allocates in each.
         long allocated = long.MaxValue;
@@ -335,17 +335,17 @@ public sealed class DomainTests
     public void Domains_attach_and_detach_at_once_without_disturbing_each_other()
     {
         const int Rounds = 500;
-        var rig = new Rig(options: ("queue-pages-log2", "0"));
-        rig.Recorder.IsRecording = false;
+        var fixture = new Fixture(options: ("queue-pages-log2", "0"));
+        fixture.Recorder.IsRecording = false;
         (VtdDomain Domain, VtdDevice Device)[] all =
         [
-            rig.AddDevice(Rig.Nic, DeviceFeatures.Ats), rig.AddDevice(Rig.Gpu, DeviceFeatures.Ats | DeviceFeatures.Pri),
+            fixture.AddDevice(Fixture.Nic, DeviceFeatures.Ats), fixture.AddDevice(Fixture.Gpu, DeviceFeatures.Ats | DeviceFeatures.Pri),
         ];
         using var barrier = new Barrier(all.Length);
         var failures = new List<string>();
         Thread[] threads = [.. all.Select((pair, index) => new Thread(() =>
         {
-            RequesterId requester = index == 0 ? Rig.Nic : Rig.Gpu;
+            RequesterId requester = index == 0 ? Fixture.Nic : Fixture.Gpu;
             for (uint round = 0; round < Rounds; round++)
             {
                 barrier.SignalAndWait();
@@ -353,9 +353,9 @@ public sealed class DomainTests
                 ulong root = (ulong)(round + 1) << 12;
                 VtdLink? link = null;
                 OpResult attached = pair.Domain.Attach(pasid, root, pair.Device, true, ref link);
-                ulong reached = rig.Read(requester, pasid.Value).PageTableRoot;
+                ulong reached = fixture.Read(requester, pasid.Value).PageTableRoot;
                 OpResult detached = pair.Domain.Detach(pasid, pair.Device, true, ref link);
-                TranslationStatus after = rig.Read(requester, pasid.Value).Status;
+                TranslationStatus after = fixture.Read(requester, pasid.Value).Status;
                 if (!attached.IsOk || !detached.IsOk || reached != root || after != TranslationStatus.Faulted)
                 {
                     lock (failures)
@@ -376,7 +376,7 @@ public sealed class DomainTests
         }
 
         Assert.Empty(failures);
-        Assert.Equal(rig.Model.Log.Total, rig.Unit.Statistics.Commands);
+        Assert.Equal(fixture.Model.Log.Total, fixture.Unit.Statistics.Commands);
     }
 
     private static (TranslationStatus Status, int Fault) Status(TranslationResult result) =>

@@ -46,9 +46,9 @@ public sealed class FaultTests : IDisposable
         Assert.Equal(OpResult.Ok, _unit.TakeFaults(_faults));
         Assert.Equal(
             [
-                (Rig.Nic, s_pasid, Page, true, 0x85, "no write permission"),
-                (Rig.Nic, s_pasid, Page + 0x1000, false, 0x71, "first stage: not present"),
-                (Rig.Nic, s_pasid, 1UL << 52, true, 0x80, "address not canonical"),
+                (Fixture.Nic, s_pasid, Page, true, 0x85, "no write permission"),
+                (Fixture.Nic, s_pasid, Page + 0x1000, false, 0x71, "first stage: not present"),
+                (Fixture.Nic, s_pasid, 1UL << 52, true, 0x80, "address not canonical"),
             ],
             _faults.Select(
                 f => (f.Requester!.Value, f.Pasid!.Value, f.Address!.Value, f.IsWrite!.Value, f.Code, f.Reason)));
@@ -67,9 +67,9 @@ public sealed class FaultTests : IDisposable
         Assert.Equal(0x51, Access(new Pasid(5), Page, false).FaultCode);
         Assert.Equal(0x59, Access(new Pasid(0x12346), Page, false).FaultCode);
         Assert.Equal(0x48, Access(new Pasid(0), Page, false).FaultCode);
-        int bare = _model.Translate(new DmaAccess(Rig.Nic, null, Page, false)).FaultCode;
+        int bare = _model.Translate(new DmaAccess(Fixture.Nic, null, Page, false)).FaultCode;
 
-        Rig.Ok(_unit.TakeFaults(_faults));
+        Fixture.Ok(_unit.TakeFaults(_faults));
         Assert.Equal([0x39, 0x41, 0x51, 0x59, 0x48, bare], _faults.Select(f => f.Code));
         Assert.Equal(
             [0x0300u, 0x0119u, 0x0118u, 0x0118u, 0x0118u, 0x0118u], _faults.Select(f => f.Requester!.Value.Value));
@@ -85,8 +85,8 @@ public sealed class FaultTests : IDisposable
         Start();
         Access(s_pasid, Page, write: true);
 
-        Rig.Ok(_unit.TakeFaults(_faults));
-        Rig.Ok(_unit.TakeFaults(_faults));
+        Fixture.Ok(_unit.TakeFaults(_faults));
+        Fixture.Ok(_unit.TakeFaults(_faults));
 
         Assert.Single(_faults);
         Assert.Equal([Page, 0x8123_4585_8000_0118UL], _faults[0].Words);
@@ -97,11 +97,11 @@ public sealed class FaultTests : IDisposable
     public void D12_an_exited_process_leaves_no_record()
     {
         Start();
-        Rig.Ok(_domain.Exit(s_pasid, _link));
+        Fixture.Ok(_domain.Exit(s_pasid, _link));
 
         Assert.Equal(TranslationStatus.AbortedQuietly, Access(s_pasid, Page, false).Status);
 
-        Rig.Ok(_unit.TakeFaults(_faults));
+        Fixture.Ok(_unit.TakeFaults(_faults));
         Assert.Empty(_faults);
     }
 
@@ -119,7 +119,7 @@ public sealed class FaultTests : IDisposable
                 Access(s_pasid, address, false);
             }
 
-            Rig.Ok(_unit.TakeFaults(_faults));
+            Fixture.Ok(_unit.TakeFaults(_faults));
         }
 
         Assert.True(expected.Count > 10 * Records);
@@ -145,7 +145,7 @@ public sealed class FaultTests : IDisposable
 
         _faults.Clear();
         Access(s_pasid, 0xF_F000, false);
-        Rig.Ok(_unit.TakeFaults(_faults));
+        Fixture.Ok(_unit.TakeFaults(_faults));
         Assert.Equal([0xF_F000UL], _faults.Select(f => f.Address!.Value));
     }
 
@@ -162,7 +162,7 @@ public sealed class FaultTests : IDisposable
         _model.Registers.Write64(0x88, tail + 32);
         Assert.Equal(0x10u, _model.Registers.Read32(FSTS) & 0x70);
 
-        Rig.Ok(_unit.TakeFaults(_faults));
+        Fixture.Ok(_unit.TakeFaults(_faults));
 
         Assert.Single(_faults);
         Assert.Equal(0x10u, _model.Registers.Read32(FSTS));
@@ -180,7 +180,7 @@ public sealed class FaultTests : IDisposable
         OpResult<IIommuUnit> next = new VtdDriver().CreateUnit(new UnitSetup { Name = "dmar1", Hardware = _model });
 
         Assert.True(next.IsOk, next.ToString());
-        Rig.Ok(next.Value!.TakeFaults(_faults));
+        Fixture.Ok(next.Value!.TakeFaults(_faults));
         Assert.Empty(_faults);
         Assert.Equal(0u, _model.Registers.Read32(FSTS));
     }
@@ -193,10 +193,10 @@ public sealed class FaultTests : IDisposable
     public void The_types_of_a_request_become_directions(ulong type, bool? isWrite)
     {
         ulong high = (1UL << 63) | type | (0x25UL << 32) | 0x0118;
-        var rig = new Rig();
-        var unit = Rig.Ok(RemappingUnit.Start(rig.UnitSetup with { Hardware = new OneRecord(rig, 0x7000, high) }));
+        var fixture = new Fixture();
+        var unit = Fixture.Ok(RemappingUnit.Start(fixture.UnitSetup with { Hardware = new OneRecord(fixture, 0x7000, high) }));
 
-        Rig.Ok(unit.TakeFaults(_faults));
+        Fixture.Ok(unit.TakeFaults(_faults));
 
         IommuFault fault = Assert.Single(_faults);
         Assert.Equal(isWrite, fault.IsWrite);
@@ -236,8 +236,8 @@ public sealed class FaultTests : IDisposable
             {
                 barrier.SignalAndWait();
                 VtdLink? link = null;
-                Rig.Ok(_domain.Attach(pasid, _table.Root, _device, true, ref link));
-                Rig.Ok(_domain.Detach(pasid, _device, true, ref link));
+                Fixture.Ok(_domain.Attach(pasid, _table.Root, _device, true, ref link));
+                Fixture.Ok(_domain.Detach(pasid, _device, true, ref link));
                 barrier.SignalAndWait();
             }
         });
@@ -255,7 +255,7 @@ public sealed class FaultTests : IDisposable
         driver.Join();
         Assert.Equal(0, lost);
         Assert.Equal(expected, _faults.Select(f => f.Address!.Value));
-        Assert.Empty(_model.Complaints);
+        Assert.Empty(_model.Violations);
     }
 
     [Fact]
@@ -278,50 +278,50 @@ public sealed class FaultTests : IDisposable
         _memory = new ModelMemory(coherent, coherent ? StoreOrder.Immediate : StoreOrder.Weak);
         _model = new VtdModelFactory().Create(_memory, new HardwareSetup { Coherent = coherent });
         var setup = new UnitSetup { Name = "dmar0", Hardware = _model };
-        _inner = Rig.Ok(RemappingUnit.Start(setup));
+        _inner = Fixture.Ok(RemappingUnit.Start(setup));
         _unit = new VtdUnit(_inner, setup.Logger);
-        _domain = Rig.Ok(_inner.AddDomain(20));
-        _device = Rig.Ok(_inner.AddDevice(Rig.Nic, DeviceFeatures.None, _domain));
-        _table = Rig.Ok(new X86PageTableFormat().Create(_memory));
-        Rig.Ok(_table.Map(Page, Target, false));
-        Rig.Ok(_domain.Attach(s_pasid, _table.Root, _device, true, ref _link));
+        _domain = Fixture.Ok(_inner.AddDomain(20));
+        _device = Fixture.Ok(_inner.AddDevice(Fixture.Nic, DeviceFeatures.None, _domain));
+        _table = Fixture.Ok(new X86PageTableFormat().Create(_memory));
+        Fixture.Ok(_table.Map(Page, Target, false));
+        Fixture.Ok(_domain.Attach(s_pasid, _table.Root, _device, true, ref _link));
         Assert.Equal(Target, Access(s_pasid, Page, false).Address);
     }
 
     private TranslationResult Access(Pasid pasid, ulong address, bool write) =>
-        _model.Translate(new DmaAccess(Rig.Nic, pasid, address, write));
+        _model.Translate(new DmaAccess(Fixture.Nic, pasid, address, write));
 
     /// <summary>Hardware that has one record of a test's making from the time on when it translates.</summary>
-    private sealed class OneRecord(Rig rig, ulong low, ulong high) : IIommuHardware, IRegisterFile
+    private sealed class OneRecord(Fixture fixture, ulong low, ulong high) : IIommuHardware, IRegisterFile
     {
         private bool _isTaken;
 
-        public IPhysicalMemory Memory => rig.Memory;
+        public IPhysicalMemory Memory => fixture.Memory;
 
         public IRegisterFile Registers => this;
 
         public bool IsCoherent => true;
 
-        private bool IsThere => !_isTaken && (rig.Registers.Read32(0x1C) & (1u << 31)) != 0;
+        private bool IsThere => !_isTaken && (fixture.Registers.Read32(0x1C) & (1u << 31)) != 0;
 
-        public TranslationResult Translate(in DmaAccess access) => rig.Translate(access);
+        public TranslationResult Translate(in DmaAccess access) => fixture.Translate(access);
 
-        public uint Read32(int offset) => offset == FSTS && IsThere ? 2 : rig.Registers.Read32(offset);
+        public uint Read32(int offset) => offset == FSTS && IsThere ? 2 : fixture.Registers.Read32(offset);
 
         public ulong Read64(int offset) => (offset, IsThere) switch
         {
             (FRCD, true) => low,
             (FRCD + 8, true) => high,
-            _ => rig.Registers.Read64(offset),
+            _ => fixture.Registers.Read64(offset),
         };
 
         public void Write32(int offset, uint value)
         {
             _isTaken |= offset == FRCD + 12 && value == 1u << 31;
-            rig.Registers.Write32(offset, value);
+            fixture.Registers.Write32(offset, value);
         }
 
-        public void Write64(int offset, ulong value) => rig.Registers.Write64(offset, value);
+        public void Write64(int offset, ulong value) => fixture.Registers.Write64(offset, value);
 
         public void Dispose()
         {

@@ -138,7 +138,7 @@ public sealed class FormatTests
 
         foreach ((string field, ulong value) in given)
         {
-            Rig.Ok(layout.TrySet(words, field, value));
+            Fixture.Ok(layout.TrySet(words, field, value));
         }
 
         Assert.Equal(expected, words);
@@ -165,7 +165,7 @@ public sealed class FormatTests
             layout.Initialize(words);
             for (int i = 0; i < named.Length; i++)
             {
-                Rig.Ok(layout.TrySet(words, named[i].Mnemonic, random[i] & named[i].Maximum));
+                Fixture.Ok(layout.TrySet(words, named[i].Mnemonic, random[i] & named[i].Maximum));
             }
 
             var empty = new ulong[layout.Words];
@@ -251,7 +251,7 @@ public sealed class FormatTests
         layout.Initialize(words);
         foreach (string[] field in fields.Split(' ').Select(f => f.Split('=')))
         {
-            Rig.Ok(layout.TrySet(words, field[0], VectorFile.Number(field[1])));
+            Fixture.Ok(layout.TrySet(words, field[0], VectorFile.Number(field[1])));
         }
 
         return layout.Check(words);

@@ -13,9 +13,9 @@ public sealed class HardwareTests
     [Fact]
     public void Without_translation_every_access_passes()
     {
-        var rig = new Rig();
+        var fixture = new Fixture();
 
-        TranslationResult result = rig.Read(Rig.Nic, 5, 0x1234);
+        TranslationResult result = fixture.Read(Fixture.Nic, 5, 0x1234);
 
         Assert.Equal(new TranslationResult(TranslationStatus.Bypassed, 0x1234, 0, 0, null), result);
     }
@@ -30,12 +30,12 @@ public sealed class HardwareTests
     public void A_walk_faults_where_the_structure_is_wrong(
         int pasidBits, ulong otherBus, ulong inRoot, ulong inContext, ulong inDirectory, int fault)
     {
-        Rig rig = Attached(out VtdDomain domain, pasidBits);
-        Toggle(rig, rig.Unit.Root + 16, inRoot);
-        Toggle(rig, ContextEntry(rig), inContext);
-        Toggle(rig, domain.Table.Directory, inDirectory);
+        Fixture fixture = Attached(out VtdDomain domain, pasidBits);
+        Toggle(fixture, fixture.Unit.Root + 16, inRoot);
+        Toggle(fixture, ContextEntry(fixture), inContext);
+        Toggle(fixture, domain.Table.Directory, inDirectory);
 
-        TranslationResult result = rig.Read(otherBus != 0 ? new RequesterId(0x0500) : Rig.Nic, 5);
+        TranslationResult result = fixture.Read(otherBus != 0 ? new RequesterId(0x0500) : Fixture.Nic, 5);
 
         Assert.Equal((TranslationStatus.Faulted, fault), (result.Status, result.FaultCode));
         Assert.StartsWith($"{fault:x2}h: ", result.Reason, StringComparison.Ordinal);
@@ -63,10 +63,10 @@ public sealed class HardwareTests
     [InlineData(1, 0x1000000, 0)] // PGSNP: ECAP.SC
     public void A_walk_checks_every_word_of_the_PASID_entry(int word, ulong toggled, int fault)
     {
-        Rig rig = Attached(out VtdDomain domain);
-        Toggle(rig, PasidTableTests.EntryAddress(rig.Memory, domain.Table, 5) + ((ulong)word * 8), toggled);
+        Fixture fixture = Attached(out VtdDomain domain);
+        Toggle(fixture, PasidTableTests.EntryAddress(fixture.Memory, domain.Table, 5) + ((ulong)word * 8), toggled);
 
-        TranslationResult result = rig.Read(Rig.Nic, 5);
+        TranslationResult result = fixture.Read(Fixture.Nic, 5);
 
         Assert.Equal(fault, result.FaultCode);
         Assert.Equal(fault == 0 ? TranslationStatus.ReachedPageTable : TranslationStatus.Faulted, result.Status);
@@ -75,11 +75,11 @@ public sealed class HardwareTests
     [Fact]
     public void Pass_through_entries_pass_the_address_on()
     {
-        Rig rig = Attached(out VtdDomain domain);
-        Toggle(rig, PasidTableTests.EntryAddress(rig.Memory, domain.Table, 5), 0x140); // PGTT 1 -> 4
+        Fixture fixture = Attached(out VtdDomain domain);
+        Toggle(fixture, PasidTableTests.EntryAddress(fixture.Memory, domain.Table, 5), 0x140); // PGTT 1 -> 4
 
         Assert.Equal(
-            new TranslationResult(TranslationStatus.Bypassed, 0x5678, 0, 0, null), rig.Read(Rig.Nic, 5, 0x5678));
+            new TranslationResult(TranslationStatus.Bypassed, 0x5678, 0, 0, null), fixture.Read(Fixture.Nic, 5, 0x5678));
     }
 
     [Theory]
@@ -89,34 +89,34 @@ public sealed class HardwareTests
     [InlineData(0xffff800000000000, 0)]
     public void Only_canonical_addresses_reach_a_4_level_table(ulong address, int fault)
     {
-        Rig rig = Attached(out _);
+        Fixture fixture = Attached(out _);
 
-        Assert.Equal(fault, rig.Read(Rig.Nic, 5, address).FaultCode);
+        Assert.Equal(fault, fixture.Read(Fixture.Nic, 5, address).FaultCode);
     }
 
     [Fact]
     public void Requests_are_checked_against_hardware_directory_RID_PASID_and_PASIDE()
     {
-        Rig rig = Attached(out _, pasidBits: 13, hardwareBits: 16);
+        Fixture fixture = Attached(out _, pasidBits: 13, hardwareBits: 16);
 
-        Assert.Equal(0x89, rig.Read(Rig.Nic, 0x10000).FaultCode);
-        Assert.Equal(0x46, rig.Read(Rig.Nic, 0x2000).FaultCode);
-        Assert.Equal(0x51, rig.Read(Rig.Nic, 0x1FFF).FaultCode);
-        Assert.Equal(0x48, rig.Read(Rig.Nic, 0).FaultCode);
-        Toggle(rig, ContextEntry(rig), 0x8);
-        Assert.Equal(0x45, rig.Read(Rig.Nic, 5).FaultCode);
+        Assert.Equal(0x89, fixture.Read(Fixture.Nic, 0x10000).FaultCode);
+        Assert.Equal(0x46, fixture.Read(Fixture.Nic, 0x2000).FaultCode);
+        Assert.Equal(0x51, fixture.Read(Fixture.Nic, 0x1FFF).FaultCode);
+        Assert.Equal(0x48, fixture.Read(Fixture.Nic, 0).FaultCode);
+        Toggle(fixture, ContextEntry(fixture), 0x8);
+        Assert.Equal(0x45, fixture.Read(Fixture.Nic, 5).FaultCode);
     }
 
     [Fact]
     public void A_request_without_PASID_uses_RID_PASID()
     {
-        Rig rig = Attached(out VtdDomain domain);
-        Assert.Equal(0x59, rig.Read(Rig.Nic, null).FaultCode);
+        Fixture fixture = Attached(out VtdDomain domain);
+        Assert.Equal(0x59, fixture.Read(Fixture.Nic, null).FaultCode);
 
-        Rig.Ok(domain.Table.Set(new Pasid(0), 0x7000));
+        Fixture.Ok(domain.Table.Set(new Pasid(0), 0x7000));
 
-        Assert.Equal(0x7000UL, rig.Read(Rig.Nic, null).PageTableRoot);
-        Assert.Equal(Root, rig.Read(Rig.Nic, 5).PageTableRoot);
+        Assert.Equal(0x7000UL, fixture.Read(Fixture.Nic, null).PageTableRoot);
+        Assert.Equal(Root, fixture.Read(Fixture.Nic, 5).PageTableRoot);
     }
 
     [Theory]
@@ -125,60 +125,60 @@ public sealed class HardwareTests
     [InlineData(2, 2)] // context entry
     public void D12_FPD_on_any_level_keeps_a_fault_quiet(int level, ulong fpd)
     {
-        Rig rig = Attached(out VtdDomain domain);
-        ulong entry = PasidTableTests.EntryAddress(rig.Memory, domain.Table, 5);
-        Toggle(rig, entry, 1); // not present
-        Assert.Equal(TranslationStatus.Faulted, rig.Read(Rig.Nic, 5).Status);
-        ClearFaults(rig);
+        Fixture fixture = Attached(out VtdDomain domain);
+        ulong entry = PasidTableTests.EntryAddress(fixture.Memory, domain.Table, 5);
+        Toggle(fixture, entry, 1); // not present
+        Assert.Equal(TranslationStatus.Faulted, fixture.Read(Fixture.Nic, 5).Status);
+        ClearFaults(fixture);
 
-        Toggle(rig, level == 0 ? entry : level == 1 ? domain.Table.Directory : ContextEntry(rig), fpd);
+        Toggle(fixture, level == 0 ? entry : level == 1 ? domain.Table.Directory : ContextEntry(fixture), fpd);
 
         Assert.Equal(
-            new TranslationResult(TranslationStatus.AbortedQuietly, 0, 0, 0, null), rig.Read(Rig.Nic, 5));
-        Assert.Equal(0u, rig.Registers.Read32(FSTS));
+            new TranslationResult(TranslationStatus.AbortedQuietly, 0, 0, 0, null), fixture.Read(Fixture.Nic, 5));
+        Assert.Equal(0u, fixture.Registers.Read32(FSTS));
     }
 
     [Fact]
     public void Pointers_to_nowhere_are_access_faults()
     {
-        Rig rig = Attached(out VtdDomain domain);
-        ulong leaf = rig.Memory.ReadQword(domain.Table.Directory);
-        rig.Memory.WriteQword(domain.Table.Directory, 0x000F_0000_0000_0001);
-        Assert.Equal(0x58, rig.Read(Rig.Nic, 5).FaultCode);
-        rig.Memory.WriteQword(domain.Table.Directory, leaf);
+        Fixture fixture = Attached(out VtdDomain domain);
+        ulong leaf = fixture.Memory.ReadQword(domain.Table.Directory);
+        fixture.Memory.WriteQword(domain.Table.Directory, 0x000F_0000_0000_0001);
+        Assert.Equal(0x58, fixture.Read(Fixture.Nic, 5).FaultCode);
+        fixture.Memory.WriteQword(domain.Table.Directory, leaf);
 
-        ulong context = rig.Memory.ReadQword(ContextEntry(rig));
-        rig.Memory.WriteQword(ContextEntry(rig), 0x000F_0000_0000_0E09);
-        Assert.Equal(0x50, rig.Read(Rig.Nic, 5).FaultCode);
-        rig.Memory.WriteQword(ContextEntry(rig), context);
+        ulong context = fixture.Memory.ReadQword(ContextEntry(fixture));
+        fixture.Memory.WriteQword(ContextEntry(fixture), 0x000F_0000_0000_0E09);
+        Assert.Equal(0x50, fixture.Read(Fixture.Nic, 5).FaultCode);
+        fixture.Memory.WriteQword(ContextEntry(fixture), context);
 
-        rig.Memory.WriteQword(rig.Unit.Root + 16, 0x000F_0000_0000_0001);
-        Assert.Equal(0x40, rig.Read(Rig.Nic, 5).FaultCode);
-        SetRootTable(rig, 0x000F_0000_0000_0400);
-        Assert.Equal(0x38, rig.Read(Rig.Nic, 5).FaultCode);
+        fixture.Memory.WriteQword(fixture.Unit.Root + 16, 0x000F_0000_0000_0001);
+        Assert.Equal(0x40, fixture.Read(Fixture.Nic, 5).FaultCode);
+        SetRootTable(fixture, 0x000F_0000_0000_0400);
+        Assert.Equal(0x38, fixture.Read(Fixture.Nic, 5).FaultCode);
     }
 
     [Fact]
     public void Bits_above_the_host_address_width_are_reserved_in_every_pointer()
     {
-        var rig = new Rig(Rig.With(("haw", "40")));
-        (VtdDomain domain, _) = rig.AddDevice(Rig.Nic);
-        Rig.Ok(domain.Table.Set(new Pasid(5), Root));
-        Assert.Equal(0, rig.Read(Rig.Nic, 5).FaultCode);
+        var fixture = new Fixture(Fixture.With(("haw", "40")));
+        (VtdDomain domain, _) = fixture.AddDevice(Fixture.Nic);
+        Fixture.Ok(domain.Table.Set(new Pasid(5), Root));
+        Assert.Equal(0, fixture.Read(Fixture.Nic, 5).FaultCode);
         const ulong Above = 1UL << 40;
 
         ulong[] pointers =
         [
-            PasidTableTests.EntryAddress(rig.Memory, domain.Table, 5) + 16,
+            PasidTableTests.EntryAddress(fixture.Memory, domain.Table, 5) + 16,
             domain.Table.Directory,
-            ContextEntry(rig),
-            rig.Unit.Root + 16,
+            ContextEntry(fixture),
+            fixture.Unit.Root + 16,
         ];
         int[] faults = [.. pointers.Select(pointer =>
         {
-            Toggle(rig, pointer, Above);
-            int fault = rig.Read(Rig.Nic, 5).FaultCode;
-            Toggle(rig, pointer, Above);
+            Toggle(fixture, pointer, Above);
+            int fault = fixture.Read(Fixture.Nic, 5).FaultCode;
+            Toggle(fixture, pointer, Above);
             return fault;
         })];
 
@@ -188,108 +188,108 @@ public sealed class HardwareTests
     [Fact]
     public void The_root_table_address_is_latched_by_SRTP_only_and_its_mode_counts()
     {
-        Rig rig = Attached(out _);
-        rig.Registers.Write64(0x20, 0xC00);
-        Assert.Equal(TranslationStatus.ReachedPageTable, rig.Read(Rig.Nic, 5).Status);
+        Fixture fixture = Attached(out _);
+        fixture.Registers.Write64(0x20, 0xC00);
+        Assert.Equal(TranslationStatus.ReachedPageTable, fixture.Read(Fixture.Nic, 5).Status);
 
-        SetRootTable(rig, rig.Unit.Root | 0xC00);
-        Assert.Equal(0x33, rig.Read(Rig.Nic, 5).FaultCode);
-        SetRootTable(rig, rig.Unit.Root | 0x800);
-        Assert.Equal(0x30, rig.Read(Rig.Nic, 5).FaultCode);
-        SetRootTable(rig, rig.Unit.Root);
-        Assert.Equal(0x31, rig.Read(Rig.Nic, 5).FaultCode);
-        Assert.Equal(0x30, rig.Read(Rig.Nic, null).FaultCode);
-        SetRootTable(rig, rig.Unit.Root | 0x401);
-        Assert.Equal(0x30, rig.Read(Rig.Nic, 5).FaultCode);
-        SetRootTable(rig, rig.Unit.Root | 0x400);
-        Assert.Equal(0, rig.Read(Rig.Nic, 5).FaultCode);
+        SetRootTable(fixture, fixture.Unit.Root | 0xC00);
+        Assert.Equal(0x33, fixture.Read(Fixture.Nic, 5).FaultCode);
+        SetRootTable(fixture, fixture.Unit.Root | 0x800);
+        Assert.Equal(0x30, fixture.Read(Fixture.Nic, 5).FaultCode);
+        SetRootTable(fixture, fixture.Unit.Root);
+        Assert.Equal(0x31, fixture.Read(Fixture.Nic, 5).FaultCode);
+        Assert.Equal(0x30, fixture.Read(Fixture.Nic, null).FaultCode);
+        SetRootTable(fixture, fixture.Unit.Root | 0x401);
+        Assert.Equal(0x30, fixture.Read(Fixture.Nic, 5).FaultCode);
+        SetRootTable(fixture, fixture.Unit.Root | 0x400);
+        Assert.Equal(0, fixture.Read(Fixture.Nic, 5).FaultCode);
     }
 
     [Fact]
     public void A_fault_is_recorded_in_the_formats_fields()
     {
-        Rig rig = Attached(out _);
+        Fixture fixture = Attached(out _);
 
-        Assert.Equal(0x59, rig.Read(Rig.Nic, 6, 0x7f00_1234_5678).FaultCode);
+        Assert.Equal(0x59, fixture.Read(Fixture.Nic, 6, 0x7f00_1234_5678).FaultCode);
 
         PositionDecoder decoder = PositionDecoder.Of("intel-vtd/fault_record");
-        ulong[] record = Record(rig, 0);
+        ulong[] record = Record(fixture, 0);
         Assert.Equal(
             [
                 ("FI", 0x7f00_1234_5000), ("SID", 0x0118), ("T2", 0), ("PRIV", 0), ("EXE", 0), ("PP", 1), ("FR", 0x59),
                 ("PV", 6), ("AT", 0), ("T1", 1), ("F", 1),
             ],
             decoder.Names.Select(name => (name, decoder.Get(record, name))));
-        Assert.Equal(2u, rig.Registers.Read32(FSTS)); // PPF, FRI = 0
+        Assert.Equal(2u, fixture.Registers.Read32(FSTS)); // PPF, FRI = 0
 
-        rig.Translate(new DmaAccess(Rig.Nic, null, 0x9000, true));
-        record = Record(rig, 1);
+        fixture.Translate(new DmaAccess(Fixture.Nic, null, 0x9000, true));
+        record = Record(fixture, 1);
         Assert.Equal(
             [0UL, 0UL, 0UL, 1UL], new[] { "PP", "PV", "T1", "F" }.Select(name => decoder.Get(record, name)));
 
-        rig.Registers.Write32(FRCD + 12, 0x8000_0000);
-        Assert.Equal(0x102u, rig.Registers.Read32(FSTS)); // PPF, FRI = 1
-        rig.Registers.Write64(FRCD + 24, 1UL << 63);
-        Assert.Equal(0u, rig.Registers.Read32(FSTS));
+        fixture.Registers.Write32(FRCD + 12, 0x8000_0000);
+        Assert.Equal(0x102u, fixture.Registers.Read32(FSTS)); // PPF, FRI = 1
+        fixture.Registers.Write64(FRCD + 24, 1UL << 63);
+        Assert.Equal(0u, fixture.Registers.Read32(FSTS));
     }
 
     [Fact]
     public void When_every_record_is_in_use_faults_overflow_until_software_has_cleared_both()
     {
-        Rig rig = Attached(out _);
+        Fixture fixture = Attached(out _);
         for (uint i = 0; i < 9; i++)
         {
-            Assert.Equal(TranslationStatus.Faulted, rig.Read(Rig.Nic, 6, i << 12).Status);
+            Assert.Equal(TranslationStatus.Faulted, fixture.Read(Fixture.Nic, 6, i << 12).Status);
         }
 
-        Assert.Equal(3u, rig.Registers.Read32(FSTS)); // PPF and PFO
-        Assert.Equal(0UL, rig.Registers.Read64(FRCD)); // the first one is kept
-        rig.Registers.Write32(FRCD + 12, 0x8000_0000);
-        rig.Read(Rig.Nic, 6, 0xA000);
-        Assert.Equal(0u, rig.Registers.Read32(FRCD + 12) >> 31); // PFO still keeps new ones out
-        rig.Registers.Write32(FSTS, 1);
-        rig.Read(Rig.Nic, 6, 0xB000);
-        Assert.Equal(0xB000UL, rig.Registers.Read64(FRCD));
+        Assert.Equal(3u, fixture.Registers.Read32(FSTS)); // PPF and PFO
+        Assert.Equal(0UL, fixture.Registers.Read64(FRCD)); // the first one is kept
+        fixture.Registers.Write32(FRCD + 12, 0x8000_0000);
+        fixture.Read(Fixture.Nic, 6, 0xA000);
+        Assert.Equal(0u, fixture.Registers.Read32(FRCD + 12) >> 31); // PFO still keeps new ones out
+        fixture.Registers.Write32(FSTS, 1);
+        fixture.Read(Fixture.Nic, 6, 0xB000);
+        Assert.Equal(0xB000UL, fixture.Registers.Read64(FRCD));
     }
 
     [Fact]
     public void A_command_that_changes_two_bits_at_once_is_not_carried_out()
     {
-        var rig = new Rig();
+        var fixture = new Fixture();
 
-        rig.Registers.Write32(0x18, 0x8400_0000);
-        Assert.Equal(0u, rig.Registers.Read32(0x1C));
-        rig.Registers.Write32(0x18, 0x8000_0000);
-        Assert.Equal(0x8000_0000, rig.Registers.Read32(0x1C));
-        rig.Registers.Write32(0x18, 0);
-        Assert.Equal(0u, rig.Registers.Read32(0x1C));
+        fixture.Registers.Write32(0x18, 0x8400_0000);
+        Assert.Equal(0u, fixture.Registers.Read32(0x1C));
+        fixture.Registers.Write32(0x18, 0x8000_0000);
+        Assert.Equal(0x8000_0000, fixture.Registers.Read32(0x1C));
+        fixture.Registers.Write32(0x18, 0);
+        Assert.Equal(0u, fixture.Registers.Read32(0x1C));
     }
 
     [Fact]
     public void Wide_registers_can_be_written_in_halves()
     {
-        var rig = new Rig();
+        var fixture = new Fixture();
 
-        rig.Registers.Write32(0x90, 0x2345_6801);
-        rig.Registers.Write32(0x94, 0x1);
+        fixture.Registers.Write32(0x90, 0x2345_6801);
+        fixture.Registers.Write32(0x94, 0x1);
 
-        Assert.Equal(0x1_2345_6801UL, rig.Registers.Read64(0x90));
-        Assert.Equal(1u, rig.Registers.Read32(0x94));
-        Assert.Throws<ArgumentOutOfRangeException>(() => rig.Registers.Read64(0x1C));
-        Assert.Throws<ArgumentOutOfRangeException>(() => rig.Registers.Read32(0x1001));
+        Assert.Equal(0x1_2345_6801UL, fixture.Registers.Read64(0x90));
+        Assert.Equal(1u, fixture.Registers.Read32(0x94));
+        Assert.Throws<ArgumentOutOfRangeException>(() => fixture.Registers.Read64(0x1C));
+        Assert.Throws<ArgumentOutOfRangeException>(() => fixture.Registers.Read32(0x1001));
     }
 
     [Fact]
     public void Capabilities_say_what_the_setup_asks_for()
     {
-        var rig = new Rig(new HardwareSetup
+        var fixture = new Fixture(new HardwareSetup
         {
             PasidBits = 8,
             Coherent = false,
             Options = new Dictionary<string, string> { ["caching-mode"] = "1", ["mamv"] = "9" },
         });
-        ulong cap = rig.Registers.Read64(0x08);
-        ulong ecap = rig.Registers.Read64(0x10);
+        ulong cap = fixture.Registers.Read64(0x08);
+        ulong ecap = fixture.Registers.Read64(0x10);
 
         Assert.Equal(1UL, (cap >> 7) & 1); // CM
         Assert.Equal(9UL, (cap >> 48) & 0x3F); // MAMV
@@ -300,47 +300,47 @@ public sealed class HardwareTests
         Assert.Equal(1UL, (ecap >> 43) & 1); // SMTS
         Assert.Equal(1UL, (ecap >> 47) & 1); // FSTS
         Assert.Equal(0UL, ((ecap >> 48) & 1) | (ecap & 1)); // SMPWCS, C
-        Assert.False(rig.Model.IsCoherent);
+        Assert.False(fixture.Model.IsCoherent);
     }
 
     [Fact]
     public void A_requester_that_is_not_PCI_is_misuse()
     {
-        Assert.Throws<ArgumentException>(() => new Rig().Read(new RequesterId(0x10000), 1));
+        Assert.Throws<ArgumentException>(() => new Fixture().Read(new RequesterId(0x10000), 1));
     }
 
-    private static Rig Attached(out VtdDomain domain, int pasidBits = 20, int hardwareBits = 20)
+    private static Fixture Attached(out VtdDomain domain, int pasidBits = 20, int hardwareBits = 20)
     {
-        var rig = new Rig(new HardwareSetup { PasidBits = hardwareBits });
-        (domain, VtdDevice device) = rig.AddDevice(Rig.Nic, pasidBits: pasidBits);
+        var fixture = new Fixture(new HardwareSetup { PasidBits = hardwareBits });
+        (domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic, pasidBits: pasidBits);
         VtdLink? link = null;
-        Rig.Ok(domain.Attach(new Pasid(5), Root, device, true, ref link));
-        Assert.Equal(Root, rig.Read(Rig.Nic, 5).PageTableRoot);
-        return rig;
+        Fixture.Ok(domain.Attach(new Pasid(5), Root, device, true, ref link));
+        Assert.Equal(Root, fixture.Read(Fixture.Nic, 5).PageTableRoot);
+        return fixture;
     }
 
-    private static ulong ContextEntry(Rig rig) =>
-        (rig.Memory.ReadQword(rig.Unit.Root + 16) & 0x000F_FFFF_FFFF_F000) + (0x18 * 32);
+    private static ulong ContextEntry(Fixture fixture) =>
+        (fixture.Memory.ReadQword(fixture.Unit.Root + 16) & 0x000F_FFFF_FFFF_F000) + (0x18 * 32);
 
-    private static void Toggle(Rig rig, ulong address, ulong bits) =>
-        rig.Memory.WriteQword(address, rig.Memory.ReadQword(address) ^ bits);
+    private static void Toggle(Fixture fixture, ulong address, ulong bits) =>
+        fixture.Memory.WriteQword(address, fixture.Memory.ReadQword(address) ^ bits);
 
-    private static void SetRootTable(Rig rig, ulong value)
+    private static void SetRootTable(Fixture fixture, ulong value)
     {
-        rig.Registers.Write64(0x20, value);
-        rig.Registers.Write32(0x18, 0xC400_0000);
+        fixture.Registers.Write64(0x20, value);
+        fixture.Registers.Write32(0x18, 0xC400_0000);
     }
 
-    private static ulong[] Record(Rig rig, int index) =>
-        [rig.Registers.Read64(FRCD + (index * 16)), rig.Registers.Read64(FRCD + (index * 16) + 8)];
+    private static ulong[] Record(Fixture fixture, int index) =>
+        [fixture.Registers.Read64(FRCD + (index * 16)), fixture.Registers.Read64(FRCD + (index * 16) + 8)];
 
-    private static void ClearFaults(Rig rig)
+    private static void ClearFaults(Fixture fixture)
     {
         for (int i = 0; i < 8; i++)
         {
-            rig.Registers.Write32(FRCD + (i * 16) + 12, 0x8000_0000);
+            fixture.Registers.Write32(FRCD + (i * 16) + 12, 0x8000_0000);
         }
 
-        Assert.Equal(0u, rig.Registers.Read32(FSTS));
+        Assert.Equal(0u, fixture.Registers.Read32(FSTS));
     }
 }

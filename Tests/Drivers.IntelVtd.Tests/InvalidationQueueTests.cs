@@ -15,8 +15,8 @@ public sealed class InvalidationQueueTests
     [Fact]
     public void A_queue_of_one_page_goes_round_many_times_without_loss()
     {
-        var rig = new Rig(options: ("queue-pages-log2", "0"));
-        InvalidationQueue queue = rig.Unit.Queue;
+        var fixture = new Fixture(options: ("queue-pages-log2", "0"));
+        InvalidationQueue queue = fixture.Unit.Queue;
         long before = queue.Commands;
         uint pasid = 0;
         var expected = new List<uint>();
@@ -25,7 +25,7 @@ public sealed class InvalidationQueueTests
         {
             int count = (round % 15) + 1;
             var words = new ulong[count * 4];
-            ulong[][] consumed = rig.Consumed(() =>
+            ulong[][] consumed = fixture.Consumed(() =>
             {
                 for (int i = 0; i < count; i++)
                 {
@@ -34,7 +34,7 @@ public sealed class InvalidationQueueTests
                     pasid = (pasid + 1) & 0xFFFFF;
                 }
 
-                Rig.Ok(queue.Submit(words));
+                Fixture.Ok(queue.Submit(words));
             });
 
             Assert.Equal(expected.TakeLast(count), consumed[..^1].Select(PasidOf));
@@ -42,32 +42,32 @@ public sealed class InvalidationQueueTests
         }
 
         Assert.Equal(expected.Count + 1000, queue.Commands - before);
-        Assert.Equal(queue.Commands, rig.Model.Log.Total);
-        Assert.Equal(0u, rig.Registers.Read32(FSTS));
+        Assert.Equal(queue.Commands, fixture.Model.Log.Total);
+        Assert.Equal(0u, fixture.Registers.Read32(FSTS));
     }
 
     [Fact]
     public void Every_submission_ends_with_a_wait_that_writes_a_status()
     {
-        var rig = new Rig();
+        var fixture = new Fixture();
 
-        ulong[] wait = rig.Consumed(() => Rig.Ok(rig.Unit.Queue.Submit(Words(PasidCache(1)))))[^1];
+        ulong[] wait = fixture.Consumed(() => Fixture.Ok(fixture.Unit.Queue.Submit(Words(PasidCache(1)))))[^1];
 
         Assert.Equal(0x25UL, wait[0] & 0xFFFF_FFFF);
-        Assert.Equal((uint)(wait[0] >> 32), rig.Memory.ReadDword(wait[1]));
+        Assert.Equal((uint)(wait[0] >> 32), fixture.Memory.ReadDword(wait[1]));
     }
 
     [Fact]
     public void Status_numbers_may_start_over()
     {
-        var rig = new Rig();
-        using InvalidationQueue queue = Rig.Ok(InvalidationQueue.Create(
-            rig.Memory, rig.Registers, TimeProvider.System, TimeSpan.FromSeconds(1), 0, uint.MaxValue - 3));
-        Restart(rig, queue);
+        var fixture = new Fixture();
+        using InvalidationQueue queue = Fixture.Ok(InvalidationQueue.Create(
+            fixture.Memory, fixture.Registers, TimeProvider.System, TimeSpan.FromSeconds(1), 0, uint.MaxValue - 3));
+        Restart(fixture, queue);
 
         for (int i = 0; i < 10; i++)
         {
-            ulong[][] consumed = rig.Consumed(() => Rig.Ok(queue.Submit(Words(ContextCacheGlobal))));
+            ulong[][] consumed = fixture.Consumed(() => Fixture.Ok(queue.Submit(Words(ContextCacheGlobal))));
             Assert.Equal(unchecked(uint.MaxValue - 3 + (uint)(i + 1)), (uint)(consumed[^1][0] >> 32));
         }
     }
@@ -75,55 +75,55 @@ public sealed class InvalidationQueueTests
     [Fact]
     public void A_number_that_started_over_is_still_waited_for()
     {
-        var rig = new Rig();
-        using InvalidationQueue queue = Rig.Ok(InvalidationQueue.Create(
-            rig.Memory, rig.Registers, new SteppingClock(), TimeSpan.FromSeconds(1), 0, uint.MaxValue));
-        Restart(rig, queue);
-        rig.TestRegisters.HoldsTail = true;
+        var fixture = new Fixture();
+        using InvalidationQueue queue = Fixture.Ok(InvalidationQueue.Create(
+            fixture.Memory, fixture.Registers, new SteppingClock(), TimeSpan.FromSeconds(1), 0, uint.MaxValue));
+        Restart(fixture, queue);
+        fixture.TestRegisters.HoldsTail = true;
 
         Assert.Equal(Errno.ETIMEDOUT, queue.Submit(Words(ContextCacheGlobal)).Errno); // waits for 0, the word is -1
 
-        rig.TestRegisters.ReleaseTail();
-        Rig.Ok(queue.Submit(Words(ContextCacheGlobal)));
+        fixture.TestRegisters.ReleaseTail();
+        Fixture.Ok(queue.Submit(Words(ContextCacheGlobal)));
     }
 
     [Fact]
     public void A_full_queue_is_never_overrun_and_goes_on_when_the_hardware_does()
     {
-        var rig = new Rig(time: new SteppingClock(), options: ("queue-pages-log2", "0"));
-        InvalidationQueue queue = rig.Unit.Queue;
-        rig.TestRegisters.HoldsTail = true;
-        long consumed = rig.Model.Log.Total;
+        var fixture = new Fixture(time: new SteppingClock(), options: ("queue-pages-log2", "0"));
+        InvalidationQueue queue = fixture.Unit.Queue;
+        fixture.TestRegisters.HoldsTail = true;
+        long consumed = fixture.Model.Log.Total;
 
         // 16 descriptors each; 127 of 128 slots can be used, so the eighth does not fit.
         for (uint i = 0; i < 7; i++)
         {
-            ulong tail = rig.TestRegisters.HeldTail;
+            ulong tail = fixture.TestRegisters.HeldTail;
             Assert.Equal(Errno.ETIMEDOUT, queue.Submit(Fifteen(i)).Errno);
-            Assert.NotEqual(tail, rig.TestRegisters.HeldTail);
+            Assert.NotEqual(tail, fixture.TestRegisters.HeldTail);
         }
 
-        ulong fullTail = rig.TestRegisters.HeldTail;
+        ulong fullTail = fixture.TestRegisters.HeldTail;
         OpResult refused = queue.Submit(Fifteen(7));
         Assert.Equal(Errno.ETIMEDOUT, refused.Errno);
-        Assert.Equal(fullTail, rig.TestRegisters.HeldTail);
+        Assert.Equal(fullTail, fixture.TestRegisters.HeldTail);
 
-        rig.TestRegisters.ReleaseTail();
-        ulong[][] log = rig.Model.Log.Since(consumed);
+        fixture.TestRegisters.ReleaseTail();
+        ulong[][] log = fixture.Model.Log.Since(consumed);
         Assert.Equal(7 * 16, log.Length);
         Assert.Equal(
             Enumerable.Range(0, 7).SelectMany(i => Enumerable.Repeat((uint)i, 15)),
             log.Where(w => (w[0] & 0xF) == 7).Select(PasidOf));
-        Rig.Ok(queue.Submit(Fifteen(8)));
-        Assert.Equal(0u, rig.Registers.Read32(FSTS));
+        Fixture.Ok(queue.Submit(Fifteen(8)));
+        Assert.Equal(0u, fixture.Registers.Read32(FSTS));
     }
 
     [Fact]
     public void Hardware_that_never_completes_is_given_up_even_if_the_clock_stands_still()
     {
-        var rig = new Rig(time: new StoppedClock());
-        InvalidationQueue queue = rig.Unit.Queue;
-        rig.TestRegisters.HoldsTail = true;
+        var fixture = new Fixture(time: new StoppedClock());
+        InvalidationQueue queue = fixture.Unit.Queue;
+        fixture.TestRegisters.HoldsTail = true;
 
         OpResult result = queue.Submit(Words(PasidCache(1)));
 
@@ -139,21 +139,21 @@ public sealed class InvalidationQueueTests
         const int Threads = 4;
         const int Rounds = 1000;
         CompletionHardware? hardware = null;
-        var rig = new Rig(
+        var fixture = new Fixture(
             make: (memory, setup) => hardware = new CompletionHardware(memory, setup),
             options: [("queue-pages-log2", "0"), ("timeout-ms", "60000")]);
-        rig.Recorder.IsRecording = false;
-        InvalidationQueue queue = rig.Unit.Queue;
+        fixture.Recorder.IsRecording = false;
+        InvalidationQueue queue = fixture.Unit.Queue;
         long before = queue.Commands;
         using var barrier = new Barrier(Threads);
         var failures = new List<string>();
-        rig.TestRegisters.HoldsTail = later;
+        fixture.TestRegisters.HoldsTail = later;
         bool done = false;
         var consumer = new Thread(() =>
         {
             while (!Volatile.Read(ref done))
             {
-                rig.TestRegisters.ForwardTail();
+                fixture.TestRegisters.ForwardTail();
                 Thread.Yield();
             }
         });
@@ -200,7 +200,7 @@ public sealed class InvalidationQueueTests
         Assert.Empty(failures);
         Assert.Equal(Threads * Rounds * 4, queue.Commands - before);
         Assert.Equal(0, hardware!.Interleaved);
-        Assert.Equal(queue.Commands, rig.Model.Log.Total);
+        Assert.Equal(queue.Commands, fixture.Model.Log.Total);
     }
 
     [Theory]
@@ -217,18 +217,18 @@ public sealed class InvalidationQueueTests
     [InlineData(0x0000000000000217UL, 0UL, 3)] // further type bits
     public void A_malformed_descriptor_stops_the_queue_where_it_stands(ulong word0, ulong word1, int cause)
     {
-        var rig = new Rig();
-        InvalidationQueue queue = rig.Unit.Queue;
-        ulong head = rig.Registers.Read64(IQH);
+        var fixture = new Fixture();
+        InvalidationQueue queue = fixture.Unit.Queue;
+        ulong head = fixture.Registers.Read64(IQH);
 
         OpResult result = queue.Submit([.. Words(PasidCache(1)), word0, word1, 0, 0, .. Words(PasidCache(2))]);
 
         Assert.Equal(Errno.EIO, result.Errno);
-        Assert.Equal(IQE, rig.Registers.Read32(FSTS));
-        Assert.Equal((ulong)cause, rig.Registers.Read64(IQERCD));
-        Assert.Equal(head + 32, rig.Registers.Read64(IQH));
+        Assert.Equal(IQE, fixture.Registers.Read32(FSTS));
+        Assert.Equal((ulong)cause, fixture.Registers.Read64(IQERCD));
+        Assert.Equal(head + 32, fixture.Registers.Read64(IQH));
         Assert.Equal(Errno.EIO, queue.Submit(Words(PasidCache(3))).Errno);
-        Assert.Equal(head + 32, rig.Registers.Read64(IQH));
+        Assert.Equal(head + 32, fixture.Registers.Read64(IQH));
     }
 
     [Theory]
@@ -236,34 +236,34 @@ public sealed class InvalidationQueueTests
     [InlineData(3)]
     public void The_upper_half_of_a_descriptor_must_be_0(int word)
     {
-        var rig = new Rig();
+        var fixture = new Fixture();
         ulong[] words = Words(PasidCache(1));
         words[word] = 1UL << 40;
 
-        Assert.Equal(Errno.EIO, rig.Unit.Queue.Submit(words).Errno);
-        Assert.Equal(4UL, rig.Registers.Read64(IQERCD));
+        Assert.Equal(Errno.EIO, fixture.Unit.Queue.Submit(words).Errno);
+        Assert.Equal(4UL, fixture.Registers.Read64(IQERCD));
     }
 
     [Fact]
     public void A_stopped_queue_goes_on_when_the_descriptor_is_mended_and_IQE_cleared()
     {
-        var rig = new Rig();
-        InvalidationQueue queue = rig.Unit.Queue;
-        ulong slot = (queue.AddressRegister & ~0xFFFUL) + rig.Registers.Read64(IQH);
+        var fixture = new Fixture();
+        InvalidationQueue queue = fixture.Unit.Queue;
+        ulong slot = (queue.AddressRegister & ~0xFFFUL) + fixture.Registers.Read64(IQH);
         Assert.Equal(Errno.EIO, queue.Submit([0, 0, 0, 0]).Errno);
 
-        rig.Memory.WriteQword(slot, PasidCache(1));
-        rig.Registers.Write32(FSTS, IQE);
+        fixture.Memory.WriteQword(slot, PasidCache(1));
+        fixture.Registers.Write32(FSTS, IQE);
 
-        Assert.Equal(0u, rig.Registers.Read32(FSTS));
-        Rig.Ok(queue.Submit(Words(PasidCache(2))));
+        Assert.Equal(0u, fixture.Registers.Read32(FSTS));
+        Fixture.Ok(queue.Submit(Words(PasidCache(2))));
     }
 
     [Fact]
     public void Queue_hardware_refuses_128_bit_descriptors_bad_tails_and_missing_memory()
     {
-        var rig = new Rig();
-        InvalidationQueue queue = rig.Unit.Queue;
+        var fixture = new Fixture();
+        InvalidationQueue queue = fixture.Unit.Queue;
 
         Assert.Equal(5UL, CauseOf(queue.AddressRegister & ~0x800UL, 32)); // DW = 0
         Assert.Equal(1UL, CauseOf(queue.AddressRegister, 8192)); // two pages: the last offset is 8160
@@ -272,15 +272,15 @@ public sealed class InvalidationQueueTests
 
         ulong CauseOf(ulong iqa, ulong tail)
         {
-            uint on = rig.Registers.Read32(0x1C);
-            rig.Registers.Write32(0x18, on & ~0x4400_0000u);
-            rig.Registers.Write64(0x88, 0);
-            rig.Registers.Write64(0x90, iqa);
-            rig.Registers.Write32(0x18, on & ~0x4000_0000u);
-            rig.Registers.Write64(0x88, tail);
-            ulong cause = rig.Registers.Read64(IQERCD);
-            rig.Registers.Write64(0x88, 0);
-            rig.Registers.Write32(FSTS, IQE);
+            uint on = fixture.Registers.Read32(0x1C);
+            fixture.Registers.Write32(0x18, on & ~0x4400_0000u);
+            fixture.Registers.Write64(0x88, 0);
+            fixture.Registers.Write64(0x90, iqa);
+            fixture.Registers.Write32(0x18, on & ~0x4000_0000u);
+            fixture.Registers.Write64(0x88, tail);
+            ulong cause = fixture.Registers.Read64(IQERCD);
+            fixture.Registers.Write64(0x88, 0);
+            fixture.Registers.Write32(FSTS, IQE);
             return cause;
         }
     }
@@ -297,14 +297,14 @@ public sealed class InvalidationQueueTests
         [.. Enumerable.Range(0, 15).SelectMany(_ => Words(PasidCache(pasid)))];
 
     // Gives the hardware to another queue than its unit's.
-    private static void Restart(Rig rig, InvalidationQueue queue)
+    private static void Restart(Fixture fixture, InvalidationQueue queue)
     {
-        Assert.NotEqual(0UL, rig.Unit.Root);
-        uint on = rig.Registers.Read32(0x1C) & ~0x4000_0000u;
-        rig.Registers.Write32(0x18, on & ~0x0400_0000u);
-        rig.Registers.Write64(0x88, 0);
-        rig.Registers.Write64(0x90, queue.AddressRegister);
-        rig.Registers.Write32(0x18, on);
+        Assert.NotEqual(0UL, fixture.Unit.Root);
+        uint on = fixture.Registers.Read32(0x1C) & ~0x4000_0000u;
+        fixture.Registers.Write32(0x18, on & ~0x0400_0000u);
+        fixture.Registers.Write64(0x88, 0);
+        fixture.Registers.Write64(0x90, queue.AddressRegister);
+        fixture.Registers.Write32(0x18, on);
     }
 
     private sealed class StoppedClock : TimeProvider

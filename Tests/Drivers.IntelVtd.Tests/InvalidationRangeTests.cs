@@ -37,16 +37,16 @@ public sealed class InvalidationRangeTests
     [InlineData(52)]
     public void D6_the_descriptors_cover_the_range_and_less_than_four_times_its_pages(int mamv)
     {
-        var rig = new Rig(Rig.With(("mamv", $"{mamv}")));
-        rig.Recorder.IsRecording = false;
-        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic, DeviceFeatures.Ats);
+        var fixture = new Fixture(Fixture.With(("mamv", $"{mamv}")));
+        fixture.Recorder.IsRecording = false;
+        (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic, DeviceFeatures.Ats);
         VtdLink? link = null;
-        Rig.Ok(domain.Attach(new Pasid(Number), 0x5000, device, true, ref link));
+        Fixture.Ok(domain.Attach(new Pasid(Number), 0x5000, device, true, ref link));
 
         Prop.ForAll(s_range.ToArbitrary(), range =>
         {
-            ulong[][] descriptors = rig.Consumed(
-                () => Rig.Ok(domain.Invalidate(new Pasid(Number), link, range.Start, range.End)));
+            ulong[][] descriptors = fixture.Consumed(
+                () => Fixture.Ok(domain.Invalidate(new Pasid(Number), link, range.Start, range.End)));
             List<(BigInteger First, BigInteger End)> iotlb = Decode(descriptors, "intel-vtd/inv_p_iotlb", 6, mamv);
             List<(BigInteger First, BigInteger End)> device8 = Decode(descriptors, "intel-vtd/inv_p_dev_tlb", 8, 52);
             if (range.Start == range.End && range.End != 0)
@@ -123,11 +123,11 @@ public sealed class InvalidationRangeTests
 
     private static ulong[][] Invalidate(DeviceFeatures features, ulong start, ulong end)
     {
-        var rig = new Rig();
-        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic, features);
+        var fixture = new Fixture();
+        (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic, features);
         VtdLink? link = null;
-        Rig.Ok(domain.Attach(new Pasid(Number), 0x5000, device, true, ref link));
-        return rig.Consumed(() => Rig.Ok(domain.Invalidate(new Pasid(Number), link, start, end)));
+        Fixture.Ok(domain.Attach(new Pasid(Number), 0x5000, device, true, ref link));
+        return fixture.Consumed(() => Fixture.Ok(domain.Invalidate(new Pasid(Number), link, start, end)));
     }
 
     // What the descriptors of one type drop, by the specification's words: no code of the driver is used.
@@ -151,7 +151,7 @@ public sealed class InvalidationRangeTests
             }
             else
             {
-                Assert.Equal((ulong)Rig.Nic.Value, decoder.Get(words, "SID"));
+                Assert.Equal((ulong)Fixture.Nic.Value, decoder.Get(words, "SID"));
                 int bit = 12;
                 if (decoder.Get(words, "S") == 1)
                 {

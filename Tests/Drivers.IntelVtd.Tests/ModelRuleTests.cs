@@ -41,23 +41,23 @@ public sealed class ModelRuleTests : IDisposable
     public void D5_a_device_that_was_removed_keeps_nothing_of_its_neighbours_process(bool exits)
     {
         Start(DeviceFeatures.Ats);
-        VtdDevice gpu = Rig.Ok(_unit.AddDevice(Rig.Gpu, DeviceFeatures.Ats, _domain));
-        Assert.Equal(_frame, Reach(Rig.Gpu, s_pasid)); // bound to the other one, but the table is the domain's
-        Rig.Ok(_unit.RemoveDevice(gpu, _domain));
-        VtdDomain other = Rig.Ok(_unit.AddDomain(20));
-        Rig.Ok(_unit.AddDevice(Rig.Gpu, DeviceFeatures.Ats, other));
+        VtdDevice gpu = Fixture.Ok(_unit.AddDevice(Fixture.Gpu, DeviceFeatures.Ats, _domain));
+        Assert.Equal(_frame, Reach(Fixture.Gpu, s_pasid)); // bound to the other one, but the table is the domain's
+        Fixture.Ok(_unit.RemoveDevice(gpu, _domain));
+        VtdDomain other = Fixture.Ok(_unit.AddDomain(20));
+        Fixture.Ok(_unit.AddDevice(Fixture.Gpu, DeviceFeatures.Ats, other));
 
         if (exits)
         {
-            Rig.Ok(_domain.Exit(s_pasid, _link));
+            Fixture.Ok(_domain.Exit(s_pasid, _link));
         }
 
-        Rig.Ok(_domain.Detach(s_pasid, _device, true, ref _link));
+        Fixture.Ok(_domain.Detach(s_pasid, _device, true, ref _link));
         _table.Dispose();
         _memory.FreePages(_frame, 4096);
 
-        Assert.Equal(0UL, Reach(Rig.Gpu, s_pasid));
-        Assert.Empty(_model.Complaints);
+        Assert.Equal(0UL, Reach(Fixture.Gpu, s_pasid));
+        Assert.Empty(_model.Violations);
     }
 
     [Theory]
@@ -72,27 +72,27 @@ public sealed class ModelRuleTests : IDisposable
         var devices = new List<VtdDevice> { _device };
         for (uint i = 1; i < count; i++)
         {
-            devices.Add(Rig.Ok(_unit.AddDevice(new RequesterId(0x1000 + i), Pri, _domain)));
-            Rig.Ok(_domain.Attach(s_pasid, _table.Root, devices[^1], false, ref _link));
+            devices.Add(Fixture.Ok(_unit.AddDevice(new RequesterId(0x1000 + i), Pri, _domain)));
+            Fixture.Ok(_domain.Attach(s_pasid, _table.Root, devices[^1], false, ref _link));
         }
 
         Probe(_frame);
         if (exits)
         {
-            Rig.Ok(_domain.Exit(s_pasid, _link));
+            Fixture.Ok(_domain.Exit(s_pasid, _link));
         }
 
         foreach (VtdDevice device in devices)
         {
-            Rig.Ok(_domain.Detach(s_pasid, device, device == devices[^1], ref _link));
+            Fixture.Ok(_domain.Detach(s_pasid, device, device == devices[^1], ref _link));
         }
 
         Probe(0);
-        Rig.Ok(_domain.Attach(s_pasid, _table.Root, _device, true, ref _link));
+        Fixture.Ok(_domain.Attach(s_pasid, _table.Root, _device, true, ref _link));
         Probe(_frame);
-        Rig.Ok(_domain.Detach(s_pasid, _device, true, ref _link));
-        Rig.Ok(_unit.Stop());
-        Assert.Empty(_model.Complaints);
+        Fixture.Ok(_domain.Detach(s_pasid, _device, true, ref _link));
+        Fixture.Ok(_unit.Stop());
+        Assert.Empty(_model.Violations);
 
         void Probe(ulong reached)
         {
@@ -116,7 +116,7 @@ public sealed class ModelRuleTests : IDisposable
     public void A_drain_is_whole_when_its_parts_completed_in_order(string parts, bool drained)
     {
         Start(DeviceFeatures.Ats | DeviceFeatures.Pri);
-        Assert.Equal(_frame, Reach(Rig.Nic, s_pasid));
+        Assert.Equal(_frame, Reach(Fixture.Nic, s_pasid));
         Assert.True(_domain.Table.Clear(s_pasid));
         ulong[] translations = [0x0000_0005_0001_0026, 0, 0, 0];
         ulong[] device = [0x0000_0005_0118_0018, 0x7FFF_FFFF_FFFF_F800, 0, 0];
@@ -136,9 +136,9 @@ public sealed class ModelRuleTests : IDisposable
             }
         }
 
-        Rig.Ok(_domain.Table.Set(s_pasid, _table.Root));
-        Assert.Equal(_frame, Reach(Rig.Nic, s_pasid));
-        Assert.Equal(drained ? [] : ["vtd-not-drained"], _model.Complaints.Select(c => c.Rule));
+        Fixture.Ok(_domain.Table.Set(s_pasid, _table.Root));
+        Assert.Equal(_frame, Reach(Fixture.Nic, s_pasid));
+        Assert.Equal(drained ? [] : ["vtd-not-drained"], _model.Violations.Select(c => c.Rule));
     }
 
     [Theory]
@@ -155,11 +155,11 @@ public sealed class ModelRuleTests : IDisposable
         Start(DeviceFeatures.None);
         var asked = new Pasid(6);
         var other = new Pasid(7);
-        Assert.Equal(0UL, Reach(Rig.Nic, asked));
+        Assert.Equal(0UL, Reach(Fixture.Nic, asked));
         Assert.Contains(_model.Cached, item => item.Key.Contains("directory index 0x0", StringComparison.Ordinal));
 
         // Another table takes the place of the first.
-        ulong leaf = Rig.Ok(_memory.AllocatePages(4096));
+        ulong leaf = Fixture.Ok(_memory.AllocatePages(4096));
         ulong entry = PasidTableTests.EntryAddress(_memory, _domain.Table, s_pasid.Value);
         for (ulong word = 0; word < 64; word += 8)
         {
@@ -169,27 +169,27 @@ public sealed class ModelRuleTests : IDisposable
 
         _memory.WriteQword(_domain.Table.Directory, leaf | 1);
 
-        Assert.Equal(0UL, Reach(Rig.Nic, other));
-        Assert.Equal(0UL, Reach(Rig.Nic, asked));
+        Assert.Equal(0UL, Reach(Fixture.Nic, other));
+        Assert.Equal(0UL, Reach(Fixture.Nic, asked));
         Send([low, 0, 0, 0]);
-        Assert.Equal(drops ? _frame : 0UL, Reach(Rig.Nic, asked));
-        Assert.Equal(drops ? _frame : 0UL, Reach(Rig.Nic, other));
+        Assert.Equal(drops ? _frame : 0UL, Reach(Fixture.Nic, asked));
+        Assert.Equal(drops ? _frame : 0UL, Reach(Fixture.Nic, other));
     }
 
     [Fact]
     public void Switching_translation_off_leaves_the_devices_TLBs_alone()
     {
         Start(DeviceFeatures.Ats);
-        Assert.Equal(_frame, Reach(Rig.Nic, s_pasid));
+        Assert.Equal(_frame, Reach(Fixture.Nic, s_pasid));
 
         _model.Registers.Write32(GCMD, Qie);
-        Rig.Ok(_table.Map(Page, 0x2_2000, true));
+        Fixture.Ok(_table.Map(Page, 0x2_2000, true));
         Send([0x0000_0000_0000_00D2, 0, 0, 0]);
         _model.Registers.Write32(GCMD, Qie | Te);
 
-        Assert.Equal(_frame, Reach(Rig.Nic, s_pasid));
+        Assert.Equal(_frame, Reach(Fixture.Nic, s_pasid));
         Send([0x0000_0005_0118_0018, 0x7FFF_FFFF_FFFF_F800, 0, 0]);
-        Assert.Equal(0x2_2000UL, Reach(Rig.Nic, s_pasid));
+        Assert.Equal(0x2_2000UL, Reach(Fixture.Nic, s_pasid));
     }
 
     [Theory]
@@ -203,8 +203,8 @@ public sealed class ModelRuleTests : IDisposable
     public void What_is_freed_while_a_cache_leads_there_is_complained_about(string what, string named)
     {
         Start(DeviceFeatures.None);
-        Assert.Equal(_frame, Reach(Rig.Nic, s_pasid));
-        Assert.Empty(_model.Complaints);
+        Assert.Equal(_frame, Reach(Fixture.Nic, s_pasid));
+        Assert.Empty(_model.Violations);
 
         const ulong Address = ~0xFFFUL;
         (ulong at, int bytes) = what switch
@@ -219,36 +219,36 @@ public sealed class ModelRuleTests : IDisposable
         };
         _memory.FreePages(at, bytes);
 
-        ModelComplaint complaint = Assert.Single(_model.Complaints);
-        Assert.Equal("vtd-freed-while-cached", complaint.Rule);
-        Assert.Contains(named, complaint.Message, StringComparison.Ordinal);
+        ProtocolViolation violation = Assert.Single(_model.Violations);
+        Assert.Equal("vtd-freed-while-cached", violation.Rule);
+        Assert.Contains(named, violation.Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void What_only_a_device_still_leads_to_must_not_be_freed_either()
     {
         Start(DeviceFeatures.Ats);
-        Assert.Equal(_frame, Reach(Rig.Nic, s_pasid));
-        Rig.Ok(_table.Map(Page, 0x2_2000, true));
+        Assert.Equal(_frame, Reach(Fixture.Nic, s_pasid));
+        Fixture.Ok(_table.Map(Page, 0x2_2000, true));
         Send([0x0000_0005_0001_0026, 0, 0, 0]);
 
         _memory.FreePages(_frame, 4096);
 
-        Assert.Contains("TLB of SID 0x0118", Assert.Single(_model.Complaints).Message, StringComparison.Ordinal);
+        Assert.Contains("TLB of SID 0x0118", Assert.Single(_model.Violations).Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void The_entry_of_requests_without_a_number_is_filled_again_from_a_stale_context_entry()
     {
         Start(DeviceFeatures.None);
-        Rig.Ok(_domain.Table.Set(new Pasid(0), _table.Root));
-        Assert.Equal(_frame, Reach(Rig.Nic, null));
+        Fixture.Ok(_domain.Table.Set(new Pasid(0), _table.Root));
+        Assert.Equal(_frame, Reach(Fixture.Nic, null));
         _memory.WriteQword((_memory.ReadQword(_unit.Root + 16) & ~0xFFFUL) + (0x18 * 32), 0);
 
         Send([0x0000_0000_0001_0007, 0, 0, 0]); // PASID-cache before context-cache
 
         Assert.Contains(_model.Cached, item => item.Key == "SID 0x0118 PASID 0x0");
-        Assert.Equal(_frame, Reach(Rig.Nic, null));
+        Assert.Equal(_frame, Reach(Fixture.Nic, null));
     }
 
     [Theory]
@@ -257,15 +257,15 @@ public sealed class ModelRuleTests : IDisposable
     public void In_caching_mode_the_entry_of_requests_without_a_number_goes_by_its_domain_id(ulong domain, bool drops)
     {
         Start(DeviceFeatures.None, ("caching-mode", "1"));
-        Assert.Equal(0UL, Reach(Rig.Nic, null));
-        Rig.Ok(_domain.Table.Set(new Pasid(0), _table.Root));
+        Assert.Equal(0UL, Reach(Fixture.Nic, null));
+        Fixture.Ok(_domain.Table.Set(new Pasid(0), _table.Root));
 
         Send(
             [0x17 | (domain << 16), 0, 0, 0],
             [Fence, _queue + 0xF00, 0, 0],
             [0x26 | (domain << 16), 0, 0, 0]);
 
-        Assert.Equal(drops ? _frame : 0UL, Reach(Rig.Nic, null));
+        Assert.Equal(drops ? _frame : 0UL, Reach(Fixture.Nic, null));
     }
 
     [Theory]
@@ -275,7 +275,7 @@ public sealed class ModelRuleTests : IDisposable
     public void A_second_stage_entry_that_goes_takes_its_domains_translations_with_it(ulong low, bool isEnough)
     {
         Start(DeviceFeatures.None, ("second-stage", "1"));
-        ulong tables = Rig.Ok(_memory.AllocatePages(4 * 4096));
+        ulong tables = Fixture.Ok(_memory.AllocatePages(4 * 4096));
         for (ulong level = 0; level < 3; level++)
         {
             _memory.WriteQword(tables + (level << 12), (tables + ((level + 1) << 12)) | 3);
@@ -285,14 +285,14 @@ public sealed class ModelRuleTests : IDisposable
         ulong entry = PasidTableTests.EntryAddress(_memory, _domain.Table, 6);
         _memory.WriteQword(entry + 8, 7);
         _memory.WriteQword(entry, tables | 0x89);
-        Assert.Equal(0x4_4000UL, Reach(Rig.Nic, new Pasid(6)));
+        Assert.Equal(0x4_4000UL, Reach(Fixture.Nic, new Pasid(6)));
         _memory.WriteQword(entry, 0);
 
         Send([0x0000_0006_0007_0017, 0, 0, 0], [Fence, _queue + 0xF00, 0, 0], [low, 0, 0, 0]);
 
         _memory.WriteQword(entry, tables | 0x89);
-        Assert.Equal(0x4_4000UL, Reach(Rig.Nic, new Pasid(6)));
-        Assert.Equal(isEnough ? [] : ["vtd-kept"], _model.Complaints.Select(c => c.Rule));
+        Assert.Equal(0x4_4000UL, Reach(Fixture.Nic, new Pasid(6)));
+        Assert.Equal(isEnough ? [] : ["vtd-kept"], _model.Violations.Select(c => c.Rule));
     }
 
     [Fact]
@@ -302,7 +302,7 @@ public sealed class ModelRuleTests : IDisposable
 
         _model.Registers.Write64(IQA, _model.Registers.Read64(IQA));
 
-        Assert.Equal("vtd-iqa", Assert.Single(_model.Complaints).Rule);
+        Assert.Equal("vtd-iqa", Assert.Single(_model.Violations).Rule);
     }
 
     [Fact]
@@ -313,7 +313,7 @@ public sealed class ModelRuleTests : IDisposable
 
         _model.Registers.Write32(GCMD, Te);
 
-        Assert.Equal("vtd-queue-off", Assert.Single(_model.Complaints).Rule);
+        Assert.Equal("vtd-queue-off", Assert.Single(_model.Violations).Rule);
     }
 
     [Fact]
@@ -332,7 +332,7 @@ public sealed class ModelRuleTests : IDisposable
         _memory.StoreBarrier();
         _memory.WriteQword(leaf, 0);
 
-        Assert.Equal(_frame, Reach(Rig.Nic, s_pasid));
+        Assert.Equal(_frame, Reach(Fixture.Nic, s_pasid));
 
         Assert.Equal(0UL, _memory.ReadQword(leaf));
         Assert.Equal(_frame | 0x27, _memory.Device.ReadQword(leaf));
@@ -350,7 +350,7 @@ public sealed class ModelRuleTests : IDisposable
         var found = new WalkResult(0, false, PasidEntry.FirstStage, 0x1000, 0, 4, 0, false, 1, 5, false);
 
         PageResult page = TableWalker.Translate(
-            new WalkRules(0, 0, 52), found, new DmaAccess(Rig.Nic, s_pasid, Page, false), source);
+            new WalkRules(0, 0, 52), found, new DmaAccess(Fixture.Nic, s_pasid, Page, false), source);
 
         Assert.Equal(0, page.Fault);
         Assert.Equal(0x10_0000UL + ((ulong)Math.Min(changes, 15) << 12), page.Address);
@@ -359,14 +359,14 @@ public sealed class ModelRuleTests : IDisposable
 
     private void Start(DeviceFeatures features, params (string Name, string Value)[] options)
     {
-        _model = new VtdModelFactory().Create(_memory, Rig.With(options));
-        _unit = Rig.Ok(RemappingUnit.Start(new UnitSetup { Name = "dmar0", Hardware = _model }));
-        _domain = Rig.Ok(_unit.AddDomain(20));
-        _device = Rig.Ok(_unit.AddDevice(Rig.Nic, features, _domain));
-        _table = Rig.Ok(new X86PageTableFormat().Create(_memory));
-        _frame = Rig.Ok(_memory.AllocatePages(4096));
-        Rig.Ok(_table.Map(Page, _frame, true));
-        Rig.Ok(_domain.Attach(s_pasid, _table.Root, _device, true, ref _link));
+        _model = new VtdModelFactory().Create(_memory, Fixture.With(options));
+        _unit = Fixture.Ok(RemappingUnit.Start(new UnitSetup { Name = "dmar0", Hardware = _model }));
+        _domain = Fixture.Ok(_unit.AddDomain(20));
+        _device = Fixture.Ok(_unit.AddDevice(Fixture.Nic, features, _domain));
+        _table = Fixture.Ok(new X86PageTableFormat().Create(_memory));
+        _frame = Fixture.Ok(_memory.AllocatePages(4096));
+        Fixture.Ok(_table.Map(Page, _frame, true));
+        Fixture.Ok(_domain.Attach(s_pasid, _table.Root, _device, true, ref _link));
         _memory.StoreBarrier();
         _queue = _model.Registers.Read64(IQA) & ~0xFFFUL;
     }

@@ -47,7 +47,7 @@ public sealed class ModelTests : IDisposable
     {
         Start(DeviceFeatures.None);
         Assert.Equal(0x1_1000UL, Reach());
-        Rig.Ok(_table.Map(Page, 0x2_2000, true));
+        Fixture.Ok(_table.Map(Page, 0x2_2000, true));
 
         Assert.Equal(0x1_1000UL, Reach());
         Send([low, high, 0, 0]);
@@ -69,7 +69,7 @@ public sealed class ModelTests : IDisposable
     {
         Start(DeviceFeatures.Ats);
         Assert.Equal(0x1_1000UL, Reach());
-        Rig.Ok(_table.Map(Page, 0x2_2000, true));
+        Fixture.Ok(_table.Map(Page, 0x2_2000, true));
         Send([0x0000_0005_0001_0026, 0, 0, 0]);
 
         Assert.Equal(0x1_1000UL, Reach());
@@ -129,7 +129,7 @@ public sealed class ModelTests : IDisposable
     {
         Start(DeviceFeatures.Ats);
         Assert.Equal(0x1_1000UL, Reach());
-        Rig.Ok(_table.Map(Page, 0x2_2000, true));
+        Fixture.Ok(_table.Map(Page, 0x2_2000, true));
 
         Send(
             [0x0000_0005_0001_0026, 0, 0, 0],
@@ -144,7 +144,7 @@ public sealed class ModelTests : IDisposable
     {
         Start(DeviceFeatures.None);
         Assert.Equal(0x1_1000UL, Reach());
-        Rig.Ok(_table.Map(Page, 0x2_2000, true));
+        Fixture.Ok(_table.Map(Page, 0x2_2000, true));
 
         Submit([[0x0000_0005_0001_0026, 0, 0, 0], [0x45, 0, 0, 0]]);
         Assert.Equal(0x1_1000UL, Reach());
@@ -162,8 +162,8 @@ public sealed class ModelTests : IDisposable
             var other = new Pasid(6);
             Assert.Equal(Nothing, Reach(other));
             Assert.Equal(Nothing, Reach(s_pasid, 0x9000));
-            Rig.Ok(_table.Map(0x9000, 0x3_3000, true));
-            Rig.Ok(_domain.Table.Set(other, _table.Root));
+            Fixture.Ok(_table.Map(0x9000, 0x3_3000, true));
+            Fixture.Ok(_domain.Table.Set(other, _table.Root));
 
             Assert.Equal(0x3_3000UL, Reach(s_pasid, 0x9000));
             Assert.Equal(cachingMode == 1 ? Nothing : 0x1_1000UL, Reach(other));
@@ -179,12 +179,12 @@ public sealed class ModelTests : IDisposable
     {
         Start(DeviceFeatures.None);
         Assert.Equal(0x1_1000UL, Reach());
-        Assert.Empty(_model.Complaints);
+        Assert.Empty(_model.Violations);
 
         ulong entry = PasidTableTests.EntryAddress(_memory, _domain.Table, s_pasid.Value);
         _memory.WriteQword(entry + 16, 0x7001);
 
-        Assert.Equal("vtd-cached-entry-changed", Assert.Single(_model.Complaints).Rule);
+        Assert.Equal("vtd-cached-entry-changed", Assert.Single(_model.Violations).Rule);
     }
 
     [Fact]
@@ -195,14 +195,14 @@ public sealed class ModelTests : IDisposable
         _model.Registers.Write32(GCMD, 0xC000_0000);
         _model.Registers.Write32(GCMD, 0x8000_0000);
 
-        Assert.Equal(["vtd-gcmd", "vtd-te", "vtd-te"], _model.Complaints.Select(c => c.Rule));
+        Assert.Equal(["vtd-gcmd", "vtd-te", "vtd-te"], _model.Violations.Select(c => c.Rule));
     }
 
     [Fact]
     public void Accessed_and_dirty_flags_are_written_and_rights_are_kept()
     {
         Start(DeviceFeatures.None);
-        Rig.Ok(_table.Map(Page, 0x2_2000, false));
+        Fixture.Ok(_table.Map(Page, 0x2_2000, false));
         ulong leaf = LeafAddress();
         _memory.WriteQword(leaf, 0x2_2007); // neither accessed nor dirty
 
@@ -210,7 +210,7 @@ public sealed class ModelTests : IDisposable
         Assert.Equal(0x2_2027UL, _memory.ReadQword(leaf));
         Assert.Equal(TranslationStatus.Translated, Access(s_pasid, Page, true).Status);
         Assert.Equal(0x2_2067UL, _memory.ReadQword(leaf));
-        Rig.Ok(_table.Map(Page, 0x2_2000, false));
+        Fixture.Ok(_table.Map(Page, 0x2_2000, false));
         Assert.Equal(TranslationStatus.Translated, Access(s_pasid, Page, true).Status); // stale rights
         Send([0x0000_0005_0001_0036, Page, 0, 0]);
         Assert.Equal(0x85, Access(s_pasid, Page, true).FaultCode);
@@ -226,7 +226,7 @@ public sealed class ModelTests : IDisposable
     public void Second_stage_translations_go_by_domain(ulong low, ulong high, bool drops)
     {
         Start(DeviceFeatures.None, 0, ("second-stage", "1"));
-        ulong tables = Rig.Ok(_memory.AllocatePages(4 * 4096));
+        ulong tables = Fixture.Ok(_memory.AllocatePages(4 * 4096));
         for (ulong level = 0; level < 3; level++)
         {
             _memory.WriteQword(tables + (level << 12), (tables + ((level + 1) << 12)) | 3);
@@ -251,7 +251,7 @@ public sealed class ModelTests : IDisposable
     {
         Assert.Throws<ArgumentException>(
             () => new VtdModelFactory().Create(_memory, new HardwareSetup { Coherent = false }));
-        Assert.Throws<ArgumentException>(() => new VtdModelFactory().Create(_memory, Rig.With(("cache", "1"))));
+        Assert.Throws<ArgumentException>(() => new VtdModelFactory().Create(_memory, Fixture.With(("cache", "1"))));
     }
 
     [Fact]
@@ -259,7 +259,7 @@ public sealed class ModelTests : IDisposable
     {
         const int Rounds = 300;
         Start(DeviceFeatures.Ats);
-        VtdDevice device = Rig.Ok(_unit.AddDevice(Rig.Gpu, DeviceFeatures.Ats, _domain));
+        VtdDevice device = Fixture.Ok(_unit.AddDevice(Fixture.Gpu, DeviceFeatures.Ats, _domain));
         using var barrier = new Barrier(2);
         var pasid = new Pasid(9);
         int wrong = 0;
@@ -270,7 +270,7 @@ public sealed class ModelTests : IDisposable
                 barrier.SignalAndWait();
                 for (int i = 0; i < 50; i++)
                 {
-                    TranslationResult result = _model.Translate(new DmaAccess(Rig.Gpu, pasid, Page, false));
+                    TranslationResult result = _model.Translate(new DmaAccess(Fixture.Gpu, pasid, Page, false));
                     wrong += result.Status == TranslationStatus.Translated && result.Address != 0x1_1000 ? 1 : 0;
                 }
             }
@@ -280,34 +280,34 @@ public sealed class ModelTests : IDisposable
         {
             barrier.SignalAndWait();
             VtdLink? link = null;
-            Rig.Ok(_domain.Attach(pasid, _table.Root, device, true, ref link));
-            Rig.Ok(_domain.Detach(pasid, device, true, ref link));
+            Fixture.Ok(_domain.Attach(pasid, _table.Root, device, true, ref link));
+            Fixture.Ok(_domain.Detach(pasid, device, true, ref link));
             Assert.NotEqual(
-                TranslationStatus.Translated, _model.Translate(new DmaAccess(Rig.Gpu, pasid, Page, false)).Status);
+                TranslationStatus.Translated, _model.Translate(new DmaAccess(Fixture.Gpu, pasid, Page, false)).Status);
         }
 
         accesses.Join();
         Assert.Equal(0, wrong);
-        Assert.Empty(_model.Complaints);
+        Assert.Empty(_model.Violations);
     }
 
     private void Start(
         DeviceFeatures features, int cachingMode = 0, params (string Name, string Value)[] options)
     {
         _model = new VtdModelFactory().Create(
-            _memory, Rig.With([("caching-mode", $"{cachingMode}"), .. options]));
-        _unit = Rig.Ok(RemappingUnit.Start(new UnitSetup { Name = "dmar0", Hardware = _model }));
-        _domain = Rig.Ok(_unit.AddDomain(20));
-        VtdDevice device = Rig.Ok(_unit.AddDevice(Rig.Nic, features, _domain));
-        _table = Rig.Ok(new X86PageTableFormat().Create(_memory));
-        Rig.Ok(_table.Map(Page, 0x1_1000, true));
+            _memory, Fixture.With([("caching-mode", $"{cachingMode}"), .. options]));
+        _unit = Fixture.Ok(RemappingUnit.Start(new UnitSetup { Name = "dmar0", Hardware = _model }));
+        _domain = Fixture.Ok(_unit.AddDomain(20));
+        VtdDevice device = Fixture.Ok(_unit.AddDevice(Fixture.Nic, features, _domain));
+        _table = Fixture.Ok(new X86PageTableFormat().Create(_memory));
+        Fixture.Ok(_table.Map(Page, 0x1_1000, true));
         VtdLink? link = null;
-        Rig.Ok(_domain.Attach(s_pasid, _table.Root, device, true, ref link));
+        Fixture.Ok(_domain.Attach(s_pasid, _table.Root, device, true, ref link));
         _queue = _model.Registers.Read64(IQA) & ~0xFFFUL;
     }
 
     private TranslationResult Access(Pasid pasid, ulong address, bool write) =>
-        _model.Translate(new DmaAccess(Rig.Nic, pasid, address, write));
+        _model.Translate(new DmaAccess(Fixture.Nic, pasid, address, write));
 
     // Where a read ends; 0 for nowhere.
     private ulong Reach(Pasid? pasid = null, ulong address = Page) => Access(pasid ?? s_pasid, address, false).Address;

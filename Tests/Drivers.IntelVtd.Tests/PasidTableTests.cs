@@ -11,7 +11,7 @@ public sealed class PasidTableTests
 {
     private const ulong Root = 0x10abcd000;
 
-    private static readonly VtdCapabilities s_capabilities = CapabilitiesOf(new Rig());
+    private static readonly VtdCapabilities s_capabilities = CapabilitiesOf(new Fixture());
 
     private readonly RecordingMemory _memory = new();
     private readonly TableCounters _counters = new();
@@ -21,7 +21,7 @@ public sealed class PasidTableTests
     {
         using PasidTableWriter table = Table(20);
 
-        Rig.Ok(table.Set(new Pasid(0x12345), Root));
+        Fixture.Ok(table.Set(new Pasid(0x12345), Root));
 
         string[] vector = VectorFile.Read("intel-vtd.txt").Single(v => v[0] == "PASID entry, first stage");
         Assert.Equal(VectorFile.Words(vector[3], 8), Entry(_memory, table, 0x12345));
@@ -32,10 +32,10 @@ public sealed class PasidTableTests
     [InlineData("SMPWCS", 0x1, 0x10abcd001)]
     public void A_field_of_an_absent_capability_stays_0(string without, ulong word1, ulong word2)
     {
-        VtdCapabilities capabilities = CapabilitiesOf(new Rig(Rig.With(("without", without))));
-        using PasidTableWriter table = Rig.Ok(PasidTableWriter.Create(_memory, capabilities, _counters, 20));
+        VtdCapabilities capabilities = CapabilitiesOf(new Fixture(Fixture.With(("without", without))));
+        using PasidTableWriter table = Fixture.Ok(PasidTableWriter.Create(_memory, capabilities, _counters, 20));
 
-        Rig.Ok(table.Set(new Pasid(1), Root));
+        Fixture.Ok(table.Set(new Pasid(1), Root));
 
         Assert.Equal([0x49, word1, word2, 0, 0, 0, 0, 0], Entry(_memory, table, 1));
     }
@@ -67,7 +67,7 @@ public sealed class PasidTableTests
         using PasidTableWriter table = Table(pasidBits);
         uint last = (uint)PasidRange.OfWidth(pasidBits).Last;
 
-        Rig.Ok(table.Set(new Pasid(last), Root));
+        Fixture.Ok(table.Set(new Pasid(last), Root));
 
         if (last < Pasid.MaxValue)
         {
@@ -93,7 +93,7 @@ public sealed class PasidTableTests
     public void D4_an_entry_that_is_present_or_quiet_is_not_replaced()
     {
         using PasidTableWriter table = Table(20);
-        Rig.Ok(table.Set(new Pasid(7), Root));
+        Fixture.Ok(table.Set(new Pasid(7), Root));
         ulong[] before = Entry(_memory, table, 7);
 
         Assert.Equal(Errno.EEXIST, table.Set(new Pasid(7), 0x5000).Errno);
@@ -108,11 +108,11 @@ public sealed class PasidTableTests
     public void D2_on_install_P_is_stored_last_after_a_flush_and_a_barrier()
     {
         using PasidTableWriter table = Table(20);
-        Rig.Ok(table.Set(new Pasid(0x40), Root)); // its table exists from here on
+        Fixture.Ok(table.Set(new Pasid(0x40), Root)); // its table exists from here on
         ulong entry = EntryAddress(_memory, table, 0x41);
         _memory.Events.Clear();
 
-        Rig.Ok(table.Set(new Pasid(0x41), Root));
+        Fixture.Ok(table.Set(new Pasid(0x41), Root));
 
         Event[] events = [.. _memory.Events];
         int present = Array.FindIndex(events, e => e.Kind == EventKind.Store && e.Address == entry);
@@ -129,7 +129,7 @@ public sealed class PasidTableTests
     public void D2_no_intermediate_state_is_present_and_incomplete()
     {
         using PasidTableWriter table = Table(20);
-        Rig.Ok(table.Set(new Pasid(0x41), Root));
+        Fixture.Ok(table.Set(new Pasid(0x41), Root));
         ulong[] complete = Entry(_memory, table, 0x41);
         Assert.True(table.Clear(new Pasid(0x41)));
         table.Erase(new Pasid(0x41));
@@ -149,7 +149,7 @@ public sealed class PasidTableTests
             }
         };
 
-        Rig.Ok(table.Set(new Pasid(0x41), Root));
+        Fixture.Ok(table.Set(new Pasid(0x41), Root));
         Assert.True(table.Clear(new Pasid(0x41)));
         table.Erase(new Pasid(0x41));
 
@@ -161,7 +161,7 @@ public sealed class PasidTableTests
     public void D2_on_removal_P_goes_first_in_one_store_and_the_rest_only_when_erased()
     {
         using PasidTableWriter table = Table(20);
-        Rig.Ok(table.Set(new Pasid(9), Root));
+        Fixture.Ok(table.Set(new Pasid(9), Root));
         ulong entry = EntryAddress(_memory, table, 9);
         _memory.Events.Clear();
 
@@ -184,7 +184,7 @@ public sealed class PasidTableTests
         using PasidTableWriter table = Table(20);
         _memory.Events.Clear();
 
-        Rig.Ok(table.Set(new Pasid(0x1000), Root));
+        Fixture.Ok(table.Set(new Pasid(0x1000), Root));
 
         ulong directoryEntry = table.Directory + (0x1000 / 64 * 8);
         ulong leaf = _memory.ReadQword(directoryEntry) & ~0xFFFUL;
@@ -215,7 +215,7 @@ public sealed class PasidTableTests
     public void D8_without_memory_for_a_table_the_directory_stays_as_it_is()
     {
         using PasidTableWriter table = Table(20);
-        Rig.Ok(table.Set(new Pasid(5), Root));
+        Fixture.Ok(table.Set(new Pasid(5), Root));
         ulong[] neighbour = Entry(_memory, table, 5);
         long bytes = _memory.AllocatedBytes;
         _memory.AllocationsLeft = 0;
@@ -226,7 +226,7 @@ public sealed class PasidTableTests
         Assert.Equal(0UL, _memory.ReadQword(table.Directory + (0x12345 / 64 * 8)));
         Assert.Equal(neighbour, Entry(_memory, table, 5));
         Assert.Equal((bytes, 1), (_memory.AllocatedBytes, table.Leaves));
-        Rig.Ok(table.Set(new Pasid(6), Root)); // a table that exists needs no memory
+        Fixture.Ok(table.Set(new Pasid(6), Root)); // a table that exists needs no memory
     }
 
     [Fact]
@@ -235,7 +235,7 @@ public sealed class PasidTableTests
         PasidTableWriter table = Table(20);
         for (uint pasid = 0; pasid < 64 * 20; pasid += 64)
         {
-            Rig.Ok(table.Set(new Pasid(pasid), Root));
+            Fixture.Ok(table.Set(new Pasid(pasid), Root));
         }
 
         for (uint pasid = 0; pasid < 64 * 20; pasid += 64)
@@ -262,9 +262,9 @@ public sealed class PasidTableTests
     internal static ulong EntryAddress(IPhysicalMemory memory, PasidTableWriter table, uint pasid) =>
         (memory.ReadQword(table.Directory + ((pasid >> 6) * 8UL)) & ~0xFFFUL) + ((pasid & 0x3F) * 64UL);
 
-    private static VtdCapabilities CapabilitiesOf(Rig rig) =>
-        new(rig.Registers.Read64(0x08), rig.Registers.Read64(0x10));
+    private static VtdCapabilities CapabilitiesOf(Fixture fixture) =>
+        new(fixture.Registers.Read64(0x08), fixture.Registers.Read64(0x10));
 
     private PasidTableWriter Table(int pasidBits) =>
-        Rig.Ok(PasidTableWriter.Create(_memory, s_capabilities, _counters, pasidBits));
+        Fixture.Ok(PasidTableWriter.Create(_memory, s_capabilities, _counters, pasidBits));
 }

@@ -48,18 +48,18 @@ public sealed class ScenarioTests
     {
         var memory = new ModelMemory(isCoherent: false, StoreOrder.Weak);
         using IIommuModel model = new VtdModelFactory().Create(memory, new HardwareSetup { Coherent = false });
-        using RemappingUnit unit = Rig.Ok(RemappingUnit.Start(new UnitSetup
+        using RemappingUnit unit = Fixture.Ok(RemappingUnit.Start(new UnitSetup
         {
             Name = "dmar0",
             Hardware = model,
             Options = new Dictionary<string, string> { ["rid-pasid"] = "1" },
         }));
-        VtdDomain domain = Rig.Ok(unit.AddDomain(20));
-        VtdDevice device = Rig.Ok(unit.AddDevice(Rig.Nic, DeviceFeatures.Ats, domain));
-        using IPageTable table = Rig.Ok(new X86PageTableFormat().Create(memory));
+        VtdDomain domain = Fixture.Ok(unit.AddDomain(20));
+        VtdDevice device = Fixture.Ok(unit.AddDevice(Fixture.Nic, DeviceFeatures.Ats, domain));
+        using IPageTable table = Fixture.Ok(new X86PageTableFormat().Create(memory));
         var pasid = new Pasid(5);
         VtdLink? link = null;
-        Rig.Ok(domain.Attach(pasid, table.Root, device, true, ref link));
+        Fixture.Ok(domain.Attach(pasid, table.Root, device, true, ref link));
         ulong entry = PasidTableTests.EntryAddress(memory, domain.Table, 5);
         ulong context = (memory.ReadQword(unit.Root + 16) & ~0xFFFUL) + (0x18 * 32);
         ulong[] wholeEntry = [.. Enumerable.Range(0, 8).Select(i => memory.ReadQword(entry + ((ulong)i * 8)))];
@@ -73,14 +73,14 @@ public sealed class ScenarioTests
             Look(context, wholeContext);
         };
 
-        Rig.Ok(domain.Exit(pasid, link));
-        Rig.Ok(domain.Detach(pasid, device, true, ref link));
-        Rig.Ok(unit.RemoveDevice(device, domain));
+        Fixture.Ok(domain.Exit(pasid, link));
+        Fixture.Ok(domain.Detach(pasid, device, true, ref link));
+        Fixture.Ok(unit.RemoveDevice(device, domain));
 
         Assert.Equal(1UL, wholeContext[1]);
         Assert.True(present > 10 && absent > 10, $"{present} present, {absent} not");
 
-        void Look(ulong at, ulong[] whole) => memory.ForEachMix(at, whole.Length, mix =>
+        void Look(ulong at, ulong[] whole) => memory.ForEachTornRead(at, whole.Length, mix =>
         {
             if ((mix[0] & 1) == 1)
             {
@@ -99,7 +99,7 @@ public sealed class ScenarioTests
         Driver = new VtdDriver(),
         Model = new VtdModelFactory(),
         PageTables = new X86PageTableFormat(),
-        Hardware = Rig.With(("caching-mode", $"{cachingMode}"), ("rwbf", $"{writeBuffer}"))
+        Hardware = Fixture.With(("caching-mode", $"{cachingMode}"), ("rwbf", $"{writeBuffer}"))
             with { Coherent = coherent },
         UnitOptions = new Dictionary<string, string> { ["timeout-ms"] = "1" },
         Order = order,

@@ -18,7 +18,7 @@ public sealed class TableReaderTests
 
     public TableReaderTests()
     {
-        _base = Rig.Ok(_memory.AllocatePages(64 << 10));
+        _base = Fixture.Ok(_memory.AllocatePages(64 << 10));
         Put(At(0) + 0x10, At(1) | 1); // bus 1, lower half
         Put(At(1) + (0x18 * 32), At(2) | 9); // P, PASIDE, PDTS 0
         Put(At(2), At(3) | 1);
@@ -204,7 +204,7 @@ public sealed class TableReaderTests
 
         (ulong, string?, string) Only(Field absent)
         {
-            ITableView view = Rig.Ok(new VtdTableReader().Open(_memory, new Dictionary<string, ulong>
+            ITableView view = Fixture.Ok(new VtdTableReader().Open(_memory, new Dictionary<string, ulong>
             {
                 ["RTADDR"] = At(0) | 0x400,
                 ["ECAP"] = ~absent.WordMask,
@@ -222,7 +222,7 @@ public sealed class TableReaderTests
             Put(At(0) + ((ulong)bus * 16), At(1) | 1, At(1) | 1);
         }
 
-        ulong directory = Rig.Ok(_memory.AllocatePages(131072)); // empty, and 128 devices on 512 halves point to it
+        ulong directory = Fixture.Ok(_memory.AllocatePages(131072)); // empty, and 128 devices on 512 halves point to it
         for (int i = 0; i < 128; i++)
         {
             Put(At(1) + ((ulong)i * 32), directory | 0xE09);
@@ -268,7 +268,7 @@ public sealed class TableReaderTests
         return result;
     }
 
-    private ITableView Open() => Rig.Ok(new VtdTableReader().Open(
+    private ITableView Open() => Fixture.Ok(new VtdTableReader().Open(
         _memory, new Dictionary<string, ulong> { ["RTADDR"] = At(0) | 0x400 }));
 
     private TableWalk Walk(uint pasid, ulong address, bool write = false) =>

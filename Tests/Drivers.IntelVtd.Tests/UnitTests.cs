@@ -17,12 +17,12 @@ public sealed class UnitTests
     [Fact]
     public void A_unit_starts_queue_then_root_table_then_invalidates_everything_and_only_then_translates()
     {
-        var rig = new Rig();
+        var fixture = new Fixture();
 
-        string sequence = rig.Sequence(() => Assert.NotNull(rig.Unit));
+        string sequence = fixture.Sequence(() => Assert.NotNull(fixture.Unit));
 
         Assert.Equal("CC1 fence PC3 fence IOTLB1 wait", sequence);
-        Event[] writes = [.. rig.Recorder.Events.Where(e => e.Kind == EventKind.RegisterWrite)];
+        Event[] writes = [.. fixture.Recorder.Events.Where(e => e.Kind == EventKind.RegisterWrite)];
         Assert.Equal(
             [QIE, QIE | SRTP, QIE | TE], writes.Where(e => e.Address == GCMD).Select(e => (uint)e.Value));
         Assert.Equal(
@@ -30,8 +30,8 @@ public sealed class UnitTests
         Event iqa = writes.Single(e => e.Address == 0x90);
         Assert.Equal(0x801UL, iqa.Value & 0xFFF); // 256-bit descriptors, two pages
         Event rtaddr = writes.Single(e => e.Address == 0x20);
-        Assert.Equal(rig.Unit.Root | 0x400, rtaddr.Value); // TTM = 01
-        Assert.Equal(TE | SRTP | QIE, rig.Registers.Read32(0x1C));
+        Assert.Equal(fixture.Unit.Root | 0x400, rtaddr.Value); // TTM = 01
+        Assert.Equal(TE | SRTP | QIE, fixture.Registers.Read32(0x1C));
     }
 
     [Theory]
@@ -40,21 +40,21 @@ public sealed class UnitTests
     [InlineData("FSTS")]
     public void Hardware_without_a_needed_capability_is_refused_by_its_name(string bit)
     {
-        var rig = new Rig(Rig.With(("without", bit)));
+        var fixture = new Fixture(Fixture.With(("without", bit)));
 
-        OpResult<IIommuUnit> result = new VtdDriver().CreateUnit(rig.UnitSetup);
+        OpResult<IIommuUnit> result = new VtdDriver().CreateUnit(fixture.UnitSetup);
 
         Assert.Equal(Errno.ENODEV, result.Errno);
         Assert.Contains($"ECAP.{bit} ", result.Reason);
-        Assert.Equal(0, rig.Recorder.AllocatedBytes);
+        Assert.Equal(0, fixture.Recorder.AllocatedBytes);
     }
 
     [Fact]
     public void Hardware_without_PASIDs_is_refused_by_that_name()
     {
-        var rig = new Rig(new HardwareSetup { PasidBits = 0 });
+        var fixture = new Fixture(new HardwareSetup { PasidBits = 0 });
 
-        OpResult<IIommuUnit> result = new VtdDriver().CreateUnit(rig.UnitSetup);
+        OpResult<IIommuUnit> result = new VtdDriver().CreateUnit(fixture.UnitSetup);
 
         Assert.Equal(Errno.ENODEV, result.Errno);
         Assert.Contains("ECAP.PASID ", result.Reason);
@@ -67,9 +67,9 @@ public sealed class UnitTests
     [InlineData(1, 20, 1)]
     public void The_width_is_the_smaller_of_hardware_and_setup(int hardware, int setup, int expected)
     {
-        var rig = new Rig(new HardwareSetup { PasidBits = hardware });
+        var fixture = new Fixture(new HardwareSetup { PasidBits = hardware });
 
-        using IIommuUnit unit = Rig.Ok(new VtdDriver().CreateUnit(rig.UnitSetup with { PasidBits = setup }));
+        using IIommuUnit unit = Fixture.Ok(new VtdDriver().CreateUnit(fixture.UnitSetup with { PasidBits = setup }));
 
         Assert.Equal(expected, unit.PasidBits);
         Assert.Equal("dmar0", unit.Name);
@@ -88,7 +88,7 @@ public sealed class UnitTests
     public void An_unknown_option_or_value_of_a_unit_is_EINVAL_and_names_what_is_allowed(
         string name, string value, string allowed)
     {
-        OpResult<IIommuUnit> result = new VtdDriver().CreateUnit(new Rig(options: (name, value)).UnitSetup);
+        OpResult<IIommuUnit> result = new VtdDriver().CreateUnit(new Fixture(options: (name, value)).UnitSetup);
 
         Assert.Equal(Errno.EINVAL, result.Errno);
         Assert.Contains(name, result.Reason);
@@ -106,7 +106,7 @@ public sealed class UnitTests
         string name, string value, string allowed)
     {
         var thrown = Assert.Throws<ArgumentException>(
-            () => new VtdDriver().CreateHardware(new SystemMemory(), Rig.With((name, value))));
+            () => new VtdDriver().CreateHardware(new SystemMemory(), Fixture.With((name, value))));
 
         Assert.Contains(name, thrown.Message);
         Assert.Contains(name == "coherency" ? name : value, thrown.Message);
@@ -116,27 +116,27 @@ public sealed class UnitTests
     [Fact]
     public void RID_PASID_needs_its_capability_and_must_lie_in_the_directory()
     {
-        var rig = new Rig(Rig.With(("without", "RPS")), options: ("rid-pasid", "5"));
-        OpResult<IIommuUnit> refused = new VtdDriver().CreateUnit(rig.UnitSetup);
+        var fixture = new Fixture(Fixture.With(("without", "RPS")), options: ("rid-pasid", "5"));
+        OpResult<IIommuUnit> refused = new VtdDriver().CreateUnit(fixture.UnitSetup);
         Assert.Equal(Errno.EINVAL, refused.Errno);
         Assert.Contains("ECAP.RPS", refused.Reason);
 
-        rig = new Rig(options: ("rid-pasid", "8192"));
-        Assert.Equal(new Pasid(8192), rig.Unit.RidPasid);
-        Assert.Equal(Errno.EINVAL, rig.Unit.AddDomain(13).Errno);
-        VtdDomain domain = Rig.Ok(rig.Unit.AddDomain(14));
-        Rig.Ok(rig.Unit.AddDevice(Rig.Nic, DeviceFeatures.None, domain));
-        Rig.Ok(domain.Table.Set(new Pasid(8192), 0x5000));
-        Assert.Equal(0x5000UL, rig.Read(Rig.Nic, null).PageTableRoot);
+        fixture = new Fixture(options: ("rid-pasid", "8192"));
+        Assert.Equal(new Pasid(8192), fixture.Unit.RidPasid);
+        Assert.Equal(Errno.EINVAL, fixture.Unit.AddDomain(13).Errno);
+        VtdDomain domain = Fixture.Ok(fixture.Unit.AddDomain(14));
+        Fixture.Ok(fixture.Unit.AddDevice(Fixture.Nic, DeviceFeatures.None, domain));
+        Fixture.Ok(domain.Table.Set(new Pasid(8192), 0x5000));
+        Assert.Equal(0x5000UL, fixture.Read(Fixture.Nic, null).PageTableRoot);
     }
 
     [Fact]
     public void A_domain_wider_than_the_unit_is_refused()
     {
-        var rig = new Rig(new HardwareSetup { PasidBits = 16 });
+        var fixture = new Fixture(new HardwareSetup { PasidBits = 16 });
 
-        Rig.Ok(rig.Unit.AddDomain(16));
-        OpResult<VtdDomain> refused = rig.Unit.AddDomain(17);
+        Fixture.Ok(fixture.Unit.AddDomain(16));
+        OpResult<VtdDomain> refused = fixture.Unit.AddDomain(17);
 
         Assert.Equal(Errno.EINVAL, refused.Errno);
         Assert.Contains("17 bits", refused.Reason);
@@ -145,15 +145,15 @@ public sealed class UnitTests
     [Fact]
     public void A_context_entry_has_the_worked_examples_form()
     {
-        var rig = new Rig();
-        (VtdDomain domain, _) = rig.AddDevice(Rig.Gpu, DeviceFeatures.Ats | DeviceFeatures.Pri);
+        var fixture = new Fixture();
+        (VtdDomain domain, _) = fixture.AddDevice(Fixture.Gpu, DeviceFeatures.Ats | DeviceFeatures.Pri);
 
-        ulong upper = rig.Memory.ReadQword(rig.Unit.Root + (2 * 16) + 8);
+        ulong upper = fixture.Memory.ReadQword(fixture.Unit.Root + (2 * 16) + 8);
         Assert.Equal(1UL, upper & 0xFFF);
         ulong entry = (upper & ~0xFFFUL) + (0x20 * 32);
-        Assert.Equal(domain.Table.Directory | 0xE1D, rig.Memory.ReadQword(entry));
-        Assert.Equal(0UL, rig.Memory.ReadQword(entry + 8));
-        Assert.Equal(0UL, rig.Memory.ReadQword(rig.Unit.Root + (2 * 16)));
+        Assert.Equal(domain.Table.Directory | 0xE1D, fixture.Memory.ReadQword(entry));
+        Assert.Equal(0UL, fixture.Memory.ReadQword(entry + 8));
+        Assert.Equal(0UL, fixture.Memory.ReadQword(fixture.Unit.Root + (2 * 16)));
     }
 
     [Theory]
@@ -165,26 +165,26 @@ public sealed class UnitTests
     public void A_context_entry_enables_what_device_and_hardware_can_do(
         DeviceFeatures features, string without, ulong expected)
     {
-        var rig = new Rig(Rig.With(("without", without)));
-        rig.AddDevice(Rig.Nic, features);
+        var fixture = new Fixture(Fixture.With(("without", without)));
+        fixture.AddDevice(Fixture.Nic, features);
 
-        ulong entry = (rig.Memory.ReadQword(rig.Unit.Root + 16) & ~0xFFFUL) + (0x18 * 32);
+        ulong entry = (fixture.Memory.ReadQword(fixture.Unit.Root + 16) & ~0xFFFUL) + (0x18 * 32);
 
-        Assert.Equal(expected, rig.Memory.ReadQword(entry) & 0x1FE);
-        Assert.Equal(TranslationStatus.Faulted, rig.Read(Rig.Nic, 1).Status);
-        Assert.Equal(0x51, rig.Read(Rig.Nic, 1).FaultCode); // the context entry is a valid one
+        Assert.Equal(expected, fixture.Memory.ReadQword(entry) & 0x1FE);
+        Assert.Equal(TranslationStatus.Faulted, fixture.Read(Fixture.Nic, 1).Status);
+        Assert.Equal(0x51, fixture.Read(Fixture.Nic, 1).FaultCode); // the context entry is a valid one
     }
 
     [Fact]
     public void D2_D3_a_context_entry_becomes_present_last_in_a_table_that_was_flushed_first()
     {
-        var rig = new Rig();
-        VtdDomain domain = Rig.Ok(rig.Unit.AddDomain(20));
+        var fixture = new Fixture();
+        VtdDomain domain = Fixture.Ok(fixture.Unit.AddDomain(20));
 
-        List<Event> events = rig.Did(() => Rig.Ok(rig.Unit.AddDevice(Rig.Nic, DeviceFeatures.None, domain)));
+        List<Event> events = fixture.Did(() => Fixture.Ok(fixture.Unit.AddDevice(Fixture.Nic, DeviceFeatures.None, domain)));
 
         ulong table = events[0].Address;
-        ulong half = rig.Unit.Root + 16;
+        ulong half = fixture.Unit.Root + 16;
         ulong entry = table + (0x18 * 32);
         Assert.Equal(
             [
@@ -202,47 +202,47 @@ public sealed class UnitTests
     [Fact]
     public void Removing_a_device_invalidates_context_PASIDs_translations_and_device_TLB_in_that_order()
     {
-        var rig = new Rig();
-        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic, DeviceFeatures.Ats);
-        VtdDevice other = Rig.Ok(rig.Unit.AddDevice(Rig.Gpu, DeviceFeatures.None, domain));
+        var fixture = new Fixture();
+        (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic, DeviceFeatures.Ats);
+        VtdDevice other = Fixture.Ok(fixture.Unit.AddDevice(Fixture.Gpu, DeviceFeatures.None, domain));
         VtdLink? link = null;
-        Rig.Ok(domain.Attach(new Pasid(3), 0x5000, other, true, ref link));
+        Fixture.Ok(domain.Attach(new Pasid(3), 0x5000, other, true, ref link));
 
         Assert.Equal(
             "CC3 fence PC0 fence IOTLB2 fence DEV:0118 PDEV:0118 wait",
-            rig.Sequence(() => Rig.Ok(rig.Unit.RemoveDevice(device, domain))));
-        Assert.Equal(0x41, rig.Read(Rig.Nic, 3).FaultCode);
-        Assert.Equal(TranslationStatus.ReachedPageTable, rig.Read(Rig.Gpu, 3).Status);
+            fixture.Sequence(() => Fixture.Ok(fixture.Unit.RemoveDevice(device, domain))));
+        Assert.Equal(0x41, fixture.Read(Fixture.Nic, 3).FaultCode);
+        Assert.Equal(TranslationStatus.ReachedPageTable, fixture.Read(Fixture.Gpu, 3).Status);
 
-        Rig.Ok(domain.Detach(new Pasid(3), other, true, ref link));
-        Assert.Equal("CC3 fence IOTLB2 wait", rig.Sequence(() => Rig.Ok(rig.Unit.RemoveDevice(other, domain))));
-        Assert.Equal(Errno.ESRCH, rig.Unit.RemoveDevice(other, domain).Errno);
-        Rig.Ok(rig.Unit.AddDevice(Rig.Nic, DeviceFeatures.None, domain));
+        Fixture.Ok(domain.Detach(new Pasid(3), other, true, ref link));
+        Assert.Equal("CC3 fence IOTLB2 wait", fixture.Sequence(() => Fixture.Ok(fixture.Unit.RemoveDevice(other, domain))));
+        Assert.Equal(Errno.ESRCH, fixture.Unit.RemoveDevice(other, domain).Errno);
+        Fixture.Ok(fixture.Unit.AddDevice(Fixture.Nic, DeviceFeatures.None, domain));
     }
 
     [Fact]
     public void In_caching_mode_a_new_context_entry_is_announced()
     {
-        var rig = new Rig(Rig.With(("caching-mode", "1")));
-        VtdDomain domain = Rig.Ok(rig.Unit.AddDomain(20));
+        var fixture = new Fixture(Fixture.With(("caching-mode", "1")));
+        VtdDomain domain = Fixture.Ok(fixture.Unit.AddDomain(20));
 
         Assert.Equal(
             "CC1 fence PC3 fence IOTLB1 wait",
-            rig.Sequence(() => Rig.Ok(rig.Unit.AddDevice(Rig.Nic, DeviceFeatures.Ats, domain))));
+            fixture.Sequence(() => Fixture.Ok(fixture.Unit.AddDevice(Fixture.Nic, DeviceFeatures.Ats, domain))));
         Assert.Equal(
             "CC3 fence PC0 fence IOTLB2 wait",
-            rig.Sequence(() => Rig.Ok(rig.Unit.AddDevice(new RequesterId(0x0119), DeviceFeatures.None, domain))));
+            fixture.Sequence(() => Fixture.Ok(fixture.Unit.AddDevice(new RequesterId(0x0119), DeviceFeatures.None, domain))));
     }
 
     [Fact]
     public void Devices_that_cannot_be_are_refused()
     {
-        var rig = new Rig();
-        (VtdDomain domain, _) = rig.AddDevice(Rig.Nic);
+        var fixture = new Fixture();
+        (VtdDomain domain, _) = fixture.AddDevice(Fixture.Nic);
 
-        Assert.Equal(Errno.EEXIST, rig.Unit.AddDevice(Rig.Nic, DeviceFeatures.None, domain).Errno);
-        Assert.Equal(Errno.EINVAL, rig.Unit.AddDevice(new RequesterId(0x10000), DeviceFeatures.None, domain).Errno);
-        OpResult<VtdDevice> refused = rig.Unit.AddDevice(Rig.Gpu, DeviceFeatures.Pri, domain);
+        Assert.Equal(Errno.EEXIST, fixture.Unit.AddDevice(Fixture.Nic, DeviceFeatures.None, domain).Errno);
+        Assert.Equal(Errno.EINVAL, fixture.Unit.AddDevice(new RequesterId(0x10000), DeviceFeatures.None, domain).Errno);
+        OpResult<VtdDevice> refused = fixture.Unit.AddDevice(Fixture.Gpu, DeviceFeatures.Pri, domain);
         Assert.Equal(Errno.EINVAL, refused.Errno);
         Assert.Contains("PRE = 1 with DTE = 0", refused.Reason);
     }
@@ -255,9 +255,9 @@ public sealed class UnitTests
         for (int allowed = 0; succeeded == 0; allowed++)
         {
             Assert.True(allowed < 50, "the sweep does not end");
-            var rig = new Rig();
-            rig.Recorder.AllocationsLeft = allowed;
-            OpResult result = Run(rig);
+            var fixture = new Fixture();
+            fixture.Recorder.AllocationsLeft = allowed;
+            OpResult result = Run(fixture);
             if (result.IsOk)
             {
                 succeeded++;
@@ -268,15 +268,15 @@ public sealed class UnitTests
                 refused++;
             }
 
-            Assert.Equal(0, rig.Recorder.AllocatedBytes);
+            Assert.Equal(0, fixture.Recorder.AllocatedBytes);
         }
 
         // Root, queue, status, page requests, directory, two context tables, three leaves.
         Assert.Equal(10, refused);
 
-        static OpResult Run(Rig rig)
+        static OpResult Run(Fixture fixture)
         {
-            OpResult<RemappingUnit> started = RemappingUnit.Start(rig.UnitSetup);
+            OpResult<RemappingUnit> started = RemappingUnit.Start(fixture.UnitSetup);
             if (!started.IsOk)
             {
                 return started.Outcome;
@@ -289,16 +289,16 @@ public sealed class UnitTests
                 return domain.Outcome;
             }
 
-            foreach (RequesterId requester in new[] { Rig.Nic, Rig.Gpu })
+            foreach (RequesterId requester in new[] { Fixture.Nic, Fixture.Gpu })
             {
                 OpResult<VtdDevice> device = unit.AddDevice(requester, DeviceFeatures.Ats, domain.Value);
                 if (!device.IsOk)
                 {
-                    Assert.Equal(0x39, rig.Read(requester, 1).FaultCode);
+                    Assert.Equal(0x39, fixture.Read(requester, 1).FaultCode);
                     return device.Outcome;
                 }
 
-                for (uint pasid = 1; pasid < 4 && requester == Rig.Gpu; pasid++)
+                for (uint pasid = 1; pasid < 4 && requester == Fixture.Gpu; pasid++)
                 {
                     VtdLink? link = null;
                     OpResult attached = domain.Value.Attach(
@@ -306,7 +306,7 @@ public sealed class UnitTests
                     if (!attached.IsOk)
                     {
                         Assert.Null(link);
-                        Assert.Equal(0x51, rig.Read(requester, pasid << 10).FaultCode);
+                        Assert.Equal(0x51, fixture.Read(requester, pasid << 10).FaultCode);
                         return attached;
                     }
                 }
@@ -320,93 +320,93 @@ public sealed class UnitTests
     [Fact]
     public void D13_a_removed_domain_gives_its_memory_back_and_statistics_follow()
     {
-        var rig = new Rig();
-        Assert.NotEqual(0UL, rig.Unit.Root);
-        long started = rig.Recorder.AllocatedBytes;
-        VtdDomain one = Rig.Ok(rig.Unit.AddDomain(20));
-        VtdDomain two = Rig.Ok(rig.Unit.AddDomain(8));
-        Rig.Ok(one.Table.Set(new Pasid(64), 0x5000));
-        Rig.Ok(two.Table.Set(new Pasid(1), 0x5000));
+        var fixture = new Fixture();
+        Assert.NotEqual(0UL, fixture.Unit.Root);
+        long started = fixture.Recorder.AllocatedBytes;
+        VtdDomain one = Fixture.Ok(fixture.Unit.AddDomain(20));
+        VtdDomain two = Fixture.Ok(fixture.Unit.AddDomain(8));
+        Fixture.Ok(one.Table.Set(new Pasid(64), 0x5000));
+        Fixture.Ok(two.Table.Set(new Pasid(1), 0x5000));
 
         Assert.Equal(
-            (131072 + (3L * 4096), 2), (rig.Unit.Statistics.PasidTableBytes, rig.Unit.Statistics.PasidTableLeaves));
-        rig.Unit.RemoveDomain(one);
-        rig.Unit.RemoveDomain(one);
-        Assert.Equal((8192, 1), (rig.Unit.Statistics.PasidTableBytes, rig.Unit.Statistics.PasidTableLeaves));
-        rig.Unit.RemoveDomain(two);
-        Assert.Equal((0, 0), (rig.Unit.Statistics.PasidTableBytes, rig.Unit.Statistics.PasidTableLeaves));
-        Assert.Equal(started, rig.Recorder.AllocatedBytes);
+            (131072 + (3L * 4096), 2), (fixture.Unit.Statistics.PasidTableBytes, fixture.Unit.Statistics.PasidTableLeaves));
+        fixture.Unit.RemoveDomain(one);
+        fixture.Unit.RemoveDomain(one);
+        Assert.Equal((8192, 1), (fixture.Unit.Statistics.PasidTableBytes, fixture.Unit.Statistics.PasidTableLeaves));
+        fixture.Unit.RemoveDomain(two);
+        Assert.Equal((0, 0), (fixture.Unit.Statistics.PasidTableBytes, fixture.Unit.Statistics.PasidTableLeaves));
+        Assert.Equal(started, fixture.Recorder.AllocatedBytes);
     }
 
     [Fact]
     public void Statistics_count_every_descriptor()
     {
-        var rig = new Rig();
-        Assert.Equal(6, rig.Unit.Statistics.Commands);
-        (VtdDomain domain, VtdDevice device) = rig.AddDevice(Rig.Nic, DeviceFeatures.Ats);
+        var fixture = new Fixture();
+        Assert.Equal(6, fixture.Unit.Statistics.Commands);
+        (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic, DeviceFeatures.Ats);
         VtdLink? link = null;
-        Rig.Ok(domain.Attach(new Pasid(1), 0x5000, device, true, ref link));
-        Rig.Ok(domain.Detach(new Pasid(1), device, true, ref link));
+        Fixture.Ok(domain.Attach(new Pasid(1), 0x5000, device, true, ref link));
+        Fixture.Ok(domain.Detach(new Pasid(1), device, true, ref link));
 
-        Assert.Equal(12, rig.Unit.Statistics.Commands);
-        Assert.Equal(12, rig.Model.Log.Total);
+        Assert.Equal(12, fixture.Unit.Statistics.Commands);
+        Assert.Equal(12, fixture.Model.Log.Total);
     }
 
     [Fact]
     public void Dispose_switches_off_frees_everything_and_the_hardware_can_be_started_again()
     {
-        var rig = new Rig();
-        (VtdDomain domain, _) = rig.AddDevice(Rig.Nic);
-        Rig.Ok(domain.Table.Set(new Pasid(1), 0x5000));
+        var fixture = new Fixture();
+        (VtdDomain domain, _) = fixture.AddDevice(Fixture.Nic);
+        Fixture.Ok(domain.Table.Set(new Pasid(1), 0x5000));
 
-        rig.Unit.Dispose();
-        rig.Unit.Dispose();
+        fixture.Unit.Dispose();
+        fixture.Unit.Dispose();
 
-        Assert.Equal(0u, rig.Registers.Read32(0x1C) & (TE | QIE));
-        Assert.Equal(0, rig.Recorder.AllocatedBytes);
-        Assert.Equal(TranslationStatus.Bypassed, rig.Read(Rig.Nic, 1).Status);
+        Assert.Equal(0u, fixture.Registers.Read32(0x1C) & (TE | QIE));
+        Assert.Equal(0, fixture.Recorder.AllocatedBytes);
+        Assert.Equal(TranslationStatus.Bypassed, fixture.Read(Fixture.Nic, 1).Status);
 
-        using IIommuUnit again = Rig.Ok(new VtdDriver().CreateUnit(rig.UnitSetup));
-        Assert.Equal(0x39, rig.Read(Rig.Nic, 1).FaultCode);
+        using IIommuUnit again = Fixture.Ok(new VtdDriver().CreateUnit(fixture.UnitSetup));
+        Assert.Equal(0x39, fixture.Read(Fixture.Nic, 1).FaultCode);
     }
 
     [Fact]
     public void A_unit_that_was_left_on_is_switched_off_first()
     {
-        var rig = new Rig();
-        Assert.NotEqual(0UL, rig.Unit.Root);
-        rig.Recorder.Events.Clear();
+        var fixture = new Fixture();
+        Assert.NotEqual(0UL, fixture.Unit.Root);
+        fixture.Recorder.Events.Clear();
 
-        using IIommuUnit second = Rig.Ok(new VtdDriver().CreateUnit(rig.UnitSetup));
+        using IIommuUnit second = Fixture.Ok(new VtdDriver().CreateUnit(fixture.UnitSetup));
 
         Assert.Equal(
             [QIE, 0, QIE, QIE | SRTP, QIE | TE],
-            rig.Recorder.Events.Where(e => e.Kind == EventKind.RegisterWrite && e.Address == GCMD)
+            fixture.Recorder.Events.Where(e => e.Kind == EventKind.RegisterWrite && e.Address == GCMD)
                 .Select(e => (uint)e.Value));
     }
 
     [Fact]
     public void Hardware_that_does_not_answer_a_command_is_ETIMEDOUT_and_keeps_no_memory()
     {
-        var rig = new Rig(time: new SteppingClock());
-        rig.TestRegisters.StuckStatus = 0;
+        var fixture = new Fixture(time: new SteppingClock());
+        fixture.TestRegisters.StuckStatus = 0;
 
-        OpResult<IIommuUnit> result = new VtdDriver().CreateUnit(rig.UnitSetup);
+        OpResult<IIommuUnit> result = new VtdDriver().CreateUnit(fixture.UnitSetup);
 
         Assert.Equal(Errno.ETIMEDOUT, result.Errno);
         Assert.Contains("GCMD.QIE", result.Reason);
-        Assert.Equal(0, rig.Recorder.AllocatedBytes);
+        Assert.Equal(0, fixture.Recorder.AllocatedBytes);
     }
 
     [Fact]
     public void Hardware_that_cannot_be_switched_off_keeps_its_tables()
     {
-        var rig = new Rig(time: new SteppingClock());
-        Assert.NotEqual(0UL, rig.Unit.Root);
-        long bytes = rig.Recorder.AllocatedBytes;
-        rig.TestRegisters.StuckStatus = TE | QIE;
+        var fixture = new Fixture(time: new SteppingClock());
+        Assert.NotEqual(0UL, fixture.Unit.Root);
+        long bytes = fixture.Recorder.AllocatedBytes;
+        fixture.TestRegisters.StuckStatus = TE | QIE;
 
-        Assert.Equal(Errno.ETIMEDOUT, rig.Unit.Stop().Errno);
-        Assert.Equal(bytes, rig.Recorder.AllocatedBytes);
+        Assert.Equal(Errno.ETIMEDOUT, fixture.Unit.Stop().Errno);
+        Assert.Equal(bytes, fixture.Recorder.AllocatedBytes);
     }
 }

@@ -16,17 +16,17 @@ public sealed class X86PageTableTests
     public void A_mapping_is_found_by_a_walk_and_gone_after_its_unmap()
     {
         var memory = new SystemMemory();
-        using IPageTable table = Rig.Ok(new X86PageTableFormat().Create(memory));
+        using IPageTable table = Fixture.Ok(new X86PageTableFormat().Create(memory));
 
-        Rig.Ok(table.Map(0x7f00_1234_5000, 0xABCDE000, writable: true));
-        Rig.Ok(table.Map(0x7f00_1234_6000, 0xABCDF000, writable: false));
-        Rig.Ok(table.Map(0x7fff_ffff_f000, 0x000F_FFFF_FFFF_F000, writable: false));
+        Fixture.Ok(table.Map(0x7f00_1234_5000, 0xABCDE000, writable: true));
+        Fixture.Ok(table.Map(0x7f00_1234_6000, 0xABCDF000, writable: false));
+        Fixture.Ok(table.Map(0x7fff_ffff_f000, 0x000F_FFFF_FFFF_F000, writable: false));
 
         Assert.Equal(0xABCDE067UL, Leaf(memory, table.Root, 0x7f00_1234_5000));
         Assert.Equal(0xABCDF025UL, Leaf(memory, table.Root, 0x7f00_1234_6000));
         Assert.Equal(0x000F_FFFF_FFFF_F025UL, Leaf(memory, table.Root, 0x7fff_ffff_f000));
-        Rig.Ok(table.Unmap(0x7f00_1234_5000));
-        Rig.Ok(table.Unmap(0x1000));
+        Fixture.Ok(table.Unmap(0x7f00_1234_5000));
+        Fixture.Ok(table.Unmap(0x1000));
         Assert.Equal(0UL, Leaf(memory, table.Root, 0x7f00_1234_5000));
         Assert.Equal(0xABCDF025UL, Leaf(memory, table.Root, 0x7f00_1234_6000));
     }
@@ -38,7 +38,7 @@ public sealed class X86PageTableTests
     [InlineData(0x1000UL, 0x0010_0000_0000_0000UL, "2^52")]
     public void What_cannot_be_mapped_is_EINVAL(ulong address, ulong target, string named)
     {
-        using IPageTable table = Rig.Ok(new X86PageTableFormat().Create(new SystemMemory()));
+        using IPageTable table = Fixture.Ok(new X86PageTableFormat().Create(new SystemMemory()));
 
         OpResult result = table.Map(address, target, true);
 
@@ -58,7 +58,7 @@ public sealed class X86PageTableTests
                 Assert.Equal(Errno.ENOMEM, created.Value.Map(0x5000, 0x6000, true).Errno);
                 Assert.Equal(0UL, memory.ReadQword(created.Value.Root));
                 memory.AllocationsLeft = 3;
-                Rig.Ok(created.Value.Map(0x5000, 0x6000, true));
+                Fixture.Ok(created.Value.Map(0x5000, 0x6000, true));
                 created.Value.Dispose();
             }
 
@@ -73,16 +73,16 @@ public sealed class X86PageTableTests
     public void D3_a_walker_sees_the_old_tree_or_the_new_one_whatever_has_arrived(bool coherent)
     {
         var memory = new ModelMemory(coherent, StoreOrder.Weak);
-        using IPageTable table = Rig.Ok(new X86PageTableFormat().Create(memory));
+        using IPageTable table = Fixture.Ok(new X86PageTableFormat().Create(memory));
         int runs = 0;
         memory.Changed += _ => runs += memory.ForEachVisible(
             () => Assert.Contains(Leaf(memory.Device, table.Root, 0x5000), new ulong[] { 0, 0x6067, 0x7025 }));
 
-        Rig.Ok(table.Map(0x5000, 0x6000, true));
+        Fixture.Ok(table.Map(0x5000, 0x6000, true));
         Assert.Equal(0x6067UL, Leaf(memory.Device, table.Root, 0x5000));
-        Rig.Ok(table.Map(0x5000, 0x7000, false));
+        Fixture.Ok(table.Map(0x5000, 0x7000, false));
         Assert.Equal(0x7025UL, Leaf(memory.Device, table.Root, 0x5000));
-        Rig.Ok(table.Unmap(0x5000));
+        Fixture.Ok(table.Unmap(0x5000));
 
         Assert.Equal(0UL, Leaf(memory.Device, table.Root, 0x5000));
         Assert.True(runs > 10, $"only {runs} states were looked at");
@@ -112,21 +112,21 @@ public sealed class X86PageTableTests
         {
             var memory = new ModelMemory();
             using IIommuModel model = new Emulation.Caching.VtdModelFactory().Create(memory, new HardwareSetup());
-            RemappingUnit unit = Rig.Ok(RemappingUnit.Start(new UnitSetup { Name = "dmar0", Hardware = model }));
-            VtdDomain domain = Rig.Ok(unit.AddDomain(6));
-            VtdDevice device = Rig.Ok(unit.AddDevice(Rig.Nic, DeviceFeatures.None, domain));
+            RemappingUnit unit = Fixture.Ok(RemappingUnit.Start(new UnitSetup { Name = "dmar0", Hardware = model }));
+            VtdDomain domain = Fixture.Ok(unit.AddDomain(6));
+            VtdDevice device = Fixture.Ok(unit.AddDevice(Fixture.Nic, DeviceFeatures.None, domain));
             ulong root = memory.AllocatePages(4096).Value;
             Fill(memory, random, root, 4);
             VtdLink? link = null;
-            Rig.Ok(domain.Attach(new Pasid(5), root, device, true, ref link));
+            Fixture.Ok(domain.Attach(new Pasid(5), root, device, true, ref link));
 
             Dictionary<ulong, PageMapping> found =
                 new X86PageTableFormat().Mappings(memory, root, 0, ulong.MaxValue).ToDictionary(page => page.Address);
 
             foreach (ulong address in Candidates())
             {
-                TranslationResult read = model.Translate(new DmaAccess(Rig.Nic, new Pasid(5), address, false));
-                TranslationResult write = model.Translate(new DmaAccess(Rig.Nic, new Pasid(5), address, true));
+                TranslationResult read = model.Translate(new DmaAccess(Fixture.Nic, new Pasid(5), address, false));
+                TranslationResult write = model.Translate(new DmaAccess(Fixture.Nic, new Pasid(5), address, true));
                 bool isMapped = found.TryGetValue(address, out PageMapping page);
                 Assert.Equal(isMapped ? TranslationStatus.Translated : TranslationStatus.Faulted, read.Status);
                 Assert.Equal(isMapped ? page.Target : 0, read.Address);
@@ -139,9 +139,9 @@ public sealed class X86PageTableTests
     public void A_range_is_read_back_in_order_and_garbage_ends()
     {
         var memory = new SystemMemory();
-        using IPageTable table = Rig.Ok(new X86PageTableFormat().Create(memory));
+        using IPageTable table = Fixture.Ok(new X86PageTableFormat().Create(memory));
         ulong[] pages = [0x1000, 0x1F_F000, 0x20_0000, 0x4000_0000, 0x80_0000_0000, 0x7fff_ffff_f000];
-        Assert.All(pages, page => Rig.Ok(table.Map(page, page & 0xFFFF_F000, true)));
+        Assert.All(pages, page => Fixture.Ok(table.Map(page, page & 0xFFFF_F000, true)));
         var format = new X86PageTableFormat();
 
         Assert.Equal(pages, format.Mappings(memory, table.Root, 0, ulong.MaxValue).Select(p => p.Address));

@@ -45,7 +45,7 @@ public sealed class FormatTests
         ];
         foreach ((string name, ulong value) in values)
         {
-            Rig.Ok(layout.TrySet(words, name, value));
+            Fixture.Ok(layout.TrySet(words, name, value));
         }
 
         Assert.Equal(hex, Convert.ToHexStringLower(layout.ToBytes(words)));

@@ -13,79 +13,79 @@ public sealed class ModelTests
     [Fact]
     public void A_driver_that_does_nothing_wrong_hears_no_complaint()
     {
-        (Rig rig, Device device, TestProcess process, Pasid pasid) = Bound();
-        process.Map(Rig.Address);
-        Rig.Ok(rig.Core.Invalidate(process, Rig.Address, Rig.Address + 1));
+        (Fixture fixture, Device device, TestProcess process, Pasid pasid) = Bound();
+        process.Map(Fixture.Address);
+        Fixture.Ok(fixture.Core.Invalidate(process, Fixture.Address, Fixture.Address + 1));
 
-        Assert.Equal(process.Target, rig.Read(Rig.Nic, pasid.Value).Address);
-        Rig.Ok(rig.Core.Unbind(device, pasid));
+        Assert.Equal(process.Target, fixture.Read(Fixture.Nic, pasid.Value).Address);
+        Fixture.Ok(fixture.Core.Unbind(device, pasid));
         process.Tables.Dispose();
-        rig.Core.Dispose();
-        Assert.Empty(rig.Model.Complaints);
-        Assert.Equal(0, rig.Ram.AllocatedBytes);
+        fixture.Core.Dispose();
+        Assert.Empty(fixture.Model.Violations);
+        Assert.Equal(0, fixture.Ram.AllocatedBytes);
     }
 
     [Fact]
     public void It_keeps_every_kind_of_entry_and_DropCaches_forgets_them()
     {
-        (Rig rig, _, TestProcess process, Pasid pasid) = Bound();
+        (Fixture fixture, _, TestProcess process, Pasid pasid) = Bound();
         ulong old = process.Target;
-        Assert.Equal(old, rig.Read(Rig.Nic, pasid.Value).Address);
+        Assert.Equal(old, fixture.Read(Fixture.Nic, pasid.Value).Address);
         Assert.Equal(
             ["PASID entry", "device TLB", "device entry", "directory entry", "translation"],
-            rig.Model.Cached.Select(c => c.Cache).Distinct().Order(StringComparer.Ordinal));
-        process.Map(Rig.Address);
+            fixture.Model.Cached.Select(c => c.Cache).Distinct().Order(StringComparer.Ordinal));
+        process.Map(Fixture.Address);
 
-        Assert.Equal(old, rig.Read(Rig.Nic, pasid.Value).Address);
-        rig.Model.DropCaches();
+        Assert.Equal(old, fixture.Read(Fixture.Nic, pasid.Value).Address);
+        fixture.Model.DropCaches();
 
-        Assert.Empty(rig.Model.Cached);
-        Assert.Equal(process.Target, rig.Read(Rig.Nic, pasid.Value).Address);
+        Assert.Empty(fixture.Model.Cached);
+        Assert.Equal(process.Target, fixture.Read(Fixture.Nic, pasid.Value).Address);
     }
 
     [Fact]
     public void A_command_does_nothing_until_its_end_was_looked_for()
     {
-        (Rig rig, _, _, Pasid pasid) = Bound();
-        _ = rig.Read(Rig.Nic, pasid.Value);
-        IRegisterFile registers = rig.Model.Registers;
-        Command command = Command.InvalidateDeviceTlb(Rig.Nic);
+        (Fixture fixture, _, _, Pasid pasid) = Bound();
+        _ = fixture.Read(Fixture.Nic, pasid.Value);
+        IRegisterFile registers = fixture.Model.Registers;
+        Command command = Command.InvalidateDeviceTlb(Fixture.Nic);
         registers.Write64(Registers.COMMAND_0, command.Word0);
         registers.Write64(Registers.COMMAND_1, command.Word1);
 
-        Assert.Contains(rig.Model.Cached, c => c.Cache == "device TLB");
+        Assert.Contains(fixture.Model.Cached, c => c.Cache == "device TLB");
         Assert.Equal(0UL, registers.Read64(Registers.COMMAND_STATUS));
         registers.Write64(Registers.COMMAND_0, 0);
         Assert.Equal(1UL, registers.Read64(Registers.COMMAND_STATUS));
-        Assert.Equal("reference-command-busy", Assert.Single(rig.Model.Complaints).Rule);
+        Assert.Equal("reference-command-busy", Assert.Single(fixture.Model.Violations).Rule);
     }
 
     [Fact]
     public void D5_a_cache_that_is_emptied_too_early_is_filled_again_from_the_one_before_it()
     {
-        (Rig rig, _, TestProcess process, Pasid pasid) = Bound();
-        ulong old = rig.Read(Rig.Nic, pasid.Value).Address;
-        process.Map(Rig.Address);
+        (Fixture fixture, _, TestProcess process, Pasid pasid) = Bound();
+        ulong old = fixture.Read(Fixture.Nic, pasid.Value).Address;
+        process.Map(Fixture.Address);
 
-        Send(rig, Command.InvalidateDeviceTlb(Rig.Nic, pasid, PageRange.All));
-        Send(rig, Command.InvalidateTranslations(0, PageRange.All));
-        Assert.Equal(old, rig.Read(Rig.Nic, pasid.Value).Address);
-        Send(rig, Command.InvalidateDeviceTlb(Rig.Nic, pasid, PageRange.All));
+        Send(fixture, Command.InvalidateDeviceTlb(Fixture.Nic, pasid, PageRange.All));
+        Send(fixture, Command.InvalidateTranslations(0, PageRange.All));
+        Assert.Equal(old, fixture.Read(Fixture.Nic, pasid.Value).Address);
+        Send(fixture, Command.InvalidateDeviceTlb(Fixture.Nic, pasid, PageRange.All));
 
-        Assert.Equal(process.Target, rig.Read(Rig.Nic, pasid.Value).Address);
+        Assert.Equal(process.Target, fixture.Read(Fixture.Nic, pasid.Value).Address);
     }
 
     [Fact]
     public void A_device_that_may_not_write_is_refused_whoever_filled_the_caches()
     {
-        (Rig rig, _, TestProcess process, Pasid pasid) = Bound();
+        (Fixture fixture, _, TestProcess process, Pasid pasid) = Bound();
         process.Map(0x8000, writable: false);
 
-        Assert.Equal(process.Target, rig.Read(Rig.Nic, pasid.Value, 0x8000).Address);
-        Assert.Equal((int)FaultCode.NotWritable, rig.Write(Rig.Nic, pasid.Value, 0x8000).FaultCode);
-        rig.Model.DropCaches();
-        Assert.Equal((int)FaultCode.NotWritable, rig.Write(Rig.Nic, pasid.Value, 0x8000).FaultCode);
-        Assert.Equal(process.Target, rig.Read(Rig.Nic, pasid.Value, 0x8000).Address);
+        Assert.Equal(process.Target, fixture.Read(Fixture.Nic, pasid.Value, 0x8000).Address);
+        Assert.Equal((int)FaultCode.NotWritable, fixture.Write(Fixture.Nic, pasid.Value, 0x8000).FaultCode);
+        fixture.Model.DropCaches();
+        Assert.Equal((int)FaultCode.NotWritable, fixture.Write(Fixture.Nic, pasid.Value, 0x8000).FaultCode);
+        Assert.Equal(process.Target, fixture.Read(Fixture.Nic, pasid.Value, 0x8000).Address);
     }
 
     [Theory]
@@ -99,23 +99,23 @@ public sealed class ModelTests
     [InlineData(0x4UL | (1UL << 48), 0UL)]
     public void An_ill_formed_command_is_an_error_and_a_complaint(ulong word0, ulong word1)
     {
-        var rig = new Rig();
+        var fixture = new Fixture();
 
-        Assert.Equal(3UL, Send(rig, new Command(word0, word1)));
+        Assert.Equal(3UL, Send(fixture, new Command(word0, word1)));
 
-        Assert.Equal("reference-command", Assert.Single(rig.Model.Complaints).Rule);
-        Assert.Equal(1UL, Send(rig, Command.InvalidateDevice(Rig.Nic)));
+        Assert.Equal("reference-command", Assert.Single(fixture.Model.Violations).Rule);
+        Assert.Equal(1UL, Send(fixture, Command.InvalidateDevice(Fixture.Nic)));
     }
 
     [Fact]
     public void What_has_no_meaning_is_a_complaint()
     {
-        var rig = new Rig();
-        IRegisterFile registers = rig.Model.Registers;
+        var fixture = new Fixture();
+        IRegisterFile registers = fixture.Model.Registers;
         registers.Write64(Registers.CONTROL, 1);
         Assert.Equal(0UL, registers.Read64(Registers.CONTROL));
         Expect("reference-control");
-        _ = rig.Unit;
+        _ = fixture.Unit;
         registers.Write64(Registers.CONTROL, 1);
         Expect("reference-control");
         registers.Write64(Registers.DEVICE_TABLE, 0);
@@ -126,66 +126,66 @@ public sealed class ModelTests
         Expect("reference-register");
         registers.Write32(Registers.CONTROL, 4);
         Expect("reference-register");
-        Send(rig, Command.InvalidateDevice(Rig.Nic));
-        Assert.Equal(6, rig.Model.Complaints.Count);
+        Send(fixture, Command.InvalidateDevice(Fixture.Nic));
+        Assert.Equal(6, fixture.Model.Violations.Count);
 
-        void Expect(string rule) => Assert.Equal(rule, rig.Model.Complaints[^1].Rule);
+        void Expect(string rule) => Assert.Equal(rule, fixture.Model.Violations[^1].Rule);
     }
 
     [Fact]
     public void Memory_that_goes_while_something_kept_leads_there_is_a_complaint()
     {
-        (Rig rig, _, TestProcess process, Pasid pasid) = Bound();
-        _ = rig.Read(Rig.Nic, pasid.Value);
+        (Fixture fixture, _, TestProcess process, Pasid pasid) = Bound();
+        _ = fixture.Read(Fixture.Nic, pasid.Value);
 
         process.Tables.Dispose();
 
-        Assert.Contains(rig.Model.Complaints, c => c.Rule == "reference-freed-while-kept");
-        _ = rig.Read(Rig.Nic, pasid.Value, 0x1000);
-        Assert.Contains(rig.Model.Complaints, c => c.Rule == "reference-stray-read");
+        Assert.Contains(fixture.Model.Violations, c => c.Rule == "reference-freed-while-kept");
+        _ = fixture.Read(Fixture.Nic, pasid.Value, 0x1000);
+        Assert.Contains(fixture.Model.Violations, c => c.Rule == "reference-stray-read");
     }
 
     [Fact]
     public void D4_a_valid_entry_that_is_kept_and_changed_is_a_complaint_and_one_that_goes_is_none()
     {
-        (Rig rig, _, _, Pasid pasid) = Bound();
-        _ = rig.Read(Rig.Nic, pasid.Value);
-        ulong deviceTable = rig.Registers.Read64(Registers.DEVICE_TABLE) & ~0xFFFUL;
-        ulong device = deviceTable + (Rig.Nic.Value * 8);
-        ulong value = rig.Ram.ReadQword(device);
+        (Fixture fixture, _, _, Pasid pasid) = Bound();
+        _ = fixture.Read(Fixture.Nic, pasid.Value);
+        ulong deviceTable = fixture.Registers.Read64(Registers.DEVICE_TABLE) & ~0xFFFUL;
+        ulong device = deviceTable + (Fixture.Nic.Value * 8);
+        ulong value = fixture.Ram.ReadQword(device);
 
-        rig.Ram.WriteQword(device, 0);
-        Assert.Empty(rig.Model.Complaints);
-        rig.Ram.WriteQword(device, value);
-        Assert.Empty(rig.Model.Complaints);
-        rig.Ram.WriteQword(device, value ^ 2);
+        fixture.Ram.WriteQword(device, 0);
+        Assert.Empty(fixture.Model.Violations);
+        fixture.Ram.WriteQword(device, value);
+        Assert.Empty(fixture.Model.Violations);
+        fixture.Ram.WriteQword(device, value ^ 2);
 
-        Assert.Equal("reference-entry-changed", Assert.Single(rig.Model.Complaints).Rule);
+        Assert.Equal("reference-entry-changed", Assert.Single(fixture.Model.Violations).Rule);
     }
 
     [Fact]
     public void A_device_TLB_that_is_not_emptied_when_its_entry_comes_or_goes_is_a_complaint()
     {
-        (Rig rig, _, _, _) = Bound();
+        (Fixture fixture, _, _, _) = Bound();
 
-        Send(rig, Command.InvalidateDevice(Rig.Nic));
-        Send(rig, Command.InvalidateDeviceTlb(Rig.Nic));
-        Assert.Empty(rig.Model.Complaints);
-        Send(rig, Command.InvalidateDevice(Rig.Nic));
-        Send(rig, Command.InvalidateDevice(Rig.Nic));
+        Send(fixture, Command.InvalidateDevice(Fixture.Nic));
+        Send(fixture, Command.InvalidateDeviceTlb(Fixture.Nic));
+        Assert.Empty(fixture.Model.Violations);
+        Send(fixture, Command.InvalidateDevice(Fixture.Nic));
+        Send(fixture, Command.InvalidateDevice(Fixture.Nic));
 
-        Assert.Equal("reference-tlb-in-doubt", Assert.Single(rig.Model.Complaints).Rule);
+        Assert.Equal("reference-tlb-in-doubt", Assert.Single(fixture.Model.Violations).Rule);
     }
 
     [Fact]
     public void While_it_is_off_every_access_is_aborted_without_a_record()
     {
-        (Rig rig, _, _, Pasid pasid) = Bound();
+        (Fixture fixture, _, _, Pasid pasid) = Bound();
 
-        rig.Unit.Dispose();
+        fixture.Unit.Dispose();
 
-        Assert.Equal(TranslationStatus.AbortedQuietly, rig.Read(Rig.Nic, pasid.Value).Status);
-        Assert.Equal(0UL, rig.Registers.Read64(Registers.FAULT_0));
+        Assert.Equal(TranslationStatus.AbortedQuietly, fixture.Read(Fixture.Nic, pasid.Value).Status);
+        Assert.Equal(0UL, fixture.Registers.Read64(Registers.FAULT_0));
     }
 
     [Theory]
@@ -198,7 +198,7 @@ public sealed class ModelTests
     [InlineData("colour", "1")]
     public void An_option_of_the_hardware_that_is_unknown_or_out_of_range_throws_and_is_named(string name, string value)
     {
-        HardwareSetup setup = Rig.With((name, value));
+        HardwareSetup setup = Fixture.With((name, value));
 
         Assert.Contains(name, Assert.Throws<ArgumentException>(
             () => new ReferenceDriver().CreateHardware(new SystemMemory(), setup)).Message, StringComparison.Ordinal);
@@ -221,7 +221,7 @@ public sealed class ModelTests
     [InlineData(false)]
     public void The_ID_register_says_what_was_set_up(bool coherent)
     {
-        HardwareSetup setup = Rig.With(("asid-bits", "9"), ("ats", coherent ? "0" : "1"), ("fault-records", "7"))
+        HardwareSetup setup = Fixture.With(("asid-bits", "9"), ("ats", coherent ? "0" : "1"), ("fault-records", "7"))
             with { PasidBits = 13, Coherent = coherent };
         using IIommuHardware hardware = new ReferenceDriver().CreateHardware(new SystemMemory(), setup);
 
@@ -238,11 +238,11 @@ public sealed class ModelTests
     {
         var memory = new SystemMemory();
         using IIommuHardware hardware = new ReferenceDriver().CreateHardware(memory, new HardwareSetup());
-        using IIommuUnit unit = Rig.Ok(new ReferenceDriver().CreateUnit(
+        using IIommuUnit unit = Fixture.Ok(new ReferenceDriver().CreateUnit(
             new UnitSetup { Name = "ref0", Hardware = hardware }));
         ulong entry = (hardware.Registers.Read64(Registers.DEVICE_TABLE) & ~0xFFFUL) + (5 * 8);
-        PasidTable table = Rig.Ok(PasidTable.Create(memory, 20));
-        Rig.Ok(table.Install(new Pasid(9), 0x7000, 1).Outcome);
+        PasidTable table = Fixture.Ok(PasidTable.Create(memory, 20));
+        Fixture.Ok(table.Install(new Pasid(9), 0x7000, 1).Outcome);
         var access = new DmaAccess(new RequesterId(5), new Pasid(9), 0x1234, false);
         Assert.Equal((int)FaultCode.DeviceNotValid, hardware.Translate(access).FaultCode);
 
@@ -258,23 +258,23 @@ public sealed class ModelTests
         Assert.Equal((int)FaultCode.DirectoryIllFormed, hardware.Translate(access).FaultCode); // no memory there
     }
 
-    private static (Rig Rig, Device Device, TestProcess Process, Pasid Pasid) Bound()
+    private static (Fixture Fixture, Device Device, TestProcess Process, Pasid Pasid) Bound()
     {
-        var rig = new Rig();
-        Device device = rig.Device(rig.Domain(), Rig.Nic);
-        TestProcess process = rig.Process();
-        return (rig, device, process, Rig.Ok(rig.Core.Bind(device, process)));
+        var fixture = new Fixture();
+        Device device = fixture.Device(fixture.Domain(), Fixture.Nic);
+        TestProcess process = fixture.Process();
+        return (fixture, device, process, Fixture.Ok(fixture.Core.Bind(device, process)));
     }
 
-    private static ulong Send(Rig rig, Command command)
+    private static ulong Send(Fixture fixture, Command command)
     {
-        rig.Registers.Write64(Registers.COMMAND_0, command.Word0);
-        rig.Registers.Write64(Registers.COMMAND_1, command.Word1);
-        while ((rig.Registers.Read64(Registers.COMMAND_STATUS) & 1) == 0)
+        fixture.Registers.Write64(Registers.COMMAND_0, command.Word0);
+        fixture.Registers.Write64(Registers.COMMAND_1, command.Word1);
+        while ((fixture.Registers.Read64(Registers.COMMAND_STATUS) & 1) == 0)
         {
             // The model answers at the second look.
         }
 
-        return rig.Registers.Read64(Registers.COMMAND_STATUS);
+        return fixture.Registers.Read64(Registers.COMMAND_STATUS);
     }
 }

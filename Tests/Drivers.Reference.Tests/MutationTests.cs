@@ -83,8 +83,8 @@ public sealed class MutationTests(ITestOutputHelper output)
 
     private static string CaughtBy(string failure)
     {
-        int complaint = failure.IndexOf("complaint ", StringComparison.Ordinal);
-        return complaint >= 0 ? failure[complaint..failure.IndexOf(':', complaint)]
+        int violation = failure.IndexOf("violation ", StringComparison.Ordinal);
+        return violation >= 0 ? failure[violation..failure.IndexOf(':', violation)]
             : failure.Contains("walker read", StringComparison.Ordinal) ? "stray read"
             : failure.Contains("must reach", StringComparison.Ordinal)
                 ? failure.Contains("faults", StringComparison.Ordinal) ? "access faults" : "stale or wrong translation"

@@ -15,14 +15,14 @@ public sealed class TableTests
     [Fact]
     public void The_reader_lists_devices_directories_and_PASIDs_in_the_walks_order()
     {
-        var rig = new Rig();
-        Domain domain = rig.Domain();
-        Device nic = rig.Device(domain, Rig.Nic, first: 255);
-        _ = rig.Device(domain, Rig.Gpu);
-        Rig.Ok(rig.Core.Bind(nic, rig.Process()));
-        Rig.Ok(rig.Core.Bind(nic, rig.Process()));
+        var fixture = new Fixture();
+        Domain domain = fixture.Domain();
+        Device nic = fixture.Device(domain, Fixture.Nic, first: 255);
+        _ = fixture.Device(domain, Fixture.Gpu);
+        Fixture.Ok(fixture.Core.Bind(nic, fixture.Process()));
+        Fixture.Ok(fixture.Core.Bind(nic, fixture.Process()));
 
-        TableItem[] items = [.. Open(rig).Items()];
+        TableItem[] items = [.. Open(fixture).Items()];
 
         TableItemKind[] one =
         [
@@ -31,24 +31,24 @@ public sealed class TableTests
         ];
         Assert.Equal([.. one, .. one], items.Select(i => i.Kind));
         Assert.Equal([255u, 256u, 255u, 256u], items.Where(i => i.Pasid is not null).Select(i => i.Pasid!.Value.Value));
-        Assert.Equal([Rig.Nic, Rig.Gpu], items.Select(i => i.Requester!.Value).Distinct());
+        Assert.Equal([Fixture.Nic, Fixture.Gpu], items.Select(i => i.Requester!.Value).Distinct());
         Assert.Contains("ASID 1,", items[4].Text, StringComparison.Ordinal);
-        TableItem[] cut = [.. Open(rig).Items(3)];
+        TableItem[] cut = [.. Open(fixture).Items(3)];
         Assert.Equal(3, cut.Length);
         Assert.Equal(TableItemKind.Finding, cut[2].Kind);
-        Assert.Throws<ArgumentOutOfRangeException>(() => Open(rig).Items(0).Count());
+        Assert.Throws<ArgumentOutOfRangeException>(() => Open(fixture).Items(0).Count());
     }
 
     [Fact]
     public void The_reader_walks_as_the_hardware_does_and_shows_every_step()
     {
-        var rig = new Rig();
-        Device nic = rig.Device(rig.Domain(9), Rig.Nic);
-        TestProcess process = rig.Process();
+        var fixture = new Fixture();
+        Device nic = fixture.Device(fixture.Domain(9), Fixture.Nic);
+        TestProcess process = fixture.Process();
         process.Map(0x8000, writable: false);
-        Pasid pasid = Rig.Ok(rig.Core.Bind(nic, process));
-        ITableView view = Open(rig);
-        TableWalk walk = view.Walk(new DmaAccess(Rig.Nic, pasid, 0x8123, false));
+        Pasid pasid = Fixture.Ok(fixture.Core.Bind(nic, process));
+        ITableView view = Open(fixture);
+        TableWalk walk = view.Walk(new DmaAccess(Fixture.Nic, pasid, 0x8123, false));
 
         Assert.Equal(
             [
@@ -58,17 +58,17 @@ public sealed class TableTests
             ],
             walk.Steps.Select(s => s.Structure));
         Assert.Equal(process.Target | 0x123, walk.Result.Address);
-        foreach (RequesterId requester in new[] { Rig.Nic, Rig.Gpu, new RequesterId(0x400) })
+        foreach (RequesterId requester in new[] { Fixture.Nic, Fixture.Gpu, new RequesterId(0x400) })
         {
             foreach (uint? number in new uint?[] { null, 0, 1, 2, 256, 511, 512 })
             {
-                foreach (ulong address in new[] { Rig.Address, 0x8000UL, 0x9000UL, 1UL << 48 })
+                foreach (ulong address in new[] { Fixture.Address, 0x8000UL, 0x9000UL, 1UL << 48 })
                 {
                     foreach (bool isWrite in new[] { false, true })
                     {
                         var access = new DmaAccess(requester, number is { } n ? new Pasid(n) : null, address, isWrite);
-                        rig.Model.DropCaches();
-                        Assert.Equal(rig.Translate(access), view.Walk(access).Result);
+                        fixture.Model.DropCaches();
+                        Assert.Equal(fixture.Translate(access), view.Walk(access).Result);
                     }
                 }
             }
@@ -79,10 +79,10 @@ public sealed class TableTests
     public void The_reader_names_what_is_wrong()
     {
         var memory = new SystemMemory();
-        ulong table = Rig.Ok(memory.AllocatePages(4096));
-        PasidTable pasids = Rig.Ok(PasidTable.Create(memory, 4));
-        Rig.Ok(pasids.Install(new Pasid(1), 0x7000, 5).Outcome);
-        Rig.Ok(pasids.Install(new Pasid(2), 0x7000, 6).Outcome);
+        ulong table = Fixture.Ok(memory.AllocatePages(4096));
+        PasidTable pasids = Fixture.Ok(PasidTable.Create(memory, 4));
+        Fixture.Ok(pasids.Install(new Pasid(1), 0x7000, 5).Outcome);
+        Fixture.Ok(pasids.Install(new Pasid(2), 0x7000, 6).Outcome);
         pasids.Silence(new Pasid(2));
         ulong leaf = memory.ReadQword(pasids.Root) & ~0xFFFUL;
         memory.WriteQword(leaf + (3 * 16), 1 | (1UL << 60));
@@ -91,7 +91,7 @@ public sealed class TableTests
         memory.WriteQword(table + 8, 0x5_0000_0000_0000 | (9 << 2) | 1);
         memory.WriteQword(table + 16, pasids.Root | (30 << 2) | 1);
         memory.WriteQword(table + 24, pasids.Root | (4 << 2));
-        ITableView view = Rig.Ok(new ReferenceTableReader().Open(
+        ITableView view = Fixture.Ok(new ReferenceTableReader().Open(
             memory, new Dictionary<string, ulong> { ["DEVICE_TABLE"] = table | 9 }));
 
         TableItem[] items = [.. view.Items()];
@@ -134,7 +134,7 @@ public sealed class TableTests
             var memory = new SystemMemory();
             var random = new Random(seed);
             const int Pages = 16;
-            ulong start = Rig.Ok(memory.AllocatePages(Pages * 4096));
+            ulong start = Fixture.Ok(memory.AllocatePages(Pages * 4096));
             for (int i = 0; i < Pages * 512; i++)
             {
                 // Mostly pointers into the same pages, so that everything leads to everything.
@@ -149,7 +149,7 @@ public sealed class TableTests
                 memory.WriteQword(start + ((ulong)i * 8), value);
             }
 
-            ITableView view = Rig.Ok(new ReferenceTableReader().Open(
+            ITableView view = Fixture.Ok(new ReferenceTableReader().Open(
                 memory, new Dictionary<string, ulong> { ["DEVICE_TABLE"] = start | (uint)random.Next(1, 17) }));
             int items = view.Items(2000).Count();
             Assert.InRange(items, 1, 2000);
@@ -169,9 +169,9 @@ public sealed class TableTests
     public void A_list_of_nothing_ends_too()
     {
         var memory = new SystemMemory(capacityBytes: 1L << 26);
-        ulong table = Rig.Ok(memory.AllocatePages(1 << 19));
-        ulong directory = Rig.Ok(memory.AllocatePages(1 << 15));
-        ulong leaf = Rig.Ok(memory.AllocatePages(4096));
+        ulong table = Fixture.Ok(memory.AllocatePages(1 << 19));
+        ulong directory = Fixture.Ok(memory.AllocatePages(1 << 15));
+        ulong leaf = Fixture.Ok(memory.AllocatePages(4096));
         for (ulong i = 0; i < 4096; i++)
         {
             memory.WriteQword(directory + (i * 8), leaf | 1);
@@ -182,7 +182,7 @@ public sealed class TableTests
             memory.WriteQword(table + (i * 8), directory | (20 << 2) | 1);
         }
 
-        ITableView view = Rig.Ok(new ReferenceTableReader().Open(
+        ITableView view = Fixture.Ok(new ReferenceTableReader().Open(
             memory, new Dictionary<string, ulong> { ["DEVICE_TABLE"] = table | 16 }));
 
         TableItem last = view.Items(1 << 20).Last();
@@ -195,16 +195,16 @@ public sealed class TableTests
     public void Pages_are_mapped_unmapped_and_given_back()
     {
         var memory = new ModelMemory();
-        IPageTable table = Rig.Ok(new ReferencePageTableFormat().Create(memory));
+        IPageTable table = Fixture.Ok(new ReferencePageTableFormat().Create(memory));
         const ulong Top = (1UL << 48) - 4096;
 
-        Rig.Ok(table.Map(Top, 0x5000, writable: true));
-        Rig.Ok(table.Map(0, 0x6000, writable: false));
+        Fixture.Ok(table.Map(Top, 0x5000, writable: true));
+        Fixture.Ok(table.Map(0, 0x6000, writable: false));
 
         Assert.Equal(7 * 4096, memory.AllocatedBytes);
-        Rig.Ok(table.Unmap(Top));
-        Rig.Ok(table.Unmap(Top));
-        Rig.Ok(table.Unmap(0x4000_0000));
+        Fixture.Ok(table.Unmap(Top));
+        Fixture.Ok(table.Unmap(Top));
+        Fixture.Ok(table.Unmap(0x4000_0000));
         Assert.Equal(7 * 4096, memory.AllocatedBytes);
         foreach (ulong wrong in new ulong[] { 1, 0x800, Top + 4096, 1UL << 63 })
         {
@@ -232,7 +232,7 @@ public sealed class TableTests
             {
                 Assert.Equal(n < 4 ? Errno.ENOMEM : Errno.None, table.Value.Map(0x1000, 0x5000, writable: true).Errno);
                 failing.AllocationsLeft = null;
-                Rig.Ok(table.Value.Map(0x1000, 0x5000, writable: true));
+                Fixture.Ok(table.Value.Map(0x1000, 0x5000, writable: true));
                 Assert.Equal(4 * 4096, memory.AllocatedBytes);
                 table.Value.Dispose();
             }
@@ -241,6 +241,6 @@ public sealed class TableTests
         }
     }
 
-    private static ITableView Open(Rig rig) => Rig.Ok(new ReferenceTableReader().Open(
-        rig.Ram, new Dictionary<string, ulong> { ["DEVICE_TABLE"] = rig.Registers.Read64(Registers.DEVICE_TABLE) }));
+    private static ITableView Open(Fixture fixture) => Fixture.Ok(new ReferenceTableReader().Open(
+        fixture.Ram, new Dictionary<string, ulong> { ["DEVICE_TABLE"] = fixture.Registers.Read64(Registers.DEVICE_TABLE) }));
 }

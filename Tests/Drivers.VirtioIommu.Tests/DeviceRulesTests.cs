@@ -21,14 +21,14 @@ public sealed class DeviceRulesTests
     [Fact]
     public void The_worked_examples_are_carried_out_and_arrive_byte_for_byte()
     {
-        using Rig rig = Rig.Start("none");
+        using Fixture fixture = Fixture.Start("none");
 
-        Assert.Equal(OpResult.Ok, rig.Started.Standard.Attach(1, Endpoint, 0));
-        Assert.Equal(OpResult.Ok, rig.Started.Standard.Map(1, 0x10000, 0x1ffff, 0x80000000, 3));
-        Assert.Equal(OpResult.Ok, rig.Started.Standard.Unmap(1, 0x10000, 0x1ffff));
-        Assert.Equal(OpResult.Ok, rig.Started.Standard.Detach(1, Endpoint));
+        Assert.Equal(OpResult.Ok, fixture.Started.Standard.Attach(1, Endpoint, 0));
+        Assert.Equal(OpResult.Ok, fixture.Started.Standard.Map(1, 0x10000, 0x1ffff, 0x80000000, 3));
+        Assert.Equal(OpResult.Ok, fixture.Started.Standard.Unmap(1, 0x10000, 0x1ffff));
+        Assert.Equal(OpResult.Ok, fixture.Started.Standard.Detach(1, Endpoint));
 
-        ConsumedRequest[] log = rig.TakeLog();
+        ConsumedRequest[] log = fixture.TakeLog();
         Assert.Equal(4, log.Length);
         foreach ((ConsumedRequest request, string name) in log.Zip(["attach", "map", "unmap", "detach"]))
         {
@@ -45,24 +45,24 @@ public sealed class DeviceRulesTests
     [InlineData(255)]
     public void An_unknown_type_is_returned_with_length_0_and_an_untouched_buffer(int type)
     {
-        using Rig rig = Rig.Start("none");
+        using Fixture fixture = Fixture.Start("none");
         byte[] request = [(byte)type, .. new byte[19]];
-        ulong tail = rig.Started.Requests.TailAddress(0);
-        rig.Memory.WriteDword(tail, 0xDDCCBBAA);
+        ulong tail = fixture.Started.Requests.TailAddress(0);
+        fixture.Memory.WriteDword(tail, 0xDDCCBBAA);
 
-        RequestStatus status = rig.Send(request, 20);
+        RequestStatus status = fixture.Send(request, 20);
 
         Assert.Equal(RequestStatus.Unrecognised, status);
-        Assert.Null(rig.TakeLog().Single().Status);
-        Assert.Equal(0xDDCCBBAAu, rig.Memory.ReadDword(tail));
+        Assert.Null(fixture.TakeLog().Single().Status);
+        Assert.Equal(0xDDCCBBAAu, fixture.Memory.ReadDword(tail));
     }
 
     [Fact]
     public void Used_length_0_is_EOPNOTSUPP_with_a_clear_text()
     {
-        using Rig rig = Rig.Start("none");
+        using Fixture fixture = Fixture.Start("none");
 
-        OpResult result = rig.Send(new byte[24], 20).ToResult("FUTURE", 1, "endpoint", Endpoint);
+        OpResult result = fixture.Send(new byte[24], 20).ToResult("FUTURE", 1, "endpoint", Endpoint);
 
         Assert.Equal(Errno.EOPNOTSUPP, result.Errno);
         Assert.Contains("does not know this request", result.Reason, StringComparison.Ordinal);
@@ -75,12 +75,12 @@ public sealed class DeviceRulesTests
     [InlineData("unmap")]
     public void The_heads_reserved_bytes_are_ignored(string name)
     {
-        using Rig rig = Rig.Start("none");
-        Prepare(rig, name);
+        using Fixture fixture = Fixture.Start("none");
+        Prepare(fixture, name);
         byte[] request = [.. Vector.All[name].Bytes];
         request[1] = request[2] = request[3] = 0xFF;
 
-        Assert.Equal(RequestStatus.Ok, rig.Send(request, request.Length - 4));
+        Assert.Equal(RequestStatus.Ok, fixture.Send(request, request.Length - 4));
     }
 
     [Theory]
@@ -88,12 +88,12 @@ public sealed class DeviceRulesTests
     [InlineData(19)]
     public void ATTACH_with_a_reserved_byte_is_INVAL_and_attaches_nothing(int offset)
     {
-        using Rig rig = Rig.Start("none");
+        using Fixture fixture = Fixture.Start("none");
         byte[] request = [.. Vector.All["attach"].Bytes];
         request[offset] = 1;
 
-        Assert.Equal(RequestStatus.Inval, rig.Send(request, 20));
-        Assert.Equal(0, rig.Hardware.Device.DomainCount);
+        Assert.Equal(RequestStatus.Inval, fixture.Send(request, 20));
+        Assert.Equal(0, fixture.Hardware.Device.DomainCount);
     }
 
     [Theory]
@@ -102,17 +102,17 @@ public sealed class DeviceRulesTests
     [InlineData(3u)]
     public void ATTACH_with_an_unknown_flag_is_INVAL(uint flags)
     {
-        using Rig rig = Rig.Start("none");
+        using Fixture fixture = Fixture.Start("none");
 
-        Assert.Equal(Errno.EINVAL, rig.Started.Standard.Attach(1, Endpoint, flags).Errno);
-        Assert.Equal(0, rig.Hardware.Device.DomainCount);
+        Assert.Equal(Errno.EINVAL, fixture.Started.Standard.Attach(1, Endpoint, flags).Errno);
+        Assert.Equal(0, fixture.Hardware.Device.DomainCount);
     }
 
     [Fact]
     public void ATTACH_with_the_bypass_flag_needs_BYPASS_CONFIG()
     {
-        using Rig standard = Rig.Start("none");
-        using Rig proposal = Rig.Start("B");
+        using Fixture standard = Fixture.Start("none");
+        using Fixture proposal = Fixture.Start("B");
 
         Assert.Equal(OpResult.Ok, standard.Started.Standard.Attach(1, Endpoint, 1));
         Assert.Equal(TranslationStatus.Bypassed, Access(standard, 0x1234).Status);
@@ -122,12 +122,12 @@ public sealed class DeviceRulesTests
     [Fact]
     public void ATTACH_and_DETACH_and_PROBE_of_an_endpoint_that_does_not_exist_are_NOENT()
     {
-        using Rig rig = Rig.Start("none", endpoints: "0x18, 0x20");
+        using Fixture fixture = Fixture.Start("none", endpoints: "0x18, 0x20");
 
-        Assert.Equal(OpResult.Ok, rig.Started.Standard.Attach(1, 0x20, 0));
-        Assert.Equal(Errno.ENOENT, rig.Started.Standard.Attach(1, 0x19, 0).Errno);
-        Assert.Equal(Errno.ENOENT, rig.Started.Standard.Detach(1, 0x19).Errno);
-        Assert.Equal(Errno.ENOENT, rig.Started.Probe(0x19).Errno);
+        Assert.Equal(OpResult.Ok, fixture.Started.Standard.Attach(1, 0x20, 0));
+        Assert.Equal(Errno.ENOENT, fixture.Started.Standard.Attach(1, 0x19, 0).Errno);
+        Assert.Equal(Errno.ENOENT, fixture.Started.Standard.Detach(1, 0x19).Errno);
+        Assert.Equal(Errno.ENOENT, fixture.Started.Probe(0x19).Errno);
     }
 
     [Theory]
@@ -135,67 +135,67 @@ public sealed class DeviceRulesTests
     [InlineData(1u, 0u)]
     public void ATTACH_to_a_domain_with_the_other_bypass_setting_is_INVAL(uint first, uint second)
     {
-        using Rig rig = Rig.Start("none");
-        Assert.Equal(OpResult.Ok, rig.Started.Standard.Attach(1, Endpoint, first));
+        using Fixture fixture = Fixture.Start("none");
+        Assert.Equal(OpResult.Ok, fixture.Started.Standard.Attach(1, Endpoint, first));
 
-        Assert.Equal(Errno.EINVAL, rig.Started.Standard.Attach(1, 0x20, second).Errno);
+        Assert.Equal(Errno.EINVAL, fixture.Started.Standard.Attach(1, 0x20, second).Errno);
     }
 
     [Fact]
     public void ATTACH_detaches_an_endpoint_from_where_it_was()
     {
-        using Rig rig = Rig.Start("none");
-        rig.Started.Standard.Attach(1, Endpoint, 0);
-        rig.Started.Standard.Attach(1, 0x20, 0);
-        rig.Started.Standard.Map(1, 0, 0xfff, 0x5000, 3);
+        using Fixture fixture = Fixture.Start("none");
+        fixture.Started.Standard.Attach(1, Endpoint, 0);
+        fixture.Started.Standard.Attach(1, 0x20, 0);
+        fixture.Started.Standard.Map(1, 0, 0xfff, 0x5000, 3);
 
-        Assert.Equal(OpResult.Ok, rig.Started.Standard.Attach(2, Endpoint, 0));
+        Assert.Equal(OpResult.Ok, fixture.Started.Standard.Attach(2, Endpoint, 0));
 
-        Assert.Equal(TranslationStatus.Faulted, Access(rig, 0x10).Status);
-        Assert.Equal(Errno.EINVAL, rig.Started.Standard.Detach(1, Endpoint).Errno);
-        Assert.Equal(2, rig.Hardware.Device.DomainCount);
-        Assert.Equal(OpResult.Ok, rig.Started.Standard.Attach(2, 0x20, 0));
-        Assert.Equal(1, rig.Hardware.Device.DomainCount);
+        Assert.Equal(TranslationStatus.Faulted, Access(fixture, 0x10).Status);
+        Assert.Equal(Errno.EINVAL, fixture.Started.Standard.Detach(1, Endpoint).Errno);
+        Assert.Equal(2, fixture.Hardware.Device.DomainCount);
+        Assert.Equal(OpResult.Ok, fixture.Started.Standard.Attach(2, 0x20, 0));
+        Assert.Equal(1, fixture.Hardware.Device.DomainCount);
     }
 
     [Fact]
     public void A_refused_ATTACH_leaves_the_endpoint_where_it_was()
     {
-        using Rig rig = Rig.Start("none");
-        rig.Started.Standard.Attach(1, Endpoint, 0);
-        rig.Started.Standard.Attach(2, 0x20, 1);
-        rig.Started.Standard.Map(1, 0, 0xfff, 0x5000, 3);
+        using Fixture fixture = Fixture.Start("none");
+        fixture.Started.Standard.Attach(1, Endpoint, 0);
+        fixture.Started.Standard.Attach(2, 0x20, 1);
+        fixture.Started.Standard.Map(1, 0, 0xfff, 0x5000, 3);
 
-        Assert.Equal(Errno.EINVAL, rig.Started.Standard.Attach(2, Endpoint, 0).Errno);
+        Assert.Equal(Errno.EINVAL, fixture.Started.Standard.Attach(2, Endpoint, 0).Errno);
 
-        Assert.Equal(0x5010UL, Access(rig, 0x10).Address);
+        Assert.Equal(0x5010UL, Access(fixture, 0x10).Address);
     }
 
     [Fact]
     public void ATTACH_of_mappings_to_a_domain_with_a_table_is_UNSUPP_and_the_other_way_round()
     {
-        using Rig rig = Rig.Start("B");
-        rig.Started.Standard.Attach(1, Endpoint, 0);
-        using DomainTable one = rig.CreateTable(1);
-        using DomainTable two = rig.CreateTable(2);
+        using Fixture fixture = Fixture.Start("B");
+        fixture.Started.Standard.Attach(1, Endpoint, 0);
+        using DomainTable one = fixture.CreateTable(1);
+        using DomainTable two = fixture.CreateTable(2);
         Assert.Equal(OpResult.Ok, two.AddEndpoint(0x20));
 
         Assert.Equal(Errno.EOPNOTSUPP, one.AddEndpoint(0x21).Errno);
-        Assert.Equal(Errno.EOPNOTSUPP, rig.Started.Standard.Attach(2, 0x21, 0).Errno);
+        Assert.Equal(Errno.EOPNOTSUPP, fixture.Started.Standard.Attach(2, 0x21, 0).Errno);
         Assert.Equal(OpResult.Ok, two.RemoveEndpoint(0x20));
     }
 
     [Fact]
     public void DETACH_ignores_reserved_bytes_and_refuses_what_is_not_attached()
     {
-        using Rig rig = Rig.Start("none");
-        rig.Started.Standard.Attach(1, Endpoint, 0);
+        using Fixture fixture = Fixture.Start("none");
+        fixture.Started.Standard.Attach(1, Endpoint, 0);
         byte[] request = [.. Vector.All["detach"].Bytes];
         request[12] = request[19] = 0xFF;
 
-        Assert.Equal(Errno.EINVAL, rig.Started.Standard.Detach(2, Endpoint).Errno);
-        Assert.Equal(RequestStatus.Ok, rig.Send(request, 20));
-        Assert.Equal(Errno.EINVAL, rig.Started.Standard.Detach(1, Endpoint).Errno);
+        Assert.Equal(Errno.EINVAL, fixture.Started.Standard.Detach(2, Endpoint).Errno);
+        Assert.Equal(RequestStatus.Ok, fixture.Send(request, 20));
+        Assert.Equal(Errno.EINVAL, fixture.Started.Standard.Detach(1, Endpoint).Errno);
     }
 
     [Theory]
@@ -205,21 +205,21 @@ public sealed class DeviceRulesTests
     [InlineData(0x1000UL, 0x1fffUL, 0x5800UL)]
     public void MAP_that_is_misaligned_is_RANGE(ulong start, ulong last, ulong physical)
     {
-        using Rig rig = Rig.Start("none");
-        rig.Started.Standard.Attach(1, Endpoint, 0);
+        using Fixture fixture = Fixture.Start("none");
+        fixture.Started.Standard.Attach(1, Endpoint, 0);
 
-        Assert.Equal(Errno.ERANGE, rig.Started.Standard.Map(1, start, last, physical, 3).Errno);
+        Assert.Equal(Errno.ERANGE, fixture.Started.Standard.Map(1, start, last, physical, 3).Errno);
     }
 
     [Fact]
     public void MAP_reaches_the_last_byte_of_memory()
     {
-        using Rig rig = Rig.Start("none");
-        rig.Started.Standard.Attach(1, Endpoint, 0);
+        using Fixture fixture = Fixture.Start("none");
+        fixture.Started.Standard.Attach(1, Endpoint, 0);
 
         Assert.Equal(
-            OpResult.Ok, rig.Started.Standard.Map(1, 0xFFFF_FFFF_FFFF_F000, ulong.MaxValue, 0x5000, 1));
-        Assert.Equal(0x5FFFUL, Access(rig, ulong.MaxValue).Address);
+            OpResult.Ok, fixture.Started.Standard.Map(1, 0xFFFF_FFFF_FFFF_F000, ulong.MaxValue, 0x5000, 1));
+        Assert.Equal(0x5FFFUL, Access(fixture, ulong.MaxValue).Address);
     }
 
     [Theory]
@@ -230,21 +230,21 @@ public sealed class DeviceRulesTests
     [InlineData(0x12000UL, 0x12fffUL)]
     public void MAP_that_overlaps_is_INVAL_and_the_old_mapping_stays(ulong start, ulong last)
     {
-        using Rig rig = Rig.Start("none");
-        Prepare(rig, "unmap");
+        using Fixture fixture = Fixture.Start("none");
+        Prepare(fixture, "unmap");
 
-        Assert.Equal(Errno.EINVAL, rig.Started.Standard.Map(1, start, last, 0x5000000, 3).Errno);
-        Assert.Equal(0x80000010UL, Access(rig, 0x10010).Address);
+        Assert.Equal(Errno.EINVAL, fixture.Started.Standard.Map(1, start, last, 0x5000000, 3).Errno);
+        Assert.Equal(0x80000010UL, Access(fixture, 0x10010).Address);
     }
 
     [Fact]
     public void MAP_beside_a_mapping_is_fine()
     {
-        using Rig rig = Rig.Start("none");
-        Prepare(rig, "unmap");
+        using Fixture fixture = Fixture.Start("none");
+        Prepare(fixture, "unmap");
 
-        Assert.Equal(OpResult.Ok, rig.Started.Standard.Map(1, 0x20000, 0x20fff, 0x1000, 3));
-        Assert.Equal(OpResult.Ok, rig.Started.Standard.Map(1, 0xf000, 0xffff, 0x2000, 3));
+        Assert.Equal(OpResult.Ok, fixture.Started.Standard.Map(1, 0x20000, 0x20fff, 0x1000, 3));
+        Assert.Equal(OpResult.Ok, fixture.Started.Standard.Map(1, 0xf000, 0xffff, 0x2000, 3));
     }
 
     [Theory]
@@ -253,34 +253,34 @@ public sealed class DeviceRulesTests
     [InlineData("B", 4u, Errno.EINVAL)]
     public void MAP_with_an_unknown_flag_is_INVAL_and_MMIO_needs_its_feature(string dialect, uint flags, Errno expected)
     {
-        using Rig rig = Rig.Start(dialect);
-        rig.Started.Standard.Attach(1, Endpoint, 0);
+        using Fixture fixture = Fixture.Start(dialect);
+        fixture.Started.Standard.Attach(1, Endpoint, 0);
 
-        Assert.Equal(expected, rig.Started.Standard.Map(1, 0, 0xfff, 0x5000, flags).Errno);
+        Assert.Equal(expected, fixture.Started.Standard.Map(1, 0, 0xfff, 0x5000, flags).Errno);
     }
 
     [Fact]
     public void MAP_and_UNMAP_of_an_unknown_domain_are_NOENT_and_of_a_bypass_domain_INVAL()
     {
-        using Rig rig = Rig.Start("none");
-        rig.Started.Standard.Attach(2, Endpoint, 1);
+        using Fixture fixture = Fixture.Start("none");
+        fixture.Started.Standard.Attach(2, Endpoint, 1);
 
-        Assert.Equal(Errno.ENOENT, rig.Started.Standard.Map(1, 0, 0xfff, 0x5000, 3).Errno);
-        Assert.Equal(Errno.ENOENT, rig.Started.Standard.Unmap(1, 0, 0xfff).Errno);
-        Assert.Equal(Errno.EINVAL, rig.Started.Standard.Map(2, 0, 0xfff, 0x5000, 3).Errno);
-        Assert.Equal(Errno.EINVAL, rig.Started.Standard.Unmap(2, 0, 0xfff).Errno);
+        Assert.Equal(Errno.ENOENT, fixture.Started.Standard.Map(1, 0, 0xfff, 0x5000, 3).Errno);
+        Assert.Equal(Errno.ENOENT, fixture.Started.Standard.Unmap(1, 0, 0xfff).Errno);
+        Assert.Equal(Errno.EINVAL, fixture.Started.Standard.Map(2, 0, 0xfff, 0x5000, 3).Errno);
+        Assert.Equal(Errno.EINVAL, fixture.Started.Standard.Unmap(2, 0, 0xfff).Errno);
     }
 
     [Fact]
     public void UNMAP_with_a_reserved_byte_is_INVAL()
     {
-        using Rig rig = Rig.Start("none");
-        Prepare(rig, "unmap");
+        using Fixture fixture = Fixture.Start("none");
+        Prepare(fixture, "unmap");
         byte[] request = [.. Vector.All["unmap"].Bytes];
         request[24] = 1;
 
-        Assert.Equal(RequestStatus.Inval, rig.Send(request, 28));
-        Assert.Equal(TranslationStatus.Translated, Access(rig, 0x10010).Status);
+        Assert.Equal(RequestStatus.Inval, fixture.Send(request, 28));
+        Assert.Equal(TranslationStatus.Translated, Access(fixture, 0x10010).Status);
     }
 
     [Theory]
@@ -290,32 +290,32 @@ public sealed class DeviceRulesTests
     [InlineData(0x0UL, 0x30fffUL)]
     public void UNMAP_that_would_split_is_RANGE_and_removes_nothing(ulong start, ulong last)
     {
-        using Rig rig = Rig.Start("none");
-        Prepare(rig, "unmap");
-        rig.Started.Standard.Map(1, 0x30000, 0x31fff, 0x1000, 3);
-        rig.Started.Standard.Map(1, 0x8000, 0x8fff, 0x4000, 3);
+        using Fixture fixture = Fixture.Start("none");
+        Prepare(fixture, "unmap");
+        fixture.Started.Standard.Map(1, 0x30000, 0x31fff, 0x1000, 3);
+        fixture.Started.Standard.Map(1, 0x8000, 0x8fff, 0x4000, 3);
 
-        Assert.Equal(Errno.ERANGE, rig.Started.Standard.Unmap(1, start, last).Errno);
+        Assert.Equal(Errno.ERANGE, fixture.Started.Standard.Unmap(1, start, last).Errno);
 
-        Assert.Equal(0x80000000UL, Access(rig, 0x10000).Address);
-        Assert.Equal(0x1000UL, Access(rig, 0x30000).Address);
-        Assert.Equal(0x4000UL, Access(rig, 0x8000).Address);
+        Assert.Equal(0x80000000UL, Access(fixture, 0x10000).Address);
+        Assert.Equal(0x1000UL, Access(fixture, 0x30000).Address);
+        Assert.Equal(0x4000UL, Access(fixture, 0x8000).Address);
     }
 
     [Fact]
     public void UNMAP_over_holes_removes_everything_in_the_range()
     {
-        using Rig rig = Rig.Start("none");
-        Prepare(rig, "unmap");
-        rig.Started.Standard.Map(1, 0x30000, 0x30fff, 0x1000, 3);
-        rig.Started.Standard.Map(1, 0x40000, 0x40fff, 0x2000, 3);
+        using Fixture fixture = Fixture.Start("none");
+        Prepare(fixture, "unmap");
+        fixture.Started.Standard.Map(1, 0x30000, 0x30fff, 0x1000, 3);
+        fixture.Started.Standard.Map(1, 0x40000, 0x40fff, 0x2000, 3);
 
-        Assert.Equal(OpResult.Ok, rig.Started.Standard.Unmap(1, 0, 0x3ffff));
-        Assert.Equal(OpResult.Ok, rig.Started.Standard.Unmap(1, 0, 0xfff));
+        Assert.Equal(OpResult.Ok, fixture.Started.Standard.Unmap(1, 0, 0x3ffff));
+        Assert.Equal(OpResult.Ok, fixture.Started.Standard.Unmap(1, 0, 0xfff));
 
-        Assert.Equal(TranslationStatus.Faulted, Access(rig, 0x10000).Status);
-        Assert.Equal(TranslationStatus.Faulted, Access(rig, 0x30000).Status);
-        Assert.Equal(TranslationStatus.Translated, Access(rig, 0x40000).Status);
+        Assert.Equal(TranslationStatus.Faulted, Access(fixture, 0x10000).Status);
+        Assert.Equal(TranslationStatus.Faulted, Access(fixture, 0x30000).Status);
+        Assert.Equal(TranslationStatus.Translated, Access(fixture, 0x40000).Status);
     }
 
     [Theory]
@@ -327,16 +327,16 @@ public sealed class DeviceRulesTests
     public void An_endpoint_without_a_domain_follows_the_bypass_setting(
         string dialect, string bypass, TranslationStatus expected)
     {
-        using Rig rig = Rig.Start(dialect, bypass: bypass);
+        using Fixture fixture = Fixture.Start(dialect, bypass: bypass);
 
-        Assert.Equal(expected, Access(rig, 0x5000).Status);
+        Assert.Equal(expected, Access(fixture, 0x5000).Status);
     }
 
     [Fact]
     public void The_bypass_setting_can_be_written_with_BYPASS_CONFIG_only()
     {
-        using Rig standard = Rig.Start("none");
-        using Rig proposal = Rig.Start("B");
+        using Fixture standard = Fixture.Start("none");
+        using Fixture proposal = Fixture.Start("B");
 
         standard.Hardware.Write32(MmioRegister.Config + ConfigOffset.Bypass, 1);
         proposal.Hardware.Write32(MmioRegister.Config + ConfigOffset.Bypass, 1);
@@ -348,12 +348,12 @@ public sealed class DeviceRulesTests
     [Fact]
     public void A_mapping_allows_only_what_its_flags_say()
     {
-        using Rig rig = Rig.Start("none");
-        rig.Started.Standard.Attach(1, Endpoint, 0);
-        rig.Started.Standard.Map(1, 0x1000, 0x1fff, 0x5000, 1);
+        using Fixture fixture = Fixture.Start("none");
+        fixture.Started.Standard.Attach(1, Endpoint, 0);
+        fixture.Started.Standard.Map(1, 0x1000, 0x1fff, 0x5000, 1);
 
-        Assert.Equal(TranslationStatus.Translated, Access(rig, 0x1234).Status);
-        Assert.Equal(TranslationStatus.Faulted, Access(rig, 0x1234, write: true).Status);
+        Assert.Equal(TranslationStatus.Translated, Access(fixture, 0x1234).Status);
+        Assert.Equal(TranslationStatus.Faulted, Access(fixture, 0x1234, write: true).Status);
     }
 
     [Theory]
@@ -361,64 +361,64 @@ public sealed class DeviceRulesTests
     [InlineData("fault_39_bit", 0x7f12345000UL)]
     public void A_fault_is_reported_in_the_vectors_bytes(string name, ulong address)
     {
-        using Rig rig = Rig.Start("none");
-        rig.Started.Standard.Attach(1, Endpoint, 0);
+        using Fixture fixture = Fixture.Start("none");
+        fixture.Started.Standard.Attach(1, Endpoint, 0);
 
-        TranslationResult result = Access(rig, address, write: true);
+        TranslationResult result = Access(fixture, address, write: true);
 
         Assert.Equal(TranslationStatus.Faulted, result.Status);
         Assert.Equal((int)FaultReason.Mapping, result.FaultCode);
-        ulong buffer = BinaryPrimitives.ReadUInt64LittleEndian(ReadBytes(rig, rig.Started.Events.Ring.Descriptors, 8));
-        Assert.Equal(Vector.All[name].Bytes, ReadBytes(rig, buffer, 24));
+        ulong buffer = BinaryPrimitives.ReadUInt64LittleEndian(ReadBytes(fixture, fixture.Started.Events.Ring.Descriptors, 8));
+        Assert.Equal(Vector.All[name].Bytes, ReadBytes(fixture, buffer, 24));
     }
 
     [Fact]
     public void Faults_are_read_in_order_and_their_buffers_serve_again()
     {
-        using Rig rig = Rig.Start("B");
+        using Fixture fixture = Fixture.Start("B");
 
         for (uint i = 0; i < 200; i++)
         {
-            rig.Hardware.Translate(new DmaAccess(new RequesterId(i), new Pasid(i + 1), 0x1000 * (ulong)i, i % 2 == 0));
+            fixture.Hardware.Translate(new DmaAccess(new RequesterId(i), new Pasid(i + 1), 0x1000 * (ulong)i, i % 2 == 0));
             var read = new FaultRecord[2];
-            Assert.Equal(1, rig.Started.Events.Read(read));
+            Assert.Equal(1, fixture.Started.Events.Read(read));
             ulong kind = i % 2 == 0 ? FaultEvent.FlagWrite : FaultEvent.FlagRead;
             ulong head = ((kind | FaultEvent.FlagAddress) << 32) | (ulong)FaultReason.Domain;
             Assert.Equal(new FaultRecord(head, i | ((ulong)(i + 1) << 32), 0x1000 * (ulong)i), read[0]);
         }
 
-        Assert.Equal(0, rig.Started.Events.Read(new FaultRecord[1]));
-        Assert.Equal(0, rig.Hardware.Device.DroppedEvents);
+        Assert.Equal(0, fixture.Started.Events.Read(new FaultRecord[1]));
+        Assert.Equal(0, fixture.Hardware.Device.DroppedEvents);
     }
 
     [Fact]
     public void Faults_beyond_the_buffers_are_counted_and_do_not_disturb_the_rest()
     {
-        using Rig rig = Rig.Start("none");
+        using Fixture fixture = Fixture.Start("none");
 
         for (int i = 0; i < 20; i++)
         {
-            Access(rig, 0x1000 * (ulong)i);
+            Access(fixture, 0x1000 * (ulong)i);
         }
 
-        Assert.Equal(4, rig.Hardware.Device.DroppedEvents);
+        Assert.Equal(4, fixture.Hardware.Device.DroppedEvents);
         var faults = new List<IommuFault>();
-        Assert.Equal(OpResult.Ok, rig.Started.TakeFaults(faults)); // what the device lost nothing tells
-        Assert.Equal(16, rig.Started.Faults);
-        Access(rig, 0x1000);
-        Assert.Equal(OpResult.Ok, rig.Started.TakeFaults(faults));
-        Assert.Equal(17, rig.Started.Faults);
+        Assert.Equal(OpResult.Ok, fixture.Started.TakeFaults(faults)); // what the device lost nothing tells
+        Assert.Equal(16, fixture.Started.Faults);
+        Access(fixture, 0x1000);
+        Assert.Equal(OpResult.Ok, fixture.Started.TakeFaults(faults));
+        Assert.Equal(17, fixture.Started.Faults);
         Assert.Equal(17, faults.Count);
     }
 
     [Fact]
     public void A_standard_domain_refuses_PASIDs()
     {
-        using Rig rig = Rig.Start("none");
-        Prepare(rig, "unmap");
+        using Fixture fixture = Fixture.Start("none");
+        Prepare(fixture, "unmap");
 
         TranslationResult result =
-            rig.Hardware.Translate(new DmaAccess(new RequesterId(Endpoint), new Pasid(1), 0x10000, false));
+            fixture.Hardware.Translate(new DmaAccess(new RequesterId(Endpoint), new Pasid(1), 0x10000, false));
 
         Assert.Equal(TranslationStatus.Faulted, result.Status);
         Assert.Equal((int)FaultReason.Domain, result.FaultCode);
@@ -429,9 +429,9 @@ public sealed class DeviceRulesTests
     {
         foreach (string dialect in new[] { "none", "B", "E" })
         {
-            using Rig rig = Rig.Start(dialect, pasidBits: 10);
+            using Fixture fixture = Fixture.Start(dialect, pasidBits: 10);
 
-            Dialects.EndpointProperties properties = rig.Started.Probe(Endpoint).Value!;
+            Dialects.EndpointProperties properties = fixture.Started.Probe(Endpoint).Value!;
 
             Assert.Equal(
                 [new Dialects.ReservedRegion(1, VirtioIommuHardware.MsiFirst, VirtioIommuHardware.MsiLast)],
@@ -443,50 +443,50 @@ public sealed class DeviceRulesTests
     [Fact]
     public void PROBE_with_a_reserved_byte_is_INVAL()
     {
-        using Rig rig = Rig.Start("none");
-        ulong page = rig.Memory.AllocatePages(4096).Value;
+        using Fixture fixture = Fixture.Start("none");
+        ulong page = fixture.Memory.AllocatePages(4096).Value;
         byte[] request = [.. Vector.All["probe"].Bytes];
         request[71] = 1;
-        rig.Memory.Write(page, request);
+        fixture.Memory.Write(page, request);
 
         Assert.Equal(
             RequestStatus.Inval,
-            rig.Started.Requests.Send(page, 72, page + 72, VirtioIommuHardware.ProbeBytes + 4));
-        rig.Memory.FreePages(page, 4096);
+            fixture.Started.Requests.Send(page, 72, page + 72, VirtioIommuHardware.ProbeBytes + 4));
+        fixture.Memory.FreePages(page, 4096);
     }
 
     [Fact]
     public void A_reset_forgets_domains_and_endpoints()
     {
-        using Rig rig = Rig.Start("none");
-        Prepare(rig, "unmap");
+        using Fixture fixture = Fixture.Start("none");
+        Prepare(fixture, "unmap");
 
-        rig.Hardware.Write32(MmioRegister.Status, 0);
+        fixture.Hardware.Write32(MmioRegister.Status, 0);
 
-        Assert.Equal(0, rig.Hardware.Device.DomainCount);
-        Assert.Equal(TranslationStatus.Faulted, Access(rig, 0x10000).Status);
+        Assert.Equal(0, fixture.Hardware.Device.DomainCount);
+        Assert.Equal(TranslationStatus.Faulted, Access(fixture, 0x10000).Status);
     }
 
-    private static void Prepare(Rig rig, string name)
+    private static void Prepare(Fixture fixture, string name)
     {
         if (name != "attach")
         {
-            Assert.Equal(OpResult.Ok, rig.Started.Standard.Attach(1, Endpoint, 0));
+            Assert.Equal(OpResult.Ok, fixture.Started.Standard.Attach(1, Endpoint, 0));
         }
 
         if (name == "unmap")
         {
-            Assert.Equal(OpResult.Ok, rig.Started.Standard.Map(1, 0x10000, 0x1ffff, 0x80000000, 3));
+            Assert.Equal(OpResult.Ok, fixture.Started.Standard.Map(1, 0x10000, 0x1ffff, 0x80000000, 3));
         }
     }
 
-    private static TranslationResult Access(Rig rig, ulong address, bool write = false) =>
-        rig.Hardware.Translate(new DmaAccess(new RequesterId(Endpoint), null, address, write));
+    private static TranslationResult Access(Fixture fixture, ulong address, bool write = false) =>
+        fixture.Hardware.Translate(new DmaAccess(new RequesterId(Endpoint), null, address, write));
 
-    private static byte[] ReadBytes(Rig rig, ulong address, int count)
+    private static byte[] ReadBytes(Fixture fixture, ulong address, int count)
     {
         var bytes = new byte[count];
-        rig.Memory.Read(address, bytes);
+        fixture.Memory.Read(address, bytes);
         return bytes;
     }
 }

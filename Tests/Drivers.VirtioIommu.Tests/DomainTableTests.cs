@@ -17,18 +17,18 @@ public sealed class DomainTableTests
     private const uint Asid = 0x2a;
     private static readonly Pasid s_pasid = new(0x1234);
 
-    public static TheoryData<string> Dialects => Rig.BothDialects;
+    public static TheoryData<string> Dialects => Fixture.BothDialects;
 
     [Theory]
     [MemberData(nameof(Dialects))]
     public void An_endpoint_is_probed_and_attached_with_the_tables_parameters(string dialect)
     {
-        using Rig rig = Rig.Start(dialect);
-        using DomainTable table = rig.CreateTable(domain: 1, pasidBits: 16);
+        using Fixture fixture = Fixture.Start(dialect);
+        using DomainTable table = fixture.CreateTable(domain: 1, pasidBits: 16);
 
         Assert.Equal(OpResult.Ok, table.AddEndpoint(Endpoint));
 
-        ConsumedRequest[] log = rig.TakeLog();
+        ConsumedRequest[] log = fixture.TakeLog();
         Assert.Equal(2, log.Length);
         Assert.Equal(Vector.All["probe"].Bytes, log[0].Bytes);
         byte[] attach = log[1].Bytes;
@@ -49,7 +49,7 @@ public sealed class DomainTableTests
             pointer &= 0x00FF_FFFF_FFFF_FFC0;
         }
 
-        Assert.True(rig.Memory.IsBacked(pointer, 8));
+        Assert.True(fixture.Memory.IsBacked(pointer, 8));
         Assert.Equal(1, table.Endpoints);
         Assert.Equal(OpResult.Ok, table.RemoveEndpoint(Endpoint));
     }
@@ -58,17 +58,17 @@ public sealed class DomainTableTests
     [MemberData(nameof(Dialects))]
     public void D1_an_access_reaches_the_process_exactly_while_the_entry_is_installed(string dialect)
     {
-        using Rig rig = Rig.Start(dialect);
-        using DomainTable table = Attached(rig);
-        Assert.Equal(TranslationStatus.Faulted, Access(rig, s_pasid).Status);
+        using Fixture fixture = Fixture.Start(dialect);
+        using DomainTable table = Attached(fixture);
+        Assert.Equal(TranslationStatus.Faulted, Access(fixture, s_pasid).Status);
 
         Assert.Equal(OpResult.Ok, table.Install(s_pasid, Root, Asid));
 
-        TranslationResult reached = Access(rig, s_pasid);
+        TranslationResult reached = Access(fixture, s_pasid);
         Assert.Equal((TranslationStatus.ReachedPageTable, Root), (reached.Status, reached.PageTableRoot));
-        Assert.Equal(TranslationStatus.Faulted, Access(rig, new Pasid(0x1235)).Status);
+        Assert.Equal(TranslationStatus.Faulted, Access(fixture, new Pasid(0x1235)).Status);
         Assert.Equal(OpResult.Ok, table.Remove(s_pasid, Asid));
-        Assert.Equal(TranslationStatus.Faulted, Access(rig, s_pasid).Status);
+        Assert.Equal(TranslationStatus.Faulted, Access(fixture, s_pasid).Status);
         Leave(table);
     }
 
@@ -76,13 +76,13 @@ public sealed class DomainTableTests
     [MemberData(nameof(Dialects))]
     public void D2_D3_installing_announces_the_path_for_a_new_leaf_and_the_entry_for_an_old_one(string dialect)
     {
-        using Rig rig = Rig.Start(dialect);
-        using DomainTable table = Attached(rig);
+        using Fixture fixture = Fixture.Start(dialect);
+        using DomainTable table = Attached(fixture);
 
         table.Install(new Pasid(0x80), Root, 1);
         table.Install(new Pasid(0x81), Root, 2);
 
-        Invalidation[] sent = Invalidations(rig);
+        Invalidation[] sent = Invalidations(fixture);
         Assert.Equal(
             [
                 new Invalidation(Scope.Pasid, IsConfig: true, Leaf: false, 1, 0x80, 0, 0, 0, 0),
@@ -98,10 +98,10 @@ public sealed class DomainTableTests
     [MemberData(nameof(Dialects))]
     public void D5_removing_invalidates_the_configuration_and_then_the_translations(string dialect)
     {
-        using Rig rig = Rig.Start(dialect);
-        using DomainTable table = Attached(rig);
+        using Fixture fixture = Fixture.Start(dialect);
+        using DomainTable table = Attached(fixture);
         table.Install(s_pasid, Root, Asid);
-        rig.TakeLog();
+        fixture.TakeLog();
 
         Assert.Equal(OpResult.Ok, table.Remove(s_pasid, Asid));
 
@@ -110,7 +110,7 @@ public sealed class DomainTableTests
                 new Invalidation(Scope.Pasid, IsConfig: true, Leaf: true, 1, s_pasid.Value, 0, 0, 0, 0),
                 new Invalidation(Scope.Pasid, IsConfig: false, Leaf: false, 1, s_pasid.Value, Asid, 0, 0, 0),
             ],
-            Invalidations(rig));
+            Invalidations(fixture));
         Leave(table);
     }
 
@@ -118,17 +118,17 @@ public sealed class DomainTableTests
     [MemberData(nameof(Dialects))]
     public void A_writer_that_forgets_the_translations_does_not_leave_them_in_the_caches(string dialect)
     {
-        using Rig rig = Rig.Start(dialect);
-        rig.Format.TellsTranslations = false;
-        using DomainTable table = Attached(rig);
+        using Fixture fixture = Fixture.Start(dialect);
+        fixture.Format.TellsTranslations = false;
+        using DomainTable table = Attached(fixture);
         table.Install(s_pasid, Root, Asid);
-        rig.TakeLog();
+        fixture.TakeLog();
 
         Assert.Equal(OpResult.Ok, table.Quiet(s_pasid, Asid));
-        Assert.Equal([true, false], Invalidations(rig).Select(i => i.IsConfig));
+        Assert.Equal([true, false], Invalidations(fixture).Select(i => i.IsConfig));
         Assert.Equal(OpResult.Ok, table.Remove(s_pasid, Asid));
         // Of a quiet entry no translation can have come: only the entry itself is told of.
-        Assert.Equal([true], Invalidations(rig).Select(i => i.IsConfig));
+        Assert.Equal([true], Invalidations(fixture).Select(i => i.IsConfig));
         Leave(table);
     }
 
@@ -136,15 +136,15 @@ public sealed class DomainTableTests
     [MemberData(nameof(Dialects))]
     public void Detaching_one_device_of_several_sends_nothing_and_keeps_the_entry(string dialect)
     {
-        using Rig rig = Rig.Start(dialect);
-        using DomainTable table = Attached(rig);
+        using Fixture fixture = Fixture.Start(dialect);
+        using DomainTable table = Attached(fixture);
         table.Install(s_pasid, Root, Asid);
-        rig.TakeLog();
+        fixture.TakeLog();
 
         table.ReleaseEndpoint(s_pasid, Endpoint);
 
-        Assert.Empty(Invalidations(rig));
-        Assert.Equal(TranslationStatus.ReachedPageTable, Access(rig, s_pasid).Status);
+        Assert.Empty(Invalidations(fixture));
+        Assert.Equal(TranslationStatus.ReachedPageTable, Access(fixture, s_pasid).Status);
         table.Remove(s_pasid, Asid);
         Leave(table);
     }
@@ -153,18 +153,18 @@ public sealed class DomainTableTests
     [MemberData(nameof(Dialects))]
     public void D12_after_exit_an_access_aborts_quietly_until_the_entry_is_cleared(string dialect)
     {
-        using Rig rig = Rig.Start(dialect);
-        using DomainTable table = Attached(rig);
+        using Fixture fixture = Fixture.Start(dialect);
+        using DomainTable table = Attached(fixture);
         table.Install(s_pasid, Root, Asid);
-        rig.TakeLog();
+        fixture.TakeLog();
 
         Assert.Equal(OpResult.Ok, table.Quiet(s_pasid, Asid));
 
-        Assert.Equal([true, false], Invalidations(rig).Select(i => i.IsConfig));
-        Assert.Equal(TranslationStatus.AbortedQuietly, Access(rig, s_pasid).Status);
-        Assert.Equal(0, rig.Started.Events.Read(new FaultRecord[1]));
+        Assert.Equal([true, false], Invalidations(fixture).Select(i => i.IsConfig));
+        Assert.Equal(TranslationStatus.AbortedQuietly, Access(fixture, s_pasid).Status);
+        Assert.Equal(0, fixture.Started.Events.Read(new FaultRecord[1]));
         table.Remove(s_pasid, Asid);
-        Assert.Equal(TranslationStatus.Faulted, Access(rig, s_pasid).Status);
+        Assert.Equal(TranslationStatus.Faulted, Access(fixture, s_pasid).Status);
         Leave(table);
     }
 
@@ -172,15 +172,15 @@ public sealed class DomainTableTests
     [MemberData(nameof(Dialects))]
     public void Faults_that_name_a_PASID_are_drained_before_its_detach_returns(string dialect)
     {
-        using Rig rig = Rig.Start(dialect);
-        using DomainTable table = Attached(rig);
+        using Fixture fixture = Fixture.Start(dialect);
+        using DomainTable table = Attached(fixture);
         table.Install(s_pasid, Root, Asid);
-        Access(rig, s_pasid, 0xFFFF_0000_0000_0000);
+        Access(fixture, s_pasid, 0xFFFF_0000_0000_0000);
 
         table.Remove(s_pasid, Asid);
 
-        Assert.Equal(1, rig.Started.Faults);
-        Assert.Equal(0, rig.Started.Events.Read(new FaultRecord[1]));
+        Assert.Equal(1, fixture.Started.Faults);
+        Assert.Equal(0, fixture.Started.Events.Read(new FaultRecord[1]));
         Leave(table);
     }
 
@@ -188,20 +188,20 @@ public sealed class DomainTableTests
     [MemberData(nameof(Dialects))]
     public void A_detach_ends_although_the_device_reports_as_fast_as_its_faults_are_taken(string dialect)
     {
-        using Rig rig = Rig.Start(dialect);
-        using DomainTable table = Attached(rig);
+        using Fixture fixture = Fixture.Start(dialect);
+        using DomainTable table = Attached(fixture);
         table.Install(s_pasid, Root, Asid);
         int refills = 0;
         void Refill()
         {
             for (int i = 0; i < 64; i++)
             {
-                Access(rig, s_pasid, 0xFFFF_0000_0000_0000);
+                Access(fixture, s_pasid, 0xFFFF_0000_0000_0000);
             }
         }
 
         Refill();
-        rig.Hardware.AcceptsWrite = (offset, value) =>
+        fixture.Hardware.AcceptsWrite = (offset, value) =>
         {
             if (offset == MmioRegister.QueueNotify && value == QueueIndex.Event && refills++ < 1000)
             {
@@ -214,7 +214,7 @@ public sealed class DomainTableTests
         Assert.Equal(OpResult.Ok, table.Remove(s_pasid, Asid));
 
         Assert.InRange(refills, 1, 2);
-        rig.Hardware.AcceptsWrite = (_, _) => true;
+        fixture.Hardware.AcceptsWrite = (_, _) => true;
         Leave(table);
     }
 
@@ -224,17 +224,17 @@ public sealed class DomainTableTests
     {
         foreach (int bits in new[] { 1, 6, 7, 8, 16, 20 })
         {
-            using Rig rig = Rig.Start(dialect);
-            using DomainTable table = Attached(rig, bits);
+            using Fixture fixture = Fixture.Start(dialect);
+            using DomainTable table = Attached(fixture, bits);
             var last = new Pasid((1u << bits) - 1);
 
             Assert.Equal(OpResult.Ok, table.Install(last, Root, Asid));
-            Assert.Equal(Root, Access(rig, last).PageTableRoot);
+            Assert.Equal(Root, Access(fixture, last).PageTableRoot);
             if (bits < 20)
             {
                 var beyond = new Pasid(1u << bits);
                 Assert.Equal(Errno.EINVAL, table.Install(beyond, Root, Asid).Errno);
-                Assert.Equal((int)FaultReason.Domain, Access(rig, beyond).FaultCode);
+                Assert.Equal((int)FaultReason.Domain, Access(fixture, beyond).FaultCode);
             }
 
             table.Remove(last, Asid);
@@ -246,7 +246,7 @@ public sealed class DomainTableTests
     [MemberData(nameof(Dialects))]
     public void D9_an_endpoint_with_narrower_PASIDs_is_EINVAL_and_one_without_is_EOPNOTSUPP(string dialect)
     {
-        using Rig narrow = Rig.Start(dialect, pasidBits: 8);
+        using Fixture narrow = Fixture.Start(dialect, pasidBits: 8);
         using DomainTable wide = narrow.CreateTable(pasidBits: 9);
         using DomainTable fits = narrow.CreateTable(2, pasidBits: 8);
         narrow.TakeLog();
@@ -260,7 +260,7 @@ public sealed class DomainTableTests
         Assert.Equal(OpResult.Ok, fits.AddEndpoint(Endpoint));
         fits.RemoveEndpoint(Endpoint);
 
-        using Rig none = Rig.Start(dialect, pasidBits: 0);
+        using Fixture none = Fixture.Start(dialect, pasidBits: 0);
         using DomainTable table = none.CreateTable(pasidBits: 1);
         if (dialect == "B")
         {
@@ -276,8 +276,8 @@ public sealed class DomainTableTests
     [Fact]
     public void An_endpoint_that_does_not_exist_is_ENOENT_and_counts_for_nothing()
     {
-        using Rig rig = Rig.Start("B", endpoints: "0x20");
-        using DomainTable table = rig.CreateTable();
+        using Fixture fixture = Fixture.Start("B", endpoints: "0x20");
+        using DomainTable table = fixture.CreateTable();
 
         Assert.Equal(Errno.ENOENT, table.AddEndpoint(Endpoint).Errno);
         Assert.Equal(0, table.Endpoints);
@@ -292,47 +292,47 @@ public sealed class DomainTableTests
     [InlineData("STE1")]
     public void A_format_that_names_no_parameter_is_refused_by_its_name(string parameter)
     {
-        using Rig rig = Rig.Start("B");
-        rig.Format.MissingParameter = parameter;
-        long before = rig.Memory.AllocatedBytes;
+        using Fixture fixture = Fixture.Start("B");
+        fixture.Format.MissingParameter = parameter;
+        long before = fixture.Memory.AllocatedBytes;
 
-        OpResult<DomainTable> table = DomainTable.Create(rig.Started, rig.Format, 1, 8);
+        OpResult<DomainTable> table = DomainTable.Create(fixture.Started, fixture.Format, 1, 8);
 
         Assert.Equal(Errno.EINVAL, table.Errno);
         Assert.Contains(parameter, table.Reason, StringComparison.Ordinal);
-        Assert.Equal(before, rig.Memory.AllocatedBytes);
+        Assert.Equal(before, fixture.Memory.AllocatedBytes);
     }
 
     [Theory]
     [MemberData(nameof(Dialects))]
     public void Without_an_endpoint_nothing_is_sent_since_nothing_can_be_cached(string dialect)
     {
-        using Rig rig = Rig.Start(dialect);
-        using DomainTable table = rig.CreateTable();
+        using Fixture fixture = Fixture.Start(dialect);
+        using DomainTable table = fixture.CreateTable();
 
         Assert.Equal(OpResult.Ok, table.Install(s_pasid, Root, Asid));
         Assert.Equal(OpResult.Ok, table.Invalidate(s_pasid, Asid, 0, 0x1000));
         Assert.Equal(OpResult.Ok, table.Remove(s_pasid, Asid));
 
-        Assert.Empty(rig.TakeLog());
+        Assert.Empty(fixture.TakeLog());
     }
 
     [Theory]
     [MemberData(nameof(Dialects))]
     public void D8_a_leaf_that_cannot_be_allocated_changes_nothing(string dialect)
     {
-        using Rig rig = Rig.Start(dialect);
-        using DomainTable table = Attached(rig);
+        using Fixture fixture = Fixture.Start(dialect);
+        using DomainTable table = Attached(fixture);
         table.Install(new Pasid(1), Root, 1);
-        rig.TakeLog();
-        rig.Memory.RestartCounting();
-        rig.Memory.FailAllocation = 0;
+        fixture.TakeLog();
+        fixture.Memory.RestartCounting();
+        fixture.Memory.FailAllocation = 0;
 
         Assert.Equal(Errno.ENOMEM, table.Install(s_pasid, Root, Asid).Errno);
 
-        Assert.Empty(rig.TakeLog());
-        Assert.Equal(Root, Access(rig, new Pasid(1)).PageTableRoot);
-        rig.Memory.FailAllocation = -1;
+        Assert.Empty(fixture.TakeLog());
+        Assert.Equal(Root, Access(fixture, new Pasid(1)).PageTableRoot);
+        fixture.Memory.FailAllocation = -1;
         Assert.Equal(OpResult.Ok, table.Install(s_pasid, Root, Asid));
         table.Remove(s_pasid, Asid);
         table.Remove(new Pasid(1), 1);
@@ -345,15 +345,15 @@ public sealed class DomainTableTests
     {
         for (int failing = 0; ; failing++)
         {
-            using Rig rig = Rig.Start(dialect);
-            long baseline = rig.Memory.AllocatedBytes;
-            rig.Memory.RestartCounting();
-            rig.Memory.FailAllocation = failing;
+            using Fixture fixture = Fixture.Start(dialect);
+            long baseline = fixture.Memory.AllocatedBytes;
+            fixture.Memory.RestartCounting();
+            fixture.Memory.FailAllocation = failing;
 
-            OpResult result = WholeLife(rig);
+            OpResult result = WholeLife(fixture);
 
-            Assert.Equal(baseline, rig.Memory.AllocatedBytes);
-            Assert.Equal(0, rig.Hardware.Device.DomainCount);
+            Assert.Equal(baseline, fixture.Memory.AllocatedBytes);
+            Assert.Equal(0, fixture.Hardware.Device.DomainCount);
             if (result.IsOk)
             {
                 Assert.Equal(3, failing);
@@ -368,14 +368,14 @@ public sealed class DomainTableTests
     [MemberData(nameof(Dialects))]
     public void D10_a_second_endpoint_that_is_refused_leaves_the_first_working(string dialect)
     {
-        using Rig rig = Rig.Start(dialect, endpoints: "0x18");
-        using DomainTable table = Attached(rig);
+        using Fixture fixture = Fixture.Start(dialect, endpoints: "0x18");
+        using DomainTable table = Attached(fixture);
         table.Install(s_pasid, Root, Asid);
 
         Assert.Equal(Errno.ENOENT, table.AddEndpoint(0x19).Errno);
 
         Assert.Equal(1, table.Endpoints);
-        Assert.Equal(Root, Access(rig, s_pasid).PageTableRoot);
+        Assert.Equal(Root, Access(fixture, s_pasid).PageTableRoot);
         table.Remove(s_pasid, Asid);
         Leave(table);
     }
@@ -384,45 +384,45 @@ public sealed class DomainTableTests
     [MemberData(nameof(Dialects))]
     public void A_table_that_the_device_may_still_walk_is_freed_only_after_the_reset(string dialect)
     {
-        Rig rig = Rig.Start(dialect);
-        DomainTable table = Attached(rig);
-        rig.Hardware.Deafen();
+        Fixture fixture = Fixture.Start(dialect);
+        DomainTable table = Attached(fixture);
+        fixture.Hardware.Deafen();
 
         Assert.Equal(Errno.ETIMEDOUT, table.RemoveEndpoint(Endpoint).Errno);
-        long before = rig.Memory.AllocatedBytes;
+        long before = fixture.Memory.AllocatedBytes;
         table.Dispose();
 
-        Assert.Equal(before, rig.Memory.AllocatedBytes);
-        rig.Dispose();
-        Assert.Equal(0, rig.Memory.AllocatedBytes);
+        Assert.Equal(before, fixture.Memory.AllocatedBytes);
+        fixture.Dispose();
+        Assert.Equal(0, fixture.Memory.AllocatedBytes);
     }
 
     [Theory]
     [MemberData(nameof(Dialects))]
     public void A_table_whose_attach_was_never_answered_is_freed_only_after_the_reset(string dialect)
     {
-        Rig rig = Rig.Start(dialect);
-        DomainTable table = rig.CreateTable();
+        Fixture fixture = Fixture.Start(dialect);
+        DomainTable table = fixture.CreateTable();
         int notifies = 0;
-        rig.Hardware.AcceptsWrite = (offset, _) => offset != MmioRegister.QueueNotify || notifies++ == 0;
+        fixture.Hardware.AcceptsWrite = (offset, _) => offset != MmioRegister.QueueNotify || notifies++ == 0;
 
         Assert.Equal(Errno.ETIMEDOUT, table.AddEndpoint(Endpoint).Errno);
-        long before = rig.Memory.AllocatedBytes;
+        long before = fixture.Memory.AllocatedBytes;
         table.Dispose();
 
-        Assert.Equal(before, rig.Memory.AllocatedBytes);
-        rig.Dispose();
-        Assert.Equal(0, rig.Memory.AllocatedBytes);
+        Assert.Equal(before, fixture.Memory.AllocatedBytes);
+        fixture.Dispose();
+        Assert.Equal(0, fixture.Memory.AllocatedBytes);
     }
 
     [Theory]
     [MemberData(nameof(Dialects))]
     public void An_invalidation_that_is_not_answered_is_ETIMEDOUT(string dialect)
     {
-        using Rig rig = Rig.Start(dialect);
-        using DomainTable table = Attached(rig);
+        using Fixture fixture = Fixture.Start(dialect);
+        using DomainTable table = Attached(fixture);
         table.Install(s_pasid, Root, Asid);
-        rig.Hardware.Deafen();
+        fixture.Hardware.Deafen();
 
         Assert.Equal(Errno.ETIMEDOUT, table.Invalidate(s_pasid, Asid, 0x1000, 0x2000).Errno);
         Assert.Equal(Errno.ETIMEDOUT, table.Quiet(s_pasid, Asid).Errno);
@@ -433,18 +433,18 @@ public sealed class DomainTableTests
     [MemberData(nameof(Dialects))]
     public void An_empty_range_sends_nothing_and_a_wrapping_one_the_whole_PASID(string dialect)
     {
-        using Rig rig = Rig.Start(dialect);
-        using DomainTable table = Attached(rig);
+        using Fixture fixture = Fixture.Start(dialect);
+        using DomainTable table = Attached(fixture);
         table.Install(s_pasid, Root, Asid);
-        rig.TakeLog();
+        fixture.TakeLog();
 
         Assert.Equal(OpResult.Ok, table.Invalidate(s_pasid, Asid, 0x1000, 0x1000));
-        Assert.Empty(rig.TakeLog());
+        Assert.Empty(fixture.TakeLog());
         Assert.Equal(OpResult.Ok, table.Invalidate(s_pasid, Asid, 0x2000, 0x1000));
         Assert.Equal(OpResult.Ok, table.Invalidate(s_pasid, Asid, 0, 0));
 
         var whole = new Invalidation(Scope.Pasid, IsConfig: false, Leaf: false, 1, s_pasid.Value, Asid, 0, 0, 0);
-        Assert.Equal([whole, whole], Invalidations(rig));
+        Assert.Equal([whole, whole], Invalidations(fixture));
         table.Remove(s_pasid, Asid);
         Leave(table);
     }
@@ -453,10 +453,10 @@ public sealed class DomainTableTests
     [MemberData(nameof(Dialects))]
     public void Domains_work_side_by_side_on_one_queue(string dialect)
     {
-        using Rig rig = Rig.Start(dialect);
+        using Fixture fixture = Fixture.Start(dialect);
         const int Domains = 2;
         const int Rounds = 400;
-        DomainTable[] tables = [.. Enumerable.Range(1, Domains).Select(d => rig.CreateTable((uint)d, 12))];
+        DomainTable[] tables = [.. Enumerable.Range(1, Domains).Select(d => fixture.CreateTable((uint)d, 12))];
         using var barrier = new Barrier(Domains);
         var failures = new System.Collections.Concurrent.ConcurrentBag<string>();
         Thread[] threads = [.. Enumerable.Range(0, Domains).Select(d => new Thread(() => Work(d)))];
@@ -466,7 +466,7 @@ public sealed class DomainTableTests
 
         Assert.Empty(failures);
         Array.ForEach(tables, t => t.Dispose());
-        Assert.Equal(0, rig.Hardware.Device.DomainCount);
+        Assert.Equal(0, fixture.Hardware.Device.DomainCount);
 
         void Work(int d)
         {
@@ -479,7 +479,7 @@ public sealed class DomainTableTests
                 Check(tables[d].AddEndpoint(endpoint));
                 Check(tables[d].Install(pasid, root, (uint)(d + 1)));
                 Check(tables[d].Invalidate(pasid, (uint)(d + 1), 0x1000, 0x9000));
-                ulong seen = rig.Hardware.Translate(
+                ulong seen = fixture.Hardware.Translate(
                     new DmaAccess(new RequesterId(endpoint), pasid, 0x1000, false)).PageTableRoot;
                 if (seen != root)
                 {
@@ -504,14 +504,14 @@ public sealed class DomainTableTests
     [MemberData(nameof(Dialects))]
     public void Requests_without_a_PASID_use_context_descriptor_0(string dialect)
     {
-        using Rig rig = Rig.Start(dialect);
-        using DomainTable table = Attached(rig);
+        using Fixture fixture = Fixture.Start(dialect);
+        using DomainTable table = Attached(fixture);
         table.Install(new Pasid(0), Root, Asid);
 
         Assert.Equal(
             Root,
-            rig.Hardware.Translate(new DmaAccess(new RequesterId(Endpoint), null, 0x1000, false)).PageTableRoot);
-        Assert.Equal(TranslationStatus.Faulted, Access(rig, new Pasid(0)).Status);
+            fixture.Hardware.Translate(new DmaAccess(new RequesterId(Endpoint), null, 0x1000, false)).PageTableRoot);
+        Assert.Equal(TranslationStatus.Faulted, Access(fixture, new Pasid(0)).Status);
         table.Remove(new Pasid(0), Asid);
         Leave(table);
     }
@@ -521,8 +521,8 @@ public sealed class DomainTableTests
     {
         foreach (string dialect in new[] { "B", "E" })
         {
-            using Rig rig = Rig.Start(dialect);
-            using DomainTable table = Attached(rig);
+            using Fixture fixture = Fixture.Start(dialect);
+            using DomainTable table = Attached(fixture);
             string prefix = dialect == "B" ? "b_inv_" : "e_inv_";
 
             Assert.Equal(RequestStatus.Ok, Change(prefix + "range"));
@@ -545,7 +545,7 @@ public sealed class DomainTableTests
                     request[at] = value;
                 }
 
-                return rig.Send(request, 60);
+                return fixture.Send(request, 60);
             }
         }
     }
@@ -566,20 +566,20 @@ public sealed class DomainTableTests
     [InlineData("E", 123, 1, RequestStatus.Inval)]
     public void The_device_checks_the_attach_of_a_table(string dialect, int at, byte value, object expected)
     {
-        using Rig rig = Rig.Start(dialect);
+        using Fixture fixture = Fixture.Start(dialect);
         byte[] request = [.. Vector.All[dialect == "B" ? "attach_pst_arm" : "e_attach"].Bytes];
-        Assert.Equal(RequestStatus.Ok, rig.Send(request, request.Length - 4));
-        Assert.Equal(OpResult.Ok, rig.Started.Standard.Detach(1, Endpoint));
+        Assert.Equal(RequestStatus.Ok, fixture.Send(request, request.Length - 4));
+        Assert.Equal(OpResult.Ok, fixture.Started.Standard.Detach(1, Endpoint));
 
         request[at] = value;
 
-        Assert.Equal(expected, rig.Send(request, request.Length - 4));
-        Assert.Equal(0, rig.Hardware.Device.DomainCount);
+        Assert.Equal(expected, fixture.Send(request, request.Length - 4));
+        Assert.Equal(0, fixture.Hardware.Device.DomainCount);
     }
 
-    private static OpResult WholeLife(Rig rig)
+    private static OpResult WholeLife(Fixture fixture)
     {
-        OpResult<DomainTable> created = DomainTable.Create(rig.Started, rig.Format, 1, 16);
+        OpResult<DomainTable> created = DomainTable.Create(fixture.Started, fixture.Format, 1, 16);
         if (!created.IsOk)
         {
             return created.Outcome;
@@ -602,19 +602,19 @@ public sealed class DomainTableTests
         return installed;
     }
 
-    private static DomainTable Attached(Rig rig, int pasidBits = 16)
+    private static DomainTable Attached(Fixture fixture, int pasidBits = 16)
     {
-        DomainTable table = rig.CreateTable(1, pasidBits);
+        DomainTable table = fixture.CreateTable(1, pasidBits);
         Assert.Equal(OpResult.Ok, table.AddEndpoint(Endpoint));
-        rig.TakeLog();
+        fixture.TakeLog();
         return table;
     }
 
     private static void Leave(DomainTable table) => Assert.Equal(OpResult.Ok, table.RemoveEndpoint(Endpoint));
 
-    private static TranslationResult Access(Rig rig, Pasid pasid, ulong address = 0x1000) =>
-        rig.Hardware.Translate(new DmaAccess(new RequesterId(Endpoint), pasid, address, false));
+    private static TranslationResult Access(Fixture fixture, Pasid pasid, ulong address = 0x1000) =>
+        fixture.Hardware.Translate(new DmaAccess(new RequesterId(Endpoint), pasid, address, false));
 
-    private static Invalidation[] Invalidations(Rig rig) =>
-        [.. rig.TakeLog().Where(r => r.Bytes[0] == 7).Select(r => WireReader.ReadInvalidation(rig.Dialect, r.Bytes))];
+    private static Invalidation[] Invalidations(Fixture fixture) =>
+        [.. fixture.TakeLog().Where(r => r.Bytes[0] == 7).Select(r => WireReader.ReadInvalidation(fixture.Dialect, r.Bytes))];
 }

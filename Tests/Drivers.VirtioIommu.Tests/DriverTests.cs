@@ -40,7 +40,7 @@ public sealed class DriverTests
         using CompositionHost host =
             new ContainerConfiguration().WithPart<VirtioIommuDriver>().CreateContainer();
         IPasidDriver driver = host.GetExport<IPasidDriver>();
-        using IIommuHardware hardware = driver.CreateHardware(new SystemMemory(), Rig.Setup(dialect));
+        using IIommuHardware hardware = driver.CreateHardware(new SystemMemory(), Fixture.Setup(dialect));
 
         OpResult<IIommuUnit> unit = driver.CreateUnit(Setup(hardware, dialect));
 
@@ -53,7 +53,7 @@ public sealed class DriverTests
     public void Without_the_format_the_standard_alone_still_works()
     {
         var driver = new VirtioIommuDriver();
-        using IIommuHardware hardware = driver.CreateHardware(new SystemMemory(), Rig.Setup("none"));
+        using IIommuHardware hardware = driver.CreateHardware(new SystemMemory(), Fixture.Setup("none"));
 
         using IIommuUnit unit = Start(driver, Setup(hardware, "none"));
 
@@ -97,7 +97,7 @@ public sealed class DriverTests
     public void The_width_is_the_narrower_of_device_and_limit(string dialect, int device, int limit, int expected)
     {
         var driver = new VirtioIommuDriver { ArmSmmuV3Format = new FakeArmFormat() };
-        using IIommuHardware hardware = driver.CreateHardware(new SystemMemory(), Rig.Setup(dialect, device));
+        using IIommuHardware hardware = driver.CreateHardware(new SystemMemory(), Fixture.Setup(dialect, device));
 
         using IIommuUnit unit = Start(driver, Setup(hardware, dialect) with { PasidBits = limit });
 
@@ -111,7 +111,7 @@ public sealed class DriverTests
     {
         var driver = new VirtioIommuDriver { ArmSmmuV3Format = new FakeArmFormat() };
         using IIommuHardware hardware =
-            driver.CreateHardware(new SystemMemory(), Rig.Setup("B", 9, endpoints: "00:03.0"));
+            driver.CreateHardware(new SystemMemory(), Fixture.Setup("B", 9, endpoints: "00:03.0"));
         UnitSetup setup = Setup(hardware, "B") with { PasidBits = 14 };
 
         using (IIommuUnit blind = Start(driver, setup))
@@ -331,14 +331,14 @@ public sealed class DriverTests
     private static VirtioIommuUnit StartUnit(
         string device, string asked, int pasidBits = 20, TestMemory? memory = null, string deviceOptions = "")
     {
-        var hardware = new TestHardware(memory ?? new TestMemory(), Rig.Setup(device, pasidBits));
+        var hardware = new TestHardware(memory ?? new TestMemory(), Fixture.Setup(device, pasidBits));
         if (device == "none" && asked == "B" && deviceOptions.Length == 0)
         {
             // Otherwise the device's MMIO bit would pass for the proposal's.
             hardware.ReadOverrides[MmioRegister.DeviceFeatures] = offered => offered & ~(1u << 5);
         }
 
-        OpResult<IIommuUnit> unit = VirtioIommuUnit.Start(Setup(hardware, asked), new FakeArmFormat(), Rig.Short);
+        OpResult<IIommuUnit> unit = VirtioIommuUnit.Start(Setup(hardware, asked), new FakeArmFormat(), Fixture.Short);
         Assert.True(unit.IsOk, unit.ToString());
         return (VirtioIommuUnit)unit.Value;
     }

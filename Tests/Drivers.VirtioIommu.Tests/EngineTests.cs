@@ -14,7 +14,7 @@ namespace PasidFramework.Drivers.VirtioIommu.Tests;
 /// <summary>The unit under the real core: what the thin adapter passes on.</summary>
 public sealed class EngineTests
 {
-    public static TheoryData<string> Dialects => Rig.BothDialects;
+    public static TheoryData<string> Dialects => Fixture.BothDialects;
 
     [Theory]
     [MemberData(nameof(Dialects))]
@@ -186,7 +186,7 @@ public sealed class EngineTests
         {
             _dialect = asked ?? device;
             Memory = new TestMemory();
-            Hardware = new TestHardware(Memory, Rig.Setup(device));
+            Hardware = new TestHardware(Memory, Fixture.Setup(device));
             var setup = new UnitSetup
             {
                 Name = "viommu0",

@@ -32,30 +32,30 @@ public sealed class FaultTests
     public void A_fault_names_endpoint_address_direction_reason_and_the_PASID_where_the_dialect_has_it(
         string dialect, bool coherent)
     {
-        using var rig = new ModelRig(dialect, coherent, coherent ? StoreOrder.Immediate : StoreOrder.Weak);
-        using DomainTable table = rig.AttachAndInstall(s_pasid);
+        using var fixture = new ModelFixture(dialect, coherent, coherent ? StoreOrder.Immediate : StoreOrder.Weak);
+        using DomainTable table = fixture.AttachAndInstall(s_pasid);
         Pasid? named = dialect == "B" ? s_pasid : null;
         Pasid? next = dialect == "B" ? s_next : null;
 
-        rig.Access(s_pasid, ModelRig.Page + 0x1678, isWrite: true);
-        rig.Access(s_next, ModelRig.Page);
-        rig.Access(null, 0x9abc, endpoint: Other);
+        fixture.Access(s_pasid, ModelFixture.Page + 0x1678, isWrite: true);
+        fixture.Access(s_next, ModelFixture.Page);
+        fixture.Access(null, 0x9abc, endpoint: Other);
 
-        Assert.Equal(OpResult.Ok, rig.Started.TakeFaults(_faults));
+        Assert.Equal(OpResult.Ok, fixture.Started.TakeFaults(_faults));
         Assert.Equal(
             [
-                (ModelRig.Endpoint, named, ModelRig.Page + 0x1678, true, 2),
-                (ModelRig.Endpoint, next, ModelRig.Page, false, 1),
+                (ModelFixture.Endpoint, named, ModelFixture.Page + 0x1678, true, 2),
+                (ModelFixture.Endpoint, next, ModelFixture.Page, false, 1),
                 (Other, null, 0x9abcUL, false, 1),
             ],
             _faults.Select(f => (f.Requester!.Value.Value, f.Pasid, f.Address!.Value, f.IsWrite!.Value, f.Code)));
         Assert.StartsWith("MAPPING: ", _faults[0].Reason);
         Assert.StartsWith("DOMAIN: ", _faults[1].Reason);
         Assert.Equal(
-            [0x102_0000_0002UL, ModelRig.Endpoint | ((ulong)(named?.Value ?? 0) << 32), ModelRig.Page + 0x1678],
+            [0x102_0000_0002UL, ModelFixture.Endpoint | ((ulong)(named?.Value ?? 0) << 32), ModelFixture.Page + 0x1678],
             _faults[0].Words);
-        Assert.Empty(rig.Model.Complaints);
-        Leave(rig, table, s_pasid);
+        Assert.Empty(fixture.Model.Violations);
+        Leave(fixture, table, s_pasid);
     }
 
     [Theory]
@@ -80,25 +80,25 @@ public sealed class FaultTests
     [MemberData(nameof(Machines))]
     public void Faults_are_taken_once_and_oldest_first_through_many_wraps_of_the_queue(string dialect, bool coherent)
     {
-        using var rig = new ModelRig(dialect, coherent, coherent ? StoreOrder.Immediate : StoreOrder.Weak);
-        using DomainTable table = rig.AttachAndInstall(s_pasid);
+        using var fixture = new ModelFixture(dialect, coherent, coherent ? StoreOrder.Immediate : StoreOrder.Weak);
+        using DomainTable table = fixture.AttachAndInstall(s_pasid);
         var expected = new List<ulong>();
         for (int round = 0; round < 60; round++)
         {
             for (int i = 0; i < (round % Buffers) + 1; i++)
             {
                 expected.Add((ulong)expected.Count << 12);
-                rig.Access(s_pasid, expected[^1]);
+                fixture.Access(s_pasid, expected[^1]);
             }
 
-            Assert.Equal(OpResult.Ok, rig.Started.TakeFaults(_faults));
-            Assert.Equal(OpResult.Ok, rig.Started.TakeFaults(_faults));
+            Assert.Equal(OpResult.Ok, fixture.Started.TakeFaults(_faults));
+            Assert.Equal(OpResult.Ok, fixture.Started.TakeFaults(_faults));
         }
 
         Assert.Equal(expected, _faults.Select(f => f.Address!.Value));
-        Assert.Equal(0, rig.Model.Device.DroppedEvents);
-        Assert.Empty(rig.Model.Complaints);
-        Leave(rig, table, s_pasid);
+        Assert.Equal(0, fixture.Model.Device.DroppedEvents);
+        Assert.Empty(fixture.Model.Violations);
+        Leave(fixture, table, s_pasid);
     }
 
     [Theory]
@@ -108,94 +108,94 @@ public sealed class FaultTests
     [InlineData("E", false)]
     public void F5_detach_and_exit_forget_the_leaving_PASIDs_faults_and_no_others(string dialect, bool exit)
     {
-        using var rig = new ModelRig(dialect);
-        using DomainTable table = rig.AttachAndInstall(s_pasid);
-        using DomainTable elsewhere = rig.Attach(domain: 2, endpoint: Other);
-        rig.Access(s_pasid, 0x1000); // its own
-        rig.Access(s_next, 0x2000);
-        rig.Access(s_pasid, 0x3000, endpoint: Other); // the same number means another process there
+        using var fixture = new ModelFixture(dialect);
+        using DomainTable table = fixture.AttachAndInstall(s_pasid);
+        using DomainTable elsewhere = fixture.Attach(domain: 2, endpoint: Other);
+        fixture.Access(s_pasid, 0x1000); // its own
+        fixture.Access(s_next, 0x2000);
+        fixture.Access(s_pasid, 0x3000, endpoint: Other); // the same number means another process there
 
-        OpResult done = exit ? table.Quiet(s_pasid, ModelRig.Asid) : table.Remove(s_pasid, ModelRig.Asid);
+        OpResult done = exit ? table.Quiet(s_pasid, ModelFixture.Asid) : table.Remove(s_pasid, ModelFixture.Asid);
 
         Assert.Equal(OpResult.Ok, done);
-        Assert.Equal(3, rig.Started.Faults);
-        rig.Access(s_next, 0x4000);
-        Assert.Equal(OpResult.Ok, rig.Started.TakeFaults(_faults));
+        Assert.Equal(3, fixture.Started.Faults);
+        fixture.Access(s_next, 0x4000);
+        Assert.Equal(OpResult.Ok, fixture.Started.TakeFaults(_faults));
         ulong[] others = [0x2000, 0x3000, 0x4000];
 
         // A record without a PASID may be anybody's, so it is kept.
         Assert.Equal(dialect == "B" ? others : [0x1000, .. others], _faults.Select(f => f.Address!.Value));
         Assert.Equal(OpResult.Ok, elsewhere.RemoveEndpoint(Other));
-        Leave(rig, table, exit ? s_pasid : null);
+        Leave(fixture, table, exit ? s_pasid : null);
     }
 
     [Fact]
     public void F5_one_device_that_leaves_a_process_takes_only_its_own_faults_along()
     {
-        using var rig = new ModelRig("B");
-        using DomainTable table = rig.AttachAndInstall(s_pasid);
+        using var fixture = new ModelFixture("B");
+        using DomainTable table = fixture.AttachAndInstall(s_pasid);
         Assert.Equal(OpResult.Ok, table.AddEndpoint(Other));
-        rig.Access(s_pasid, 0x1000);
-        rig.Access(s_pasid, 0x2000, endpoint: Other);
+        fixture.Access(s_pasid, 0x1000);
+        fixture.Access(s_pasid, 0x2000, endpoint: Other);
 
         table.ReleaseEndpoint(s_pasid, Other);
 
-        Assert.Equal(OpResult.Ok, rig.Started.TakeFaults(_faults));
+        Assert.Equal(OpResult.Ok, fixture.Started.TakeFaults(_faults));
         Assert.Equal([0x1000UL], _faults.Select(f => f.Address!.Value));
         Assert.Equal(OpResult.Ok, table.RemoveEndpoint(Other));
-        Leave(rig, table, s_pasid);
+        Leave(fixture, table, s_pasid);
     }
 
     [Fact]
     public void F5_a_fault_that_an_earlier_detach_kept_is_forgotten_when_its_own_process_leaves()
     {
-        using var rig = new ModelRig("B");
-        using DomainTable table = rig.AttachAndInstall(s_pasid);
-        Assert.Equal(OpResult.Ok, table.Install(s_next, rig.PageTable.Root, ModelRig.Asid + 1));
-        rig.Access(s_next, 0x2000);
+        using var fixture = new ModelFixture("B");
+        using DomainTable table = fixture.AttachAndInstall(s_pasid);
+        Assert.Equal(OpResult.Ok, table.Install(s_next, fixture.PageTable.Root, ModelFixture.Asid + 1));
+        fixture.Access(s_next, 0x2000);
 
-        Assert.Equal(OpResult.Ok, table.Remove(s_pasid, ModelRig.Asid));
-        Assert.Equal(OpResult.Ok, table.Remove(s_next, ModelRig.Asid + 1));
+        Assert.Equal(OpResult.Ok, table.Remove(s_pasid, ModelFixture.Asid));
+        Assert.Equal(OpResult.Ok, table.Remove(s_next, ModelFixture.Asid + 1));
 
-        Assert.Equal(OpResult.Ok, rig.Started.TakeFaults(_faults));
+        Assert.Equal(OpResult.Ok, fixture.Started.TakeFaults(_faults));
         Assert.Empty(_faults);
-        Leave(rig, table, null);
+        Leave(fixture, table, null);
     }
 
     [Fact]
     public void Faults_beyond_what_is_kept_are_reported_as_lost_once()
     {
-        using var rig = new ModelRig("B");
-        using DomainTable table = rig.AttachAndInstall(s_pasid);
+        using var fixture = new ModelFixture("B");
+        using DomainTable table = fixture.AttachAndInstall(s_pasid);
         int made = 0;
-        while (made < StartedDevice.MostKeptFaults + 32)
+        while (made < StartedDevice.MaxKeptFaults + 32)
         {
             for (int i = 0; i < Buffers; i++)
             {
-                rig.Access(s_next, (ulong)++made << 12);
+                fixture.Access(s_next, (ulong)++made << 12);
             }
 
-            table.ReleaseEndpoint(s_pasid, ModelRig.Endpoint);
+            table.ReleaseEndpoint(s_pasid, ModelFixture.Endpoint);
         }
 
-        OpResult lost = rig.Started.TakeFaults(_faults);
+        OpResult lost = fixture.Started.TakeFaults(_faults);
 
         Assert.Equal(Errno.EOVERFLOW, lost.Errno);
         Assert.Contains("256 faults", lost.Reason);
         Assert.Equal(
-            Enumerable.Range(1, StartedDevice.MostKeptFaults).Select(i => (ulong)i << 12),
+            Enumerable.Range(1, StartedDevice.MaxKeptFaults).Select(i => (ulong)i << 12),
             _faults.Select(f => f.Address!.Value));
-        Assert.Equal(OpResult.Ok, rig.Started.TakeFaults(_faults));
-        Leave(rig, table, s_pasid);
+        Assert.Equal(OpResult.Ok, fixture.Started.TakeFaults(_faults));
+        Leave(fixture, table, s_pasid);
     }
 
     [Fact]
     public void An_impossible_used_ring_is_told_and_not_followed()
     {
-        using var rig = new ModelRig("B");
-        rig.Memory.WriteDword(rig.Started.Events.Ring.Used, 99u << 16);
+        using var fixture = new ModelFixture("B");
+        fixture.Memory.WriteDword(fixture.Started.Events.Ring.Used, 99u << 16);
 
-        OpResult result = rig.Started.TakeFaults(_faults);
+        OpResult result = fixture.Started.TakeFaults(_faults);
 
         Assert.Equal(Errno.EOVERFLOW, result.Errno);
         Assert.Contains("used ring", result.Reason);
@@ -206,11 +206,11 @@ public sealed class FaultTests
     public void The_unit_takes_faults_and_after_its_end_there_are_none()
     {
         var memory = new ModelMemory();
-        using var model = (VirtioIommuModel)new VirtioIommuModelFactory().Create(memory, Rig.Setup("B"));
+        using var model = (VirtioIommuModel)new VirtioIommuModelFactory().Create(memory, Fixture.Setup("B"));
         OpResult<IIommuUnit> unit = VirtioIommuUnit.Start(
             new UnitSetup { Name = "viommu0", Hardware = model, Logger = NullLogger.Instance },
             new ArmSmmu.Tables.SmmuTableFormat(),
-            Rig.Short);
+            Fixture.Short);
         Assert.True(unit.IsOk, unit.ToString());
         model.Translate(new DmaAccess(new RequesterId(5), new Pasid(6), 0x7000, true));
 
@@ -229,28 +229,28 @@ public sealed class FaultTests
     {
         const int Rounds = 300;
         const int Burst = Buffers / 2;
-        using var rig = new ModelRig("B");
-        using DomainTable table = rig.Attach();
+        using var fixture = new ModelFixture("B");
+        using DomainTable table = fixture.Attach();
         var thrown = new Exception?[2];
         using var barrier = new Barrier(3);
         Thread devices = Run(0, barrier, Rounds, round =>
         {
             for (int i = 0; i < Burst; i++)
             {
-                rig.Access(s_next, (ulong)((round * Burst) + i) << 12);
+                fixture.Access(s_next, (ulong)((round * Burst) + i) << 12);
             }
         });
         Thread driver = Run(1, barrier, Rounds, _ =>
         {
-            Assert.Equal(OpResult.Ok, table.Install(s_pasid, rig.PageTable.Root, ModelRig.Asid));
-            Assert.Equal(OpResult.Ok, table.Remove(s_pasid, ModelRig.Asid)); // drains the queue
+            Assert.Equal(OpResult.Ok, table.Install(s_pasid, fixture.PageTable.Root, ModelFixture.Asid));
+            Assert.Equal(OpResult.Ok, table.Remove(s_pasid, ModelFixture.Asid)); // drains the queue
         });
         for (int round = 0; round < Rounds; round++)
         {
             barrier.SignalAndWait();
-            Assert.Equal(OpResult.Ok, rig.Started.TakeFaults(_faults));
+            Assert.Equal(OpResult.Ok, fixture.Started.TakeFaults(_faults));
             barrier.SignalAndWait();
-            Assert.Equal(OpResult.Ok, rig.Started.TakeFaults(_faults));
+            Assert.Equal(OpResult.Ok, fixture.Started.TakeFaults(_faults));
         }
 
         devices.Join();
@@ -258,8 +258,8 @@ public sealed class FaultTests
         Assert.All(thrown, Assert.Null);
         Assert.Equal(
             Enumerable.Range(0, Rounds * Burst).Select(i => (ulong)i << 12), _faults.Select(f => f.Address!.Value));
-        Assert.Empty(rig.Model.Complaints);
-        Leave(rig, table, null);
+        Assert.Empty(fixture.Model.Violations);
+        Leave(fixture, table, null);
 
         Thread Run(int index, Barrier all, int rounds, Action<int> body)
         {
@@ -290,14 +290,14 @@ public sealed class FaultTests
         Assert.Equal("arm-lpae-4k", ((IIommuModelFactory)new VirtioIommuModelFactory()).PageTables);
     }
 
-    private static void Leave(ModelRig rig, DomainTable table, Pasid? pasid)
+    private static void Leave(ModelFixture fixture, DomainTable table, Pasid? pasid)
     {
         if (pasid is { } installed)
         {
-            Assert.Equal(OpResult.Ok, table.Remove(installed, ModelRig.Asid));
+            Assert.Equal(OpResult.Ok, table.Remove(installed, ModelFixture.Asid));
         }
 
-        Assert.Equal(OpResult.Ok, table.RemoveEndpoint(ModelRig.Endpoint));
-        Assert.Empty(rig.Model.Complaints);
+        Assert.Equal(OpResult.Ok, table.RemoveEndpoint(ModelFixture.Endpoint));
+        Assert.Empty(fixture.Model.Violations);
     }
 }

@@ -36,7 +36,7 @@ public sealed class MapTests : IDisposable
         _tables.ForEach(table => table.Dispose());
         _model?.Dispose();
         Assert.Equal(0, _memory?.AllocatedBytes ?? 0);
-        Assert.Empty(_model?.Complaints ?? []);
+        Assert.Empty(_model?.Violations ?? []);
     }
 
     [Theory]
@@ -283,17 +283,17 @@ public sealed class MapTests : IDisposable
         {
             foreach (uint bad in new uint[] { 1, 4, 8 }) // IOERR, INVAL, NOMEM
             {
-                using var rig = new SteppedRig();
-                MappedDomain domain = rig.Domain();
-                rig.Answer(requestsBefore: n, status: bad);
+                using var fixture = new SteppedFixture();
+                MappedDomain domain = fixture.Domain();
+                fixture.Answer(requestsBefore: n, status: bad);
 
-                OpResult result = domain.Attach(s_pasid, rig.Table(Pages));
+                OpResult result = domain.Attach(s_pasid, fixture.Table(Pages));
 
                 Assert.Equal(bad switch { 1 => Errno.EIO, 4 => Errno.EINVAL, _ => Errno.ENOMEM }, result.Errno);
                 Assert.Equal(0, domain.MappedPages);
-                Assert.All(Enumerable.Range(0, Pages), i => Assert.False(rig.Reaches(Page + ((ulong)i << 12))));
-                Assert.Equal(OpResult.Ok, domain.Attach(s_pasid, rig.Table(Pages)));
-                Assert.All(Enumerable.Range(0, Pages), i => Assert.True(rig.Reaches(Page + ((ulong)i << 12))));
+                Assert.All(Enumerable.Range(0, Pages), i => Assert.False(fixture.Reaches(Page + ((ulong)i << 12))));
+                Assert.Equal(OpResult.Ok, domain.Attach(s_pasid, fixture.Table(Pages)));
+                Assert.All(Enumerable.Range(0, Pages), i => Assert.True(fixture.Reaches(Page + ((ulong)i << 12))));
             }
         }
     }
@@ -301,51 +301,51 @@ public sealed class MapTests : IDisposable
     [Fact]
     public void What_an_UNMAP_did_not_take_away_goes_before_the_next_process_comes()
     {
-        using var rig = new SteppedRig();
-        MappedDomain domain = rig.Domain();
-        Assert.Equal(OpResult.Ok, domain.Attach(s_pasid, rig.Table(3)));
-        rig.Answer(requestsBefore: 0, status: 3); // DEVERR
+        using var fixture = new SteppedFixture();
+        MappedDomain domain = fixture.Domain();
+        Assert.Equal(OpResult.Ok, domain.Attach(s_pasid, fixture.Table(3)));
+        fixture.Answer(requestsBefore: 0, status: 3); // DEVERR
 
         Assert.Equal(Errno.EIO, domain.Detach().Errno);
-        Assert.True(rig.Reaches(Page)); // this device did not do it
-        rig.Answer(requestsBefore: 0, status: 3);
-        Assert.Equal(Errno.EIO, domain.Attach(s_pasid, rig.Table(0)).Errno);
-        rig.Answer(requestsBefore: 0, status: 3);
+        Assert.True(fixture.Reaches(Page)); // this device did not do it
+        fixture.Answer(requestsBefore: 0, status: 3);
+        Assert.Equal(Errno.EIO, domain.Attach(s_pasid, fixture.Table(0)).Errno);
+        fixture.Answer(requestsBefore: 0, status: 3);
         Assert.Equal(Errno.EIO, domain.AddEndpoint(Gpu).Errno);
 
-        Assert.Equal(OpResult.Ok, domain.Attach(s_pasid, rig.Table(0)));
-        Assert.False(rig.Reaches(Page));
+        Assert.Equal(OpResult.Ok, domain.Attach(s_pasid, fixture.Table(0)));
+        Assert.False(fixture.Reaches(Page));
     }
 
     [Fact]
     public void After_a_DETACH_that_was_not_confirmed_a_domain_gets_no_process()
     {
-        using var rig = new SteppedRig();
-        MappedDomain domain = rig.Domain();
-        rig.Answer(requestsBefore: 0, status: 3);
+        using var fixture = new SteppedFixture();
+        MappedDomain domain = fixture.Domain();
+        fixture.Answer(requestsBefore: 0, status: 3);
         Assert.Equal(Errno.EIO, domain.RemoveEndpoint(Nic).Errno);
 
-        OpResult refused = domain.Attach(s_pasid, rig.Table(1));
+        OpResult refused = domain.Attach(s_pasid, fixture.Table(1));
 
         Assert.Equal(Errno.EIO, refused.Errno);
         Assert.Contains("not confirmed", refused.Reason);
-        Assert.False(rig.Reaches(Page));
+        Assert.False(fixture.Reaches(Page));
     }
 
     [Fact]
     public void A_failed_invalidation_is_told_and_made_up_for_by_the_next_one()
     {
-        using var rig = new SteppedRig();
-        MappedDomain domain = rig.Domain();
-        Assert.Equal(OpResult.Ok, domain.Attach(s_pasid, rig.Table(2)));
-        rig.Last!.Unmap(Page);
-        rig.Answer(requestsBefore: 0, status: 3);
+        using var fixture = new SteppedFixture();
+        MappedDomain domain = fixture.Domain();
+        Assert.Equal(OpResult.Ok, domain.Attach(s_pasid, fixture.Table(2)));
+        fixture.Last!.Unmap(Page);
+        fixture.Answer(requestsBefore: 0, status: 3);
 
         Assert.Equal(Errno.EIO, domain.Invalidate(Page, Page + 0x1000).Errno);
-        Assert.True(rig.Reaches(Page));
+        Assert.True(fixture.Reaches(Page));
         Assert.Equal(OpResult.Ok, domain.Invalidate(Page, Page + 0x1000));
-        Assert.False(rig.Reaches(Page));
-        Assert.True(rig.Reaches(Page + 0x1000));
+        Assert.False(fixture.Reaches(Page));
+        Assert.True(fixture.Reaches(Page + 0x1000));
     }
 
     [Fact]
@@ -418,7 +418,7 @@ public sealed class MapTests : IDisposable
                 X86PageTables = pages == "x86-64" ? new TestPageTables() : null,
                 ArmPageTables = pages == "arm-lpae-4k" ? new TestPageTables() : null,
             };
-            using IIommuHardware hardware = driver.CreateHardware(new SystemMemory(), Rig.Setup("none"));
+            using IIommuHardware hardware = driver.CreateHardware(new SystemMemory(), Fixture.Setup("none"));
 
             OpResult<IIommuUnit> unit = driver.CreateUnit(Setup(hardware, ("dialect", "map"), ("pages", pages)));
 
@@ -436,7 +436,7 @@ public sealed class MapTests : IDisposable
     {
         // One is absent, the other cannot be read back.
         var driver = new VirtioIommuDriver { ArmPageTables = new WriteOnlyPages() };
-        using IIommuHardware hardware = driver.CreateHardware(new SystemMemory(), Rig.Setup("none"));
+        using IIommuHardware hardware = driver.CreateHardware(new SystemMemory(), Fixture.Setup("none"));
 
         OpResult<IIommuUnit> unit = driver.CreateUnit(Setup(hardware, ("dialect", "map"), ("pages", pages)));
 
@@ -452,7 +452,7 @@ public sealed class MapTests : IDisposable
     public void Options_that_mean_nothing_are_refused(string name, string value, string why)
     {
         var driver = new VirtioIommuDriver();
-        using IIommuHardware hardware = driver.CreateHardware(new SystemMemory(), Rig.Setup("none"));
+        using IIommuHardware hardware = driver.CreateHardware(new SystemMemory(), Fixture.Setup("none"));
 
         OpResult<IIommuUnit> unit = driver.CreateUnit(Setup(hardware, (name, value)));
 
@@ -539,7 +539,7 @@ public sealed class MapTests : IDisposable
             _memory, new HardwareSetup { Coherent = coherent, Options = all });
         _model.Device.LogCapacity = 4096;
         _format = new TestPageTables();
-        OpResult<IIommuUnit> unit = MapUnit.Start(Setup(_model), "arm-lpae-4k", _format, Rig.Short);
+        OpResult<IIommuUnit> unit = MapUnit.Start(Setup(_model), "arm-lpae-4k", _format, Fixture.Short);
         Assert.True(unit.IsOk, unit.ToString());
         _unit = (MapUnit)unit.Value!;
     }
@@ -594,18 +594,18 @@ public sealed class MapTests : IDisposable
     }
 
     /// <summary>A unit on stand-in hardware that can answer one request with an error.</summary>
-    private sealed class SteppedRig : IDisposable
+    private sealed class SteppedFixture : IDisposable
     {
         private readonly SystemMemory _memory = new();
         private readonly VirtioIommuHardware _device;
         private readonly MapUnit _unit;
         private readonly TestPageTables _format = new();
 
-        public SteppedRig()
+        public SteppedFixture()
         {
-            _device = new VirtioIommuHardware(_memory, Rig.Setup("none"));
+            _device = new VirtioIommuHardware(_memory, Fixture.Setup("none"));
             OpResult<IIommuUnit> unit = MapUnit.Start(
-                Setup(_device) with { Logger = NullLogger.Instance }, "arm-lpae-4k", _format, Rig.Short);
+                Setup(_device) with { Logger = NullLogger.Instance }, "arm-lpae-4k", _format, Fixture.Short);
             Assert.True(unit.IsOk, unit.ToString());
             _unit = (MapUnit)unit.Value!;
         }

@@ -20,90 +20,90 @@ public sealed class ModelTests
     private static readonly Pasid s_pasid = new(0x1234);
     private static readonly Pasid s_neighbour = new(0x1235);
 
-    public static TheoryData<string> Dialects => Rig.BothDialects;
+    public static TheoryData<string> Dialects => Fixture.BothDialects;
 
     [Theory]
     [MemberData(nameof(Dialects))]
     public void An_access_reaches_the_page_and_the_offset_in_it(string dialect)
     {
-        using var rig = new ModelRig(dialect);
-        using DomainTable table = rig.AttachAndInstall(s_pasid);
+        using var fixture = new ModelFixture(dialect);
+        using DomainTable table = fixture.AttachAndInstall(s_pasid);
 
-        TranslationResult result = rig.Access(s_pasid, ModelRig.Page + 0x123, isWrite: true);
+        TranslationResult result = fixture.Access(s_pasid, ModelFixture.Page + 0x123, isWrite: true);
 
         Assert.Equal(
-            new TranslationResult(TranslationStatus.Translated, ModelRig.Target + 0x123, rig.PageTable.Root, 0, null),
+            new TranslationResult(TranslationStatus.Translated, ModelFixture.Target + 0x123, fixture.PageTable.Root, 0, null),
             result);
-        Assert.Equal(["CD", "L1CD", "TLB", "walk cache"], rig.Model.Cached.Select(c => c.Cache).Distinct().Order());
-        Leave(rig, table);
+        Assert.Equal(["CD", "L1CD", "TLB", "walk cache"], fixture.Model.Cached.Select(c => c.Cache).Distinct().Order());
+        Leave(fixture, table);
     }
 
     [Theory]
     [MemberData(nameof(Dialects))]
     public void A_read_only_page_faults_for_a_write_and_an_unmapped_one_for_both(string dialect)
     {
-        using var rig = new ModelRig(dialect);
-        using DomainTable table = rig.AttachAndInstall(s_pasid);
-        rig.PageTable.Map(ModelRig.Page + 0x1000, 0x9000, writable: false);
+        using var fixture = new ModelFixture(dialect);
+        using DomainTable table = fixture.AttachAndInstall(s_pasid);
+        fixture.PageTable.Map(ModelFixture.Page + 0x1000, 0x9000, writable: false);
 
-        Assert.Equal(0x9000UL, rig.Access(s_pasid, ModelRig.Page + 0x1000).Address);
-        TranslationResult write = rig.Access(s_pasid, ModelRig.Page + 0x1000, isWrite: true);
+        Assert.Equal(0x9000UL, fixture.Access(s_pasid, ModelFixture.Page + 0x1000).Address);
+        TranslationResult write = fixture.Access(s_pasid, ModelFixture.Page + 0x1000, isWrite: true);
         Assert.Equal((TranslationStatus.Faulted, (int)FaultReason.Mapping), (write.Status, write.FaultCode));
-        Assert.Equal((int)FaultReason.Mapping, rig.Access(s_pasid, ModelRig.Page + 0x2000).FaultCode);
-        Assert.Equal((int)FaultReason.Mapping, rig.Access(s_pasid, 1UL << 48).FaultCode);
-        Assert.Equal((int)FaultReason.Domain, rig.Access(s_neighbour).FaultCode);
-        Leave(rig, table);
+        Assert.Equal((int)FaultReason.Mapping, fixture.Access(s_pasid, ModelFixture.Page + 0x2000).FaultCode);
+        Assert.Equal((int)FaultReason.Mapping, fixture.Access(s_pasid, 1UL << 48).FaultCode);
+        Assert.Equal((int)FaultReason.Domain, fixture.Access(s_neighbour).FaultCode);
+        Leave(fixture, table);
     }
 
     [Theory]
     [MemberData(nameof(Dialects))]
     public void The_reader_finds_the_table_of_an_endpoint_by_what_the_model_tells(string dialect)
     {
-        using var rig = new ModelRig(dialect);
-        var requester = new RequesterId(ModelRig.Endpoint);
-        Assert.Empty(rig.Model.TableRoots(requester));
-        using DomainTable table = rig.AttachAndInstall(s_pasid);
+        using var fixture = new ModelFixture(dialect);
+        var requester = new RequesterId(ModelFixture.Endpoint);
+        Assert.Empty(fixture.Model.TableRoots(requester));
+        using DomainTable table = fixture.AttachAndInstall(s_pasid);
 
-        OpResult<ITableView> view = new VirtioTableReader().Open(rig.Memory, rig.Model.TableRoots(requester));
+        OpResult<ITableView> view = new VirtioTableReader().Open(fixture.Memory, fixture.Model.TableRoots(requester));
 
         Assert.True(view.IsOk, view.ToString());
         Assert.Equal(s_pasid, Assert.Single(view.Value!.Items(), i => i.Kind == TableItemKind.Pasid).Pasid);
-        Assert.Empty(rig.Model.TableRoots(new RequesterId(ModelRig.Endpoint + 1)));
-        Leave(rig, table);
-        Assert.Empty(rig.Model.TableRoots(requester));
+        Assert.Empty(fixture.Model.TableRoots(new RequesterId(ModelFixture.Endpoint + 1)));
+        Leave(fixture, table);
+        Assert.Empty(fixture.Model.TableRoots(requester));
     }
 
     [Fact]
     public void A_fault_names_its_PASID_in_dialect_B()
     {
-        using var rig = new ModelRig("B");
-        using DomainTable table = rig.AttachAndInstall(s_pasid);
+        using var fixture = new ModelFixture("B");
+        using DomainTable table = fixture.AttachAndInstall(s_pasid);
 
-        rig.Access(s_pasid, ModelRig.Page + 0x2000, isWrite: true);
+        fixture.Access(s_pasid, ModelFixture.Page + 0x2000, isWrite: true);
 
         var faults = new FaultRecord[2];
-        Assert.Equal(1, rig.Started.Events.Read(faults));
+        Assert.Equal(1, fixture.Started.Events.Read(faults));
         Assert.Equal(
-            new FaultRecord(0x102_0000_0002, ModelRig.Endpoint | ((ulong)s_pasid.Value << 32), ModelRig.Page + 0x2000),
+            new FaultRecord(0x102_0000_0002, ModelFixture.Endpoint | ((ulong)s_pasid.Value << 32), ModelFixture.Page + 0x2000),
             faults[0]);
-        Leave(rig, table);
+        Leave(fixture, table);
     }
 
     [Theory]
     [MemberData(nameof(Dialects))]
     public void D12_a_quiet_entry_aborts_without_an_event(string dialect)
     {
-        using var rig = new ModelRig(dialect);
-        using DomainTable table = rig.AttachAndInstall(s_pasid);
-        rig.Access(s_pasid);
+        using var fixture = new ModelFixture(dialect);
+        using DomainTable table = fixture.AttachAndInstall(s_pasid);
+        fixture.Access(s_pasid);
 
-        Assert.Equal(OpResult.Ok, table.Quiet(s_pasid, ModelRig.Asid));
+        Assert.Equal(OpResult.Ok, table.Quiet(s_pasid, ModelFixture.Asid));
 
-        Assert.Equal(TranslationStatus.AbortedQuietly, rig.Access(s_pasid).Status);
-        Assert.Equal(0, rig.Started.Events.Read(new FaultRecord[1]));
-        Assert.Equal(OpResult.Ok, table.Remove(s_pasid, ModelRig.Asid));
-        Assert.Equal(TranslationStatus.Faulted, rig.Access(s_pasid).Status);
-        Leave(rig, table);
+        Assert.Equal(TranslationStatus.AbortedQuietly, fixture.Access(s_pasid).Status);
+        Assert.Equal(0, fixture.Started.Events.Read(new FaultRecord[1]));
+        Assert.Equal(OpResult.Ok, table.Remove(s_pasid, ModelFixture.Asid));
+        Assert.Equal(TranslationStatus.Faulted, fixture.Access(s_pasid).Status);
+        Leave(fixture, table);
     }
 
     /// <summary>Requests that must leave a stale translation in use, and those that must drop it.</summary>
@@ -135,127 +135,127 @@ public sealed class ModelTests
     [MemberData(nameof(TranslationRequests))]
     public void D5_D6_a_translation_is_stale_until_a_request_names_it(string dialect, string what, bool drops)
     {
-        using var rig = new ModelRig(dialect);
-        using DomainTable table = rig.AttachAndInstall(s_pasid);
-        using DomainTable other = rig.Attach(16, 2, 0x20);
-        Assert.Equal(ModelRig.Target, rig.Access(s_pasid).Address);
-        rig.PageTable.Map(ModelRig.Page, 0x9000, writable: true);
-        Assert.Equal(ModelRig.Target, rig.Access(s_pasid).Address);
+        using var fixture = new ModelFixture(dialect);
+        using DomainTable table = fixture.AttachAndInstall(s_pasid);
+        using DomainTable other = fixture.Attach(16, 2, 0x20);
+        Assert.Equal(ModelFixture.Target, fixture.Access(s_pasid).Address);
+        fixture.PageTable.Map(ModelFixture.Page, 0x9000, writable: true);
+        Assert.Equal(ModelFixture.Target, fixture.Access(s_pasid).Address);
 
-        Assert.Equal(RequestStatus.Ok, rig.Send(Request(rig.Dialect!, what)));
+        Assert.Equal(RequestStatus.Ok, fixture.Send(Request(fixture.Dialect!, what)));
 
-        Assert.Equal(drops ? 0x9000UL : ModelRig.Target, rig.Access(s_pasid).Address);
+        Assert.Equal(drops ? 0x9000UL : ModelFixture.Target, fixture.Access(s_pasid).Address);
         Assert.Equal(OpResult.Ok, other.RemoveEndpoint(0x20));
-        Leave(rig, table);
+        Leave(fixture, table);
     }
 
     [Theory]
     [MemberData(nameof(Dialects))]
     public void A_leaf_invalidation_keeps_the_tables_on_the_way_and_a_full_one_does_not(string dialect)
     {
-        using var rig = new ModelRig(dialect);
-        using DomainTable table = rig.AttachAndInstall(s_pasid);
-        rig.Access(s_pasid);
-        ulong leaf = Level(rig, 3);
-        ulong moved = rig.Memory.AllocatePages(4096).Value;
-        rig.Memory.WriteQword(moved + 0x145 * 8, 0x9000 | 0xF43);
-        rig.Memory.WriteQword(Level(rig, 2) + 0x91 * 8, moved | 3);
+        using var fixture = new ModelFixture(dialect);
+        using DomainTable table = fixture.AttachAndInstall(s_pasid);
+        fixture.Access(s_pasid);
+        ulong leaf = Level(fixture, 3);
+        ulong moved = fixture.Memory.AllocatePages(4096).Value;
+        fixture.Memory.WriteQword(moved + 0x145 * 8, 0x9000 | 0xF43);
+        fixture.Memory.WriteQword(Level(fixture, 2) + 0x91 * 8, moved | 3);
         Assert.NotEqual(moved, leaf);
 
-        Assert.Equal(RequestStatus.Ok, rig.Send(Leaf(rig.Dialect!, Request(rig.Dialect!, "right"))));
-        Assert.Equal(ModelRig.Target, rig.Access(s_pasid).Address);
-        Assert.Equal(RequestStatus.Ok, rig.Send(Request(rig.Dialect!, "right")));
-        Assert.Equal(0x9000UL, rig.Access(s_pasid).Address);
+        Assert.Equal(RequestStatus.Ok, fixture.Send(Leaf(fixture.Dialect!, Request(fixture.Dialect!, "right"))));
+        Assert.Equal(ModelFixture.Target, fixture.Access(s_pasid).Address);
+        Assert.Equal(RequestStatus.Ok, fixture.Send(Request(fixture.Dialect!, "right")));
+        Assert.Equal(0x9000UL, fixture.Access(s_pasid).Address);
 
-        rig.Memory.WriteQword(Level(rig, 2) + 0x91 * 8, leaf | 3);
-        rig.Memory.FreePages(moved, 4096);
-        Leave(rig, table);
+        fixture.Memory.WriteQword(Level(fixture, 2) + 0x91 * 8, leaf | 3);
+        fixture.Memory.FreePages(moved, 4096);
+        Leave(fixture, table);
     }
 
     [Theory]
     [MemberData(nameof(Dialects))]
     public void A_descriptor_is_stale_until_its_own_PASID_is_named_for_the_configuration(string dialect)
     {
-        using var rig = new ModelRig(dialect);
-        using DomainTable table = rig.AttachAndInstall(s_pasid);
-        rig.Access(s_pasid);
-        ulong descriptor = Descriptor(rig, table, s_pasid);
-        ulong word = rig.Memory.ReadQword(descriptor);
-        rig.Memory.WriteQword(descriptor, 0);
+        using var fixture = new ModelFixture(dialect);
+        using DomainTable table = fixture.AttachAndInstall(s_pasid);
+        fixture.Access(s_pasid);
+        ulong descriptor = Descriptor(fixture, table, s_pasid);
+        ulong word = fixture.Memory.ReadQword(descriptor);
+        fixture.Memory.WriteQword(descriptor, 0);
 
-        Assert.Equal(TranslationStatus.Translated, rig.Access(s_pasid).Status);
-        Assert.Equal(OpResult.Ok, table.TranslationsChanged(s_pasid, ModelRig.Asid));
-        Assert.Equal(TranslationStatus.Translated, rig.Access(s_pasid).Status);
+        Assert.Equal(TranslationStatus.Translated, fixture.Access(s_pasid).Status);
+        Assert.Equal(OpResult.Ok, table.TranslationsChanged(s_pasid, ModelFixture.Asid));
+        Assert.Equal(TranslationStatus.Translated, fixture.Access(s_pasid).Status);
         Assert.Equal(OpResult.Ok, table.ConfigurationChanged(s_neighbour, leafOnly: true));
-        Assert.Equal(TranslationStatus.Translated, rig.Access(s_pasid).Status);
+        Assert.Equal(TranslationStatus.Translated, fixture.Access(s_pasid).Status);
         Assert.Equal(OpResult.Ok, table.ConfigurationChanged(s_pasid, leafOnly: true));
-        Assert.Equal(TranslationStatus.Faulted, rig.Access(s_pasid).Status);
+        Assert.Equal(TranslationStatus.Faulted, fixture.Access(s_pasid).Status);
 
         // An invalid one is kept as well.
-        rig.Memory.WriteQword(descriptor, word);
-        Assert.Equal(TranslationStatus.Faulted, rig.Access(s_pasid).Status);
+        fixture.Memory.WriteQword(descriptor, word);
+        Assert.Equal(TranslationStatus.Faulted, fixture.Access(s_pasid).Status);
         Assert.Equal(OpResult.Ok, table.ConfigurationChanged(s_pasid, leafOnly: true));
-        Assert.Equal(TranslationStatus.Translated, rig.Access(s_pasid).Status);
-        Leave(rig, table);
+        Assert.Equal(TranslationStatus.Translated, fixture.Access(s_pasid).Status);
+        Leave(fixture, table);
     }
 
     [Theory]
     [MemberData(nameof(Dialects))]
     public void An_invalid_level_1_descriptor_is_kept_until_the_path_is_named(string dialect)
     {
-        using var rig = new ModelRig(dialect);
-        using DomainTable table = rig.AttachAndInstall(s_pasid);
-        ulong level1 = rig.TableRoot + (s_pasid.Value >> 10) * 8;
-        ulong word = rig.Memory.ReadQword(level1);
-        rig.Memory.WriteQword(level1, 0);
-        rig.Model.DropCaches();
-        Assert.Equal(TranslationStatus.Faulted, rig.Access(s_pasid).Status);
-        rig.Memory.WriteQword(level1, word);
+        using var fixture = new ModelFixture(dialect);
+        using DomainTable table = fixture.AttachAndInstall(s_pasid);
+        ulong level1 = fixture.TableRoot + (s_pasid.Value >> 10) * 8;
+        ulong word = fixture.Memory.ReadQword(level1);
+        fixture.Memory.WriteQword(level1, 0);
+        fixture.Model.DropCaches();
+        Assert.Equal(TranslationStatus.Faulted, fixture.Access(s_pasid).Status);
+        fixture.Memory.WriteQword(level1, word);
 
         Assert.Equal(OpResult.Ok, table.ConfigurationChanged(s_pasid, leafOnly: true));
-        Assert.Equal(TranslationStatus.Faulted, rig.Access(s_pasid).Status);
+        Assert.Equal(TranslationStatus.Faulted, fixture.Access(s_pasid).Status);
         Assert.Equal(OpResult.Ok, table.ConfigurationChanged(s_pasid, leafOnly: false));
-        Assert.Equal(TranslationStatus.Translated, rig.Access(s_pasid).Status);
-        Leave(rig, table);
+        Assert.Equal(TranslationStatus.Translated, fixture.Access(s_pasid).Status);
+        Leave(fixture, table);
     }
 
     [Theory]
     [MemberData(nameof(Dialects))]
     public void Detaching_drops_the_endpoints_entries_and_the_last_one_the_domains_translations(string dialect)
     {
-        using var rig = new ModelRig(dialect);
-        using DomainTable table = rig.AttachAndInstall(s_pasid);
+        using var fixture = new ModelFixture(dialect);
+        using DomainTable table = fixture.AttachAndInstall(s_pasid);
         Assert.Equal(OpResult.Ok, table.AddEndpoint(0x20));
-        rig.Access(s_pasid);
-        rig.Access(s_pasid, endpoint: 0x20);
-        Assert.Equal(2, rig.Model.Cached.Count(c => c.Cache == "CD"));
+        fixture.Access(s_pasid);
+        fixture.Access(s_pasid, endpoint: 0x20);
+        Assert.Equal(2, fixture.Model.Cached.Count(c => c.Cache == "CD"));
 
         Assert.Equal(OpResult.Ok, table.RemoveEndpoint(0x20));
-        Assert.Single(rig.Model.Cached, c => c.Cache == "CD");
-        Assert.Contains(rig.Model.Cached, c => c.Cache == "TLB");
-        Assert.Equal(TranslationStatus.Faulted, rig.Access(s_pasid, endpoint: 0x20).Status);
-        Assert.Equal(OpResult.Ok, table.RemoveEndpoint(ModelRig.Endpoint));
-        Assert.Empty(rig.Model.Cached);
-        Assert.Empty(rig.Rules());
+        Assert.Single(fixture.Model.Cached, c => c.Cache == "CD");
+        Assert.Contains(fixture.Model.Cached, c => c.Cache == "TLB");
+        Assert.Equal(TranslationStatus.Faulted, fixture.Access(s_pasid, endpoint: 0x20).Status);
+        Assert.Equal(OpResult.Ok, table.RemoveEndpoint(ModelFixture.Endpoint));
+        Assert.Empty(fixture.Model.Cached);
+        Assert.Empty(fixture.Rules());
     }
 
     [Fact]
     public void UNMAP_is_its_own_invalidation_and_drops_only_what_it_unmaps()
     {
-        using var rig = new ModelRig("none");
-        Assert.Equal(OpResult.Ok, rig.Started.Standard.Attach(1, ModelRig.Endpoint, 0));
-        Assert.Equal(OpResult.Ok, rig.Started.Standard.Map(1, 0x1000, 0x1fff, 0x5000, 3));
-        Assert.Equal(OpResult.Ok, rig.Started.Standard.Map(1, 0x2000, 0x2fff, 0x7000, 1));
-        Assert.Equal(0x5010UL, rig.Access(null, 0x1010).Address);
-        Assert.Equal(0x7010UL, rig.Access(null, 0x2010).Address);
-        Assert.Equal(2, rig.Model.Cached.Count);
+        using var fixture = new ModelFixture("none");
+        Assert.Equal(OpResult.Ok, fixture.Started.Standard.Attach(1, ModelFixture.Endpoint, 0));
+        Assert.Equal(OpResult.Ok, fixture.Started.Standard.Map(1, 0x1000, 0x1fff, 0x5000, 3));
+        Assert.Equal(OpResult.Ok, fixture.Started.Standard.Map(1, 0x2000, 0x2fff, 0x7000, 1));
+        Assert.Equal(0x5010UL, fixture.Access(null, 0x1010).Address);
+        Assert.Equal(0x7010UL, fixture.Access(null, 0x2010).Address);
+        Assert.Equal(2, fixture.Model.Cached.Count);
 
-        Assert.Equal(OpResult.Ok, rig.Started.Standard.Unmap(1, 0x1000, 0x1fff));
+        Assert.Equal(OpResult.Ok, fixture.Started.Standard.Unmap(1, 0x1000, 0x1fff));
 
-        Assert.Equal(TranslationStatus.Faulted, rig.Access(null, 0x1010).Status);
-        Assert.Equal("TLB", Assert.Single(rig.Model.Cached).Cache);
-        Assert.Equal(TranslationStatus.Faulted, rig.Access(null, 0x2010, isWrite: true).Status);
-        Assert.Empty(rig.Rules());
+        Assert.Equal(TranslationStatus.Faulted, fixture.Access(null, 0x1010).Status);
+        Assert.Equal("TLB", Assert.Single(fixture.Model.Cached).Cache);
+        Assert.Equal(TranslationStatus.Faulted, fixture.Access(null, 0x2010, isWrite: true).Status);
+        Assert.Empty(fixture.Rules());
     }
 
     [Theory]
@@ -268,164 +268,164 @@ public sealed class ModelTests
     public void MAP_is_refused_where_lax_devices_accept(
         ulong start, ulong last, ulong physical, uint flags, Errno errno)
     {
-        using var rig = new ModelRig("none");
-        rig.Started.Standard.Attach(1, ModelRig.Endpoint, 0);
-        rig.Started.Standard.Map(1, 0x8000, 0x8fff, 0x5000, 3);
+        using var fixture = new ModelFixture("none");
+        fixture.Started.Standard.Attach(1, ModelFixture.Endpoint, 0);
+        fixture.Started.Standard.Map(1, 0x8000, 0x8fff, 0x5000, 3);
 
-        Assert.Equal(errno, rig.Started.Standard.Map(1, start, last, physical, flags).Errno);
-        Assert.Equal(Errno.ENOENT, rig.Started.Standard.Map(9, 0x1000, 0x1fff, 0x5000, 3).Errno);
-        Assert.Equal(OpResult.Ok, rig.Started.Standard.Unmap(1, 0x20000, 0x2ffff));
+        Assert.Equal(errno, fixture.Started.Standard.Map(1, start, last, physical, flags).Errno);
+        Assert.Equal(Errno.ENOENT, fixture.Started.Standard.Map(9, 0x1000, 0x1fff, 0x5000, 3).Errno);
+        Assert.Equal(OpResult.Ok, fixture.Started.Standard.Unmap(1, 0x20000, 0x2ffff));
     }
 
     [Theory]
     [MemberData(nameof(Dialects))]
     public void An_invalidation_acts_when_it_is_answered_and_not_before(string dialect)
     {
-        using var rig = new ModelRig(dialect);
-        using DomainTable table = rig.AttachAndInstall(s_pasid);
-        rig.Access(s_pasid);
-        rig.PageTable.Map(ModelRig.Page, 0x9000, writable: true);
-        rig.Model.Device.IsSlow = true;
+        using var fixture = new ModelFixture(dialect);
+        using DomainTable table = fixture.AttachAndInstall(s_pasid);
+        fixture.Access(s_pasid);
+        fixture.PageTable.Map(ModelFixture.Page, 0x9000, writable: true);
+        fixture.Model.Device.IsSlow = true;
 
         // The driver gives up; the request stays with the device.
-        Assert.Equal(Errno.ETIMEDOUT, table.TranslationsChanged(s_pasid, ModelRig.Asid).Errno);
+        Assert.Equal(Errno.ETIMEDOUT, table.TranslationsChanged(s_pasid, ModelFixture.Asid).Errno);
 
-        Assert.Equal(ModelRig.Target, rig.Access(s_pasid).Address);
-        rig.Model.Device.Work();
-        Assert.Equal(0x9000UL, rig.Access(s_pasid).Address);
-        rig.Model.Device.IsSlow = false;
-        Leave(rig, table);
+        Assert.Equal(ModelFixture.Target, fixture.Access(s_pasid).Address);
+        fixture.Model.Device.Work();
+        Assert.Equal(0x9000UL, fixture.Access(s_pasid).Address);
+        fixture.Model.Device.IsSlow = false;
+        Leave(fixture, table);
     }
 
     [Theory]
     [MemberData(nameof(Dialects))]
     public void A_driver_that_frees_before_the_answer_is_caught_by_a_stray_read(string dialect)
     {
-        using var rig = new ModelRig(dialect);
-        using DomainTable table = rig.AttachAndInstall(s_pasid);
-        rig.Access(s_pasid);
-        rig.Model.Device.IsSlow = true;
-        _ = table.Remove(s_pasid, ModelRig.Asid);
-        rig.PageTable.Dispose();
+        using var fixture = new ModelFixture(dialect);
+        using DomainTable table = fixture.AttachAndInstall(s_pasid);
+        fixture.Access(s_pasid);
+        fixture.Model.Device.IsSlow = true;
+        _ = table.Remove(s_pasid, ModelFixture.Asid);
+        fixture.PageTable.Dispose();
 
-        rig.Access(s_pasid, ModelRig.Page + 0x1000);
+        fixture.Access(s_pasid, ModelFixture.Page + 0x1000);
 
-        Assert.Contains("virtio-stray-read", rig.Rules());
-        Assert.Contains(rig.Memory.StrayReads, s => s.WasFreed);
-        rig.Model.Device.IsSlow = false;
-        rig.Model.Device.Work();
-        Assert.Equal(OpResult.Ok, table.RemoveEndpoint(ModelRig.Endpoint));
+        Assert.Contains("virtio-stray-read", fixture.Rules());
+        Assert.Contains(fixture.Memory.StrayReads, s => s.WasFreed);
+        fixture.Model.Device.IsSlow = false;
+        fixture.Model.Device.Work();
+        Assert.Equal(OpResult.Ok, table.RemoveEndpoint(ModelFixture.Endpoint));
     }
 
     [Fact]
     public void A_slow_device_is_waited_for_and_nothing_stale_is_met_after()
     {
-        using var rig = new ModelRig("B");
-        using DomainTable table = rig.AttachAndInstall(s_pasid);
-        rig.Access(s_pasid);
-        rig.PageTable.Map(ModelRig.Page, 0x9000, writable: true);
-        rig.Model.Device.IsSlow = true;
+        using var fixture = new ModelFixture("B");
+        using DomainTable table = fixture.AttachAndInstall(s_pasid);
+        fixture.Access(s_pasid);
+        fixture.PageTable.Map(ModelFixture.Page, 0x9000, writable: true);
+        fixture.Model.Device.IsSlow = true;
         using var barrier = new Barrier(2);
         var worker = new Thread(() =>
         {
             barrier.SignalAndWait();
-            while (rig.Model.Device.Consumed < 5)
+            while (fixture.Model.Device.Consumed < 5)
             {
-                rig.Model.Device.Work();
+                fixture.Model.Device.Work();
                 Thread.Yield();
             }
         });
         worker.Start();
         barrier.SignalAndWait();
 
-        // The test's patience is short: a request that came too late is sent again.
-        while (!table.TranslationsChanged(s_pasid, ModelRig.Asid).IsOk)
+        // The test's timeout is short: a request that came too late is sent again.
+        while (!table.TranslationsChanged(s_pasid, ModelFixture.Asid).IsOk)
         {
         }
 
-        Assert.Equal(0x9000UL, rig.Access(s_pasid).Address);
-        rig.Model.Device.IsSlow = false;
-        while (rig.Model.Device.Consumed < 5)
+        Assert.Equal(0x9000UL, fixture.Access(s_pasid).Address);
+        fixture.Model.Device.IsSlow = false;
+        while (fixture.Model.Device.Consumed < 5)
         {
-            _ = table.TranslationsChanged(s_pasid, ModelRig.Asid);
+            _ = table.TranslationsChanged(s_pasid, ModelFixture.Asid);
         }
 
         worker.Join();
-        Leave(rig, table);
+        Leave(fixture, table);
     }
 
     [Theory]
     [MemberData(nameof(Dialects))]
     public void D2_storing_the_valid_word_first_is_a_complaint(string dialect)
     {
-        using var rig = new ModelRig(dialect);
-        using DomainTable table = rig.AttachAndInstall(s_pasid);
-        ulong from = Descriptor(rig, table, s_pasid);
-        ulong to = Descriptor(rig, table, s_neighbour);
+        using var fixture = new ModelFixture(dialect);
+        using DomainTable table = fixture.AttachAndInstall(s_pasid);
+        ulong from = Descriptor(fixture, table, s_pasid);
+        ulong to = Descriptor(fixture, table, s_neighbour);
         Assert.Equal(OpResult.Ok, table.ConfigurationChanged(s_neighbour, leafOnly: true));
-        Assert.Empty(rig.Rules());
+        Assert.Empty(fixture.Rules());
         for (int i = 0; i < 8; i++)
         {
-            rig.Memory.WriteQword(to + (ulong)(i * 8), rig.Memory.ReadQword(from + (ulong)(i * 8)));
+            fixture.Memory.WriteQword(to + (ulong)(i * 8), fixture.Memory.ReadQword(from + (ulong)(i * 8)));
         }
 
         Assert.Equal(OpResult.Ok, table.ConfigurationChanged(s_neighbour, leafOnly: true));
 
-        Assert.Equal(["virtio-torn-descriptor"], rig.Rules());
-        Assert.Equal(OpResult.Ok, table.RemoveEndpoint(ModelRig.Endpoint));
+        Assert.Equal(["virtio-torn-descriptor"], fixture.Rules());
+        Assert.Equal(OpResult.Ok, table.RemoveEndpoint(ModelFixture.Endpoint));
     }
 
     [Theory]
     [MemberData(nameof(Dialects))]
     public void After_a_reset_an_endpoint_belongs_to_its_new_domain_alone(string dialect)
     {
-        using var rig = new ModelRig(dialect);
-        DomainTable first = rig.AttachAndInstall(s_pasid);
-        Assert.Equal(ModelRig.Target, rig.Access(s_pasid).Address);
+        using var fixture = new ModelFixture(dialect);
+        DomainTable first = fixture.AttachAndInstall(s_pasid);
+        Assert.Equal(ModelFixture.Target, fixture.Access(s_pasid).Address);
 
         // Nothing is detached: the reset must do.
         first.Dispose();
-        rig.Restart();
-        Assert.Empty(rig.Model.Cached);
-        using DomainTable other = rig.Attach(endpoint: 0x20);
-        using DomainTable moved = rig.Attach(domain: 2);
-        Assert.Equal(OpResult.Ok, moved.Install(s_pasid, rig.PageTable.Root, ModelRig.Asid));
-        Assert.Equal(ModelRig.Target, rig.Access(s_pasid).Address);
+        fixture.Restart();
+        Assert.Empty(fixture.Model.Cached);
+        using DomainTable other = fixture.Attach(endpoint: 0x20);
+        using DomainTable moved = fixture.Attach(domain: 2);
+        Assert.Equal(OpResult.Ok, moved.Install(s_pasid, fixture.PageTable.Root, ModelFixture.Asid));
+        Assert.Equal(ModelFixture.Target, fixture.Access(s_pasid).Address);
 
         Assert.Equal(OpResult.Ok, other.ConfigurationChanged(s_pasid, leafOnly: false));
-        Assert.Single(rig.Model.Cached, c => c.Cache == "CD");
-        Assert.Single(rig.Model.Cached, c => c.Cache == "L1CD");
+        Assert.Single(fixture.Model.Cached, c => c.Cache == "CD");
+        Assert.Single(fixture.Model.Cached, c => c.Cache == "L1CD");
         Assert.Equal(OpResult.Ok, moved.ConfigurationChanged(s_pasid, leafOnly: false));
-        Assert.DoesNotContain(rig.Model.Cached, c => c.Cache is "CD" or "L1CD");
-        Assert.Null(rig.Model.FindStale());
+        Assert.DoesNotContain(fixture.Model.Cached, c => c.Cache is "CD" or "L1CD");
+        Assert.Null(fixture.Model.FindStale());
         Assert.Equal(OpResult.Ok, other.RemoveEndpoint(0x20));
-        Leave(rig, moved);
+        Leave(fixture, moved);
     }
 
     [Theory]
     [MemberData(nameof(Dialects))]
     public void After_a_reset_a_leaf_is_judged_again_and_an_old_table_is_memory_like_any_other(string dialect)
     {
-        using var rig = new ModelRig(dialect, order: StoreOrder.Weak);
-        ulong root = rig.Memory.AllocatePages(4096).Value;
-        ulong leaf = rig.Memory.AllocatePages(1 << 16, 1 << 16).Value;
-        Assert.Equal(RequestStatus.Ok, rig.AttachTwoLevels(root));
-        rig.Memory.WriteQword(root, leaf | 1);
-        rig.Memory.StoreBarrier();
-        rig.Restart();
+        using var fixture = new ModelFixture(dialect, order: StoreOrder.Weak);
+        ulong root = fixture.Memory.AllocatePages(4096).Value;
+        ulong leaf = fixture.Memory.AllocatePages(1 << 16, 1 << 16).Value;
+        Assert.Equal(RequestStatus.Ok, fixture.AttachTwoLevels(root));
+        fixture.Memory.WriteQword(root, leaf | 1);
+        fixture.Memory.StoreBarrier();
+        fixture.Restart();
 
         // As a descriptor it would lead to where no memory is.
-        rig.Memory.WriteQword(root + 8, 0x7000_0000_0001);
-        rig.Memory.WriteQword(root + 8, 0);
-        rig.Memory.WriteQword(root, 0);
-        rig.Memory.StoreBarrier();
-        Assert.Empty(rig.Rules());
+        fixture.Memory.WriteQword(root + 8, 0x7000_0000_0001);
+        fixture.Memory.WriteQword(root + 8, 0);
+        fixture.Memory.WriteQword(root, 0);
+        fixture.Memory.StoreBarrier();
+        Assert.Empty(fixture.Rules());
 
         // The same word at the same place, and this time the leaf is on its way.
-        Assert.Equal(RequestStatus.Ok, rig.AttachTwoLevels(root));
-        rig.Memory.WriteQword(leaf + 64, 7);
-        rig.Memory.WriteQword(root, leaf | 1);
-        Assert.Equal(["virtio-leaf-order"], rig.Rules());
+        Assert.Equal(RequestStatus.Ok, fixture.AttachTwoLevels(root));
+        fixture.Memory.WriteQword(leaf + 64, 7);
+        fixture.Memory.WriteQword(root, leaf | 1);
+        Assert.Equal(["virtio-leaf-order"], fixture.Rules());
     }
 
     // The first four are rules that no mutant of the driver breaks.
@@ -442,8 +442,8 @@ public sealed class ModelTests
     [InlineData("E", "virtio-device-memory")]
     public void A_rule_that_is_broken_is_the_only_complaint(string dialect, string rule)
     {
-        using var rig = new ModelRig(dialect);
-        IRegisterFile registers = rig.Model.Registers;
+        using var fixture = new ModelFixture(dialect);
+        IRegisterFile registers = fixture.Model.Registers;
         switch (rule)
         {
             case "virtio-features":
@@ -464,56 +464,56 @@ public sealed class ModelTests
                 Assert.Equal(0u, registers.Read32(MmioRegister.QueueReady));
                 break;
             case "virtio-reserved-region":
-                Assert.Equal(OpResult.Ok, rig.Started.Standard.Attach(1, ModelRig.Endpoint, 0));
+                Assert.Equal(OpResult.Ok, fixture.Started.Standard.Attach(1, ModelFixture.Endpoint, 0));
                 Assert.Equal(
                     OpResult.Ok,
-                    rig.Started.Standard.Map(
+                    fixture.Started.Standard.Map(
                         1, VirtioIommuHardware.MsiLast - 0xFFF, VirtioIommuHardware.MsiLast + 0x1000, 0x5000, 3));
                 break;
             case "virtio-stream-entry":
                 var words = new ulong[TableDialect.MaxWords];
-                ulong table = rig.Memory.AllocatePages(4096).Value;
+                ulong table = fixture.Memory.AllocatePages(4096).Value;
                 const ulong Ats = 1UL << 28;
                 var stream = new AttachWords(0, table, 6, 2, 0b1011 | table | (6UL << 59), 2 | Ats);
                 Assert.Equal(
                     RequestStatus.Ok,
-                    rig.Started.Requests.Send(
-                        rig.Dialect!.EncodeAttach(words, 1, ModelRig.Endpoint, stream), rig.Dialect.AttachBytes));
+                    fixture.Started.Requests.Send(
+                        fixture.Dialect!.EncodeAttach(words, 1, ModelFixture.Endpoint, stream), fixture.Dialect.AttachBytes));
                 break;
             case "virtio-doorbell-idle":
                 registers.Write32(MmioRegister.QueueNotify, QueueIndex.Request);
                 break;
             case "virtio-request-length":
                 Assert.Equal(
-                    RequestStatus.Inval, rig.Started.Requests.Send([(ulong)RequestType.Detach, 0, 0], 24));
+                    RequestStatus.Inval, fixture.Started.Requests.Send([(ulong)RequestType.Detach, 0, 0], 24));
                 break;
             case "virtio-unused-field" when dialect == "none":
                 Assert.Equal(
-                    RequestStatus.Inval, rig.Started.Requests.Send([(ulong)RequestType.Detach, 1UL << 32, 0], 20));
+                    RequestStatus.Inval, fixture.Started.Requests.Send([(ulong)RequestType.Detach, 1UL << 32, 0], 20));
                 break;
             case "virtio-unused-field":
-                using (DomainTable unused = rig.Attach())
+                using (DomainTable unused = fixture.Attach())
                 {
-                    ulong[] request = Request(rig.Dialect!, "config");
+                    ulong[] request = Request(fixture.Dialect!, "config");
                     request.AsSpan().Set(ProposalBInvalidate.Id, 1);
-                    Assert.Equal(RequestStatus.Ok, rig.Send(request));
-                    Assert.Equal(OpResult.Ok, unused.RemoveEndpoint(ModelRig.Endpoint));
+                    Assert.Equal(RequestStatus.Ok, fixture.Send(request));
+                    Assert.Equal(OpResult.Ok, unused.RemoveEndpoint(ModelFixture.Endpoint));
                 }
 
                 break;
             default:
-                using (DomainTable attached = rig.AttachAndInstall(s_pasid))
+                using (DomainTable attached = fixture.AttachAndInstall(s_pasid))
                 {
                     // MAIR 0: every attribute is Device memory.
-                    rig.Memory.WriteQword(Descriptor(rig, attached, s_pasid) + 24, 0);
-                    Assert.Equal(ModelRig.Target, rig.Access(s_pasid).Address);
-                    Assert.Equal(OpResult.Ok, attached.RemoveEndpoint(ModelRig.Endpoint));
+                    fixture.Memory.WriteQword(Descriptor(fixture, attached, s_pasid) + 24, 0);
+                    Assert.Equal(ModelFixture.Target, fixture.Access(s_pasid).Address);
+                    Assert.Equal(OpResult.Ok, attached.RemoveEndpoint(ModelFixture.Endpoint));
                 }
 
                 break;
         }
 
-        Assert.Equal([rule], rig.Rules());
+        Assert.Equal([rule], fixture.Rules());
     }
 
     public static TheoryData<string> RingFaults =>
@@ -524,14 +524,14 @@ public sealed class ModelTests
     public void What_no_status_tells_is_a_complaint(string fault)
     {
         bool weak = fault is "publish" or "answer" or "doorbell";
-        using var rig = new ModelRig("none", order: weak ? StoreOrder.Weak : StoreOrder.Immediate);
-        Virtqueue ring = rig.Started.Requests.Ring;
-        ulong buffer = rig.Started.Requests.SlotAddress(0);
-        IRegisterFile registers = rig.Model.Registers;
-        string rule = Break(rig, fault, ring, buffer, registers);
+        using var fixture = new ModelFixture("none", order: weak ? StoreOrder.Weak : StoreOrder.Immediate);
+        Virtqueue ring = fixture.Started.Requests.Ring;
+        ulong buffer = fixture.Started.Requests.SlotAddress(0);
+        IRegisterFile registers = fixture.Model.Registers;
+        string rule = Break(fixture, fault, ring, buffer, registers);
 
-        Assert.Equal([rule], rig.Rules());
-        rig.Model.Device.IsSlow = false;
+        Assert.Equal([rule], fixture.Rules());
+        fixture.Model.Device.IsSlow = false;
         registers.Write32(MmioRegister.Status, 0);
     }
 
@@ -542,7 +542,7 @@ public sealed class ModelTests
         using var linked = new ManualResetEventSlim();
         using var told = new ManualResetEventSlim();
         ulong root = 0;
-        using var rig = new ModelRig(dialect, beforeModel: change =>
+        using var fixture = new ModelFixture(dialect, beforeModel: change =>
         {
             // The thread that links the leaf is held between its store and the model's notice of it.
             if (change.Kind == MemoryEventKind.Store && Volatile.Read(ref root) is not 0 and ulong from
@@ -552,16 +552,16 @@ public sealed class ModelTests
                 told.Wait();
             }
         });
-        using DomainTable table = rig.Attach();
-        Volatile.Write(ref root, rig.TableRoot);
+        using DomainTable table = fixture.Attach();
+        Volatile.Write(ref root, fixture.TableRoot);
         OpResult installed = default;
-        var thread = new Thread(() => installed = table.Install(new Pasid(1), rig.PageTable.Root, ModelRig.Asid));
+        var thread = new Thread(() => installed = table.Install(new Pasid(1), fixture.PageTable.Root, ModelFixture.Asid));
         TranslationResult result;
         thread.Start();
         try
         {
             linked.Wait(TestContext.Current.CancellationToken);
-            result = rig.Access(new Pasid(1));
+            result = fixture.Access(new Pasid(1));
         }
         finally
         {
@@ -569,9 +569,9 @@ public sealed class ModelTests
             thread.Join();
         }
 
-        Assert.Equal(ModelRig.Target, result.Address);
+        Assert.Equal(ModelFixture.Target, result.Address);
         Assert.Equal(OpResult.Ok, installed);
-        Leave(rig, table);
+        Leave(fixture, table);
     }
 
     [Fact]
@@ -580,7 +580,7 @@ public sealed class ModelTests
         using var stored = new ManualResetEventSlim();
         using var told = new ManualResetEventSlim();
         int other = 0;
-        using var rig = new ModelRig("none", order: StoreOrder.Weak, beforeModel: change =>
+        using var fixture = new ModelFixture("none", order: StoreOrder.Weak, beforeModel: change =>
         {
             if (change.Kind == MemoryEventKind.Store && Environment.CurrentManagedThreadId == Volatile.Read(ref other))
             {
@@ -588,29 +588,29 @@ public sealed class ModelTests
                 told.Wait();
             }
         });
-        Virtqueue ring = rig.Started.Requests.Ring;
-        rig.Model.Device.IsSlow = true;
+        Virtqueue ring = fixture.Started.Requests.Ring;
+        fixture.Model.Device.IsSlow = true;
         for (int head = 0; head < 4; head += 2)
         {
-            ulong buffer = rig.Started.Requests.SlotAddress(head / 2);
+            ulong buffer = fixture.Started.Requests.SlotAddress(head / 2);
             ring.SetDescriptor(head, buffer, 20, VirtqueueLayout.FlagNext, head + 1);
             ring.SetDescriptor(head + 1, buffer + 64, 4, VirtqueueLayout.FlagWrite, 0);
         }
 
-        rig.Memory.WriteDword(ring.Available + 4, 2 << 16);
-        rig.Memory.StoreBarrier();
-        rig.Memory.WriteDword(ring.Available, 0x0001_0001);
-        rig.Memory.StoreBarrier();
+        fixture.Memory.WriteDword(ring.Available + 4, 2 << 16);
+        fixture.Memory.StoreBarrier();
+        fixture.Memory.WriteDword(ring.Available, 0x0001_0001);
+        fixture.Memory.StoreBarrier();
         var thread = new Thread(() =>
         {
             Volatile.Write(ref other, Environment.CurrentManagedThreadId);
-            rig.Memory.WriteDword(ring.Available, 0x0002_0001);
+            fixture.Memory.WriteDword(ring.Available, 0x0002_0001);
         });
         thread.Start();
         try
         {
             stored.Wait(TestContext.Current.CancellationToken);
-            rig.Model.Registers.Write32(MmioRegister.QueueNotify, 0);
+            fixture.Model.Registers.Write32(MmioRegister.QueueNotify, 0);
         }
         finally
         {
@@ -618,12 +618,12 @@ public sealed class ModelTests
             thread.Join();
         }
 
-        Assert.Empty(rig.Rules());
-        rig.Model.Device.IsSlow = false;
-        rig.Model.Registers.Write32(MmioRegister.Status, 0);
+        Assert.Empty(fixture.Rules());
+        fixture.Model.Device.IsSlow = false;
+        fixture.Model.Registers.Write32(MmioRegister.Status, 0);
     }
 
-    private static string Break(ModelRig rig, string fault, Virtqueue ring, ulong buffer, IRegisterFile registers)
+    private static string Break(ModelFixture fixture, string fault, Virtqueue ring, ulong buffer, IRegisterFile registers)
     {
         const uint One = 0x0001_0001;
         switch (fault)
@@ -632,12 +632,12 @@ public sealed class ModelTests
             case "answer":
                 ring.SetDescriptor(0, buffer, 20, VirtqueueLayout.FlagNext, 1);
                 ring.SetDescriptor(1, buffer + 64, 4, VirtqueueLayout.FlagWrite, 0);
-                rig.Memory.StoreBarrier();
-                rig.Memory.WriteQword(fault == "publish" ? buffer : buffer + 64, 7);
-                rig.Memory.WriteDword(ring.Available, One);
+                fixture.Memory.StoreBarrier();
+                fixture.Memory.WriteQword(fault == "publish" ? buffer : buffer + 64, 7);
+                fixture.Memory.WriteDword(ring.Available, One);
                 return "virtio-publish-order";
             case "reuse":
-                rig.Model.Device.IsSlow = true;
+                fixture.Model.Device.IsSlow = true;
                 ring.SetDescriptor(0, buffer, 20, 0, 0);
                 ring.Offer(0);
                 ring.Publish();
@@ -645,25 +645,25 @@ public sealed class ModelTests
                 ring.Publish();
                 return "virtio-chain-reuse";
             case "store":
-                rig.Model.Device.IsSlow = true;
+                fixture.Model.Device.IsSlow = true;
                 ring.SetDescriptor(0, buffer, 20, 0, 0);
                 ring.Offer(0);
                 ring.Publish();
-                rig.Memory.WriteQword(buffer + 8, 1);
+                fixture.Memory.WriteQword(buffer + 8, 1);
                 return "virtio-store-in-use";
             case "free":
-                OpResult<ulong> page = rig.Memory.AllocatePages(4096);
-                rig.Model.Device.IsSlow = true;
+                OpResult<ulong> page = fixture.Memory.AllocatePages(4096);
+                fixture.Model.Device.IsSlow = true;
                 ring.SetDescriptor(0, page.Value, 20, 0, 0);
                 ring.Offer(0);
                 ring.Publish();
-                rig.Memory.FreePages(page.Value, 4096);
+                fixture.Memory.FreePages(page.Value, 4096);
                 return "virtio-freed-in-use";
             case "doorbell":
                 ring.SetDescriptor(0, buffer, 20, VirtqueueLayout.FlagNext, 1);
                 ring.SetDescriptor(1, buffer + 64, 4, VirtqueueLayout.FlagWrite, 0);
-                rig.Memory.StoreBarrier();
-                rig.Memory.WriteDword(ring.Available, One);
+                fixture.Memory.StoreBarrier();
+                fixture.Memory.WriteDword(ring.Available, One);
                 registers.Write32(MmioRegister.QueueNotify, 0);
                 return "virtio-doorbell-order";
             case "early":
@@ -681,7 +681,7 @@ public sealed class ModelTests
                 registers.Write32(MmioRegister.QueueNum, 4);
                 return "virtio-queue-register";
             default:
-                Assert.Equal(RequestStatus.Unrecognised, rig.Started.Requests.Send([7, 0, 0, 0, 0, 0, 0, 0], 60));
+                Assert.Equal(RequestStatus.Unrecognised, fixture.Started.Requests.Send([7, 0, 0, 0, 0, 0, 0, 0], 60));
                 return "virtio-not-negotiated";
         }
     }
@@ -690,7 +690,7 @@ public sealed class ModelTests
     public void Rings_that_are_not_written_back_when_they_are_enabled_are_a_complaint()
     {
         var memory = new ModelMemory(isCoherent: false);
-        using var model = new VirtioIommuModel(memory, Rig.Setup("none", coherent: false));
+        using var model = new VirtioIommuModel(memory, Fixture.Setup("none", coherent: false));
         ulong ring = memory.AllocatePages(4096).Value;
         (int Register, uint Value)[] writes =
         [
@@ -706,7 +706,7 @@ public sealed class ModelTests
             model.Registers.Write32(register, value);
         }
 
-        Assert.Equal(["virtio-ring-unsettled"], model.Complaints.Select(c => c.Rule));
+        Assert.Equal(["virtio-ring-unsettled"], model.Violations.Select(c => c.Rule));
     }
 
     [Fact]
@@ -714,7 +714,7 @@ public sealed class ModelTests
     {
         var factory = new VirtioIommuModelFactory();
 
-        Assert.Throws<ArgumentException>(() => factory.Create(new ModelMemory(), Rig.Setup("B", coherent: false)));
+        Assert.Throws<ArgumentException>(() => factory.Create(new ModelMemory(), Fixture.Setup("B", coherent: false)));
         Assert.Throws<ArgumentException>(() => factory.Create(
             new ModelMemory(), new HardwareSetup { Options = new Dictionary<string, string> { ["speed"] = "1" } }));
     }
@@ -724,8 +724,8 @@ public sealed class ModelTests
     public void Accesses_beside_the_driver_reach_the_page_or_nothing(string dialect)
     {
         const int Rounds = 300;
-        using var rig = new ModelRig(dialect);
-        using DomainTable table = rig.Attach();
+        using var fixture = new ModelFixture(dialect);
+        using DomainTable table = fixture.Attach();
         using var barrier = new Barrier(3);
         var thrown = new Exception?[2];
         int wrong = 0;
@@ -735,16 +735,16 @@ public sealed class ModelTests
             barrier.SignalAndWait();
             while (Volatile.Read(ref done) == 0)
             {
-                TranslationResult result = rig.Access(s_pasid);
-                if (result.Status == TranslationStatus.Translated && result.Address != ModelRig.Target)
+                TranslationResult result = fixture.Access(s_pasid);
+                if (result.Status == TranslationStatus.Translated && result.Address != ModelFixture.Target)
                 {
                     Interlocked.Increment(ref wrong);
                 }
 
                 if (t == 0)
                 {
-                    rig.Model.DropCaches();
-                    _ = rig.Model.Cached.Count;
+                    fixture.Model.DropCaches();
+                    _ = fixture.Model.Cached.Count;
                 }
             }
         })))];
@@ -755,10 +755,10 @@ public sealed class ModelTests
         {
             for (int round = 0; round < Rounds; round++)
             {
-                Assert.Equal(OpResult.Ok, table.Install(s_pasid, rig.PageTable.Root, ModelRig.Asid));
-                Assert.Equal(TranslationStatus.Translated, rig.Access(s_pasid).Status);
-                Assert.Equal(OpResult.Ok, table.Remove(s_pasid, ModelRig.Asid));
-                Assert.Equal(TranslationStatus.Faulted, rig.Access(s_pasid).Status);
+                Assert.Equal(OpResult.Ok, table.Install(s_pasid, fixture.PageTable.Root, ModelFixture.Asid));
+                Assert.Equal(TranslationStatus.Translated, fixture.Access(s_pasid).Status);
+                Assert.Equal(OpResult.Ok, table.Remove(s_pasid, ModelFixture.Asid));
+                Assert.Equal(TranslationStatus.Faulted, fixture.Access(s_pasid).Status);
             }
         }
         finally
@@ -769,7 +769,7 @@ public sealed class ModelTests
 
         Assert.All(thrown, Assert.Null);
         Assert.Equal(0, wrong);
-        Leave(rig, table);
+        Leave(fixture, table);
     }
 
     private static ulong[] Request(TableDialect dialect, string what)
@@ -778,13 +778,13 @@ public sealed class ModelTests
         bool isB = dialect is ProposalBDialect;
         uint domain = what == "other domain" ? 2u : 1;
         uint pasid = what == "other PASID" ? s_neighbour.Value : s_pasid.Value;
-        uint id = what == "other id" ? ModelRig.Asid + 1 : ModelRig.Asid;
+        uint id = what == "other id" ? ModelFixture.Asid + 1 : ModelFixture.Asid;
         Span<ulong> request = what switch
         {
             "config" => dialect.EncodeConfiguration(words, domain, pasid, leafOnly: false),
-            "page" => dialect.EncodeRange(words, domain, pasid, id, ModelRig.Page, 1, 12),
-            "no page" => dialect.EncodeRange(words, domain, pasid, id, ModelRig.Page, 0, 12),
-            "next page" => dialect.EncodeRange(words, domain, pasid, id, ModelRig.Page + 0x1000, 1, 12),
+            "page" => dialect.EncodeRange(words, domain, pasid, id, ModelFixture.Page, 1, 12),
+            "no page" => dialect.EncodeRange(words, domain, pasid, id, ModelFixture.Page, 0, 12),
+            "next page" => dialect.EncodeRange(words, domain, pasid, id, ModelFixture.Page + 0x1000, 1, 12),
             _ => dialect.EncodeTranslations(words, domain, pasid, id),
         };
         if (what == "domain")
@@ -814,33 +814,33 @@ public sealed class ModelTests
     }
 
     // The table of a level on the way to the page.
-    private static ulong Level(ModelRig rig, int level)
+    private static ulong Level(ModelFixture fixture, int level)
     {
-        ulong table = rig.PageTable.Root;
+        ulong table = fixture.PageTable.Root;
         for (int i = 0; i < level; i++)
         {
-            table = rig.Memory.ReadQword(table + ((ModelRig.Page >> (39 - (9 * i)) & 511) * 8)) & 0x0000_FFFF_FFFF_F000;
+            table = fixture.Memory.ReadQword(table + ((ModelFixture.Page >> (39 - (9 * i)) & 511) * 8)) & 0x0000_FFFF_FFFF_F000;
         }
 
         return table;
     }
 
-    private static ulong table_root(ModelRig rig)
+    private static ulong table_root(ModelFixture fixture)
     {
-        ConsumedRequest attach = rig.Model.Device.TakeLog().Last(r => r.Bytes[0] == 6);
+        ConsumedRequest attach = fixture.Model.Device.TakeLog().Last(r => r.Bytes[0] == 6);
         return WireReader.U64(attach.Bytes, 16) & 0x0000_FFFF_FFFF_FFC0;
     }
 
-    private static ulong Descriptor(ModelRig rig, DomainTable table, Pasid pasid)
+    private static ulong Descriptor(ModelFixture fixture, DomainTable table, Pasid pasid)
     {
         Assert.Equal(16, table.PasidBits);
-        ulong leaf = rig.Memory.ReadQword(rig.TableRoot + ((pasid.Value >> 10) * 8UL)) & ~0xFFFUL;
+        ulong leaf = fixture.Memory.ReadQword(fixture.TableRoot + ((pasid.Value >> 10) * 8UL)) & ~0xFFFUL;
         return leaf + ((pasid.Value & 1023) * 64UL);
     }
 
-    private static void Leave(ModelRig rig, DomainTable table)
+    private static void Leave(ModelFixture fixture, DomainTable table)
     {
-        Assert.Empty(rig.Rules());
-        Assert.Equal(OpResult.Ok, table.RemoveEndpoint(ModelRig.Endpoint));
+        Assert.Empty(fixture.Rules());
+        Assert.Equal(OpResult.Ok, table.RemoveEndpoint(ModelFixture.Endpoint));
     }
 }

@@ -280,8 +280,8 @@ public abstract class MutationTests(string dialect, ITestOutputHelper output)
         }
 
         string first = report.Failures[0];
-        int complaint = first.IndexOf("complaint ", StringComparison.Ordinal);
-        return complaint >= 0 ? first[complaint..first.IndexOf(':', complaint)]
+        int violation = first.IndexOf("violation ", StringComparison.Ordinal);
+        return violation >= 0 ? first[violation..first.IndexOf(':', violation)]
             : first.Contains("the walker read", StringComparison.Ordinal) ? "stray read"
             : first.Contains("must reach", StringComparison.Ordinal)
                 || first.Contains("of the dying", StringComparison.Ordinal) ? "probe"

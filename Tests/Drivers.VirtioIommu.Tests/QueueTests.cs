@@ -57,21 +57,21 @@ public sealed class QueueTests
     [Fact]
     public void Stores_come_in_the_order_descriptors_ring_entry_barrier_index_barrier_notify()
     {
-        using Rig rig = Rig.Start("none", coherent: false);
-        Virtqueue ring = rig.Started.Requests.Ring;
+        using Fixture fixture = Fixture.Start("none", coherent: false);
+        Virtqueue ring = fixture.Started.Requests.Ring;
         var steps = new List<MemoryStep>();
-        rig.Hardware.AcceptsWrite = (offset, _) =>
+        fixture.Hardware.AcceptsWrite = (offset, _) =>
         {
             // The device's own stores are not of interest.
-            rig.Memory.Steps = null;
+            fixture.Memory.Steps = null;
             return true;
         };
-        rig.Memory.Steps = steps;
+        fixture.Memory.Steps = steps;
 
-        Assert.Equal(OpResult.Ok, rig.Started.Standard.Attach(1, 0x18, 0));
+        Assert.Equal(OpResult.Ok, fixture.Started.Standard.Attach(1, 0x18, 0));
 
         // What is zero is there already: the last words of the request and the ring entry.
-        ulong buffer = rig.Started.Requests.SlotAddress(0);
+        ulong buffer = fixture.Started.Requests.SlotAddress(0);
         MemoryStep[] expected =
         [
             new(MemoryOperation.Store, buffer, 8),
@@ -94,18 +94,18 @@ public sealed class QueueTests
     [Fact]
     public void A_request_that_repeats_the_one_before_orders_what_it_tells_of_and_stores_the_index_alone()
     {
-        using Rig rig = Rig.Start("none", coherent: false);
-        Virtqueue ring = rig.Started.Requests.Ring;
-        Assert.Equal(OpResult.Ok, rig.Started.Standard.Attach(1, 0x18, 0));
+        using Fixture fixture = Fixture.Start("none", coherent: false);
+        Virtqueue ring = fixture.Started.Requests.Ring;
+        Assert.Equal(OpResult.Ok, fixture.Started.Standard.Attach(1, 0x18, 0));
         var steps = new List<MemoryStep>();
-        rig.Hardware.AcceptsWrite = (_, _) =>
+        fixture.Hardware.AcceptsWrite = (_, _) =>
         {
-            rig.Memory.Steps = null;
+            fixture.Memory.Steps = null;
             return true;
         };
-        rig.Memory.Steps = steps;
+        fixture.Memory.Steps = steps;
 
-        Assert.Equal(OpResult.Ok, rig.Started.Standard.Attach(1, 0x18, 0));
+        Assert.Equal(OpResult.Ok, fixture.Started.Standard.Attach(1, 0x18, 0));
 
         Assert.Equal(
             [
@@ -148,25 +148,25 @@ public sealed class QueueTests
     [Fact]
     public void A_coherent_device_needs_no_flush()
     {
-        using Rig rig = Rig.Start("none", coherent: true);
-        rig.Memory.Steps = [];
+        using Fixture fixture = Fixture.Start("none", coherent: true);
+        fixture.Memory.Steps = [];
 
-        rig.Started.Standard.Attach(1, 0x18, 0);
+        fixture.Started.Standard.Attach(1, 0x18, 0);
 
-        Assert.DoesNotContain(rig.Memory.Steps, s => s.Operation == MemoryOperation.Flush);
+        Assert.DoesNotContain(fixture.Memory.Steps, s => s.Operation == MemoryOperation.Flush);
     }
 
     [Fact]
     public void The_rings_hold_what_the_specification_draws()
     {
-        using Rig rig = Rig.Start("none");
-        Virtqueue ring = rig.Started.Requests.Ring;
+        using Fixture fixture = Fixture.Start("none");
+        Virtqueue ring = fixture.Started.Requests.Ring;
 
-        rig.Started.Standard.Attach(1, 0x18, 0);
+        fixture.Started.Standard.Attach(1, 0x18, 0);
 
-        ulong buffer = rig.Started.Requests.SlotAddress(0);
+        ulong buffer = fixture.Started.Requests.SlotAddress(0);
         var descriptors = new byte[32];
-        rig.Memory.Read(ring.Descriptors, descriptors);
+        fixture.Memory.Read(ring.Descriptors, descriptors);
         Assert.Equal(buffer, BinaryPrimitives.ReadUInt64LittleEndian(descriptors));
         Assert.Equal(20u, BinaryPrimitives.ReadUInt32LittleEndian(descriptors.AsSpan(8)));
         Assert.Equal(1, BinaryPrimitives.ReadUInt16LittleEndian(descriptors.AsSpan(12)));
@@ -174,37 +174,37 @@ public sealed class QueueTests
         Assert.Equal(buffer + 124, BinaryPrimitives.ReadUInt64LittleEndian(descriptors.AsSpan(16)));
         Assert.Equal(4u, BinaryPrimitives.ReadUInt32LittleEndian(descriptors.AsSpan(24)));
         Assert.Equal(2, BinaryPrimitives.ReadUInt16LittleEndian(descriptors.AsSpan(28)));
-        Assert.Equal(0x0001_0001u, rig.Memory.ReadDword(ring.Available));
-        Assert.Equal(0x0001_0000u, rig.Memory.ReadDword(ring.Used));
-        Assert.Equal(4u, rig.Memory.ReadDword(ring.Used + 8));
+        Assert.Equal(0x0001_0001u, fixture.Memory.ReadDword(ring.Available));
+        Assert.Equal(0x0001_0000u, fixture.Memory.ReadDword(ring.Used));
+        Assert.Equal(4u, fixture.Memory.ReadDword(ring.Used + 8));
         var request = new byte[24];
-        rig.Memory.Read(buffer, request);
+        fixture.Memory.Read(buffer, request);
         Assert.Equal(Vector.All["attach"].Bytes, request);
     }
 
     [Fact]
     public void Both_ring_indices_wrap_and_no_slot_is_lost()
     {
-        using Rig rig = Rig.Start("none");
-        rig.Hardware.Device.LogCapacity = 0;
-        int slots = rig.Started.Requests.FreeSlots;
+        using Fixture fixture = Fixture.Start("none");
+        fixture.Hardware.Device.LogCapacity = 0;
+        int slots = fixture.Started.Requests.FreeSlots;
         const int Rounds = 70_000;
 
         for (int i = 0; i < Rounds; i++)
         {
-            Assert.Equal(OpResult.Ok, rig.Started.Standard.Attach((uint)(i % 7), (uint)(i % 5), 0));
+            Assert.Equal(OpResult.Ok, fixture.Started.Standard.Attach((uint)(i % 7), (uint)(i % 5), 0));
         }
 
-        Assert.Equal(slots, rig.Started.Requests.FreeSlots);
-        Assert.Equal(Rounds, rig.Started.Requests.Sent);
-        Assert.Equal(Rounds, rig.Hardware.Device.Consumed);
-        Assert.Equal((uint)(Rounds & 0xFFFF), rig.Memory.ReadDword(rig.Started.Requests.Ring.Used) >> 16);
+        Assert.Equal(slots, fixture.Started.Requests.FreeSlots);
+        Assert.Equal(Rounds, fixture.Started.Requests.Sent);
+        Assert.Equal(Rounds, fixture.Hardware.Device.Consumed);
+        Assert.Equal((uint)(Rounds & 0xFFFF), fixture.Memory.ReadDword(fixture.Started.Requests.Ring.Used) >> 16);
     }
 
     [Fact]
     public void Many_threads_each_get_the_answer_to_their_own_request()
     {
-        using Rig rig = Rig.Start("none", endpoints: "1,3,5,7");
+        using Fixture fixture = Fixture.Start("none", endpoints: "1,3,5,7");
         const int Rounds = 3000;
         const int Threads = 8;
         using var barrier = new Barrier(Threads);
@@ -215,7 +215,7 @@ public sealed class QueueTests
             barrier.SignalAndWait();
             for (int i = 0; i < Rounds; i++)
             {
-                Errno errno = rig.Started.Standard.Attach((uint)(10 + t), (uint)t, 0).Errno;
+                Errno errno = fixture.Started.Standard.Attach((uint)(10 + t), (uint)t, 0).Errno;
                 if (errno != (t % 2 == 1 ? Errno.None : Errno.ENOENT))
                 {
                     Interlocked.Increment(ref wrong);
@@ -227,17 +227,17 @@ public sealed class QueueTests
         Array.ForEach(threads, t => t.Join());
 
         Assert.Equal(0, wrong);
-        Assert.Equal(Rounds * Threads, rig.Started.Requests.Sent);
-        Assert.Equal(RequestQueue.MaxSlots, rig.Started.Requests.FreeSlots);
+        Assert.Equal(Rounds * Threads, fixture.Started.Requests.Sent);
+        Assert.Equal(RequestQueue.MaxSlots, fixture.Started.Requests.FreeSlots);
     }
 
     [Fact]
     public void More_threads_than_slots_wait_for_one_another()
     {
-        using var hardware = new TestHardware(new TestMemory(), Rig.Setup("none"));
+        using var hardware = new TestHardware(new TestMemory(), Fixture.Setup("none"));
         hardware.ReadOverrides[MmioRegister.QueueNumMax] = _ => 2;
         using StartedDevice device =
-            Rig.StartDevice(hardware, "none", new Patience(TimeProvider.System, TimeSpan.MaxValue, int.MaxValue));
+            Fixture.StartDevice(hardware, "none", new PollTimeout(TimeProvider.System, TimeSpan.MaxValue, int.MaxValue));
         Assert.Equal(1, device.Requests.FreeSlots);
         const int Threads = 4;
         using var barrier = new Barrier(Threads);
@@ -263,32 +263,32 @@ public sealed class QueueTests
     [Fact]
     public void A_device_that_never_answers_is_ETIMEDOUT_and_a_late_answer_disturbs_nobody()
     {
-        using Rig rig = Rig.Start("none");
-        rig.Hardware.Deafen();
-        OpResult lost = rig.Started.Standard.Attach(1, 0x18, 0);
+        using Fixture fixture = Fixture.Start("none");
+        fixture.Hardware.Deafen();
+        OpResult lost = fixture.Started.Standard.Attach(1, 0x18, 0);
         Assert.Equal(Errno.ETIMEDOUT, lost.Errno);
-        Assert.Equal(RequestQueue.MaxSlots - 1, rig.Started.Requests.FreeSlots);
+        Assert.Equal(RequestQueue.MaxSlots - 1, fixture.Started.Requests.FreeSlots);
 
         // The late ATTACH (OK) and a MAP of an unknown domain (NOENT) come back together.
-        rig.Hardware.AcceptsWrite = (_, _) => true;
-        Assert.Equal(Errno.ENOENT, rig.Started.Standard.Map(9, 0, 0xfff, 0, 3).Errno);
+        fixture.Hardware.AcceptsWrite = (_, _) => true;
+        Assert.Equal(Errno.ENOENT, fixture.Started.Standard.Map(9, 0, 0xfff, 0, 3).Errno);
 
-        Assert.Equal(RequestQueue.MaxSlots, rig.Started.Requests.FreeSlots);
-        Assert.Equal(1, rig.Hardware.Device.DomainCount);
+        Assert.Equal(RequestQueue.MaxSlots, fixture.Started.Requests.FreeSlots);
+        Assert.Equal(1, fixture.Hardware.Device.DomainCount);
     }
 
     [Fact]
     public void The_wait_ends_by_the_clock_and_by_the_count_whichever_is_first()
     {
         var clock = new JumpingClock();
-        var byClock = new Patience(clock, TimeSpan.FromSeconds(5), int.MaxValue);
+        var byClock = new PollTimeout(clock, TimeSpan.FromSeconds(5), int.MaxValue);
         var bench = new Bench(8, byClock);
 
         Assert.Equal(RequestStatus.TimedOut, bench.Queue.Send(new ulong[3], 20));
         Assert.InRange(clock.Looks, 6, 8);
 
         long since = 0;
-        var byCount = new Patience(clock, TimeSpan.MaxValue, 100);
+        var byCount = new PollTimeout(clock, TimeSpan.MaxValue, 100);
         Assert.False(byCount.IsExhausted(99, ref since));
         Assert.True(byCount.IsExhausted(100, ref since));
     }
@@ -297,7 +297,7 @@ public sealed class QueueTests
     public void An_answer_at_once_costs_no_look_at_the_clock()
     {
         var clock = new JumpingClock();
-        var bench = new Bench(8, new Patience(clock, TimeSpan.Zero, int.MaxValue));
+        var bench = new Bench(8, new PollTimeout(clock, TimeSpan.Zero, int.MaxValue));
         bench.Answer = () => bench.Return(0, 4, 0);
 
         Assert.Equal(RequestStatus.Ok, bench.Queue.Send(new ulong[3], 20));
@@ -307,22 +307,22 @@ public sealed class QueueTests
     [Fact]
     public void A_full_queue_is_ETIMEDOUT_and_recovers_when_the_device_wakes()
     {
-        using Rig rig = Rig.Start("none");
-        rig.Hardware.Deafen();
+        using Fixture fixture = Fixture.Start("none");
+        fixture.Hardware.Deafen();
         for (int i = 0; i < RequestQueue.MaxSlots; i++)
         {
-            Assert.Equal(Errno.ETIMEDOUT, rig.Started.Standard.Attach(1, (uint)i, 0).Errno);
+            Assert.Equal(Errno.ETIMEDOUT, fixture.Started.Standard.Attach(1, (uint)i, 0).Errno);
         }
 
-        long sent = rig.Started.Requests.Sent;
-        OpResult full = rig.Started.Standard.Attach(1, 99, 0);
+        long sent = fixture.Started.Requests.Sent;
+        OpResult full = fixture.Started.Standard.Attach(1, 99, 0);
 
         Assert.Equal(Errno.ETIMEDOUT, full.Errno);
         Assert.Contains("full", full.Reason, StringComparison.Ordinal);
-        Assert.Equal(sent, rig.Started.Requests.Sent);
-        rig.Hardware.Wake();
-        Assert.Equal(OpResult.Ok, rig.Started.Standard.Attach(1, 99, 0));
-        Assert.Equal(RequestQueue.MaxSlots, rig.Started.Requests.FreeSlots);
+        Assert.Equal(sent, fixture.Started.Requests.Sent);
+        fixture.Hardware.Wake();
+        Assert.Equal(OpResult.Ok, fixture.Started.Standard.Attach(1, 99, 0));
+        Assert.Equal(RequestQueue.MaxSlots, fixture.Started.Requests.FreeSlots);
     }
 
     [Theory]
@@ -379,9 +379,9 @@ public sealed class QueueTests
     [InlineData(5)]
     public void A_malformed_chain_makes_the_device_ask_for_a_reset(int fault)
     {
-        using Rig rig = Rig.Start("none");
-        Virtqueue ring = rig.Started.Requests.Ring;
-        ulong buffer = rig.Started.Requests.SlotAddress(0);
+        using Fixture fixture = Fixture.Start("none");
+        Virtqueue ring = fixture.Started.Requests.Ring;
+        ulong buffer = fixture.Started.Requests.SlotAddress(0);
         const ushort Next = VirtqueueLayout.FlagNext;
         const ushort Write = VirtqueueLayout.FlagWrite;
         switch (fault)
@@ -412,21 +412,21 @@ public sealed class QueueTests
 
         ring.Offer(0);
         ring.Publish();
-        rig.Hardware.Write32(MmioRegister.QueueNotify, QueueIndex.Request);
+        fixture.Hardware.Write32(MmioRegister.QueueNotify, QueueIndex.Request);
 
-        Assert.Equal(DeviceStatus.NeedsReset, rig.Hardware.Read32(MmioRegister.Status) & DeviceStatus.NeedsReset);
-        Assert.Equal(0u, rig.Memory.ReadDword(ring.Used) >> 16);
-        rig.Hardware.Write32(MmioRegister.Status, 0);
-        Assert.Equal(0u, rig.Hardware.Read32(MmioRegister.Status));
+        Assert.Equal(DeviceStatus.NeedsReset, fixture.Hardware.Read32(MmioRegister.Status) & DeviceStatus.NeedsReset);
+        Assert.Equal(0u, fixture.Memory.ReadDword(ring.Used) >> 16);
+        fixture.Hardware.Write32(MmioRegister.Status, 0);
+        Assert.Equal(0u, fixture.Hardware.Read32(MmioRegister.Status));
     }
 
     [Fact]
     public void A_chain_in_many_pieces_is_the_same_request()
     {
-        using Rig rig = Rig.Start("none");
-        Virtqueue ring = rig.Started.Requests.Ring;
-        ulong buffer = rig.Started.Requests.SlotAddress(0);
-        rig.Memory.Write(buffer, Vector.All["attach"].Bytes);
+        using Fixture fixture = Fixture.Start("none");
+        Virtqueue ring = fixture.Started.Requests.Ring;
+        ulong buffer = fixture.Started.Requests.SlotAddress(0);
+        fixture.Memory.Write(buffer, Vector.All["attach"].Bytes);
         ring.SetDescriptor(0, buffer, 3, VirtqueueLayout.FlagNext, 9);
         ring.SetDescriptor(9, buffer + 3, 17, VirtqueueLayout.FlagNext, 4);
         ring.SetDescriptor(4, buffer + 20, 1, VirtqueueLayout.FlagWrite | VirtqueueLayout.FlagNext, 5);
@@ -434,31 +434,31 @@ public sealed class QueueTests
         ring.Offer(0);
         ring.Publish();
 
-        rig.Hardware.Write32(MmioRegister.QueueNotify, QueueIndex.Request);
+        fixture.Hardware.Write32(MmioRegister.QueueNotify, QueueIndex.Request);
 
-        ConsumedRequest request = rig.TakeLog().Single();
+        ConsumedRequest request = fixture.TakeLog().Single();
         Assert.Equal(Vector.All["attach"].Bytes[..20], request.Bytes);
         Assert.Equal((byte)0, request.Status);
-        Assert.Equal(1, rig.Hardware.Device.DomainCount);
+        Assert.Equal(1, fixture.Hardware.Device.DomainCount);
     }
 
     [Fact]
     public void A_request_that_is_too_short_for_its_type_is_INVAL()
     {
-        using Rig rig = Rig.Start("none");
+        using Fixture fixture = Fixture.Start("none");
 
-        Assert.Equal(RequestStatus.Inval, rig.Send([1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0], 8));
+        Assert.Equal(RequestStatus.Inval, fixture.Send([1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0], 8));
     }
 
     [Fact]
     public void Sending_allocates_nothing()
     {
-        using Rig rig = Rig.Start("none");
-        rig.Hardware.Device.LogCapacity = 0;
+        using Fixture fixture = Fixture.Start("none");
+        fixture.Hardware.Device.LogCapacity = 0;
         var memory = new PasidFramework.Hardware.SystemMemory();
-        var device = new VirtioIommuHardware(memory, Rig.Setup("none"));
+        var device = new VirtioIommuHardware(memory, Fixture.Setup("none"));
         OpResult<StartedDevice> started = StartedDevice.Start(
-            "viommu0", device, null, Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance, Rig.Short);
+            "viommu0", device, null, Microsoft.Extensions.Logging.Abstractions.NullLogger.Instance, Fixture.Short);
         StandardRequests(started.Value!, 100);
 
         // The runtime may charge this thread for something of its own once in a while: the best round counts, since
@@ -500,10 +500,10 @@ public sealed class QueueTests
         private readonly TestMemory _memory = new();
         private ushort _used;
 
-        public Bench(int size, Patience? patience = null)
+        public Bench(int size, PollTimeout? timeout = null)
         {
             ulong address = _memory.AllocatePages(RequestQueue.MemoryBytes(size)).Value;
-            Queue = new RequestQueue(_memory, address, size, flush: false, () => Answer(), patience ?? Rig.Short);
+            Queue = new RequestQueue(_memory, address, size, flush: false, () => Answer(), timeout ?? Fixture.Short);
         }
 
         public RequestQueue Queue { get; }

@@ -22,7 +22,7 @@ public sealed class Alone;
 public sealed class RandomBytesTests(ITestOutputHelper output)
 {
     private const ulong Seed = 0x5EED_2017_0001;
-    private const long MostRetained = 4 << 20;
+    private const long MaxRetained = 4 << 20;
 
     [Fact]
     public void Random_structures_decode()
@@ -69,7 +69,7 @@ public sealed class RandomBytesTests(ITestOutputHelper output)
     {
         int images = Effort.Of(100_000);
         const int Pages = 12;
-        const int MostItems = 200;
+        const int MaxItems = 200;
         var random = new Noise(Seed + 1);
         var reader = new VirtioTableReader();
         ulong[] bases =
@@ -100,8 +100,8 @@ public sealed class RandomBytesTests(ITestOutputHelper output)
                     continue;
                 }
 
-                int listed = view.Value.Items(MostItems).Count();
-                Assert.InRange(listed, 0, MostItems);
+                int listed = view.Value.Items(MaxItems).Count();
+                Assert.InRange(listed, 0, MaxItems);
                 items += listed;
                 for (int i = 0; i < 4; i++)
                 {
@@ -135,10 +135,10 @@ public sealed class RandomBytesTests(ITestOutputHelper output)
     {
         const int Requests = 60_000;
         var random = new Noise(Seed + 2);
-        using Rig plain = Rig.Start(dialect, endpoints: "0,1,2,3");
-        using var rig = new ModelRig(dialect);
+        using Fixture plain = Fixture.Start(dialect, endpoints: "0,1,2,3");
+        using var fixture = new ModelFixture(dialect);
         plain.Hardware.Device.LogCapacity = 0;
-        rig.Model.Device.LogCapacity = 0;
+        fixture.Model.Device.LogCapacity = 0;
         var words = new ulong[16];
         long before = GC.GetTotalMemory(forceFullCollection: true);
         for (int round = 0; round < Requests; round++)
@@ -147,7 +147,7 @@ public sealed class RandomBytesTests(ITestOutputHelper output)
 
             // What the test's own hardware and memory write down is not the driver's to bound.
             plain.Hardware.Writes.Clear();
-            rig.Memory.Settle();
+            fixture.Memory.Settle();
             try
             {
                 RequestStatus one = plain.Started.Requests.Send(words, bytes);
@@ -156,10 +156,10 @@ public sealed class RandomBytesTests(ITestOutputHelper output)
 
                 // The model has all endpoints, so only those that there are few of.
                 words[1] &= 0xFFFF_FFFF_0000_0003;
-                RequestStatus two = rig.Started.Requests.Send(words, bytes);
+                RequestStatus two = fixture.Started.Requests.Send(words, bytes);
                 Assert.True(
                     two is RequestStatus.Unrecognised or (>= RequestStatus.Ok and <= RequestStatus.NoMem), $"{two}");
-                rig.Access((round & 1) == 0 ? null : new Pasid((uint)round & 7), words[3], endpoint: (uint)round & 3);
+                fixture.Access((round & 1) == 0 ? null : new Pasid((uint)round & 7), words[3], endpoint: (uint)round & 3);
             }
             catch (Exception e) when (e is not OutOfMemoryException)
             {
@@ -169,7 +169,7 @@ public sealed class RandomBytesTests(ITestOutputHelper output)
 
         // Device and model are still in use: what they keep counts.
         CheckRetained(before);
-        Assert.NotEmpty(rig.Model.Complaints);
+        Assert.NotEmpty(fixture.Model.Violations);
         GC.KeepAlive(plain);
     }
 
@@ -180,8 +180,8 @@ public sealed class RandomBytesTests(ITestOutputHelper output)
     {
         const int Rounds = 20_000;
         var random = new Noise(Seed + 3);
-        using Rig? plain = model ? null : Rig.Start("B");
-        using ModelRig? strict = model ? new ModelRig("B") : null;
+        using Fixture? plain = model ? null : Fixture.Start("B");
+        using ModelFixture? strict = model ? new ModelFixture("B") : null;
         StartedDevice started = strict?.Started ?? plain!.Started;
         IRegisterFile registers = strict?.Model.Registers ?? plain!.Hardware;
         IPhysicalMemory memory = started.Memory;
@@ -229,7 +229,7 @@ public sealed class RandomBytesTests(ITestOutputHelper output)
     {
         long retained = GC.GetTotalMemory(forceFullCollection: true) - before;
         output.WriteLine($"{retained} bytes are retained");
-        Assert.True(retained < MostRetained, $"{retained} bytes are retained, at most {MostRetained} may be");
+        Assert.True(retained < MaxRetained, $"{retained} bytes are retained, at most {MaxRetained} may be");
     }
 
     private static void Restart(IRegisterFile registers, Virtqueue ring)

@@ -51,10 +51,10 @@ public sealed class RangeTests
     {
         foreach (string dialect in new[] { "B", "E" })
         {
-            using Rig rig = Rig.Start(dialect);
-            using DomainTable table = rig.CreateTable(1, 16);
+            using Fixture fixture = Fixture.Start(dialect);
+            using DomainTable table = fixture.CreateTable(1, 16);
             Assert.Equal(OpResult.Ok, table.AddEndpoint(0x18));
-            rig.TakeLog();
+            fixture.TakeLog();
 
             Prop.ForAll<ulong, ulong, int>((a, b, shift) =>
             {
@@ -64,7 +64,7 @@ public sealed class RangeTests
                 ulong end = start + length;
                 Assert.Equal(OpResult.Ok, table.Invalidate(new Pasid(5), 7, start, end));
 
-                Emulation.Functional.ConsumedRequest[] log = rig.TakeLog();
+                Emulation.Functional.ConsumedRequest[] log = fixture.TakeLog();
                 if (start == end && end != 0)
                 {
                     Assert.Empty(log);

@@ -20,10 +20,10 @@ public sealed class ReaderTests
     [InlineData("E")]
     public void Everything_that_is_installed_is_listed_in_order_and_nothing_else(string dialect)
     {
-        using var rig = new ModelRig(dialect);
-        using DomainTable table = rig.AttachAndInstall(s_far);
-        Assert.Equal(OpResult.Ok, table.Install(s_first, rig.PageTable.Root, 9));
-        ITableView view = Open(rig, dialect, 0x18);
+        using var fixture = new ModelFixture(dialect);
+        using DomainTable table = fixture.AttachAndInstall(s_far);
+        Assert.Equal(OpResult.Ok, table.Install(s_first, fixture.PageTable.Root, 9));
+        ITableView view = Open(fixture, dialect, 0x18);
 
         TableItem[] items = [.. view.Items()];
 
@@ -35,7 +35,7 @@ public sealed class ReaderTests
         Assert.Equal(["arm-smmuv3/l1_cd_desc", "arm-smmuv3/cd"], items.Take(2).Select(i => i.Structure));
         Assert.Equal(8, items[1].Words.Count);
         Assert.Contains("ASID 0x9", items[1].Text, StringComparison.Ordinal);
-        Assert.Equal(OpResult.Ok, table.RemoveEndpoint(ModelRig.Endpoint));
+        Assert.Equal(OpResult.Ok, table.RemoveEndpoint(ModelFixture.Endpoint));
     }
 
     [Theory]
@@ -43,44 +43,44 @@ public sealed class ReaderTests
     [InlineData("E")]
     public void A_walk_names_every_entry_and_ends_where_the_model_ends(string dialect)
     {
-        using var rig = new ModelRig(dialect);
-        using DomainTable table = rig.AttachAndInstall(s_far);
-        ITableView view = Open(rig, dialect);
-        var access = new DmaAccess(new RequesterId(0x18), s_far, ModelRig.Page + 5, false);
+        using var fixture = new ModelFixture(dialect);
+        using DomainTable table = fixture.AttachAndInstall(s_far);
+        ITableView view = Open(fixture, dialect);
+        var access = new DmaAccess(new RequesterId(0x18), s_far, ModelFixture.Page + 5, false);
 
         TableWalk walk = view.Walk(access);
 
         Assert.Equal(
             ["arm-smmuv3/l1_cd_desc", "arm-smmuv3/cd", .. Enumerable.Repeat("arm-smmuv3/s1_pte", 4)],
             walk.Steps.Select(s => s.Structure));
-        Assert.Equal(rig.Model.Translate(access), walk.Result);
+        Assert.Equal(fixture.Model.Translate(access), walk.Result);
         foreach ((Pasid pasid, ulong address) in new[]
         {
-            (s_first, ModelRig.Page), (s_far, 0UL), (s_far, 1UL << 60), (new Pasid(0), ModelRig.Page),
-            (new Pasid(0xFFFFF), ModelRig.Page),
+            (s_first, ModelFixture.Page), (s_far, 0UL), (s_far, 1UL << 60), (new Pasid(0), ModelFixture.Page),
+            (new Pasid(0xFFFFF), ModelFixture.Page),
         })
         {
             DmaAccess other = access with { Pasid = pasid, Address = address };
-            TranslationResult expected = rig.Model.Translate(other);
+            TranslationResult expected = fixture.Model.Translate(other);
             TranslationResult actual = view.Walk(other).Result;
             Assert.Equal((expected.Status, expected.Address, expected.FaultCode),
                 (actual.Status, actual.Address, actual.FaultCode));
         }
 
-        Assert.Equal(OpResult.Ok, table.RemoveEndpoint(ModelRig.Endpoint));
+        Assert.Equal(OpResult.Ok, table.RemoveEndpoint(ModelFixture.Endpoint));
     }
 
     [Fact]
     public void The_reader_asks_the_memory_and_changes_nothing()
     {
-        using var rig = new ModelRig("B");
-        using DomainTable table = rig.AttachAndInstall(s_far);
-        long events = rig.Memory.EventCount;
+        using var fixture = new ModelFixture("B");
+        using DomainTable table = fixture.AttachAndInstall(s_far);
+        long events = fixture.Memory.EventCount;
 
-        _ = Open(rig, "B").Items().Count();
+        _ = Open(fixture, "B").Items().Count();
 
-        Assert.Equal(events, rig.Memory.EventCount);
-        Assert.Equal(OpResult.Ok, table.RemoveEndpoint(ModelRig.Endpoint));
+        Assert.Equal(events, fixture.Memory.EventCount);
+        Assert.Equal(OpResult.Ok, table.RemoveEndpoint(ModelFixture.Endpoint));
     }
 
     [Fact]
@@ -188,17 +188,17 @@ public sealed class ReaderTests
         Assert.Single(view.Items());
     }
 
-    private static ITableView Open(ModelRig rig, string dialect, uint? endpoint = null)
+    private static ITableView Open(ModelFixture fixture, string dialect, uint? endpoint = null)
     {
         Dictionary<string, ulong> registers = dialect == "B"
-            ? new() { ["s1contextptr"] = rig.TableRoot, ["s1fmt"] = 2, ["s1cdmax"] = 16, ["s1dss"] = 2 }
-            : new() { ["ste0"] = 0b1011 | (2 << 4) | rig.TableRoot | (16UL << 59), ["ste1"] = 2 };
+            ? new() { ["s1contextptr"] = fixture.TableRoot, ["s1fmt"] = 2, ["s1cdmax"] = 16, ["s1dss"] = 2 }
+            : new() { ["ste0"] = 0b1011 | (2 << 4) | fixture.TableRoot | (16UL << 59), ["ste1"] = 2 };
         if (endpoint is { } number)
         {
             registers["endpoint"] = number;
         }
 
-        return Open(rig.Memory, registers);
+        return Open(fixture.Memory, registers);
     }
 
     private static ITableView Open(IMemoryReader memory, Dictionary<string, ulong> registers)

@@ -14,9 +14,9 @@ public sealed class StartTests
     [Fact]
     public void The_status_goes_through_the_steps_of_the_specification()
     {
-        using Rig rig = Rig.Start("B");
+        using Fixture fixture = Fixture.Start("B");
 
-        uint[] statuses = [.. rig.Hardware.Writes.Where(w => w.Offset == MmioRegister.Status).Select(w => w.Value)];
+        uint[] statuses = [.. fixture.Hardware.Writes.Where(w => w.Offset == MmioRegister.Status).Select(w => w.Value)];
 
         Assert.Equal([0u, 1u, 3u, 11u, 15u], statuses);
     }
@@ -24,8 +24,8 @@ public sealed class StartTests
     [Fact]
     public void Queues_are_set_up_between_FEATURES_OK_and_DRIVER_OK_and_notified_only_after()
     {
-        using Rig rig = Rig.Start("B");
-        List<(int Offset, uint Value)> writes = rig.Hardware.Writes;
+        using Fixture fixture = Fixture.Start("B");
+        List<(int Offset, uint Value)> writes = fixture.Hardware.Writes;
         int featuresOk = writes.IndexOf((MmioRegister.Status, 11));
         int driverOk = writes.IndexOf((MmioRegister.Status, 15));
 
@@ -49,7 +49,7 @@ public sealed class StartTests
             | FeatureBits.ProposalEAttachTable)]
     public void Only_features_that_both_sides_know_are_accepted(string dialect, ulong expected)
     {
-        using var hardware = new TestHardware(new TestMemory(), Rig.Setup(dialect));
+        using var hardware = new TestHardware(new TestMemory(), Fixture.Setup(dialect));
         hardware.ReadOverrides[MmioRegister.DeviceFeatures] = offered => offered | 0xFFFF_FF00 & ~0x100u;
         hardware.ReadOverrides[MmioRegister.Status] = status => status;
         var written = new uint[2];
@@ -68,7 +68,7 @@ public sealed class StartTests
             return true;
         };
 
-        using StartedDevice device = Rig.StartDevice(hardware, dialect);
+        using StartedDevice device = Fixture.StartDevice(hardware, dialect);
 
         Assert.Equal(expected | FeatureBits.Version1, written[0] | ((ulong)written[1] << 32));
     }
@@ -84,7 +84,7 @@ public sealed class StartTests
     public void Hardware_that_is_not_what_is_needed_is_ENODEV(int register, uint value, string named)
     {
         var memory = new TestMemory();
-        using var hardware = new TestHardware(memory, Rig.Setup("none"));
+        using var hardware = new TestHardware(memory, Fixture.Setup("none"));
         hardware.ReadOverrides[register] = _ => value;
 
         OpResult<StartedDevice> started = Start(hardware);
@@ -97,7 +97,7 @@ public sealed class StartTests
     [Fact]
     public void A_page_size_mask_of_0_is_ENODEV()
     {
-        using var hardware = new TestHardware(new TestMemory(), Rig.Setup("none"));
+        using var hardware = new TestHardware(new TestMemory(), Fixture.Setup("none"));
         hardware.ReadOverrides[MmioRegister.Config] = _ => 0;
         hardware.ReadOverrides[MmioRegister.Config + 4] = _ => 0;
 
@@ -107,7 +107,7 @@ public sealed class StartTests
     [Fact]
     public void A_device_that_refuses_the_features_is_ENODEV_and_left_reset()
     {
-        using var hardware = new TestHardware(new TestMemory(), Rig.Setup("none"));
+        using var hardware = new TestHardware(new TestMemory(), Fixture.Setup("none"));
         hardware.ReadOverrides[MmioRegister.Status] = status => status & ~DeviceStatus.FeaturesOk;
 
         OpResult<StartedDevice> started = Start(hardware);
@@ -121,7 +121,7 @@ public sealed class StartTests
     [Fact]
     public void The_device_takes_FEATURES_OK_back_for_a_feature_that_it_did_not_offer()
     {
-        using var hardware = new TestHardware(new TestMemory(), Rig.Setup("none"));
+        using var hardware = new TestHardware(new TestMemory(), Fixture.Setup("none"));
         hardware.Write32(MmioRegister.Status, 3);
         hardware.Write32(MmioRegister.DriverFeaturesSel, 1);
         hardware.Write32(MmioRegister.DriverFeatures, 1);
@@ -137,7 +137,7 @@ public sealed class StartTests
     public void A_reset_that_does_not_end_is_ETIMEDOUT_and_touches_no_memory()
     {
         var memory = new TestMemory();
-        using var hardware = new TestHardware(memory, Rig.Setup("none"));
+        using var hardware = new TestHardware(memory, Fixture.Setup("none"));
         hardware.ReadOverrides[MmioRegister.Status] = _ => 1;
 
         Assert.Equal(Errno.ETIMEDOUT, Start(hardware).Errno);
@@ -147,12 +147,12 @@ public sealed class StartTests
     [Fact]
     public void A_configuration_that_changes_while_it_is_read_is_read_again()
     {
-        using var hardware = new TestHardware(new TestMemory(), Rig.Setup("none"));
+        using var hardware = new TestHardware(new TestMemory(), Fixture.Setup("none"));
         uint reads = 0;
         hardware.ReadOverrides[MmioRegister.ConfigGeneration] = _ => reads++ < 3 ? reads : 99;
         hardware.ReadOverrides[MmioRegister.Config] = mask => reads < 4 ? 1u << 16 : mask;
 
-        using StartedDevice device = Rig.StartDevice(hardware, "none");
+        using StartedDevice device = Fixture.StartDevice(hardware, "none");
 
         Assert.Equal(12, device.Config.GranuleLog2);
     }
@@ -160,7 +160,7 @@ public sealed class StartTests
     [Fact]
     public void A_configuration_that_never_stops_changing_is_ETIMEDOUT()
     {
-        using var hardware = new TestHardware(new TestMemory(), Rig.Setup("none"));
+        using var hardware = new TestHardware(new TestMemory(), Fixture.Setup("none"));
         uint generation = 0;
         hardware.ReadOverrides[MmioRegister.ConfigGeneration] = _ => generation++;
 
@@ -170,14 +170,14 @@ public sealed class StartTests
     [Fact]
     public void A_domain_range_is_read_only_where_it_was_negotiated()
     {
-        using var hardware = new TestHardware(new TestMemory(), Rig.Setup("none"));
+        using var hardware = new TestHardware(new TestMemory(), Fixture.Setup("none"));
         hardware.ReadOverrides[MmioRegister.Config + ConfigOffset.DomainRangeStart] = _ => 5;
         hardware.ReadOverrides[MmioRegister.Config + ConfigOffset.DomainRangeEnd] = _ => 9;
 
-        using StartedDevice device = Rig.StartDevice(hardware, "none");
+        using StartedDevice device = Fixture.StartDevice(hardware, "none");
 
         Assert.Equal((0u, uint.MaxValue), (device.Config.DomainFirst, device.Config.DomainLast));
-        OpResult<DeviceConfig> config = new MmioTransport(hardware, Rig.Short).ReadConfig(FeatureBits.DomainRange);
+        OpResult<DeviceConfig> config = new MmioTransport(hardware, Fixture.Short).ReadConfig(FeatureBits.DomainRange);
         Assert.Equal((5u, 9u), (config.Value.DomainFirst, config.Value.DomainLast));
     }
 
@@ -206,7 +206,7 @@ public sealed class StartTests
         for (int failing = 0; ; failing++)
         {
             var memory = new TestMemory { FailAllocation = failing };
-            using var hardware = new TestHardware(memory, Rig.Setup("B"));
+            using var hardware = new TestHardware(memory, Fixture.Setup("B"));
             var driver = new VirtioIommuDriver { ArmSmmuV3Format = new FakeArmFormat() };
 
             OpResult<IIommuUnit> unit = driver.CreateUnit(new UnitSetup { Name = "viommu0", Hardware = hardware });
@@ -227,8 +227,8 @@ public sealed class StartTests
     [Fact]
     public void A_probe_that_is_never_answered_keeps_its_memory_until_the_reset()
     {
-        using var hardware = new TestHardware(new TestMemory(), Rig.Setup("B"));
-        StartedDevice device = Rig.StartDevice(hardware, "B");
+        using var hardware = new TestHardware(new TestMemory(), Fixture.Setup("B"));
+        StartedDevice device = Fixture.StartDevice(hardware, "B");
         long before = hardware.TestMemory.AllocatedBytes;
         hardware.Deafen();
 
@@ -242,8 +242,8 @@ public sealed class StartTests
     [Fact]
     public void Memory_of_a_device_that_cannot_be_reset_is_never_freed()
     {
-        using var hardware = new TestHardware(new TestMemory(), Rig.Setup("B"));
-        StartedDevice device = Rig.StartDevice(hardware, "B");
+        using var hardware = new TestHardware(new TestMemory(), Fixture.Setup("B"));
+        StartedDevice device = Fixture.StartDevice(hardware, "B");
         hardware.ReadOverrides[MmioRegister.Status] = _ => 1;
 
         device.Dispose();
@@ -252,7 +252,7 @@ public sealed class StartTests
     }
 
     private static OpResult<StartedDevice> Start(TestHardware hardware) =>
-        StartedDevice.Start("viommu0", hardware, (TableDialect?)null, NullLogger.Instance, Rig.Short);
+        StartedDevice.Start("viommu0", hardware, (TableDialect?)null, NullLogger.Instance, Fixture.Short);
 
     private static IEnumerable<int> Positions<T>(List<T> list, Func<T, bool> where)
     {

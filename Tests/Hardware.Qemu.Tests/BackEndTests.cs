@@ -59,7 +59,7 @@ public sealed class BackEndTests
         foreach (int bits in (int[])[1, 7, 16])
         {
             using ITestHardware hardware = Installed.Start(name, architecture, new HardwareSetup { PasidBits = bits });
-            OpResult<IIommuUnit> unit = Rig.Driver(architecture)
+            OpResult<IIommuUnit> unit = Fixture.Driver(architecture)
                 .CreateUnit(new UnitSetup { Name = "u", Hardware = hardware });
 
             Assert.True(unit.IsOk, unit.ToString());
@@ -74,7 +74,7 @@ public sealed class BackEndTests
     {
         using ITestHardware hardware = Installed.Start(name, architecture, new HardwareSetup { PasidBits = 0 });
 
-        OpResult<IIommuUnit> unit = Rig.Driver(architecture).CreateUnit(new UnitSetup { Name = "u", Hardware = hardware });
+        OpResult<IIommuUnit> unit = Fixture.Driver(architecture).CreateUnit(new UnitSetup { Name = "u", Hardware = hardware });
 
         Assert.Equal(Errno.ENODEV, unit.Errno);
     }
@@ -85,17 +85,17 @@ public sealed class BackEndTests
     {
         QemuMemory memory;
         long before;
-        using (var rig = new Rig(name, architecture))
+        using (var fixture = new Fixture(name, architecture))
         {
-            memory = ((QemuHardware)rig.Hardware).Ram;
-            rig.Core.Dispose();
+            memory = ((QemuHardware)fixture.Hardware).Ram;
+            fixture.Core.Dispose();
             before = memory.AllocatedBytes;
-            IIommuUnit unit = Rig.Driver(architecture)
-                .CreateUnit(new UnitSetup { Name = "u", Hardware = rig.Hardware }).Value!;
+            IIommuUnit unit = Fixture.Driver(architecture)
+                .CreateUnit(new UnitSetup { Name = "u", Hardware = fixture.Hardware }).Value!;
             Assert.True(memory.AllocatedBytes > before);
-            OpResult<ulong> target = rig.Hardware.AllocateTarget();
-            rig.Hardware.FreeTarget(target.Value);
-            Assert.Throws<ArgumentException>(() => rig.Hardware.FreeTarget(target.Value));
+            OpResult<ulong> target = fixture.Hardware.AllocateTarget();
+            fixture.Hardware.FreeTarget(target.Value);
+            Assert.Throws<ArgumentException>(() => fixture.Hardware.FreeTarget(target.Value));
             unit.Dispose();
         }
 

@@ -23,20 +23,20 @@ public sealed class ForgottenInvalidationTests
     public void Of_translations_after_a_remap(string name, string architecture)
     {
         DroppingHardware? dropping = null;
-        using var rig = new Rig(name, architecture, hardware => dropping = Dropping(hardware, architecture, IsOfTlb));
-        (Device device, Guest guest) = Bound(rig);
-        ulong old = guest.Map(Rig.Page);
+        using var fixture = new Fixture(name, architecture, hardware => dropping = Dropping(hardware, architecture, IsOfTlb));
+        (Device device, Guest guest) = Bound(fixture);
+        ulong old = guest.Map(Fixture.Page);
 
         dropping!.IsOn = true;
-        Assert.Equal(OpResult.Ok, rig.Core.Invalidate(guest, Rig.Page, Rig.Page + 0x1000));
-        TranslationResult result = rig.Store(device, 9);
+        Assert.Equal(OpResult.Ok, fixture.Core.Invalidate(guest, Fixture.Page, Fixture.Page + 0x1000));
+        TranslationResult result = fixture.Store(device, 9);
 
         Assert.NotEqual(0, dropping.Dropped);
-        Assert.Equal(Keeps(rig) ? old : guest.Target(Rig.Page), result.Address);
+        Assert.Equal(Keeps(fixture) ? old : guest.Target(Fixture.Page), result.Address);
         dropping.IsOn = false;
-        Assert.Equal(OpResult.Ok, rig.Core.Invalidate(guest, Rig.Page, Rig.Page + 0x1000));
-        rig.Lands(device, 9, guest);
-        rig.Hardware.FreeTarget(old);
+        Assert.Equal(OpResult.Ok, fixture.Core.Invalidate(guest, Fixture.Page, Fixture.Page + 0x1000));
+        fixture.Lands(device, 9, guest);
+        fixture.Hardware.FreeTarget(old);
     }
 
     [Theory]
@@ -45,20 +45,20 @@ public sealed class ForgottenInvalidationTests
     {
         bool isVtd = architecture == "intel-vtd";
         DroppingHardware? dropping = null;
-        using var rig = new Rig(name, architecture, hardware => dropping = Dropping(
+        using var fixture = new Fixture(name, architecture, hardware => dropping = Dropping(
             hardware, architecture, word => isVtd ? IsOfTlb(word, true) : (word & 0xFF) == CfgiCd));
-        (Device device, Guest guest) = Bound(rig);
-        Guest next = rig.NewGuest();
+        (Device device, Guest guest) = Bound(fixture);
+        Guest next = fixture.NewGuest();
 
         dropping!.IsOn = true;
-        Assert.Equal(OpResult.Ok, rig.Core.Unbind(device, new Pasid(9)));
-        _ = rig.Bind(device, next);
-        TranslationResult result = rig.Store(device, 9);
+        Assert.Equal(OpResult.Ok, fixture.Core.Unbind(device, new Pasid(9)));
+        _ = fixture.Bind(device, next);
+        TranslationResult result = fixture.Store(device, 9);
 
         Assert.NotEqual(0, dropping.Dropped);
 
         // Where it shows it is the memory of the process that had the number before.
-        Assert.Equal((Keeps(rig) ? guest : next).Target(Rig.Page), result.Address);
+        Assert.Equal((Keeps(fixture) ? guest : next).Target(Fixture.Page), result.Address);
     }
 
     [Theory]
@@ -66,43 +66,43 @@ public sealed class ForgottenInvalidationTests
     public void Of_the_PASID_cache_alone_does_not_show_and_the_limits_say_so(string name)
     {
         DroppingHardware? dropping = null;
-        using var rig = new Rig(name, "intel-vtd", hardware => dropping = new DroppingHardware(
+        using var fixture = new Fixture(name, "intel-vtd", hardware => dropping = new DroppingHardware(
             hardware, isVtd: true, word => (word & 0xF) == PasidCache));
-        (Device device, _) = Bound(rig);
+        (Device device, _) = Bound(fixture);
 
         dropping!.IsOn = true;
-        Assert.Equal(OpResult.Ok, rig.Core.Unbind(device, new Pasid(9)));
+        Assert.Equal(OpResult.Ok, fixture.Core.Unbind(device, new Pasid(9)));
 
         Assert.NotEqual(0, dropping.Dropped);
-        rig.Faults(device, 9, Codes.NoEntry("intel-vtd"));
+        fixture.Faults(device, 9, Codes.NoEntry("intel-vtd"));
         Assert.Contains("invalidation", Installed.BackEnd(name, "intel-vtd").Limits, StringComparison.Ordinal);
-        Assert.Equal(TestHardwareTraits.None, rig.Hardware.Traits & TestHardwareTraits.KeepsConfiguration);
+        Assert.Equal(TestHardwareTraits.None, fixture.Hardware.Traits & TestHardwareTraits.KeepsConfiguration);
     }
 
     [Theory]
     [MemberData(nameof(Installed.Names), MemberType = typeof(Installed))]
     public void Emptied_caches_hide_it(string name)
     {
-        using var rig = new Rig(name, "intel-vtd");
-        (Device device, Guest guest) = Bound(rig);
-        ulong old = guest.Map(Rig.Page);
+        using var fixture = new Fixture(name, "intel-vtd");
+        (Device device, Guest guest) = Bound(fixture);
+        ulong old = guest.Map(Fixture.Page);
 
-        rig.Hardware.DropCaches();
+        fixture.Hardware.DropCaches();
 
-        rig.Lands(device, 9, guest);
-        rig.Hardware.FreeTarget(old);
+        fixture.Lands(device, 9, guest);
+        fixture.Hardware.FreeTarget(old);
     }
 
-    private static (Device Device, Guest Guest) Bound(Rig rig)
+    private static (Device Device, Guest Guest) Bound(Fixture fixture)
     {
-        Device device = rig.Add(rig.NewDomain(), rig.Hardware.Requesters[0], 9);
-        Guest guest = rig.NewGuest();
-        _ = rig.Bind(device, guest);
-        rig.Lands(device, 9, guest);
+        Device device = fixture.Add(fixture.NewDomain(), fixture.Hardware.Requesters[0], 9);
+        Guest guest = fixture.NewGuest();
+        _ = fixture.Bind(device, guest);
+        fixture.Lands(device, 9, guest);
         return (device, guest);
     }
 
-    private static bool Keeps(Rig rig) => (rig.Hardware.Traits & TestHardwareTraits.KeepsTranslations) != 0;
+    private static bool Keeps(Fixture fixture) => (fixture.Hardware.Traits & TestHardwareTraits.KeepsTranslations) != 0;
 
     private static DroppingHardware Dropping(ITestHardware hardware, string architecture, Func<ulong, bool, bool> isDropped) =>
         Dropping(hardware, architecture, word => isDropped(word, architecture == "intel-vtd"));

@@ -18,13 +18,13 @@ public sealed class RandomTests(ITestOutputHelper output)
     [MemberData(nameof(Installed.WithPasids), MemberType = typeof(Installed))]
     public void After_every_step_each_device_reaches_its_own_process_or_nothing(string name, string architecture)
     {
-        using var rig = new Rig(name, architecture);
-        Domain[] domains = [rig.NewDomain(), rig.NewDomain()];
+        using var fixture = new Fixture(name, architecture);
+        Domain[] domains = [fixture.NewDomain(), fixture.NewDomain()];
         long checks = 0;
 
         Check.One(
             Config.QuickThrowOnFailure.WithMaxTest(12).WithEndSize(60).WithReplay(20260, 7),
-            Prop.ForAll<byte[]>(steps => checks += Play(rig, architecture, domains, steps)));
+            Prop.ForAll<byte[]>(steps => checks += Play(fixture, architecture, domains, steps)));
 
         output.WriteLine($"{name} {architecture}: {checks} checks");
         Assert.True(checks > 200);
@@ -34,20 +34,20 @@ public sealed class RandomTests(ITestOutputHelper output)
     [MemberData(nameof(Installed.WithPasids), MemberType = typeof(Installed))]
     public void Accesses_beside_binds_and_unbinds_reach_the_right_memory_or_nothing(string name, string architecture)
     {
-        using var rig = new Rig(name, architecture);
-        Domain domain = rig.NewDomain();
-        Device device = rig.Add(domain, rig.Hardware.Requesters[0], 64);
-        Device other = rig.Add(domain, rig.Hardware.Requesters[1], 65);
-        Guest guest = rig.NewGuest();
-        Guest neighbour = rig.NewGuest();
-        if ((rig.Hardware.Traits & TestHardwareTraits.Concurrent) == 0)
+        using var fixture = new Fixture(name, architecture);
+        Domain domain = fixture.NewDomain();
+        Device device = fixture.Add(domain, fixture.Hardware.Requesters[0], 64);
+        Device other = fixture.Add(domain, fixture.Hardware.Requesters[1], 65);
+        Guest guest = fixture.NewGuest();
+        Guest neighbour = fixture.NewGuest();
+        if ((fixture.Hardware.Traits & TestHardwareTraits.Concurrent) == 0)
         {
             // Entries are copied before each access there: nothing of it may be promised.
             Assert.Contains("copied", Installed.BackEnd(name, architecture).Limits, StringComparison.Ordinal);
             return;
         }
 
-        _ = rig.Bind(other, neighbour);
+        _ = fixture.Bind(other, neighbour);
         using var start = new Barrier(2);
         Exception? failure = null;
         bool isOver = false;
@@ -60,12 +60,12 @@ public sealed class RandomTests(ITestOutputHelper output)
             {
                 while (!Volatile.Read(ref isOver))
                 {
-                    TranslationResult result = rig.Store(device, 64);
+                    TranslationResult result = fixture.Store(device, 64);
                     landed += result.Status == TranslationStatus.Translated ? 1 : 0;
                     Assert.True(
-                        result.Status == TranslationStatus.Faulted || result.Address == guest.Target(Rig.Page),
+                        result.Status == TranslationStatus.Faulted || result.Address == guest.Target(Fixture.Page),
                         result.ToString());
-                    rig.Lands(other, 65, neighbour);
+                    fixture.Lands(other, 65, neighbour);
                     Interlocked.Increment(ref accessed);
                 }
             }
@@ -79,16 +79,16 @@ public sealed class RandomTests(ITestOutputHelper output)
         const int Rounds = 12;
         for (int round = 0; round < Rounds; round++)
         {
-            _ = rig.Bind(device, guest);
+            _ = fixture.Bind(device, guest);
 
             // One access of the other thread at least begins and ends while it is bound.
             int seen = Volatile.Read(ref accessed);
             Assert.True(SpinWait.SpinUntil(
                 () => Volatile.Read(ref accessed) >= seen + 2 || Volatile.Read(ref failure) is not null,
                 TimeSpan.FromMinutes(5)));
-            rig.Lands(device, 64, guest);
-            Assert.Equal(OpResult.Ok, rig.Core.Unbind(device, new Pasid(64)));
-            rig.Faults(device, 64, Codes.NoEntry(architecture));
+            fixture.Lands(device, 64, guest);
+            Assert.Equal(OpResult.Ok, fixture.Core.Unbind(device, new Pasid(64)));
+            fixture.Faults(device, 64, Codes.NoEntry(architecture));
         }
 
         Volatile.Write(ref isOver, true);
@@ -101,20 +101,20 @@ public sealed class RandomTests(ITestOutputHelper output)
     [MemberData(nameof(Installed.WithPasids), MemberType = typeof(Installed))]
     public void Thousands_of_remaps_in_a_row_are_each_seen(string name, string architecture)
     {
-        using var rig = new Rig(name, architecture);
-        Device device = rig.Add(rig.NewDomain(), rig.Hardware.Requesters[0], 9);
-        Guest guest = rig.NewGuest();
-        _ = rig.Bind(device, guest);
-        rig.Lands(device, 9, guest);
+        using var fixture = new Fixture(name, architecture);
+        Device device = fixture.Add(fixture.NewDomain(), fixture.Hardware.Requesters[0], 9);
+        Guest guest = fixture.NewGuest();
+        _ = fixture.Bind(device, guest);
+        fixture.Lands(device, 9, guest);
         const int Rounds = 1000;
         var watch = System.Diagnostics.Stopwatch.StartNew();
 
         for (int i = 0; i < Rounds; i++)
         {
-            ulong old = guest.Map(Rig.Page);
-            Assert.Equal(OpResult.Ok, rig.Core.Invalidate(guest, Rig.Page, Rig.Page + 0x1000));
-            rig.Lands(device, 9, guest);
-            rig.Hardware.FreeTarget(old);
+            ulong old = guest.Map(Fixture.Page);
+            Assert.Equal(OpResult.Ok, fixture.Core.Invalidate(guest, Fixture.Page, Fixture.Page + 0x1000));
+            fixture.Lands(device, 9, guest);
+            fixture.Hardware.FreeTarget(old);
         }
 
         output.WriteLine(
@@ -122,12 +122,12 @@ public sealed class RandomTests(ITestOutputHelper output)
     }
 
     // Each byte is a step: what it does, and to which device. Devices 0 and 2 share a domain, 1 and 3 another one.
-    private static int Play(Rig rig, string architecture, Domain[] domains, byte[] steps)
+    private static int Play(Fixture fixture, string architecture, Domain[] domains, byte[] steps)
     {
         Device[] devices =
         [
             .. Enumerable.Range(0, Devices)
-                .Select(i => rig.Add(domains[i % 2], rig.Hardware.Requesters[i], 62 + (uint)i)),
+                .Select(i => fixture.Add(domains[i % 2], fixture.Hardware.Requesters[i], 62 + (uint)i)),
         ];
         var guests = new Guest?[Devices];
         int checks = 0;
@@ -141,26 +141,26 @@ public sealed class RandomTests(ITestOutputHelper output)
                 switch ((step / Devices) % 5)
                 {
                     case 0 or 1 when guest is null:
-                        guests[at] = guest = rig.NewGuest();
-                        Assert.Equal(pasid, rig.Bind(devices[at], guest).Value);
+                        guests[at] = guest = fixture.NewGuest();
+                        Assert.Equal(pasid, fixture.Bind(devices[at], guest).Value);
                         break;
                     case 1 when guest is not null:
-                        Assert.Equal(OpResult.Ok, rig.Core.Unbind(devices[at], new Pasid(pasid)));
+                        Assert.Equal(OpResult.Ok, fixture.Core.Unbind(devices[at], new Pasid(pasid)));
                         guests[at] = null;
                         break;
                     case 2 when guest is not null:
-                        ulong old = guest.Map(Rig.Page);
-                        Assert.Equal(OpResult.Ok, rig.Core.Invalidate(guest, Rig.Page, Rig.Page + 0x1000));
-                        rig.Hardware.FreeTarget(old);
+                        ulong old = guest.Map(Fixture.Page);
+                        Assert.Equal(OpResult.Ok, fixture.Core.Invalidate(guest, Fixture.Page, Fixture.Page + 0x1000));
+                        fixture.Hardware.FreeTarget(old);
                         break;
                     case 3 when guest is not null:
                         guest.IsAlive = false;
-                        rig.Core.ProcessEnded(guest);
+                        fixture.Core.ProcessEnded(guest);
                         guests[at] = null;
                         break;
                     case 4:
-                        Assert.Equal(OpResult.Ok, rig.Core.RemoveDevice(devices[at]));
-                        devices[at] = rig.Add(domains[step / 64 % 2], devices[at].Requester, pasid);
+                        Assert.Equal(OpResult.Ok, fixture.Core.RemoveDevice(devices[at]));
+                        devices[at] = fixture.Add(domains[step / 64 % 2], devices[at].Requester, pasid);
                         guests[at] = null;
                         break;
                     default:
@@ -172,11 +172,11 @@ public sealed class RandomTests(ITestOutputHelper output)
                     checks++;
                     if (guests[i] is { } bound)
                     {
-                        rig.Lands(devices[i], 62 + (uint)i, bound);
+                        fixture.Lands(devices[i], 62 + (uint)i, bound);
                     }
                     else
                     {
-                        rig.Faults(devices[i], 62 + (uint)i, Codes.NoEntry(architecture));
+                        fixture.Faults(devices[i], 62 + (uint)i, Codes.NoEntry(architecture));
                     }
                 }
             }
@@ -188,7 +188,7 @@ public sealed class RandomTests(ITestOutputHelper output)
             // A shorter sequence begins with nothing, whatever became of this one.
             foreach (Device device in devices)
             {
-                rig.Core.RemoveDevice(device);
+                fixture.Core.RemoveDevice(device);
             }
         }
     }

@@ -80,7 +80,7 @@ public sealed class SecondStageTests
         Assert.Equal(TranslationStatus.Faulted, after.Status);
         Assert.Contains(after.FaultCode, Codes.NoEntry("intel-vtd"));
         Assert.Equal(0u, hardware.Registers.Read32(0x34) & 0x10);
-        Assert.Empty(hardware.TakeComplaints());
+        Assert.Empty(hardware.TakeViolations());
     }
 
     // Returns the addresses of the PASID entry and of the page's.

@@ -84,7 +84,7 @@ public sealed class VirtioTests
         AssertFault(hardware, virtio, devices[2], 2, Unknown);
         Assert.Equal(targets[0], Store(hardware, devices[0], 0, Page).Address);
         Assert.Empty(virtio.TakeEvent());
-        Assert.Empty(hardware.TakeComplaints());
+        Assert.Empty(hardware.TakeViolations());
     }
 
     [Theory]

@@ -79,7 +79,7 @@ public sealed class DroppingHardware : IIommuHardware, IRegisterFile
     /// <inheritdoc/>
     public void Dispose()
     {
-        // The machine belongs to the rig.
+        // The machine belongs to the fixture.
     }
 
     private void Look(int offset, ulong value)

@@ -80,7 +80,7 @@ public sealed class ModelScenario : IDisposable
     private MutantHardware? _hardware;
     private IommuCore? _core;
     private string _step = "start";
-    private int _complaints;
+    private int _violations;
     private long _probes;
     private int _nextPid = 100;
     private bool _inDriver;
@@ -526,11 +526,11 @@ public sealed class ModelScenario : IDisposable
     private void Step(string name, Action call)
     {
         Driver(name, call);
-        if (_model.Complaints.Count > _complaints)
+        if (_model.Violations.Count > _violations)
         {
-            ModelComplaint complaint = _model.Complaints[_complaints];
-            _complaints = _model.Complaints.Count;
-            Fail($"complaint {complaint.Rule}: {complaint.Message}");
+            ProtocolViolation violation = _model.Violations[_violations];
+            _violations = _model.Violations.Count;
+            Fail($"violation {violation.Rule}: {violation.Message}");
         }
 
         if (_memory.StrayReads.Count > 0)

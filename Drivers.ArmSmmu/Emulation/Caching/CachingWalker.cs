@@ -15,9 +15,9 @@ namespace PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
 /// <remarks>Not safe for concurrent use: the model locks.</remarks>
 internal sealed partial class CachingWalker : SmmuWalker
 {
-    private const int MostMixtures = 1024;
+    private const int MaxTornReads = 1024;
 
-    private readonly Action<string, string> _complain;
+    private readonly Action<string, string> _report;
     private readonly Dictionary<ulong, ulong> _firstStreams = [];
     private readonly Dictionary<uint, Entry> _streams = [];
     private readonly Dictionary<(uint Sid, uint Index), Descriptor> _firstContexts = [];
@@ -30,11 +30,11 @@ internal sealed partial class CachingWalker : SmmuWalker
     /// <summary>Makes a walker with empty caches.</summary>
     /// <param name="memory">What hardware sees.</param>
     /// <param name="options">What it supports.</param>
-    /// <param name="complain">Takes rule and message.</param>
-    public CachingWalker(IDeviceMemory memory, SmmuHardwareOptions options, Action<string, string> complain)
+    /// <param name="report">Takes rule and message.</param>
+    public CachingWalker(IDeviceMemory memory, SmmuHardwareOptions options, Action<string, string> report)
         : base(memory, options)
     {
-        _complain = complain;
+        _report = report;
         WalksPages = true;
     }
 
@@ -96,7 +96,7 @@ internal sealed partial class CachingWalker : SmmuWalker
     /// <summary>What a cached entry leads to that is in a range of memory; null for nothing.</summary>
     /// <param name="start">First byte.</param>
     /// <param name="end">Byte after it.</param>
-    public string? LeadsInto(ulong start, ulong end)
+    public string? FindReferenceInto(ulong start, ulong end)
     {
         bool In(ulong address) => address >= start && address < end;
         foreach ((ulong index, ulong word) in _firstStreams)
@@ -157,7 +157,7 @@ internal sealed partial class CachingWalker : SmmuWalker
     /// <param name="memory">The memory.</param>
     /// <remarks>A synchronisation ends the fetches of the entries that it names. What the others may have read goes
     /// on to the next one.</remarks>
-    public void CheckMixtures(ModelMemory memory)
+    public void CheckTornReads(ModelMemory memory)
     {
         foreach ((uint sid, Entry entry) in _streams)
         {
@@ -284,7 +284,7 @@ internal sealed partial class CachingWalker : SmmuWalker
             return false;
         }
 
-        ComplainOf(L1StreamDescriptor.Layout, word, word.Get(L1StreamDescriptor.Span) != 0, address);
+        ReportReserved(L1StreamDescriptor.Layout, word, word.Get(L1StreamDescriptor.Span) != 0, address);
         _firstStreams[index] = word[0];
         return true;
     }
@@ -309,7 +309,7 @@ internal sealed partial class CachingWalker : SmmuWalker
 
             ulong link = root.IsTwoLevel ? root.Table + ((ulong)sid >> root.Split << 3) : 0;
             entry = new Entry(address, link, words);
-            ComplainOf(StreamTableEntry.Layout, words, (words[0] & 1) != 0, address);
+            ReportReserved(StreamTableEntry.Layout, words, (words[0] & 1) != 0, address);
             _streams[sid] = entry;
         }
 
@@ -332,7 +332,7 @@ internal sealed partial class CachingWalker : SmmuWalker
             return false;
         }
 
-        ComplainOf(L1ContextDescriptor.Layout, word, word.Get(L1ContextDescriptor.V) != 0, address);
+        ReportReserved(L1ContextDescriptor.Layout, word, word.Get(L1ContextDescriptor.V) != 0, address);
         _firstContexts[(sid, index)] = new Descriptor(address, word[0], leafBits);
         return true;
     }
@@ -358,7 +358,7 @@ internal sealed partial class CachingWalker : SmmuWalker
             int leafBits = ste.Get(StreamTableEntry.S1Fmt) == StreamTableEntry.S1Fmt64KLeaf ? 10 : 6;
             ulong link = _firstContexts.TryGetValue((sid, ssid >> leafBits), out Descriptor first) ? first.Address : 0;
             entry = new Entry(address, link, words);
-            ComplainOf(ContextDescriptor.Layout, words, entry.IsSet(ContextDescriptor.V), address);
+            ReportReserved(ContextDescriptor.Layout, words, entry.IsSet(ContextDescriptor.V), address);
             _contexts[(sid, ssid)] = entry;
         }
 
@@ -378,7 +378,7 @@ internal sealed partial class CachingWalker : SmmuWalker
 
             if (entry.Root != regime.First?.Table)
             {
-                _complain("smmu-asid-of-two-tables", Text(
+                _report("smmu-asid-of-two-tables", Text(
                     $"{entry.Tag}: a translation of 0x{address:x} through table 0x{entry.Root:x} is still cached, now the table is 0x{regime.First?.Table:x} (3.17)"));
             }
 
@@ -457,11 +457,11 @@ internal sealed partial class CachingWalker : SmmuWalker
 
     // A valid entry with bits that must be 0, or a combination that no implementation takes: what hardware makes of it
     // is unpredictable, so it is told beside the event.
-    private void ComplainOf(Layout layout, ReadOnlySpan<ulong> words, bool isValid, ulong address)
+    private void ReportReserved(Layout layout, ReadOnlySpan<ulong> words, bool isValid, ulong address)
     {
         if (isValid && layout.Check(words) is { Count: > 0 } violations)
         {
-            _complain("smmu-reserved-bits", Text($"{layout.Id} at 0x{address:x}: {violations[0]}"));
+            _report("smmu-reserved-bits", Text($"{layout.Id} at 0x{address:x}: {violations[0]}"));
         }
     }
 
@@ -469,7 +469,7 @@ internal sealed partial class CachingWalker : SmmuWalker
     {
         // What became reachable within the window may have been written before, at leisure.
         if (!memory.Device.IsBacked(entry.Address, entry.Words.Length * 8)
-            || (entry.Link != 0 && memory.ForEachMix(entry.Link, 1, static _ => { }) > 1))
+            || (entry.Link != 0 && memory.ForEachTornRead(entry.Link, 1, static _ => { }) > 1))
         {
             return;
         }
@@ -481,7 +481,7 @@ internal sealed partial class CachingWalker : SmmuWalker
         {
             // Each value that the word has had since a fetch may have begun, the oldest first.
             List<ulong> choices = entry.Seen[i];
-            _ = memory.ForEachMix(entry.Address + ((ulong)i * 8), 1, value =>
+            _ = memory.ForEachTornRead(entry.Address + ((ulong)i * 8), 1, value =>
             {
                 if (!choices.Contains(value[0]))
                 {
@@ -506,7 +506,7 @@ internal sealed partial class CachingWalker : SmmuWalker
             }
         }
 
-        bool isTorn = total > MostMixtures;
+        bool isTorn = total > MaxTornReads;
         Span<ulong> mix = stackalloc ulong[now.Length];
         for (long number = 0; number < total && !isTorn; number++)
         {
@@ -525,7 +525,7 @@ internal sealed partial class CachingWalker : SmmuWalker
 
         if (isTorn)
         {
-            _complain("smmu-torn-entry", Text(
+            _report("smmu-torn-entry", Text(
                 $"{what} at 0x{entry.Address:x} changed so that a fetch under way may see neither the old nor the new one (3.21)"));
         }
     }

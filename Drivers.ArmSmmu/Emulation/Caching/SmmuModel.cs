@@ -21,14 +21,14 @@ namespace PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
 /// </remarks>
 internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
 {
-    private const int MostComplaints = 1000;
+    private const int MaxViolations = 1000;
 
     private readonly Lock _gate = new();
     private readonly SmmuHardwareOptions _options;
     private readonly SmmuRegisterFile _registers;
     private readonly CachingWalker _walker;
     private readonly DeviceTlbs _devices = new();
-    private readonly List<ModelComplaint> _complaints = [];
+    private readonly List<ProtocolViolation> _violations = [];
     private readonly List<SmmuCommand> _pending = [];
     private readonly HashSet<(uint Sid, uint? Ssid)> _seen = [];
 
@@ -45,7 +45,7 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
         ModelMemory = memory;
         _options = options;
         _registers = new SmmuRegisterFile(memory.Device, options, this);
-        _walker = new CachingWalker(memory.Device, options, Complain);
+        _walker = new CachingWalker(memory.Device, options, ReportViolation);
         memory.Changed += OnChange;
     }
 
@@ -62,7 +62,7 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
     public bool IsCoherent => _options.Coherent;
 
     /// <inheritdoc/>
-    public IReadOnlyList<ModelComplaint> Complaints
+    public IReadOnlyList<ProtocolViolation> Violations
     {
         get
         {
@@ -70,8 +70,8 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
             {
                 return
                 [
-                    .. _complaints,
-                    .. ModelMemory.StrayReads.Where(s => s.WasFreed).Select(s => new ModelComplaint(
+                    .. _violations,
+                    .. ModelMemory.StrayReads.Where(s => s.WasFreed).Select(s => new ProtocolViolation(
                         "smmu-stray-read", Text($"the walker read freed memory at 0x{s.Address:x} (3.21)"))),
                 ];
             }
@@ -174,7 +174,7 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
             bool isOn = (after & Formats.Registers.CR0_SMMUEN) != 0;
             if (isOn && (before & Formats.Registers.CR0_SMMUEN) == 0 && !(_configurationKnown && _translationsKnown))
             {
-                Complain(
+                ReportViolation(
                     "smmu-unknown-caches",
                     "SMMUEN was set although CFGI_ALL and TLBI_NSNH_ALL had not completed since reset (6.3.9, 3.11)");
             }
@@ -182,7 +182,7 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
             _enabled = isOn;
             if ((after & ~before & Formats.Registers.CR0_EVTQEN) != 0 && FindUnsettledEvent() is { } address)
             {
-                Complain("smmu-event-queue-unsettled", Text(
+                ReportViolation("smmu-event-queue-unsettled", Text(
                     $"EVTQEN was set before a store at 0x{address:x} arrived: it would overwrite a record (7.2)"));
             }
         }
@@ -192,7 +192,7 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
     {
         lock (_gate)
         {
-            Complain("smmu-register-in-use", Text(
+            ReportViolation("smmu-register-in-use", Text(
                 $"0x{value:x} was written to register 0x{offset:x}, which may not change while its function is enabled (6.3)"));
         }
     }
@@ -220,12 +220,12 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
-    private void Complain(string rule, string message)
+    private void ReportViolation(string rule, string message)
     {
-        var complaint = new ModelComplaint(rule, message);
-        if (_complaints.Count < MostComplaints && !_complaints.Contains(complaint))
+        var violation = new ProtocolViolation(rule, message);
+        if (_violations.Count < MaxViolations && !_violations.Contains(violation))
         {
-            _complaints.Add(complaint);
+            _violations.Add(violation);
         }
     }
 
@@ -241,9 +241,9 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
             // Hardware may fetch configuration ahead of any access: what has been asked for once may be asked for again.
             ulong end = change.Address + (((ulong)change.Bytes + 4095) & ~4095UL);
             FetchAhead();
-            if (_enabled && _walker.LeadsInto(change.Address, end) is { } entry)
+            if (_enabled && _walker.FindReferenceInto(change.Address, end) is { } entry)
             {
-                Complain("smmu-freed-while-cached", Text(
+                ReportViolation("smmu-freed-while-cached", Text(
                     $"memory at 0x{change.Address:x} was freed while {entry} is cached and leads there (3.21)"));
             }
         }
@@ -305,7 +305,7 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
         SmmuCommand[] configuration = [.. _pending.Where(c => IsCfgi(c.Opcode))];
         if (configuration.Length > 0)
         {
-            _walker.CheckMixtures(ModelMemory);
+            _walker.CheckTornReads(ModelMemory);
         }
 
         foreach (SmmuCommand command in devices)

@@ -305,10 +305,10 @@ internal sealed class SmmuRegisterFile(
     }
 }
 
-/// <summary>Carries commands out: what a model with caches plugs in. Called inside the register file's gate.</summary>
+/// <summary>UsablePasids commands out: what a model with caches plugs in. Called inside the register file's gate.</summary>
 internal interface ISmmuCommandExecutor
 {
-    /// <summary>Carries one command out, in queue order.</summary>
+    /// <summary>UsablePasids one command out, in queue order.</summary>
     void Execute(SmmuCommand command);
 
     /// <summary>CR0 is written.</summary>

@@ -104,7 +104,7 @@ internal partial class SmmuWalker
             Span<ulong> entry = [0];
             if (!Load(at, entry))
             {
-                Note(Stage2PageTableEntry.Layout.Id, at, [], "no memory is there");
+                AddStep(Stage2PageTableEntry.Layout.Id, at, [], "no memory is there");
                 return new SmmuTranslation
                 {
                     Fault = Fault(SmmuEvent.F_WALK_EABT, Text($"no memory for the level {level} entry at 0x{at:x}"))
@@ -112,7 +112,7 @@ internal partial class SmmuWalker
                 };
             }
 
-            Note(Stage2PageTableEntry.Layout.Id, at, entry, Text($"level {level}"));
+            AddStep(Stage2PageTableEntry.Layout.Id, at, entry, Text($"level {level}"));
             Kind kind = KindOf(entry[0], level, second.GranuleShift);
             if (kind == Kind.None)
             {
@@ -213,7 +213,7 @@ internal partial class SmmuWalker
             Span<ulong> entry = [0];
             if (!Load(at, entry))
             {
-                Note(Stage1PageTableEntry.Layout.Id, at, [], "no memory is there");
+                AddStep(Stage1PageTableEntry.Layout.Id, at, [], "no memory is there");
                 return Failed(new SmmuFault(
                     SmmuEvent.F_WALK_EABT, Text($"no memory for the level {level} entry at 0x{at:x}"), at)
                 {
@@ -221,7 +221,7 @@ internal partial class SmmuWalker
                 });
             }
 
-            Note(Stage1PageTableEntry.Layout.Id, at, entry, Text($"level {level}"));
+            AddStep(Stage1PageTableEntry.Layout.Id, at, entry, Text($"level {level}"));
             Kind kind = KindOf(entry[0], level, granule);
             if (kind == Kind.None)
             {

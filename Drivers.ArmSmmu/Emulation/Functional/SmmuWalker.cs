@@ -106,13 +106,13 @@ internal partial class SmmuWalker(IMemoryReader memory, SmmuHardwareOptions opti
 
         if (!Load(address, ste))
         {
-            Note(StreamTableEntry.Layout.Id, address, [], "no memory is there");
+            AddStep(StreamTableEntry.Layout.Id, address, [], "no memory is there");
             return new SmmuFault(
                 SmmuEvent.F_STE_FETCH, Text($"no memory for the stream table entry at 0x{address:x}"), address);
         }
 
         fault = SmmuRules.CheckStreamEntry(options, ste);
-        Note(StreamTableEntry.Layout.Id, address, ste, fault.Reason ?? Text($"Config {ste.Get(StreamTableEntry.Config)}"));
+        AddStep(StreamTableEntry.Layout.Id, address, ste, fault.Reason ?? Text($"Config {ste.Get(StreamTableEntry.Config)}"));
         return fault;
     }
 
@@ -134,7 +134,7 @@ internal partial class SmmuWalker(IMemoryReader memory, SmmuHardwareOptions opti
             Span<ulong> descriptor = [0];
             if (!ReadFirstLevel(sid >> root.Split, at, descriptor))
             {
-                Note(L1StreamDescriptor.Layout.Id, at, [], "no memory is there");
+                AddStep(L1StreamDescriptor.Layout.Id, at, [], "no memory is there");
                 return new SmmuFault(
                     SmmuEvent.F_STE_FETCH, Text($"no memory for the first-level descriptor at 0x{at:x}"), at);
             }
@@ -142,7 +142,7 @@ internal partial class SmmuWalker(IMemoryReader memory, SmmuHardwareOptions opti
             int span = (int)descriptor.Get(L1StreamDescriptor.Span);
             index = sid & ((1UL << root.Split) - 1);
             bool isBad = span == 0 || span > root.Split + 1 || index >> (span - 1) != 0;
-            Note(L1StreamDescriptor.Layout.Id, at, descriptor, Text($"Span {span}"));
+            AddStep(L1StreamDescriptor.Layout.Id, at, descriptor, Text($"Span {span}"));
             if (isBad)
             {
                 return new SmmuFault(
@@ -180,13 +180,13 @@ internal partial class SmmuWalker(IMemoryReader memory, SmmuHardwareOptions opti
 
         if (!Load(address, cd))
         {
-            Note(ContextDescriptor.Layout.Id, address, [], "no memory is there");
+            AddStep(ContextDescriptor.Layout.Id, address, [], "no memory is there");
             return new SmmuFault(
                 SmmuEvent.F_CD_FETCH, Text($"no memory for the context descriptor at 0x{address:x}"), address);
         }
 
         fault = SmmuRules.CheckContext(options, ste, cd);
-        Note(ContextDescriptor.Layout.Id, address, cd, fault.Reason ?? Text($"ASID {cd.Get(ContextDescriptor.ASID)}"));
+        AddStep(ContextDescriptor.Layout.Id, address, cd, fault.Reason ?? Text($"ASID {cd.Get(ContextDescriptor.ASID)}"));
         return fault;
     }
 
@@ -211,7 +211,7 @@ internal partial class SmmuWalker(IMemoryReader memory, SmmuHardwareOptions opti
             Span<ulong> descriptor = [0];
             if (!ReadFirstContext(sid, ssid, leafBits, first.Address, descriptor))
             {
-                Note(L1ContextDescriptor.Layout.Id, first.Address, [], "no memory is there");
+                AddStep(L1ContextDescriptor.Layout.Id, first.Address, [], "no memory is there");
                 return new SmmuFault(
                     SmmuEvent.F_CD_FETCH,
                     Text($"no memory for the first-level descriptor at 0x{first.Address:x}"),
@@ -219,7 +219,7 @@ internal partial class SmmuWalker(IMemoryReader memory, SmmuHardwareOptions opti
             }
 
             bool isValid = descriptor.Get(L1ContextDescriptor.V) != 0;
-            Note(L1ContextDescriptor.Layout.Id, first.Address, descriptor, isValid ? "leads to a leaf" : "V is 0");
+            AddStep(L1ContextDescriptor.Layout.Id, first.Address, descriptor, isValid ? "leads to a leaf" : "V is 0");
             if (!isValid)
             {
                 return new SmmuFault(
@@ -308,7 +308,7 @@ internal partial class SmmuWalker(IMemoryReader memory, SmmuHardwareOptions opti
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
-    private void Note(string structure, ulong address, ReadOnlySpan<ulong> words, string text) =>
+    private void AddStep(string structure, ulong address, ReadOnlySpan<ulong> words, string text) =>
         Steps?.Add(new TableStep(structure, address, words.ToArray(), text));
 
     // Tables of a nested configuration are at intermediate addresses.

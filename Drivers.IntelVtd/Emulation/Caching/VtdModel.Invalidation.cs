@@ -151,7 +151,7 @@ internal sealed partial class VtdModel
 
             // A request that passed the PASID entry while it was there is drained by the IOTLB invalidation only: until
             // then it is answered from the IOTLB. Any other is answered by what the caches hold now.
-            if (!_duties.ContainsKey((key.Requester, key.Pasid)))
+            if (!_required.ContainsKey((key.Requester, key.Pasid)))
             {
                 _ = Resolve(InFlight(key.Requester, key.Pasid, key.Page << 12), key);
             }

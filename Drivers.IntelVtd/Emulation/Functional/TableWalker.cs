@@ -108,7 +108,7 @@ internal readonly record struct PageResult(int Fault, ulong Address, int Level, 
 internal static class TableWalker
 {
     // How often an entry is read again that the CPU changes between read and update.
-    private const int MostReads = 16;
+    private const int MaxReads = 16;
 
     /// <summary>Finds the configuration of one access.</summary>
     /// <param name="rules">What the hardware accepts.</param>
@@ -261,7 +261,7 @@ internal static class TableWalker
             }
 
             ulong flags = FirstStageEntry.A.WordMask | (leaf && access.IsWrite ? FirstStageEntry.D.WordMask : 0);
-            if (!Mark(entry, flags, at, source) && ++reads < MostReads)
+            if (!Mark(entry, flags, at, source) && ++reads < MaxReads)
             {
                 level++;
                 continue;
@@ -331,7 +331,7 @@ internal static class TableWalker
 
             ulong flags = !found.SecondStageFlags ? 0
                 : SecondStageEntry.A.WordMask | (leaf && write ? SecondStageEntry.D.WordMask : 0);
-            if (!Mark(entry, flags, at, source) && ++reads < MostReads)
+            if (!Mark(entry, flags, at, source) && ++reads < MaxReads)
             {
                 level++;
                 continue;

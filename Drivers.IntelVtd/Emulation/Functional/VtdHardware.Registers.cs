@@ -62,7 +62,7 @@ internal partial class VtdHardware
             case VtdRegisters.IQA:
                 if ((_gsts & GlobalCommandBits.QIE) != 0)
                 {
-                    Misused(
+                    OnInvalidAccess(
                         "vtd-iqa",
                         "IQA is written while the queue is enabled (Invalidation Queue Address Register)");
                 }
@@ -117,7 +117,7 @@ internal partial class VtdHardware
         if (BitOperations.PopCount(changed) != 1)
         {
             int bits = BitOperations.PopCount(changed);
-            Misused("vtd-gcmd", string.Create(
+            OnInvalidAccess("vtd-gcmd", string.Create(
                 CultureInfo.InvariantCulture,
                 $"GCMD 0x{value:x8} changes {bits} bits, one is allowed (Global Command Register)"));
             return;
@@ -164,7 +164,7 @@ internal partial class VtdHardware
     }
 
     /// <summary>The driver did what the specification forbids or leaves undefined.</summary>
-    protected virtual void Misused(string rule, string message)
+    protected virtual void OnInvalidAccess(string rule, string message)
     {
     }
 

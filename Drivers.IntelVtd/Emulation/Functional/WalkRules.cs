@@ -247,7 +247,7 @@ internal sealed partial class WalkRules(ulong cap, ulong ecap, int hostAddressBi
     public static ulong LowBits(int level) => (1UL << (12 + (9 * (level - 1)))) - 1;
 
     private static int PasidBitsOf(ReadOnlySpan<ulong> context) =>
-        (int)context.Get(ContextEntry.PDTS) + ContextEntry.LeastPasidBits;
+        (int)context.Get(ContextEntry.PDTS) + ContextEntry.MinPasidBits;
 
     private int CheckType(ReadOnlySpan<ulong> words)
     {

@@ -12,14 +12,14 @@ namespace PasidFramework.Drivers.Reference.Emulation.Caching;
 /// </summary>
 internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
 {
-    private const int MostComplaints = 256;
+    private const int MaxViolations = 256;
     private const ulong PageMask = 0xFFF;
 
     private readonly Dictionary<(Stage Stage, ulong Table, uint Index), Entry> _entries = [];
     private readonly Dictionary<(uint Asid, ulong Page), Translation> _translations = [];
     private readonly Dictionary<(uint Requester, uint Pasid, ulong Page), Translation> _tlbs = [];
     private readonly HashSet<uint> _tlbsInDoubt = [];
-    private readonly List<ModelComplaint> _complaints = [];
+    private readonly List<ProtocolViolation> _violations = [];
     private DmaAccess _access;
 
     /// <summary>Makes a model.</summary>
@@ -34,7 +34,7 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
     public ModelMemory ModelMemory { get; }
 
     /// <inheritdoc/>
-    public IReadOnlyList<ModelComplaint> Complaints
+    public IReadOnlyList<ProtocolViolation> Violations
     {
         get
         {
@@ -42,8 +42,8 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
             {
                 return
                 [
-                    .. _complaints,
-                    .. ModelMemory.StrayReads.Where(read => read.WasFreed).Select(read => new ModelComplaint(
+                    .. _violations,
+                    .. ModelMemory.StrayReads.Where(read => read.WasFreed).Select(read => new ProtocolViolation(
                         "reference-stray-read", Text($"the walker read freed memory at 0x{read.Address:x} (6)"))),
                 ];
             }
@@ -190,7 +190,7 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
         {
             foreach (uint requester in _tlbsInDoubt.ToArray())
             {
-                Overdue(requester);
+                ReportMissing(requester);
             }
 
             _entries.Clear();
@@ -199,12 +199,12 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
     }
 
     /// <inheritdoc/>
-    protected override void Misused(string rule, string message)
+    protected override void OnInvalidAccess(string rule, string message)
     {
-        var complaint = new ModelComplaint(rule, message);
-        if (_complaints.Count < MostComplaints && !_complaints.Contains(complaint))
+        var violation = new ProtocolViolation(rule, message);
+        if (_violations.Count < MaxViolations && !_violations.Contains(violation))
         {
-            _complaints.Add(complaint);
+            _violations.Add(violation);
         }
     }
 
@@ -270,7 +270,7 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
     // What a device keeps when its entry comes or goes is nobody's: it is emptied before the entry changes again (4.4).
     private void Doubt(uint requester)
     {
-        Overdue(requester);
+        ReportMissing(requester);
         bool hadTlb = _entries.TryGetValue((Stage.Device, 0, requester), out Entry? kept) && HasTlb(kept.Words[0]);
         var point = new WalkPoint(Stage.Device, 0, requester, DeviceEntryAt(requester));
         Span<ulong> now = stackalloc ulong[1];
@@ -280,11 +280,11 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
         }
     }
 
-    private void Overdue(uint requester)
+    private void ReportMissing(uint requester)
     {
         if (_tlbsInDoubt.Remove(requester))
         {
-            Misused("reference-tlb-in-doubt", Text(
+            OnInvalidAccess("reference-tlb-in-doubt", Text(
                 $"requester 0x{requester:x}: INVALIDATE_DEVICE_TLB, ANY and ALL, did not follow the device entry (4)"));
         }
     }
@@ -318,7 +318,7 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
                 && Within(word.GetAddress(DirectoryEntry.LEAF));
             if (Within(entry.Address) || leadsThere)
             {
-                Misused("reference-freed-while-kept", Text(
+                OnInvalidAccess("reference-freed-while-kept", Text(
                     $"0x{start:x} was freed: {stage} entry, table 0x{table:x} index 0x{index:x}, is kept (6)"));
             }
         }
@@ -327,7 +327,7 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
         {
             if (Within(translation.Page.Entry) || Within(translation.Page.Target))
             {
-                Misused("reference-freed-while-kept", Text($"0x{start:x} was freed: {translation} is kept (6)"));
+                OnInvalidAccess("reference-freed-while-kept", Text($"0x{start:x} was freed: {translation} is kept (6)"));
             }
         }
     }
@@ -347,7 +347,7 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
             bool isGone = (now & 1) == 0 || (stage == Stage.Entry && now.Has(PasidEntry.Q));
             if (!isGone && Memory.ReadQword(address) != entry.Words[(address - entry.Address) / 8])
             {
-                Misused("reference-entry-changed", Text(
+                OnInvalidAccess("reference-entry-changed", Text(
                     $"{stage} entry, table 0x{table:x} index 0x{index:x}, was changed while valid and kept (3)"));
             }
         }

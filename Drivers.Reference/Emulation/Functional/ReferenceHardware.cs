@@ -120,7 +120,7 @@ internal class ReferenceHardware : IIommuHardware, IRegisterFile, IEntrySource
     {
         lock (Gate)
         {
-            Misused("reference-register", Text($"32 bits were written at 0x{offset:x}, all registers have 64 (2)"));
+            OnInvalidAccess("reference-register", Text($"32 bits were written at 0x{offset:x}, all registers have 64 (2)"));
         }
     }
 
@@ -135,13 +135,13 @@ internal class ReferenceHardware : IIommuHardware, IRegisterFile, IEntrySource
                     Switch(value);
                     break;
                 case Formats.Registers.DEVICE_TABLE when _isOn:
-                    Misused("reference-device-table", "DEVICE_TABLE was written while ENABLED = 1 (2.3)");
+                    OnInvalidAccess("reference-device-table", "DEVICE_TABLE was written while ENABLED = 1 (2.3)");
                     break;
                 case Formats.Registers.DEVICE_TABLE:
                     _deviceTable = value;
                     break;
                 case Formats.Registers.COMMAND_0 or Formats.Registers.COMMAND_1 when _running is not null:
-                    Misused("reference-command-busy", "a command was written while DONE = 0 (2.4)");
+                    OnInvalidAccess("reference-command-busy", "a command was written while DONE = 0 (2.4)");
                     break;
                 case Formats.Registers.COMMAND_0:
                     _command0 = value;
@@ -159,7 +159,7 @@ internal class ReferenceHardware : IIommuHardware, IRegisterFile, IEntrySource
 
                     break;
                 default:
-                    Misused("reference-register", Text($"nothing can be written at 0x{offset:x} (2)"));
+                    OnInvalidAccess("reference-register", Text($"nothing can be written at 0x{offset:x} (2)"));
                     break;
             }
         }
@@ -218,7 +218,7 @@ internal class ReferenceHardware : IIommuHardware, IRegisterFile, IEntrySource
     }
 
     /// <summary>The driver did something that has no meaning; the gate is held.</summary>
-    protected virtual void Misused(string rule, string message)
+    protected virtual void OnInvalidAccess(string rule, string message)
     {
     }
 
@@ -247,19 +247,19 @@ internal class ReferenceHardware : IIommuHardware, IRegisterFile, IEntrySource
         bool on = value.Has(Control.ENABLE);
         if ((value & ~Control.ENABLE.WordMask) != 0)
         {
-            Misused("reference-control", Text(
+            OnInvalidAccess("reference-control", Text(
                 $"CONTROL was written with 0x{value:x}, all bits but ENABLE must be 0 (2.2)"));
         }
 
         if (on && _isOn)
         {
-            Misused("reference-control", "ENABLE was set while ENABLED = 1 (2.2)");
+            OnInvalidAccess("reference-control", "ENABLE was set while ENABLED = 1 (2.2)");
         }
 
         if (on && (DeviceTable.Layout.Check([_deviceTable]).Count > 0
             || _deviceTable.Get(DeviceTable.LOG2) is < 1 or > DeviceTable.MostLog2))
         {
-            Misused("reference-control", Text($"ENABLE was set with DEVICE_TABLE = 0x{_deviceTable:x} (2.3)"));
+            OnInvalidAccess("reference-control", Text($"ENABLE was set with DEVICE_TABLE = 0x{_deviceTable:x} (2.3)"));
             return;
         }
 
@@ -296,7 +296,7 @@ internal class ReferenceHardware : IIommuHardware, IRegisterFile, IEntrySource
         if (wrong is not null)
         {
             _status |= CommandStatus.ERROR.WordMask;
-            Misused("reference-command", Text($"command 0x{command[0]:x} 0x{command[1]:x} {wrong} (4)"));
+            OnInvalidAccess("reference-command", Text($"command 0x{command[0]:x} 0x{command[1]:x} {wrong} (4)"));
             return _status;
         }
 

@@ -6,8 +6,8 @@ using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 
-/// <summary>Receives a complaint: rule and message.</summary>
-internal delegate void Complaint(string rule, FormattableString message);
+/// <summary>Receives a violation: rule and message.</summary>
+internal delegate void ViolationReport(string rule, FormattableString message);
 
 /// <summary>
 /// What a virtio-iommu may keep, and the walks that fill it. Level 1 descriptors and context descriptors are kept for
@@ -18,10 +18,10 @@ internal delegate void Complaint(string rule, FormattableString message);
 internal sealed class ModelCaches
 {
     // Hardware is finite as well; a full cache forgets everything.
-    private const int MostEntries = 1 << 16;
+    private const int MaxEntries = 1 << 16;
 
     private readonly ModelMemory _memory;
-    private readonly Complaint _complain;
+    private readonly ViolationReport _report;
     private readonly Dictionary<(uint Endpoint, uint Index), ulong> _level1 = [];
     private readonly Dictionary<(uint Endpoint, uint Substream), ulong[]> _descriptors = [];
     private readonly Dictionary<TranslationKey, ulong> _entries = [];
@@ -32,11 +32,11 @@ internal sealed class ModelCaches
 
     /// <summary>Makes empty caches.</summary>
     /// <param name="memory">Where the tables are; only the walker's view is read.</param>
-    /// <param name="complain">Told of what is forbidden.</param>
-    public ModelCaches(ModelMemory memory, Complaint complain)
+    /// <param name="report">Told of what is forbidden.</param>
+    public ModelCaches(ModelMemory memory, ViolationReport report)
     {
         _memory = memory;
-        _complain = complain;
+        _report = report;
     }
 
     // A page table entry's place: the virtual address without the bits below its level.
@@ -78,7 +78,7 @@ internal sealed class ModelCaches
             foreach (((uint endpoint, uint substream), ulong[] words) in _descriptors)
             {
                 if (endpoints.Contains(endpoint)
-                    && !new ContextDescriptorImage(words).LeadsAs(Stored(table, substream)))
+                    && !new ContextDescriptorImage(words).TranslatesLike(Stored(table, substream)))
                 {
                     return Text(
                         $"the descriptor of endpoint 0x{endpoint:x}, PASID 0x{substream:x} is kept: {Describe(words)}");
@@ -129,7 +129,7 @@ internal sealed class ModelCaches
         int alignment = ArmTables.RootAlignmentLog2(table);
         if ((table.S1ContextPtr & ((1UL << alignment) - 1)) != 0)
         {
-            _complain(
+            _report(
                 "virtio-table-alignment",
                 $"table 0x{table.S1ContextPtr:x} of domain {domain.Id} is no multiple of 2^{alignment} (IHI 0070 5.2)");
         }
@@ -137,7 +137,7 @@ internal sealed class ModelCaches
         long bytes = ArmTables.RootEntries(table) * (table.S1Fmt == 0 ? ArmTables.DescriptorBytes : 8);
         if (!_memory.IsBacked(table.S1ContextPtr, bytes))
         {
-            _complain(
+            _report(
                 "virtio-table-memory",
                 $"table 0x{table.S1ContextPtr:x} of domain {domain.Id} has {bytes} bytes that are not all memory");
         }
@@ -314,7 +314,7 @@ internal sealed class ModelCaches
     private static void Keep<TKey, TValue>(Dictionary<TKey, TValue> cache, TKey key, TValue value)
         where TKey : notnull
     {
-        if (cache.Count >= MostEntries)
+        if (cache.Count >= MaxEntries)
         {
             cache.Clear();
         }
@@ -327,7 +327,7 @@ internal sealed class ModelCaches
         DeviceTable table = domain.Table!.Value;
         if (what.Scope != InvalidationScope.Domain)
         {
-            LookForTearing(table, what.Pasid);
+            CheckTornReads(table, what.Pasid);
         }
 
         HashSet<uint> endpoints = _endpointsOf.GetValueOrDefault(domain.Id) ?? [];
@@ -406,7 +406,7 @@ internal sealed class ModelCaches
 
             if (ArmTables.Level1ReservedBits(level1) != 0)
             {
-                _complain(
+                _report(
                     "virtio-reserved-bits",
                     $"level 1 descriptor 0x{level1:x} of PASID 0x{substream:x} has reserved bits set (IHI 0070 5.3)");
             }
@@ -419,7 +419,7 @@ internal sealed class ModelCaches
             return Missing(address, "a context descriptor");
         }
 
-        LookForTearing(address, substream);
+        CheckTornReads(address, substream);
         words = new ulong[ArmTables.DescriptorWords];
         for (int i = 0; i < words.Length; i++)
         {
@@ -430,11 +430,11 @@ internal sealed class ModelCaches
         return null;
     }
 
-    private void LookForTearing(in DeviceTable table, uint substream)
+    private void CheckTornReads(in DeviceTable table, uint substream)
     {
         if (FindStored(table, substream, out _) is { } address && IsSettled(table, substream))
         {
-            LookForTearing(address, substream);
+            CheckTornReads(address, substream);
         }
     }
 
@@ -482,7 +482,7 @@ internal sealed class ModelCaches
         int bytes = ArmTables.DescriptorBytes << ArmTables.LeafBits(table.S1Fmt);
         if (!_memory.IsBacked(leaf, bytes))
         {
-            _complain("virtio-table-memory", $"the leaf 0x{leaf:x} has {bytes} bytes that are not all memory");
+            _report("virtio-table-memory", $"the leaf 0x{leaf:x} has {bytes} bytes that are not all memory");
             return false;
         }
 
@@ -490,7 +490,7 @@ internal sealed class ModelCaches
         {
             if (!IsSettled(leaf + (ulong)offset))
             {
-                _complain(
+                _report(
                     "virtio-leaf-order",
                     $"the first level leads to 0x{leaf:x} before 0x{leaf + (ulong)offset:x} is sure to be seen (D3)");
                 return false;
@@ -506,7 +506,7 @@ internal sealed class ModelCaches
     // the last invalidation must lead nowhere, as the descriptor did before, or as it does now (D2): now is what is
     // seen,
     // or what the driver has stored and is on its way.
-    private void LookForTearing(ulong address, uint substream)
+    private void CheckTornReads(ulong address, uint substream)
     {
         Span<ulong> words = stackalloc ulong[2 * ArmTables.DescriptorWords];
         Span<ulong> storedWords = words[ArmTables.DescriptorWords..];
@@ -522,13 +522,13 @@ internal sealed class ModelCaches
         bool torn = false;
         try
         {
-            _ = _memory.ForEachMix(
+            _ = _memory.ForEachTornRead(
                 address, ArmTables.DescriptorWords, mix => mixtures.Add(new ContextDescriptorImage(mix)));
 
             // The first mixture has every word's oldest value, the last the newest: the driver may have stored
             // meanwhile.
-            torn = mixtures.Exists(image => image.IsValid && !image.LeadsAs(seen) && !image.LeadsAs(stored)
-                && !image.LeadsAs(mixtures[0]) && !image.LeadsAs(mixtures[^1]));
+            torn = mixtures.Exists(image => image.IsValid && !image.TranslatesLike(seen) && !image.TranslatesLike(stored)
+                && !image.TranslatesLike(mixtures[0]) && !image.TranslatesLike(mixtures[^1]));
         }
         catch (InvalidOperationException)
         {
@@ -538,7 +538,7 @@ internal sealed class ModelCaches
 
         if (torn)
         {
-            _complain(
+            _report(
                 "virtio-torn-descriptor",
                 $"a walker may read a mixture of the descriptor of substream 0x{substream:x} (IHI 0070 3.21, D2)");
         }
@@ -546,7 +546,7 @@ internal sealed class ModelCaches
 
     private WalkResult Missing(ulong address, string what)
     {
-        _complain("virtio-stray-read", $"{what} is at 0x{address:x}, where no memory is");
+        _report("virtio-stray-read", $"{what} is at 0x{address:x}, where no memory is");
         return WalkResult.Configuration($"{what} is at 0x{address:x}, where no memory is");
     }
 
@@ -583,14 +583,14 @@ internal sealed class ModelCaches
             ulong at = walk.EntryAddress;
             if (!_memory.Device.IsBacked(at, 8))
             {
-                _complain("virtio-stray-read", $"a page table entry is at 0x{at:x}, where no memory is");
+                _report("virtio-stray-read", $"a page table entry is at 0x{at:x}, where no memory is");
                 return WalkResult.Mapping($"a page table entry is at 0x{at:x}, where no memory is");
             }
 
             var entry = new StageOneEntry(_memory.Device.ReadQword(at), walk.Level);
             if (entry.ReservedBits != 0)
             {
-                _complain(
+                _report(
                     "virtio-reserved-bits",
                     $"level {entry.Level} entry 0x{entry.Word:x} at 0x{at:x} has reserved bits set (DDI 0487 D8.3)");
             }
@@ -623,7 +623,7 @@ internal sealed class ModelCaches
     {
         if (entry.IsValid && !entry.IsTable && descriptor.IsDeviceMemory(entry.AttributeIndex))
         {
-            _complain(
+            _report(
                 "virtio-device-memory",
                 $"page 0x{entry.Address:x} has attribute {entry.AttributeIndex}, which MAIR makes Device memory");
         }

@@ -18,19 +18,19 @@ internal sealed class RingWatch
     private const int LineBytes = 64;
 
     private readonly ModelMemory _memory;
-    private readonly Complaint _complain;
+    private readonly ViolationReport _report;
     private readonly Func<int, ulong, int, ulong?> _shown;
     private readonly Watched?[] _queues = new Watched?[QueueIndex.Count];
 
     /// <summary>Makes a watch over no queue.</summary>
     /// <param name="memory">The memory: what the driver stored and what the device sees.</param>
-    /// <param name="complain">Told of what is forbidden.</param>
+    /// <param name="report">Told of what is forbidden.</param>
     /// <param name="shown">Told of every chain that the device may take from now on: queue, address and length of its
     /// first part. Gives the context descriptor that it tells of: until the answer the driver leaves it alone.</param>
-    public RingWatch(ModelMemory memory, Complaint complain, Func<int, ulong, int, ulong?> shown)
+    public RingWatch(ModelMemory memory, ViolationReport report, Func<int, ulong, int, ulong?> shown)
     {
         _memory = memory;
-        _complain = complain;
+        _report = report;
         _shown = shown;
     }
 
@@ -43,7 +43,7 @@ internal sealed class RingWatch
         _queues[index] = new Watched(queue);
         if (!IsSettled(queue.Available, 4) || !IsSettled(queue.Used, 6 + (8 * queue.Size)))
         {
-            _complain(
+            _report(
                 "virtio-ring-unsettled",
                 $"queue {index} is enabled before its zeroed rings are written back and ordered (2.7 and 4.2.3.2)");
         }
@@ -61,9 +61,9 @@ internal sealed class RingWatch
     public void Doorbell(int index)
     {
         // A thread that stores the index notifies after it, once; another thread's notification may have been enough.
-        if (_queues[index] is { } queue && !queue.Untold.Remove(Environment.CurrentManagedThreadId))
+        if (_queues[index] is { } queue && !queue.Unannounced.Remove(Environment.CurrentManagedThreadId))
         {
-            _complain(
+            _report(
                 "virtio-doorbell-idle",
                 $"queue {index} is notified and no index was stored since the last time (2.7.13)");
         }
@@ -75,7 +75,7 @@ internal sealed class RingWatch
             && !IsSettled(watched.Queue.Available & ~7UL, 8)
             && _memory.ReadQword(watched.Queue.Available & ~7UL) == watched.Published)
         {
-            _complain(
+            _report(
                 "virtio-doorbell-order",
                 $"queue {index} is notified before its available index is sure to be seen (2.7.13, 2.7.13.3.1)");
         }
@@ -169,7 +169,7 @@ internal sealed class RingWatch
 
             if (watched.Owned.ContainsKey(head))
             {
-                _complain(
+                _report(
                     "virtio-chain-reuse",
                     $"descriptor {head} of queue {index} is offered again before the device returned it (2.7.13)");
             }
@@ -225,7 +225,7 @@ internal sealed class RingWatch
         return owned;
     }
 
-    private void Unordered(int index, ushort position, string what) => _complain(
+    private void Unordered(int index, ushort position, string what) => _report(
         "virtio-publish-order",
         $"the index of queue {index} shows chain {position} before its {what} is sure to be seen (2.7.13)");
 
@@ -237,7 +237,7 @@ internal sealed class RingWatch
             {
                 if (Meets(store.Address, 8, address, bytes))
                 {
-                    _complain(
+                    _report(
                         "virtio-store-in-use",
                         $"0x{store.Address:x} is stored to and the device has chain {head} of queue {index} (2.7.13)");
                     return;
@@ -258,7 +258,7 @@ internal sealed class RingWatch
             parts => parts.Exists(part => Meets(gone.Address, gone.Bytes, part.Address, part.Bytes)));
         if (rings || chains)
         {
-            _complain(
+            _report(
                 "virtio-freed-in-use",
                 $"0x{freed.Address:x} is freed while queue {index} uses it; a reset or its answer comes first (2.7)");
         }
@@ -294,7 +294,7 @@ internal sealed class RingWatch
         public ulong Published { get; private set; }
 
         /// <summary>Threads that stored the index and have not notified since.</summary>
-        public HashSet<int> Untold { get; } = [];
+        public HashSet<int> Unannounced { get; } = [];
 
         /// <summary>What belongs to the device, by the head of the chain.</summary>
         public Dictionary<int, List<(ulong Address, ulong Bytes)>> Owned { get; } = [];
@@ -304,7 +304,7 @@ internal sealed class RingWatch
         {
             Publisher = Environment.CurrentManagedThreadId;
             Published = word;
-            Untold.Add(Publisher);
+            Unannounced.Add(Publisher);
         }
     }
 }

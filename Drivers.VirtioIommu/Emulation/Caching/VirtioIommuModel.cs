@@ -23,12 +23,12 @@ namespace PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 /// </remarks>
 internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
 {
-    private const int MostComplaints = 1000;
+    private const int MaxViolations = 1000;
 
     private readonly VirtioIommuHardware _device;
     private readonly ModelCaches _caches;
     private readonly RingWatch _rings;
-    private readonly List<ModelComplaint> _complaints = [];
+    private readonly List<ProtocolViolation> _violations = [];
     private bool _settles;
     private ulong? _settled;
 
@@ -38,8 +38,8 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
     public VirtioIommuModel(ModelMemory memory, HardwareSetup setup)
     {
         ModelMemory = memory;
-        _caches = new ModelCaches(memory, Complain);
-        _rings = new RingWatch(memory, Complain, OnShown);
+        _caches = new ModelCaches(memory, ReportViolation);
+        _rings = new RingWatch(memory, ReportViolation, OnShown);
         _device = new VirtioIommuHardware(memory, memory.Device, setup, this);
         memory.Changed += OnMemory;
     }
@@ -63,12 +63,12 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
     internal VirtioIommuHardware Device => _device;
 
     /// <inheritdoc/>
-    public IReadOnlyList<ModelComplaint> Complaints
+    public IReadOnlyList<ProtocolViolation> Violations
     {
         get
         {
-            ModelComplaint[] all = [];
-            _device.Freeze(() => all = [.. _complaints]);
+            ProtocolViolation[] all = [];
+            _device.Freeze(() => all = [.. _violations]);
             return all;
         }
     }
@@ -150,7 +150,7 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
 
     DeviceMapping? IDeviceWatcher.Find(DeviceDomain domain, ulong address) => _caches.Find(domain, address);
 
-    void IDeviceWatcher.Complain(string rule, FormattableString message) => Complain(rule, message);
+    void IDeviceWatcher.ReportViolation(string rule, FormattableString message) => ReportViolation(rule, message);
 
     void IDeviceWatcher.QueueReady(int index, DeviceQueue queue) => _rings.Enabled(index, queue);
 
@@ -241,7 +241,7 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
         uint pasid = (uint)words.Get(ProposalBInvalidate.Pasid);
         if (!_caches.IsSettled(table, pasid))
         {
-            Complain(
+            ReportViolation(
                 "virtio-table-order",
                 $"an INVALIDATE of domain {domain.Id} is offered before the entry that it names is sure to be seen");
         }
@@ -249,11 +249,11 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
         return _caches.FindDescriptor(table, pasid);
     }
 
-    private void Complain(string rule, FormattableString message)
+    private void ReportViolation(string rule, FormattableString message)
     {
-        if (_complaints.Count < MostComplaints)
+        if (_violations.Count < MaxViolations)
         {
-            _complaints.Add(new ModelComplaint(rule, message.ToString(CultureInfo.InvariantCulture)));
+            _violations.Add(new ProtocolViolation(rule, message.ToString(CultureInfo.InvariantCulture)));
         }
     }
 }

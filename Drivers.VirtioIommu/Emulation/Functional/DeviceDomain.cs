@@ -98,7 +98,7 @@ internal interface IDeviceWatcher
     DeviceMapping? Find(DeviceDomain domain, ulong address);
 
     /// <summary>The driver did what the specification forbids and what no status tells it.</summary>
-    void Complain(string rule, FormattableString message);
+    void ReportViolation(string rule, FormattableString message);
 
     /// <summary>A queue was enabled.</summary>
     void QueueReady(int index, DeviceQueue queue);

@@ -62,7 +62,7 @@ internal sealed partial class VirtioIommuHardware
                 _driverFeatures = (_driverFeatures & ~(0xFFFF_FFFFUL << shift)) | ((ulong)value << shift);
                 break;
             case MmioRegister.DriverFeatures:
-                _watcher?.Complain(
+                _watcher?.ReportViolation(
                     "virtio-late-features",
                     $"DriverFeatures is written after FEATURES_OK (virtio 1.2, 3.1.1 and 2.2)");
                 break;
@@ -102,7 +102,7 @@ internal sealed partial class VirtioIommuHardware
             }
             else if ((value & 1) != 0)
             {
-                _watcher?.Complain(
+                _watcher?.ReportViolation(
                     "virtio-queue-setup",
                     $"queue {_queueSel}, {queue.Size} descriptors at 0x{queue.Descriptors:x}, cannot be enabled (2.7)");
             }
@@ -116,7 +116,7 @@ internal sealed partial class VirtioIommuHardware
             if (offset is MmioRegister.QueueNum
                 or (>= MmioRegister.QueueDescLow and <= MmioRegister.QueueDeviceHigh))
             {
-                _watcher?.Complain(
+                _watcher?.ReportViolation(
                     "virtio-queue-register",
                     $"register 0x{offset:x} of queue {_queueSel} is written while it is ready (virtio 1.2, 4.2.2.2)");
             }
@@ -156,20 +156,20 @@ internal sealed partial class VirtioIommuHardware
         uint cleared = _status & ~value & ~DeviceStatus.NeedsReset;
         if (cleared != 0)
         {
-            _watcher?.Complain(
+            _watcher?.ReportViolation(
                 "virtio-status", $"status bits 0x{cleared:x} are cleared without a reset (virtio 1.2, 2.1.1)");
         }
 
         if ((value & DeviceStatus.DriverOk) != 0 && ((value | _status) & DeviceStatus.FeaturesOk) == 0)
         {
-            _watcher?.Complain("virtio-status", $"DRIVER_OK is set without FEATURES_OK (virtio 1.2, 3.1.1)");
+            _watcher?.ReportViolation("virtio-status", $"DRIVER_OK is set without FEATURES_OK (virtio 1.2, 3.1.1)");
         }
 
         // Section 2.1: the device takes FEATURES_OK back if it cannot work with what the driver chose.
         if ((value & DeviceStatus.FeaturesOk) != 0 && (_status & DeviceStatus.FeaturesOk) == 0
             && ((_driverFeatures & ~OfferedFeatures) != 0 || !Has(FeatureBits.Version1)))
         {
-            _watcher?.Complain(
+            _watcher?.ReportViolation(
                 "virtio-features",
                 $"features 0x{_driverFeatures:x} were chosen, offered are 0x{OfferedFeatures:x} (virtio 1.2, 2.2.1)");
             value &= ~DeviceStatus.FeaturesOk;
@@ -203,7 +203,7 @@ internal sealed partial class VirtioIommuHardware
         }
         else
         {
-            _watcher?.Complain(
+            _watcher?.ReportViolation(
                 "virtio-early-notify",
                 $"queue {index} is notified before it is ready and DRIVER_OK is set (virtio 1.2, 3.1.1)");
         }
@@ -286,7 +286,7 @@ internal sealed partial class VirtioIommuHardware
 
     private void NeedReset(int index)
     {
-        _watcher?.Complain(
+        _watcher?.ReportViolation(
             "virtio-chain",
             $"queue {index}: an impossible index, or a chain that loops, is not in memory or too short (2.7)");
         _status |= DeviceStatus.NeedsReset;

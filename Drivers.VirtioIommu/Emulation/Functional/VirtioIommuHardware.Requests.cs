@@ -25,7 +25,7 @@ internal sealed partial class VirtioIommuHardware
     private static readonly ulong[] s_invalidateBReserved = ReservedBits(ProposalBInvalidate.Layout);
     private static readonly ulong[] s_invalidateEReserved = ReservedBits(ProposalEInvalidate.Layout);
 
-    /// <summary>Carries one request out and fills <c>_answer</c>.</summary>
+    /// <summary>UsablePasids one request out and fills <c>_answer</c>.</summary>
     /// <returns>
     /// Bytes to write; 0 for a request that is not recognised; negative where the chain cannot hold it.
     /// </returns>
@@ -88,7 +88,7 @@ internal sealed partial class VirtioIommuHardware
         long answer = type == RequestType.Probe ? ProbeBytes + RequestTail.Bytes : RequestTail.Bytes;
         if (length > known || writableBytes > answer)
         {
-            _watcher?.Complain(
+            _watcher?.ReportViolation(
                 "virtio-request-length",
                 $"type {(int)type} has {known} bytes and {answer} to answer, offered are {length} and {writableBytes}");
         }
@@ -103,7 +103,7 @@ internal sealed partial class VirtioIommuHardware
         };
         if (!Has(needed))
         {
-            _watcher?.Complain(
+            _watcher?.ReportViolation(
                 "virtio-not-negotiated",
                 $"request type {(int)type} needs a feature that was not negotiated (features 0x{_driverFeatures:x})");
         }
@@ -176,7 +176,7 @@ internal sealed partial class VirtioIommuHardware
             ulong ste1 = words.Get(ProposalEAttachArmSmmu3.Ste1);
             if ((ste1 >> 27 & 7) != 0)
             {
-                _watcher?.Complain(
+                _watcher?.ReportViolation(
                     "virtio-stream-entry",
                     $"ste1 0x{ste1:x} asks for ATS or stalls, which the probed IDR0 does not have (IHI 0070 5.2)");
             }
@@ -268,7 +268,7 @@ internal sealed partial class VirtioIommuHardware
         if (HasReserved(s_detachReserved, words))
         {
             // No answer tells: what a device of this version ignores is not the driver's to use.
-            _watcher?.Complain("virtio-unused-field", $"the reserved bytes of a DETACH are not 0");
+            _watcher?.ReportViolation("virtio-unused-field", $"the reserved bytes of a DETACH are not 0");
         }
 
         var endpoint = (uint)words.Get(DetachRequest.Endpoint);
@@ -337,7 +337,7 @@ internal sealed partial class VirtioIommuHardware
 
         if (start <= MsiLast && last >= MsiFirst)
         {
-            _watcher?.Complain(
+            _watcher?.ReportViolation(
                 "virtio-reserved-region",
                 $"MAP of 0x{start:x} to 0x{last:x} meets the reserved 0x{MsiFirst:x} to 0x{MsiLast:x} (RESV_MEM)");
         }
@@ -432,7 +432,7 @@ internal sealed partial class VirtioIommuHardware
             || (what.Scope != InvalidationScope.Pages && range != 0))
         {
             // Nothing says that a device passes over them.
-            _watcher?.Complain(
+            _watcher?.ReportViolation(
                 "virtio-unused-field",
                 $"an INVALIDATE of scope {what.Scope} has an id or a range that it does not use");
         }

@@ -131,7 +131,7 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
         _gate.Exit();
     }
 
-    /// <summary>Carries out what waits in the request queue, however slow the device is.</summary>
+    /// <summary>UsablePasids out what waits in the request queue, however slow the device is.</summary>
     public void Work()
     {
         _gate.Enter();

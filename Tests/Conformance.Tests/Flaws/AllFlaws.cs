@@ -32,9 +32,9 @@ internal static class AllFlaws
         Flaw.OfMemory("no-flush", "never flushes, and declares walkers that do not snoop",
             ["CAP-004", "TRN-006", "TRN-007", "TRN-008", "TRN-009", "TRN-010"], m => new NeverFlushes(m)),
         new("overwrites", "its table writer says that it replaced an entry", ["TRN-011"],
-            s => s with { TableFormat = new BentFormat(s.TableFormat!, Errno.EEXIST) }),
+            s => s with { TableFormat = new FaultyFormat(s.TableFormat!, Errno.EEXIST) }),
         new("beyond", "its table writer says that it wrote beyond the width", ["TRN-012"],
-            s => s with { TableFormat = new BentFormat(s.TableFormat!, Errno.EINVAL) }),
+            s => s with { TableFormat = new FaultyFormat(s.TableFormat!, Errno.EINVAL) }),
         Flaw.Forgets("no-translations-all", "does not invalidate the translations of a process that goes",
             ["INV-001", "INV-002", "INV-009", "CON-003"], (w, _) => (w & 0x1F) == (Translations | 0x10)),
         Flaw.Forgets("no-translations-range", "does not invalidate ranges of translations", ["INV-003", "INV-004"],
@@ -46,10 +46,10 @@ internal static class AllFlaws
         Flaw.Forgets("no-table", "does not invalidate a table that goes", ["INV-008"], (w, _) => (w & 0x1F) == (Entry | 0x10)),
         Flaw.Forgets("no-device-tlb", "does not invalidate device TLBs", ["CAP-003", "INV-010", "INV-011", "INV-012", "INV-013"],
             (w, _) => (w & 0xF) == DeviceTlb),
-        Flaw.OfDriver("clears-quietly", "clears an entry and leaves it to the caches to go on", ["INV-014"], d => new BentDriver(d)
+        Flaw.OfDriver("clears-quietly", "clears an entry and leaves it to the caches to go on", ["INV-014"], d => new FaultyDriver(d)
         {
-            Hardware = h => new BentHardware(h) { BendMemory = m => new WatchesStores(m) },
-            Unit = (u, h) => new ClearsQuietly(u, (BentStores)h.Memory),
+            Hardware = h => new FaultyHardware(h) { BendMemory = m => new WatchesStores(m) },
+            Unit = (u, h) => new ClearsQuietly(u, (FaultyStores)h.Memory),
         }),
         Flaw.OfUnit("first-is-last", "clears the entry when the first device goes", ["LIF-001"], u => new FirstIsLast(u)),
         Flaw.OfUnit("no-exit", "does nothing when a process exits", ["LIF-002"], u => new NoExit(u)),
@@ -70,7 +70,7 @@ internal static class AllFlaws
         Flaw.OfUnit("always-wide", "claims 20 bits whatever there is", ["CAP-001", "OPT-003"], u => new AlwaysWide(u)),
         Flaw.OfUnit("narrow", "has units of 7 bits whatever there is", ["CAP-001"], u => new Narrow(u)),
         Flaw.OfRegisters("no-pasids", "takes hardware without PASIDs for hardware with 20 bits", ["CAP-002"],
-            r => new BentReads(r, 0x00, (id, _) => (id & (0x1FUL << 4)) == 0 ? id | (20UL << 4) : id)),
+            r => new FaultyReads(r, 0x00, (id, _) => (id & (0x1FUL << 4)) == 0 ? id | (20UL << 4) : id)),
         Flaw.OfMetadata("hides-ats", "does not declare Ats, and takes such devices", ["CAP-003"],
             m => m.Capabilities &= ~DriverCapabilities.Ats),
         Flaw.OfMetadata("hides-noncoherent", "does not declare NonCoherent, and takes such hardware", ["CAP-004"],
@@ -80,36 +80,36 @@ internal static class AllFlaws
         Flaw.OfMetadata("hides-allocator", "does not declare OwnAllocator, and has one", ["CAP-006"],
             m => m.Capabilities &= ~DriverCapabilities.OwnAllocator),
         Flaw.OfUnit("nobody", "leaves the requester out of fault records", ["FLT-001"],
-            u => new BentFaults(u, f => f with { Requester = null })),
+            u => new FaultyFaults(u, f => f with { Requester = null })),
         Flaw.OfUnit("takes-twice", "gives each record twice", ["FLT-002"], u => new TakesTwice(u)),
         Flaw.OfUnit("wrong-pasid", "names the PASID next to the right one", ["FLT-003"],
-            u => new BentFaults(u, f => f with { Pasid = f.Pasid is { } p ? new Pasid(p.Value ^ 1) : null })),
+            u => new FaultyFaults(u, f => f with { Pasid = f.Pasid is { } p ? new Pasid(p.Value ^ 1) : null })),
         Flaw.OfUnit("no-address", "leaves the address out of fault records", ["FLT-004"],
-            u => new BentFaults(u, f => f with { Address = null })),
-        Flaw.OfUnit("all-loads", "calls every access a load", ["FLT-005"], u => new BentFaults(u, f => f with { IsWrite = false })),
+            u => new FaultyFaults(u, f => f with { Address = null })),
+        Flaw.OfUnit("all-loads", "calls every access a load", ["FLT-005"], u => new FaultyFaults(u, f => f with { IsWrite = false })),
         Flaw.OfMemory("loud-exit", "clears the entry of a process that exits instead of making it quiet", ["FLT-006", "LIF-002"],
             m => new LoudExit(m)),
         Flaw.OfUnit("stops-after-overflow", "takes no record any more after some were lost", ["FLT-007"], u => new StopsAfterOverflow(u)),
         Flaw.OfUnit("first-device", "names the first device in every record", ["FLT-008"], u => new NamesTheFirstDevice(u)),
         Flaw.OfMemory("keeps-memory", "gives no memory back", ["ERR-001", "MET-002"], m => new KeepsMemory(m)),
-        Flaw.OfDriver("no-memory-is-eio", "calls a lack of memory EIO", ["ERR-001"], d => new BentDriver(d)
+        Flaw.OfDriver("no-memory-is-eio", "calls a lack of memory EIO", ["ERR-001"], d => new FaultyDriver(d)
         {
             Result = r => r.Errno == Errno.ENOMEM ? OpResult<IIommuUnit>.Refuse(Errno.EIO, r.Reason!) : r,
         }),
         Flaw.OfUnit("always-fine", "says that a detach is done, done or not", ["ERR-002"], u => new DetachIsAlwaysFine(u)),
         Flaw.OfRegisters("believes-itself", "takes what it expects for what the hardware says", ["ERR-003"], r =>
-            new BentReads(
-                new BentReads(r, 0x00, (_, _) => 1 | (20UL << 4) | (16UL << 9) | (1UL << 14) | (1UL << 16)),
+            new FaultyReads(
+                new FaultyReads(r, 0x00, (_, _) => 1 | (20UL << 4) | (16UL << 9) | (1UL << 14) | (1UL << 16)),
                 0x08,
                 (_, written) => (written & 1) != 0 ? 3UL : 0)),
         Flaw.OfUnit("busy", "forgets an attach while another one runs", ["CON-001"], u => new ForgetsWhenBusy(u)),
         Flaw.OfUnit("not-after-exit", "does not detach what exited", ["CON-002"], u => new NotAfterExit(u)),
-        Flaw.OfDriver("ignores-options", "ignores options that it does not know", ["OPT-001"], d => new BentDriver(d)
+        Flaw.OfDriver("ignores-options", "ignores options that it does not know", ["OPT-001"], d => new FaultyDriver(d)
         {
             Setup = s => s with { Options = new Dictionary<string, string>() },
         }),
         Flaw.OfDriver("ignores-hardware-options", "its stand-in ignores options that it does not know", ["OPT-002"],
-            d => new BentDriver(d) { HardwareSetup = s => s with { Options = new Dictionary<string, string>() } }),
+            d => new FaultyDriver(d) { HardwareSetup = s => s with { Options = new Dictionary<string, string>() } }),
         Flaw.OfUnit("other-name", "calls itself something else", ["OPT-004"], u => new OtherName(u)),
         Flaw.OfMetadata("bad-name", "has a name with a blank and capitals", ["MET-001"], m => m.Name = "Bad Name"),
         Flaw.OfUnit("never-ends", "does nothing when it is disposed", ["MET-002"], u => new NeverEnds(u)),
@@ -123,5 +123,5 @@ internal static class AllFlaws
         string what,
         string[] cases,
         Func<PasidRange, Allocation.IPasidAllocator, Allocation.IPasidAllocator> bend) =>
-        Flaw.OfUnit(name, what, cases, u => new BentAllocatorUnit(u, bend));
+        Flaw.OfUnit(name, what, cases, u => new FaultyAllocatorUnit(u, bend));
 }

@@ -12,16 +12,16 @@ internal sealed record Flaw(
     string Name, string What, IReadOnlyList<string> Cases, Func<DriverUnderTest, DriverUnderTest> Bend)
 {
     public static Flaw OfUnit(string name, string what, string[] cases, Func<IIommuUnit, IIommuUnit> bend) =>
-        OfDriver(name, what, cases, d => new BentDriver(d) { Unit = (u, _) => bend(u) });
+        OfDriver(name, what, cases, d => new FaultyDriver(d) { Unit = (u, _) => bend(u) });
 
     public static Flaw OfUnit(string name, string what, string[] cases, Func<IIommuUnit, IIommuHardware, IIommuUnit> bend) =>
-        OfDriver(name, what, cases, d => new BentDriver(d) { Unit = bend });
+        OfDriver(name, what, cases, d => new FaultyDriver(d) { Unit = bend });
 
     public static Flaw OfMemory(string name, string what, string[] cases, Func<IPhysicalMemory, IPhysicalMemory> bend) =>
-        OfDriver(name, what, cases, d => new BentDriver(d) { Hardware = h => new BentHardware(h) { BendMemory = bend } });
+        OfDriver(name, what, cases, d => new FaultyDriver(d) { Hardware = h => new FaultyHardware(h) { BendMemory = bend } });
 
     public static Flaw OfRegisters(string name, string what, string[] cases, Func<IRegisterFile, IRegisterFile> bend) =>
-        OfDriver(name, what, cases, d => new BentDriver(d) { Hardware = h => new BentHardware(h) { BendRegisters = bend } });
+        OfDriver(name, what, cases, d => new FaultyDriver(d) { Hardware = h => new FaultyHardware(h) { BendRegisters = bend } });
 
     /// <summary>Commands of the reference architecture that are forgotten.</summary>
     public static Flaw Forgets(string name, string what, string[] cases, Func<ulong, ulong, bool> drop) =>

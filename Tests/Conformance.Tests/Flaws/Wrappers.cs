@@ -8,7 +8,7 @@ using PasidFramework.Results;
 namespace PasidFramework.Conformance.Tests.Flaws;
 
 /// <summary>A correct driver with one thing bent: what goes in, what comes out, or what lies under it.</summary>
-internal sealed class BentDriver(IPasidDriver inner) : IPasidDriver
+internal sealed class FaultyDriver(IPasidDriver inner) : IPasidDriver
 {
     public Func<UnitSetup, UnitSetup> Setup { get; init; } = s => s;
 
@@ -74,7 +74,7 @@ internal abstract class PassingUnit(IIommuUnit inner) : IIommuUnit
 }
 
 /// <summary>Passes everything on, but commands and stores that a flaw changes.</summary>
-internal sealed class BentHardware(IIommuHardware inner) : IIommuHardware
+internal sealed class FaultyHardware(IIommuHardware inner) : IIommuHardware
 {
     public Func<IPhysicalMemory, IPhysicalMemory> BendMemory { get; init; } = m => m;
 

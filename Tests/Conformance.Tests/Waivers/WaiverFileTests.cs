@@ -76,8 +76,8 @@ public sealed class WaiverFileTests
     [Fact]
     public void A_file_that_is_too_long_is_not_read_to_its_end()
     {
-        Assert.True(Read("[" + new string(' ', WaiverFile.MostBytes - 2) + "]").IsOk);
-        Assert.Equal("w.json: longer than 1048576 bytes", Read("[" + new string(' ', WaiverFile.MostBytes - 1) + "]").Reason);
+        Assert.True(Read("[" + new string(' ', WaiverFile.MaxBytes - 2) + "]").IsOk);
+        Assert.Equal("w.json: longer than 1048576 bytes", Read("[" + new string(' ', WaiverFile.MaxBytes - 1) + "]").Reason);
     }
 
     [Fact]

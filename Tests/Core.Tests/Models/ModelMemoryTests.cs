@@ -97,12 +97,12 @@ public sealed class ModelMemoryTests
         memory.WriteQword(at + 8, 2);
         memory.Settle();
 
-        Assert.Equal(1, memory.ForEachMix(at, 2, words => Assert.Equal([1, 2], words.ToArray())));
+        Assert.Equal(1, memory.ForEachTornRead(at, 2, words => Assert.Equal([1, 2], words.ToArray())));
         memory.WriteQword(at, 3);
         memory.WriteQword(at, 4);
         memory.WriteQword(at + 8, 5);
         var seen = new HashSet<(ulong, ulong)>();
-        Assert.Equal(6, memory.ForEachMix(at, 2, words => seen.Add((words[0], words[1]))));
+        Assert.Equal(6, memory.ForEachTornRead(at, 2, words => seen.Add((words[0], words[1]))));
         Assert.Equal([(1UL, 2UL), (1UL, 5UL), (3UL, 2UL), (3UL, 5UL), (4UL, 2UL), (4UL, 5UL)], seen.Order());
     }
 
@@ -121,7 +121,7 @@ public sealed class ModelMemoryTests
 
         // The word that was settled has what it holds and what is on its way; the other one its whole window.
         var seen = new HashSet<(ulong, ulong)>();
-        Assert.Equal(4, memory.ForEachMix(at, 2, words => seen.Add((words[0], words[1]))));
+        Assert.Equal(4, memory.ForEachTornRead(at, 2, words => seen.Add((words[0], words[1]))));
         Assert.Equal([(1UL, 0UL), (1UL, 1UL), (2UL, 0UL), (2UL, 1UL)], seen.Order());
     }
 

@@ -29,7 +29,7 @@ public sealed class TableItemsTests
             }
         }
 
-        TableItem[] cut = [.. TableItems.AtMost(Endless(), most, "more")];
+        TableItem[] cut = [.. TableItems.TruncateWithFinding(Endless(), most, "more")];
 
         Assert.Equal(expected, string.Join(", ", cut.Select(
             i => i.Kind == TableItemKind.Finding ? $"{i.Text} at {i.Address}" : i.Text)));
@@ -39,5 +39,5 @@ public sealed class TableItemsTests
 
     [Fact]
     public void A_list_of_nothing_is_misuse_before_it_is_asked_for() => Assert.Throws<ArgumentOutOfRangeException>(
-        () => { _ = TableItems.AtMost([], 0, "more"); });
+        () => { _ = TableItems.TruncateWithFinding([], 0, "more"); });
 }

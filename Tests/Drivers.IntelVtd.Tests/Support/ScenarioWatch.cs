@@ -114,7 +114,7 @@ internal sealed class ScenarioWatch(ScenarioSetup setup) : IPasidDriver, IIommuM
         }
     }
 
-    private static ITableView Open(IMemoryReader memory, ulong rtaddr) => Rig.Ok(new VtdTableReader().Open(
+    private static ITableView Open(IMemoryReader memory, ulong rtaddr) => Fixture.Ok(new VtdTableReader().Open(
         memory, new Dictionary<string, ulong> { ["RTADDR"] = rtaddr }));
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);

@@ -153,7 +153,7 @@ internal sealed class MutantModelFactory(IIommuModelFactory inner, CommandMutati
     {
         public ModelMemory ModelMemory => model.ModelMemory;
 
-        public IReadOnlyList<ModelComplaint> Complaints => model.Complaints;
+        public IReadOnlyList<ProtocolViolation> Violations => model.Violations;
 
         public IReadOnlyList<CachedItem> Cached => model.Cached;
 

@@ -7,7 +7,7 @@ namespace PasidFramework.Conformance.Tests.Flaws;
 /// Stores of the reference driver, bent. It stores the second word of a PASID entry (the ASID) right before the first one;
 /// everything else with a valid bit is a device or a directory entry.
 /// </summary>
-internal abstract class BentStores(IPhysicalMemory inner) : PassingMemory(inner)
+internal abstract class FaultyStores(IPhysicalMemory inner) : PassingMemory(inner)
 {
     private ulong _last;
 
@@ -38,9 +38,9 @@ internal abstract class BentStores(IPhysicalMemory inner) : PassingMemory(inner)
     protected virtual void Store(ulong address, ulong value) => Inner.WriteQword(address, value);
 }
 
-internal sealed class WatchesStores(IPhysicalMemory inner) : BentStores(inner);
+internal sealed class WatchesStores(IPhysicalMemory inner) : FaultyStores(inner);
 
-internal sealed class ChangesEntries(IPhysicalMemory inner, Func<ulong, ulong> change) : BentStores(inner)
+internal sealed class ChangesEntries(IPhysicalMemory inner, Func<ulong, ulong> change) : FaultyStores(inner)
 {
     protected override void Store(ulong address, ulong value) => Inner.WriteQword(
         address, PasidEntries.Contains(address) && (value & 3) == 1 ? change(value) : value);
@@ -100,7 +100,7 @@ internal sealed class ValidFirst(IPhysicalMemory inner) : PassingMemory(inner)
 }
 
 /// <summary>Before an entry that is valid is changed it leads somewhere else for a moment.</summary>
-internal sealed class TornRemoval(IPhysicalMemory inner) : BentStores(inner)
+internal sealed class TornRemoval(IPhysicalMemory inner) : FaultyStores(inner)
 {
     protected override void Store(ulong address, ulong value)
     {
@@ -117,7 +117,7 @@ internal sealed class TornRemoval(IPhysicalMemory inner) : BentStores(inner)
 }
 
 /// <summary>Whenever a valid entry is stored in a table of entries of 8 bytes, the others are cleared for a moment.</summary>
-internal sealed class DisturbsOthers(IPhysicalMemory inner, bool directories) : BentStores(inner)
+internal sealed class DisturbsOthers(IPhysicalMemory inner, bool directories) : FaultyStores(inner)
 {
     private readonly List<ulong> _stored = [];
 
@@ -154,7 +154,7 @@ internal sealed class NeverFlushes(IPhysicalMemory inner) : PassingMemory(inner)
 }
 
 /// <summary>An exit clears the entry instead of making it quiet.</summary>
-internal sealed class LoudExit(IPhysicalMemory inner) : BentStores(inner)
+internal sealed class LoudExit(IPhysicalMemory inner) : FaultyStores(inner)
 {
     protected override void Store(ulong address, ulong value) =>
         Inner.WriteQword(address, PasidEntries.Contains(address) && (value & 3) == 3 ? 0 : value);

@@ -13,7 +13,7 @@ using PasidFramework.Results;
 namespace PasidFramework.Qemu.Tests.Support;
 
 /// <summary>A machine under its driver, in one core.</summary>
-internal sealed class Rig : IDisposable
+internal sealed class Fixture : IDisposable
 {
     /// <summary>A page that lies far up, so that every level of a page table is more than its first entry.</summary>
     public const ulong Page = 0x7F12_3456_7000;
@@ -22,7 +22,7 @@ internal sealed class Rig : IDisposable
     private readonly IPageTableFormat _format;
     private int _domains;
 
-    public Rig(string name, string architecture, Func<ITestHardware, IIommuHardware>? wrap = null)
+    public Fixture(string name, string architecture, Func<ITestHardware, IIommuHardware>? wrap = null)
     {
         Hardware = Installed.Start(name, architecture);
         OpResult<IIommuUnit> unit = Driver(architecture).CreateUnit(new UnitSetup
@@ -111,7 +111,7 @@ internal sealed class Rig : IDisposable
             new TranslationResult(
                 TranslationStatus.Translated, guest.Target(address & ~0xFFFUL) | (address & 0xFFF), 0, 0, null),
             Store(device, pasid, address));
-        Assert.Empty(Hardware.TakeComplaints());
+        Assert.Empty(Hardware.TakeViolations());
     }
 
     /// <summary>The records that the driver finds.</summary>
@@ -128,7 +128,7 @@ internal sealed class Rig : IDisposable
         TranslationResult result = Store(device, pasid, address);
         Assert.Equal(TranslationStatus.Faulted, result.Status);
         Assert.Contains(result.FaultCode, codes);
-        Assert.Empty(Hardware.TakeComplaints());
+        Assert.Empty(Hardware.TakeViolations());
     }
 
     public void Dispose()

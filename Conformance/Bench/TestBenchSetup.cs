@@ -6,7 +6,7 @@ using PasidFramework.Identifiers;
 namespace PasidFramework.Conformance.Bench;
 
 /// <summary>What a case runs on.</summary>
-internal sealed record RigSetup
+internal sealed record TestBenchSetup
 {
     /// <summary>What the IOMMU reports.</summary>
     public HardwareSetup Hardware { get; init; } = new();
@@ -24,10 +24,10 @@ internal sealed record RigSetup
     public TimeProvider Time { get; init; } = TimeProvider.System;
 }
 
-/// <summary>A device of a rig.</summary>
+/// <summary>A device of a bench.</summary>
 /// <param name="Device">The core's device.</param>
 /// <param name="Only">The one number that it can carry; null for any.</param>
-internal sealed record RigDevice(Device Device, uint? Only)
+internal sealed record BenchDevice(Device Device, uint? Only)
 {
     public RequesterId Requester => Device.Requester;
 

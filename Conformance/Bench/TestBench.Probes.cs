@@ -6,7 +6,7 @@ using PasidFramework.Results;
 namespace PasidFramework.Conformance.Bench;
 
 /// <summary>What devices reach, and whether they may.</summary>
-internal sealed partial class Rig
+internal sealed partial class TestBench
 {
     /// <summary>Offset in the page of every look: not 0, so that a lost one shows.</summary>
     public const ulong Offset = 0x148;
@@ -18,12 +18,12 @@ internal sealed partial class Rig
     /// <summary>Addresses that every look tries.</summary>
     public IReadOnlyList<ulong> Probed => [First, First + 0x1000, First + ((Pages - 1) * 0x1000UL), Far];
 
-    /// <summary>Adds a pair to those that <see cref="LookEverywhere"/> tries.</summary>
+    /// <summary>Adds a pair to those that <see cref="ProbeAll"/> tries.</summary>
     public void Watch(RequesterId requester, uint pasid) => _watched.Add((requester, pasid));
 
     /// <summary>Looks from every device with every number that is or was in use, twice: the second look finds what the
     /// first one left in a cache.</summary>
-    public void LookEverywhere()
+    public void ProbeAll()
     {
         IEnumerable<(RequesterId, uint)> pairs = Has(TestHardwareTraits.ManyPasids)
             ? from requester in _everAdded
@@ -44,7 +44,7 @@ internal sealed partial class Rig
     }
 
     /// <summary>Looks from one device with one number, twice.</summary>
-    public void LookAt(RigDevice device, uint pasid)
+    public void Probe(BenchDevice device, uint pasid)
     {
         for (int look = 0; look < 2; look++)
         {
@@ -75,10 +75,10 @@ internal sealed partial class Rig
     /// <param name="dropAt">After how many stores, flushes and barriers the caches are emptied once; negative for
     /// never.</param>
     /// <param name="pairs">Who looks.</param>
-    public void DuringNext(TestProcess process, int dropAt, params (RigDevice Device, uint Pasid)[] pairs)
+    public void DuringNext(TestProcess process, int dropAt, params (BenchDevice Device, uint Pasid)[] pairs)
     {
         int changes = 0;
-        foreach ((RigDevice device, uint pasid) in pairs)
+        foreach ((BenchDevice device, uint pasid) in pairs)
         {
             MustBeAble(device, pasid);
         }
@@ -90,7 +90,7 @@ internal sealed partial class Rig
                 Machine.DropCaches();
             }
 
-            foreach ((RigDevice device, uint pasid) in pairs)
+            foreach ((BenchDevice device, uint pasid) in pairs)
             {
                 ulong address = Probed[_accesses % Probed.Count];
                 if (TryAccess(device.Requester, pasid, address, out bool isWrite) is { } result)
@@ -102,12 +102,12 @@ internal sealed partial class Rig
     }
 
     /// <summary>Before a step: between any two stores of it everything else goes on as before.</summary>
-    public void UndisturbedDuringNext(params (RigDevice Device, uint Pasid)[] pairs) => _torn = () =>
+    public void UndisturbedDuringNext(params (BenchDevice Device, uint Pasid)[] pairs) => _torn = () =>
     {
         // With what is cached, and without it: memory alone must be right at every moment, too.
         for (int look = 0; look < 2; look++)
         {
-            foreach ((RigDevice device, uint pasid) in pairs)
+            foreach ((BenchDevice device, uint pasid) in pairs)
             {
                 Look(device.Requester, pasid, Probed[_accesses % Probed.Count]);
             }
@@ -117,7 +117,7 @@ internal sealed partial class Rig
     };
 
     /// <summary>The machine must be able to make these accesses, or the case does not apply.</summary>
-    public void MustBeAble(RigDevice device, uint pasid)
+    public void MustBeAble(BenchDevice device, uint pasid)
     {
         OpResult ready = MakeReady(device.Requester, pasid);
         if (!ready.IsOk)
@@ -131,10 +131,10 @@ internal sealed partial class Rig
         TryAccess(requester, pasid, address, out _);
 
     /// <summary>One store that nobody judges.</summary>
-    public TranslationResult Store(RigDevice device, uint pasid, ulong address)
+    public TranslationResult Store(BenchDevice device, uint pasid, ulong address)
     {
         MustBeAble(device, pasid);
-        _context.Looked();
+        _context.CheckPerformed();
         return Machine.Translate(new DmaAccess(device.Requester, new Pasid(pasid), address, IsWrite: true));
     }
 
@@ -161,7 +161,7 @@ internal sealed partial class Rig
         }
 
         _accesses++;
-        _context.Looked();
+        _context.CheckPerformed();
         return Machine.Translate(new DmaAccess(requester, new Pasid(pasid), address + Offset, isWrite));
     }
 

@@ -6,7 +6,7 @@ using PasidFramework.Results;
 namespace PasidFramework.Conformance.Tests.Flaws;
 
 /// <summary>A table writer that takes an error for success.</summary>
-internal sealed class BentFormat(IPasidTableFormat inner, Errno swallowed) : IPasidTableFormat
+internal sealed class FaultyFormat(IPasidTableFormat inner, Errno swallowed) : IPasidTableFormat
 {
     public string Name => inner.Name;
 

@@ -4,13 +4,13 @@ namespace PasidFramework.Drivers.VirtioIommu.Queues;
 /// <param name="Time">The clock.</param>
 /// <param name="Limit">The longest wait by that clock.</param>
 /// <param name="Polls">The most polls, so that a clock that stands still does not make the wait endless.</param>
-internal sealed record Patience(TimeProvider Time, TimeSpan Limit, int Polls)
+internal sealed record PollTimeout(TimeProvider Time, TimeSpan Limit, int Polls)
 {
     // Hardware that answers at once costs no look at the clock.
     private const int FreePolls = 64;
 
     /// <summary>Five seconds, or some millions of polls.</summary>
-    public static Patience Default(TimeProvider time) => new(time, TimeSpan.FromSeconds(5), 4_000_000);
+    public static PollTimeout Default(TimeProvider time) => new(time, TimeSpan.FromSeconds(5), 4_000_000);
 
     /// <summary>Whether to give up.</summary>
     /// <param name="poll">Polls so far, from 0.</param>

@@ -9,11 +9,11 @@ using PasidFramework.Results;
 namespace PasidFramework.Drivers.ArmSmmu.Tests.Support;
 
 /// <summary>Hardware with registers that a test can bend, and a unit on it.</summary>
-internal sealed class Rig : IIommuHardware
+internal sealed class Fixture : IIommuHardware
 {
     private readonly SmmuHardware _hardware;
 
-    public Rig(
+    public Fixture(
         HardwareSetup? setup = null, IPhysicalMemory? memory = null, params (string Name, string Value)[] options)
     {
         setup ??= new HardwareSetup();
@@ -28,7 +28,7 @@ internal sealed class Rig : IIommuHardware
         Bent = new TestRegisters(_hardware.Registers);
     }
 
-    public Rig(params (string Name, string Value)[] options)
+    public Fixture(params (string Name, string Value)[] options)
         : this(null, null, options)
     {
     }

@@ -10,12 +10,12 @@ using PasidFramework.Results;
 namespace PasidFramework.Drivers.VirtioIommu.Tests.Support;
 
 /// <summary>Memory, device and a driver's view of it, started.</summary>
-internal sealed class Rig : IDisposable
+internal sealed class Fixture : IDisposable
 {
     /// <summary>Short, so that a test of a deaf device ends soon; an answering device needs one poll.</summary>
-    public static Patience Short { get; } = new(TimeProvider.System, TimeSpan.FromDays(1), 50);
+    public static PollTimeout Short { get; } = new(TimeProvider.System, TimeSpan.FromDays(1), 50);
 
-    private Rig(string dialect, TestHardware hardware, StartedDevice started)
+    private Fixture(string dialect, TestHardware hardware, StartedDevice started)
     {
         Dialect = dialect;
         Hardware = hardware;
@@ -46,18 +46,18 @@ internal sealed class Rig : IDisposable
         return new HardwareSetup { PasidBits = pasidBits, Options = options, Coherent = coherent };
     }
 
-    public static Rig Start(
+    public static Fixture Start(
         string dialect, int pasidBits = 20, string? endpoints = null, string bypass = "off", bool coherent = true)
     {
         var hardware = new TestHardware(new TestMemory(), Setup(dialect, pasidBits, endpoints, bypass, coherent));
-        return new Rig(dialect, hardware, StartDevice(hardware, dialect));
+        return new Fixture(dialect, hardware, StartDevice(hardware, dialect));
     }
 
-    public static StartedDevice StartDevice(TestHardware hardware, string dialect, Patience? patience = null)
+    public static StartedDevice StartDevice(TestHardware hardware, string dialect, PollTimeout? timeout = null)
     {
         Assert.True(TableDialect.TryParse(dialect, out TableDialect? parsed));
         OpResult<StartedDevice> started =
-            StartedDevice.Start("viommu0", hardware, parsed, NullLogger.Instance, patience ?? Short);
+            StartedDevice.Start("viommu0", hardware, parsed, NullLogger.Instance, timeout ?? Short);
         Assert.True(started.IsOk, started.ToString());
         return started.Value;
     }

@@ -13,7 +13,7 @@ namespace PasidFramework.Conformance.Bench;
 /// A whole system in a case: a machine, the driver's unit, the core, devices and processes. It knows at every moment which
 /// memory each device may reach with each number, and every look is judged by that.
 /// </summary>
-internal sealed partial class Rig : IDisposable
+internal sealed partial class TestBench : IDisposable
 {
     /// <summary>First page of every process.</summary>
     public const ulong First = 0x10000;
@@ -22,10 +22,10 @@ internal sealed partial class Rig : IDisposable
     public const int Pages = 6;
 
     private readonly CaseContext _context;
-    private readonly RigSetup _setup;
+    private readonly TestBenchSetup _setup;
     private readonly bool _isBorrowed;
     private readonly List<TestProcess> _processes = [];
-    private readonly List<RigDevice> _devices = [];
+    private readonly List<BenchDevice> _devices = [];
     private readonly HashSet<RequesterId> _everAdded = [];
     private readonly Dictionary<(RequesterId Requester, uint Pasid), Expected> _expected = [];
     private readonly HashSet<(RequesterId Requester, uint Pasid)> _watched = [];
@@ -45,7 +45,7 @@ internal sealed partial class Rig : IDisposable
     /// <param name="setup">What it runs on.</param>
     /// <param name="machine">A machine to use; null to start one.</param>
     /// <param name="isBorrowed">Whether somebody else disposes the machine, after this system.</param>
-    public Rig(CaseContext context, RigSetup setup, ITestHardware? machine = null, bool isBorrowed = false)
+    public TestBench(CaseContext context, TestBenchSetup setup, ITestHardware? machine = null, bool isBorrowed = false)
     {
         _context = context;
         _setup = setup;
@@ -63,7 +63,7 @@ internal sealed partial class Rig : IDisposable
 
     public IIommuUnit Unit => _instance!.Unit;
 
-    public IReadOnlyList<RigDevice> Devices => _devices;
+    public IReadOnlyList<BenchDevice> Devices => _devices;
 
     public bool Has(TestHardwareTraits trait) => (Machine.Traits & trait) == trait;
 
@@ -127,7 +127,7 @@ internal sealed partial class Rig : IDisposable
     /// <param name="only">The one number that it can carry; null for any.</param>
     /// <param name="features">What else it can do.</param>
     /// <param name="at">Which of the machine's; the first that is free by default.</param>
-    public RigDevice AddDevice(
+    public BenchDevice AddDevice(
         Domain domain, uint? only = null, DeviceFeatures features = DeviceFeatures.None, RequesterId? at = null)
     {
         RequesterId requester = at ?? Machine.Requesters.FirstOrDefault(r => !_everAdded.Contains(r));
@@ -143,7 +143,7 @@ internal sealed partial class Rig : IDisposable
             () => device = Core.AddDevice(domain, $"dev-{requester}", requester, range, features));
         Must(device.Outcome);
         _everAdded.Add(requester);
-        var added = new RigDevice(device.Value!, only);
+        var added = new BenchDevice(device.Value!, only);
         _devices.Add(added);
         if (only is { } number)
         {
@@ -162,7 +162,7 @@ internal sealed partial class Rig : IDisposable
         return added;
     }
 
-    public void RemoveDevice(RigDevice device)
+    public void RemoveDevice(BenchDevice device)
     {
         Step($"remove device {device}", () => Must(Core.RemoveDevice(device.Device)));
         _devices.Remove(device);
@@ -189,7 +189,7 @@ internal sealed partial class Rig : IDisposable
     }
 
     /// <summary>Binds; refusals are the case's to judge.</summary>
-    public OpResult<Pasid> TryBind(RigDevice device, TestProcess process)
+    public OpResult<Pasid> TryBind(BenchDevice device, TestProcess process)
     {
         OpResult<Pasid> bound = default;
         Step($"bind {process.Name} to {device}", () => bound = Core.Bind(device.Device, process));
@@ -199,7 +199,7 @@ internal sealed partial class Rig : IDisposable
             _context.Check(
                 device.Only is null || device.Only == number,
                 $"bind {process.Name} to {device}: got PASID 0x{number:x}, the device can carry 0x{device.Only ?? 0:x} only");
-            foreach (RigDevice sharing in _devices.Where(d => d.Domain == device.Domain))
+            foreach (BenchDevice sharing in _devices.Where(d => d.Domain == device.Domain))
             {
                 _expected.TryAdd((sharing.Requester, number), new Expected(process, false));
             }
@@ -212,15 +212,15 @@ internal sealed partial class Rig : IDisposable
     }
 
     /// <summary>Binds and looks: the process's memory is reached.</summary>
-    public uint Bind(RigDevice device, TestProcess process)
+    public uint Bind(BenchDevice device, TestProcess process)
     {
         OpResult<Pasid> bound = TryBind(device, process);
         Must(bound.Outcome);
-        LookAt(device, bound.Value.Value);
+        Probe(device, bound.Value.Value);
         return bound.Value.Value;
     }
 
-    public void Unbind(RigDevice device, uint pasid)
+    public void Unbind(BenchDevice device, uint pasid)
     {
         Step(CaseContext.Text($"unbind PASID 0x{pasid:x} from {device}"), () => Must(Core.Unbind(device.Device, new Pasid(pasid))));
         DropLink(device, pasid);
@@ -235,17 +235,17 @@ internal sealed partial class Rig : IDisposable
             process.Map(page);
         }
 
-        Tell(process, start, end);
+        InvalidateMappings(process, start, end);
     }
 
     public void Unmap(TestProcess process, ulong page)
     {
         process.Unmap(page);
-        Tell(process, page, page + 0x1000);
+        InvalidateMappings(process, page, page + 0x1000);
     }
 
     /// <summary>Tells the driver that mappings of [start, end) changed.</summary>
-    public void Tell(TestProcess process, ulong start, ulong end)
+    public void InvalidateMappings(TestProcess process, ulong start, ulong end)
     {
         Step(
             CaseContext.Text($"tell of changes of {process.Name} in 0x{start:x} to 0x{end:x}"),
@@ -262,9 +262,9 @@ internal sealed partial class Rig : IDisposable
         List<string> told = [];
         (RequesterId Requester, uint Pasid)[] links =
             [.. _expected.Where(e => e.Value.Process == process).Select(e => e.Key)];
-        RigDevice[] bound = [.. _devices.Where(d => links.Any(
+        BenchDevice[] bound = [.. _devices.Where(d => links.Any(
             l => l.Requester == d.Requester && _expected[l].IsBound))];
-        foreach (RigDevice device in _devices)
+        foreach (BenchDevice device in _devices)
         {
             device.Device.ProcessExited = (dying, _, pasid) =>
             {
@@ -278,7 +278,7 @@ internal sealed partial class Rig : IDisposable
 
         process.End();
         Step($"exit of {process.Name}", () => Core.ProcessEnded(process));
-        foreach (RigDevice device in _devices)
+        foreach (BenchDevice device in _devices)
         {
             device.Device.ProcessExited = null;
         }
@@ -332,7 +332,7 @@ internal sealed partial class Rig : IDisposable
     public uint Second => Number(71, Usual);
 
     /// <summary>Whether a number is bound on a device now.</summary>
-    public TestProcess? BoundTo(RigDevice device, uint pasid) =>
+    public TestProcess? BoundTo(BenchDevice device, uint pasid) =>
         _expected.TryGetValue((device.Requester, pasid), out Expected? e) && e.IsBound ? e.Process : null;
 
     /// <summary>Ends everything in order, and judges what is left.</summary>
@@ -413,18 +413,18 @@ internal sealed partial class Rig : IDisposable
         }
     }
 
-    private void DropLink(RigDevice device, uint pasid)
+    private void DropLink(BenchDevice device, uint pasid)
     {
         if (!_expected.TryGetValue((device.Requester, pasid), out Expected? link))
         {
             return;
         }
 
-        RigDevice[] sharing = [.. _devices.Where(d => d.Domain == device.Domain && d != device)];
+        BenchDevice[] sharing = [.. _devices.Where(d => d.Domain == device.Domain && d != device)];
         bool isLast = !sharing.Any(d => _expected.TryGetValue((d.Requester, pasid), out Expected? e) && e.IsBound);
         if (isLast)
         {
-            foreach (RigDevice one in sharing)
+            foreach (BenchDevice one in sharing)
             {
                 _expected.Remove((one.Requester, pasid));
             }
@@ -470,9 +470,9 @@ internal sealed partial class Rig : IDisposable
                 [.. (thrown.Exception.StackTrace ?? string.Empty).Split('\n', StringSplitOptions.TrimEntries)]);
         }
 
-        if (Machine.TakeComplaints() is { Count: > 0 } complaints)
+        if (Machine.TakeViolations() is { Count: > 0 } violations)
         {
-            _context.Fail($"{step}: {complaints[0]}", complaints);
+            _context.Fail($"{step}: {violations[0]}", violations);
         }
     }
 
@@ -515,7 +515,7 @@ internal sealed partial class Rig : IDisposable
         }
     }
 
-    private void MustBeSilent(RigDevice device, uint pasid, TestProcess process)
+    private void MustBeSilent(BenchDevice device, uint pasid, TestProcess process)
     {
         if (TryAccess(device.Requester, pasid, First) is not { } result)
         {

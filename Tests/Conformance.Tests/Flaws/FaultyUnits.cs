@@ -7,7 +7,7 @@ using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Tests.Flaws;
 
-internal sealed class BentAllocatorUnit(IIommuUnit inner, Func<PasidRange, IPasidAllocator, IPasidAllocator> bend)
+internal sealed class FaultyAllocatorUnit(IIommuUnit inner, Func<PasidRange, IPasidAllocator, IPasidAllocator> bend)
     : PassingUnit(inner)
 {
     public override IPasidAllocator? CreateAllocator(PasidRange range) => bend(range, Inner.CreateAllocator(range)!);
@@ -164,7 +164,7 @@ internal sealed class AlwaysWide(IIommuUnit inner) : PassingUnit(inner)
     public override int PasidBits => Pasid.MaxBits;
 }
 
-internal sealed class BentFaults(IIommuUnit inner, Func<IommuFault, IommuFault> bend) : PassingUnit(inner)
+internal sealed class FaultyFaults(IIommuUnit inner, Func<IommuFault, IommuFault> bend) : PassingUnit(inner)
 {
     public override OpResult TakeFaults(ICollection<IommuFault> faults)
     {
@@ -339,7 +339,7 @@ internal sealed class OneOfAKind : PassingUnit
 }
 
 /// <summary>Telling of a change clears the entry, and nobody tells the caches: until they forget, all looks well.</summary>
-internal sealed class ClearsQuietly(IIommuUnit inner, BentStores stores) : PassingUnit(inner)
+internal sealed class ClearsQuietly(IIommuUnit inner, FaultyStores stores) : PassingUnit(inner)
 {
     public override OpResult Invalidate(IommuContext context, ulong start, ulong end)
     {

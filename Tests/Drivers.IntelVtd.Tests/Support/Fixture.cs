@@ -70,12 +70,12 @@ internal sealed class SteppingClock : TimeProvider
 }
 
 /// <summary>Hardware, memory that records, and a unit on them.</summary>
-internal sealed class Rig : IIommuHardware
+internal sealed class Fixture : IIommuHardware
 {
     public static readonly RequesterId Nic = new(0x0118);
     public static readonly RequesterId Gpu = new(0x02A0);
 
-    public Rig(
+    public Fixture(
         HardwareSetup? hardware = null,
         Func<RecordingMemory, HardwareSetup, VtdHardware>? make = null,
         TimeProvider? time = null,

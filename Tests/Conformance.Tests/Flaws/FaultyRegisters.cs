@@ -3,7 +3,7 @@ using PasidFramework.Hardware;
 namespace PasidFramework.Conformance.Tests.Flaws;
 
 /// <summary>Reads of one register, changed.</summary>
-internal sealed class BentReads(IRegisterFile inner, int register, Func<ulong, ulong, ulong> change) : IRegisterFile
+internal sealed class FaultyReads(IRegisterFile inner, int register, Func<ulong, ulong, ulong> change) : IRegisterFile
 {
     private ulong _written;
 

@@ -13,14 +13,14 @@ using PasidFramework.Results;
 namespace PasidFramework.Drivers.VirtioIommu.Tests.Support;
 
 /// <summary>The strict model with a started driver on it, and one process's page table.</summary>
-internal sealed class ModelRig : IDisposable
+internal sealed class ModelFixture : IDisposable
 {
     public const uint Endpoint = 0x18;
     public const ulong Page = 0x7F00_1234_5000;
     public const ulong Target = 0x5_6789_A000;
     public const uint Asid = 7;
 
-    public ModelRig(
+    public ModelFixture(
         string dialect,
         bool coherent = true,
         StoreOrder order = StoreOrder.Immediate,
@@ -28,7 +28,7 @@ internal sealed class ModelRig : IDisposable
     {
         Memory = new ModelMemory(coherent, order);
         Memory.Changed += beforeModel;
-        Model = (VirtioIommuModel)new VirtioIommuModelFactory().Create(Memory, Rig.Setup(dialect, coherent: coherent));
+        Model = (VirtioIommuModel)new VirtioIommuModelFactory().Create(Memory, Fixture.Setup(dialect, coherent: coherent));
         Assert.True(TableDialect.TryParse(dialect, out TableDialect? parsed));
         Dialect = parsed;
         Started = Start();
@@ -94,12 +94,12 @@ internal sealed class ModelRig : IDisposable
 
     public RequestStatus Send(ReadOnlySpan<ulong> request) => Started.Requests.Send(request, Dialect!.InvalidateBytes);
 
-    public string[] Rules() => [.. Model.Complaints.Select(c => c.Rule).Distinct()];
+    public string[] Rules() => [.. Model.Violations.Select(c => c.Rule).Distinct()];
 
     private StartedDevice Start()
     {
         OpResult<StartedDevice> started = StartedDevice.Start(
-            "viommu0", Model, Dialect, NullLogger.Instance, Rig.Short);
+            "viommu0", Model, Dialect, NullLogger.Instance, Fixture.Short);
         Assert.True(started.IsOk, started.ToString());
         return started.Value;
     }

@@ -130,7 +130,7 @@ internal sealed class FailingMemory(ModelMemory inner) : IPhysicalMemory
 }
 
 /// <summary>A model, the driver on it, and the core above.</summary>
-internal sealed class Rig : IIommuHardware
+internal sealed class Fixture : IIommuHardware
 {
     public const ulong Address = 0x7F00_1234_5000;
     public static readonly RequesterId Nic = new(0x118);
@@ -140,7 +140,7 @@ internal sealed class Rig : IIommuHardware
     private readonly (string Name, string Value)[] _options;
     private int _nextPid = 1;
 
-    public Rig(
+    public Fixture(
         HardwareSetup? setup = null,
         TimeProvider? time = null,
         StoreOrder order = StoreOrder.Immediate,
@@ -229,7 +229,7 @@ internal sealed class Rig : IIommuHardware
     public void Dispose() => Model.Dispose();
 }
 
-/// <summary>A process with a page at <see cref="Rig.Address"/>.</summary>
+/// <summary>A process with a page at <see cref="Fixture.Address"/>.</summary>
 internal sealed class TestProcess(string name, int pid, IPageTable tables, ulong target) : IAddressSpace
 {
     public IPageTable Tables { get; } = tables;
@@ -250,7 +250,7 @@ internal sealed class TestProcess(string name, int pid, IPageTable tables, ulong
     public void Map(ulong address, bool writable = true)
     {
         Target += 0x1000;
-        Rig.Ok(Tables.Map(address, Target, writable));
+        Fixture.Ok(Tables.Map(address, Target, writable));
     }
 
     public void End(IommuCore core)

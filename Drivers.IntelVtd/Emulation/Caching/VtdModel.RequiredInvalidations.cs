@@ -12,13 +12,13 @@ namespace PasidFramework.Drivers.IntelVtd.Emulation.Caching;
 /// </content>
 internal sealed partial class VtdModel
 {
-    private const int MostComplaints = 256;
+    private const int MaxViolations = 256;
 
-    private readonly List<ModelComplaint> _complaints = [];
-    private readonly Dictionary<(uint Requester, uint? Pasid), Duty> _duties = [];
+    private readonly List<ProtocolViolation> _violations = [];
+    private readonly Dictionary<(uint Requester, uint? Pasid), RequiredInvalidation> _required = [];
     private readonly Dictionary<(uint Requester, uint Pasid), Drain> _undrained = [];
     private readonly Dictionary<uint, HashSet<uint>> _usedDomains = [];
-    private Duty? _rootDuty;
+    private RequiredInvalidation? _requiredOfRoot;
     private bool _rootLatched;
 
     private enum Need
@@ -41,7 +41,7 @@ internal sealed partial class VtdModel
     }
 
     /// <inheritdoc/>
-    public IReadOnlyList<ModelComplaint> Complaints
+    public IReadOnlyList<ProtocolViolation> Violations
     {
         get
         {
@@ -49,8 +49,8 @@ internal sealed partial class VtdModel
             {
                 return
                 [
-                    .. _complaints,
-                    .. ModelMemory.StrayReads.Where(read => read.WasFreed).Select(read => new ModelComplaint(
+                    .. _violations,
+                    .. ModelMemory.StrayReads.Where(read => read.WasFreed).Select(read => new ProtocolViolation(
                         "vtd-stray-read", Text($"the walker read freed memory at 0x{read.Address:x}"))),
                 ];
             }
@@ -58,11 +58,11 @@ internal sealed partial class VtdModel
     }
 
     /// <inheritdoc/>
-    protected override void Misused(string rule, string message)
+    protected override void OnInvalidAccess(string rule, string message)
     {
         lock (_cacheGate)
         {
-            Complain(rule, message);
+            ReportViolation(rule, message);
         }
     }
 
@@ -72,9 +72,9 @@ internal sealed partial class VtdModel
         lock (_cacheGate)
         {
             _rootLatched = true;
-            _rootDuty = Capabilities.Field(Cap.ESRTPS) == 1
+            _requiredOfRoot = Capabilities.Field(Cap.ESRTPS) == 1
                 ? null
-                : new Duty(
+                : new RequiredInvalidation(
                     [Need.ContextCache, Need.PasidCache, Need.Iotlb],
                     [],
                     "a root table address was set",
@@ -87,7 +87,7 @@ internal sealed partial class VtdModel
     {
         if (_groups.Count + _open.Count > 0)
         {
-            Misused("vtd-queue-off", "the queue is switched while invalidations have not completed (section 6.5.2)");
+            OnInvalidAccess("vtd-queue-off", "the queue is switched while invalidations have not completed (section 6.5.2)");
             _groups.Clear();
             _open = [];
             _openAtLastWait = 0;
@@ -103,23 +103,23 @@ internal sealed partial class VtdModel
             {
                 if (!_rootLatched)
                 {
-                    Complain("vtd-te", "TE is set before SRTP took a root table address (Global Command Register)");
+                    ReportViolation("vtd-te", "TE is set before SRTP took a root table address (Global Command Register)");
                 }
 
                 if ((Status & GlobalCommandBits.QIE) == 0)
                 {
-                    Complain("vtd-te", "TE is set in scalable mode without the invalidation queue (section 6.5.2)");
+                    ReportViolation("vtd-te", "TE is set in scalable mode without the invalidation queue (section 6.5.2)");
                 }
 
-                if (_rootDuty is { } duty)
+                if (_requiredOfRoot is { } required)
                 {
-                    Complain("vtd-root-kept", Text($"TE is set and {duty} (table 28, root entry)"));
+                    ReportViolation("vtd-root-kept", Text($"TE is set and {required} (table 28, root entry)"));
                 }
 
                 return;
             }
 
-            Overdue();
+            ReportMissing();
             foreach ((uint requester, uint pasid) in _undrained.Keys.ToArray())
             {
                 Undrained(requester, pasid);
@@ -129,7 +129,7 @@ internal sealed partial class VtdModel
             {
                 if (context.IsPresent && WordNow(context.Address).Field(ContextEntry.P) == 0)
                 {
-                    Complain("vtd-kept", Text(
+                    ReportViolation("vtd-kept", Text(
                         $"SID 0x{requester:x4}: context entry 0x{context.Address:x} went away and is cached still ")
                         + "(table 28, context entry)");
                 }
@@ -141,34 +141,34 @@ internal sealed partial class VtdModel
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
-    private static string Owed(uint requester, uint? pasid, Duty duty) => pasid is { } number
-        ? Text($"SID 0x{requester:x4} PASID 0x{number:x}: {duty} (table 28, PASID entry)")
-        : Text($"SID 0x{requester:x4}: {duty} (table 28, context entry)");
+    private static string DescribeMissing(uint requester, uint? pasid, RequiredInvalidation required) => pasid is { } number
+        ? Text($"SID 0x{requester:x4} PASID 0x{number:x}: {required} (table 28, PASID entry)")
+        : Text($"SID 0x{requester:x4}: {required} (table 28, context entry)");
 
-    private void Complain(string rule, string message)
+    private void ReportViolation(string rule, string message)
     {
-        var complaint = new ModelComplaint(rule, message);
-        if (_complaints.Count < MostComplaints && !_complaints.Contains(complaint))
+        var violation = new ProtocolViolation(rule, message);
+        if (_violations.Count < MaxViolations && !_violations.Contains(violation))
         {
-            _complaints.Add(complaint);
+            _violations.Add(violation);
         }
     }
 
     // When the next entry goes away, or translation goes off, what was owed before must have been done.
-    private void Overdue()
+    private void ReportMissing()
     {
-        foreach (((uint requester, uint? pasid), Duty duty) in _duties.ToArray())
+        foreach (((uint requester, uint? pasid), RequiredInvalidation required) in _required.ToArray())
         {
-            if (!duty.IsNew)
+            if (!required.IsNew)
             {
-                Complain("vtd-kept", Owed(requester, pasid, duty));
-                _duties.Remove((requester, pasid));
+                ReportViolation("vtd-kept", DescribeMissing(requester, pasid, required));
+                _required.Remove((requester, pasid));
             }
         }
     }
 
     // A context entry is used again: what its predecessor owed would be found now.
-    private void ContextFetched(uint requester) => Due(requester, null);
+    private void ContextFetched(uint requester) => Require(requester, null);
 
     private void EntryFetched(uint requester, uint domain, uint pasid)
     {
@@ -178,15 +178,15 @@ internal sealed partial class VtdModel
         }
 
         domains.Add(domain);
-        Due(requester, pasid);
+        Require(requester, pasid);
         Undrained(requester, pasid);
     }
 
-    private void Due(uint requester, uint? pasid)
+    private void Require(uint requester, uint? pasid)
     {
-        if (_duties.Remove((requester, pasid), out Duty? duty))
+        if (_required.Remove((requester, pasid), out RequiredInvalidation? required))
         {
-            Complain("vtd-kept", Owed(requester, pasid, duty));
+            ReportViolation("vtd-kept", DescribeMissing(requester, pasid, required));
         }
     }
 
@@ -194,7 +194,7 @@ internal sealed partial class VtdModel
     {
         if (_undrained.Remove((requester, pasid)))
         {
-            Complain("vtd-not-drained", Text(
+            ReportViolation("vtd-not-drained", Text(
                 $"SID 0x{requester:x4} PASID 0x{pasid:x}: the entry went away and its page requests were not drained ")
                 + "(IOTLB, device-TLB, wait with PD; sections 6.5.2 and 7)");
         }
@@ -202,7 +202,7 @@ internal sealed partial class VtdModel
 
     // When the number goes away elsewhere too, or another number of the device or the device as a whole, what was begun
     // must be complete.
-    private void OverdueDrains(Func<(uint Requester, uint Pasid), bool> concerns)
+    private void ReportMissingDrains(Func<(uint Requester, uint Pasid), bool> concerns)
     {
         foreach (((uint Requester, uint Pasid) key, Drain drain) in _undrained.ToArray())
         {
@@ -217,15 +217,15 @@ internal sealed partial class VtdModel
     {
         if (entry.IsPresent && WordNow(entry.Address).Field(PasidEntry.P) == 0)
         {
-            Overdue();
-            OverdueDrains(left => left.Pasid == pasid || left.Requester == requester);
+            ReportMissing();
+            ReportMissingDrains(left => left.Pasid == pasid || left.Requester == requester);
             if (Rules.Has(Ecap.PDS) && _caches.Contexts.TryGetValue(requester, out CachedContext? context)
                 && context.Words.AsSpan().Get(ContextEntry.PRE) == 1)
             {
                 _undrained[(requester, pasid)] = new Drain(entry.DomainId, HasSecondStage(entry));
             }
 
-            _duties[(requester, pasid)] = new Duty(
+            _required[(requester, pasid)] = new RequiredInvalidation(
                 [Need.Iotlb],
                 [entry.DomainId],
                 Text($"PASID entry 0x{entry.Address:x} went away"),
@@ -240,7 +240,7 @@ internal sealed partial class VtdModel
             return;
         }
 
-        OverdueDrains(left => left.Requester == requester);
+        ReportMissingDrains(left => left.Requester == requester);
         _usedDomains.Remove(requester, out HashSet<uint>? domains);
         var needs = new List<Need>();
         if (domains is not null)
@@ -265,8 +265,8 @@ internal sealed partial class VtdModel
 
         if (needs.Count > 0)
         {
-            Overdue();
-            _duties[(requester, null)] = new Duty(
+            ReportMissing();
+            _required[(requester, null)] = new RequiredInvalidation(
                 needs, domains ?? [], Text($"context entry 0x{context.Address:x} went away"));
         }
     }
@@ -298,7 +298,7 @@ internal sealed partial class VtdModel
     private ulong WordNow(ulong address) =>
         ModelMemory.IsBacked(address, 8) ? ModelMemory.Device.ReadQword(address) : 0;
 
-    // Each group can fulfil one step of a duty that existed before it: the next step needs the one before completed.
+    // Each group can fulfil one step of a required that existed before it: the next step needs the one before completed.
     private void Advance(List<ulong[]> group, bool drains)
     {
         foreach (((uint requester, uint pasid), Drain drain) in _undrained.ToArray())
@@ -309,16 +309,16 @@ internal sealed partial class VtdModel
             }
         }
 
-        if (_rootDuty is { } root && root.Step(group, 0, null))
+        if (_requiredOfRoot is { } root && root.Step(group, 0, null))
         {
-            _rootDuty = null;
+            _requiredOfRoot = null;
         }
 
-        foreach (((uint requester, uint? pasid), Duty duty) in _duties.ToArray())
+        foreach (((uint requester, uint? pasid), RequiredInvalidation required) in _required.ToArray())
         {
-            if (duty.Step(group, requester, pasid))
+            if (required.Step(group, requester, pasid))
             {
-                _duties.Remove((requester, pasid));
+                _required.Remove((requester, pasid));
             }
         }
     }
@@ -364,15 +364,15 @@ internal sealed partial class VtdModel
     {
         lock (_cacheGate)
         {
-            if (LeadsTo(start, end) is { } what)
+            if (FindReferenceTo(start, end) is { } what)
             {
-                Complain("vtd-freed-while-cached", Text(
+                ReportViolation("vtd-freed-while-cached", Text(
                     $"memory at 0x{start:x} was freed while {what} is cached and leads there (section 6.5.3.3)"));
             }
         }
     }
 
-    private string? LeadsTo(ulong start, ulong end)
+    private string? FindReferenceTo(ulong start, ulong end)
     {
         bool Hits(ulong address, ulong bytes = 4096) => address < end && address + bytes > start;
         if (Hits(RootTable & RootTableAddress.RTA.WordMask))
@@ -474,14 +474,14 @@ internal sealed partial class VtdModel
         // P lies at the same place in both.
         if (words[word] != change.Value && (word > 0 || change.Value.Field(PasidEntry.P) == 1))
         {
-            Complain("vtd-cached-entry-changed", Text(
+            ReportViolation("vtd-cached-entry-changed", Text(
                 $"word {word} of the {what} at 0x{address:x} becomes 0x{change.Value:x} while it is cached as present ")
                 + Text($"with 0x{words[word]:x} (section 6.2: clear P, invalidate, then change)"));
         }
     }
 
     /// <summary>Invalidations that are still owed, in order.</summary>
-    private sealed class Duty(
+    private sealed class RequiredInvalidation(
         List<Need> needs,
         HashSet<uint> domains,
         string cause,
