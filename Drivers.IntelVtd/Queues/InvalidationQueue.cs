@@ -1,6 +1,6 @@
 using System.Globalization;
+using PasidFramework.DriverKit.Units;
 using PasidFramework.Allocation;
-using PasidFramework.Contracts;
 using PasidFramework.Drivers.IntelVtd.Formats;
 using PasidFramework.Hardware;
 using PasidFramework.Records;

@@ -1,5 +1,5 @@
+using PasidFramework.DriverKit.Units;
 using PasidFramework.Allocation;
-using PasidFramework.Contracts;
 using PasidFramework.Drivers.Reference.Formats;
 using PasidFramework.Hardware;
 using PasidFramework.Records;

@@ -17,15 +17,17 @@ public sealed class ReferenceTests
     private static readonly Dictionary<string, string[]> s_allowed = new()
     {
         ["Core"] = [],
-        ["Core.Hosting"] = ["Core"],
+        ["Core.Hosting"] = ["Core", "DriverKit"],
         ["Benchmarks"] = ["Core"],
+        ["DriverKit"] = ["Core"],
+        ["TestKit"] = ["Core", "DriverKit"],
         ["Comparison"] = ["Core"],
         ["Conformance"] = ["Core"],
         ["Conformance.Xunit"] = ["Core", "Conformance"],
-        ["Drivers.ArmSmmu"] = ["Core"],
-        ["Drivers.IntelVtd"] = ["Core"],
-        ["Drivers.Reference"] = ["Core"],
-        ["Drivers.VirtioIommu"] = ["Core"],
+        ["Drivers.ArmSmmu"] = ["Core", "DriverKit"],
+        ["Drivers.IntelVtd"] = ["Core", "DriverKit"],
+        ["Drivers.Reference"] = ["Core", "DriverKit"],
+        ["Drivers.VirtioIommu"] = ["Core", "DriverKit"],
         ["Hardware.Qemu"] = ["Core"],
         ["Cli"] = ["Core", "Core.Hosting", "Comparison", "Conformance", "Hardware.Qemu"],
     };
@@ -46,7 +48,7 @@ public sealed class ReferenceTests
 
         Assert.Empty(Forbidden(project, references.Where(r => r.StartsWith(Prefix, StringComparison.Ordinal))
             .Select(r => r[Prefix.Length..])));
-        if (project == "Core" || project.StartsWith("Drivers.", StringComparison.Ordinal))
+        if (project is "Core" or "DriverKit" || project.StartsWith("Drivers.", StringComparison.Ordinal))
         {
             Assert.DoesNotContain(references, r =>
                 !r.StartsWith(Prefix, StringComparison.Ordinal) && !IsFramework(r) && !s_shared.Contains(r));

@@ -6,7 +6,7 @@ using PasidFramework.Drivers.ArmSmmu.PageTables;
 using PasidFramework.Drivers.ArmSmmu.Tests.Support;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
-using PasidFramework.ModelHarness;
+using PasidFramework.TestKit;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 

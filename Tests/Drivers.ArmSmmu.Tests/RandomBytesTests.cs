@@ -4,7 +4,7 @@ using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Drivers.ArmSmmu.Reader;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
-using PasidFramework.ModelHarness;
+using PasidFramework.TestKit;
 using PasidFramework.Records;
 using PasidFramework.Results;
 

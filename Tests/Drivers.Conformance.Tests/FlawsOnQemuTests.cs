@@ -2,7 +2,7 @@ using PasidFramework.Conformance;
 using PasidFramework.Conformance.Tests.Flaws;
 using PasidFramework.Contracts;
 using PasidFramework.Hosting.Plugins;
-using PasidFramework.ModelHarness;
+using PasidFramework.TestKit;
 
 namespace PasidFramework.Drivers.Conformance.Tests;
 

@@ -5,7 +5,7 @@ using PasidFramework.Drivers.IntelVtd.Formats;
 using PasidFramework.Drivers.IntelVtd.Reader;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
-using PasidFramework.ModelHarness;
+using PasidFramework.TestKit;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;

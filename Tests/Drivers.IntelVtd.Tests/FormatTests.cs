@@ -2,7 +2,7 @@ using System.Reflection;
 using FsCheck;
 using FsCheck.Fluent;
 using PasidFramework.Drivers.IntelVtd.Formats;
-using PasidFramework.ModelHarness;
+using PasidFramework.TestKit;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;

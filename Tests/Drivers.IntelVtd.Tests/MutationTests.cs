@@ -2,7 +2,7 @@ using System.Globalization;
 using PasidFramework.Contracts;
 using PasidFramework.Engine;
 using PasidFramework.Hardware;
-using PasidFramework.ModelHarness;
+using PasidFramework.TestKit;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 

@@ -2,7 +2,7 @@ using PasidFramework.Drivers.IntelVtd.Tables;
 using PasidFramework.Drivers.IntelVtd.Unit;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
-using PasidFramework.ModelHarness;
+using PasidFramework.TestKit;
 using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;

@@ -5,7 +5,7 @@ using PasidFramework.Drivers.IntelVtd.Unit;
 using PasidFramework.Engine;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
-using PasidFramework.ModelHarness;
+using PasidFramework.TestKit;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 

@@ -2,7 +2,7 @@ using FsCheck;
 using FsCheck.Fluent;
 using PasidFramework.Drivers.Reference.Formats;
 using PasidFramework.Identifiers;
-using PasidFramework.ModelHarness;
+using PasidFramework.TestKit;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.Reference.Tests;

@@ -2,7 +2,7 @@ using System.Globalization;
 using PasidFramework.Allocation;
 using PasidFramework.Drivers.Reference.Formats;
 using PasidFramework.Hardware;
-using PasidFramework.ModelHarness;
+using PasidFramework.TestKit;
 
 namespace PasidFramework.Drivers.Reference.Tests;
 

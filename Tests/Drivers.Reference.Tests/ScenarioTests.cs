@@ -2,7 +2,7 @@ using PasidFramework.Allocation;
 using PasidFramework.Drivers.Reference.Emulation.Caching;
 using PasidFramework.Drivers.Reference.PageTables;
 using PasidFramework.Hardware;
-using PasidFramework.ModelHarness;
+using PasidFramework.TestKit;
 
 namespace PasidFramework.Drivers.Reference.Tests;
 

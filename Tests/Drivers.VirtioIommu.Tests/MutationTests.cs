@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.Globalization;
 using PasidFramework.Drivers.VirtioIommu.Tests.Support;
 using PasidFramework.Hardware;
-using PasidFramework.ModelHarness;
+using PasidFramework.TestKit;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 

@@ -7,7 +7,7 @@ using PasidFramework.Drivers.VirtioIommu.Tests.Support;
 using PasidFramework.Drivers.VirtioIommu.Unit;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
-using PasidFramework.ModelHarness;
+using PasidFramework.TestKit;
 using PasidFramework.Records;
 using PasidFramework.Results;
 

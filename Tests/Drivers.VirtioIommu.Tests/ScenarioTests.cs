@@ -3,7 +3,7 @@ using PasidFramework.Contracts;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 using PasidFramework.Drivers.VirtioIommu.Tests.Support;
 using PasidFramework.Hardware;
-using PasidFramework.ModelHarness;
+using PasidFramework.TestKit;
 using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;

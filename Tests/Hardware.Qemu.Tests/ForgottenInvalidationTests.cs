@@ -2,7 +2,7 @@ using PasidFramework.Contracts;
 using PasidFramework.Engine;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
-using PasidFramework.ModelHarness;
+using PasidFramework.TestKit;
 using PasidFramework.Qemu.Tests.Support;
 using PasidFramework.Results;
 

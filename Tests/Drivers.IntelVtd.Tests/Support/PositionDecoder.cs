@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Numerics;
-using PasidFramework.ModelHarness;
+using PasidFramework.TestKit;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 

@@ -6,7 +6,7 @@ using PasidFramework.Drivers.IntelVtd.Reader;
 using PasidFramework.Engine;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
-using PasidFramework.ModelHarness;
+using PasidFramework.TestKit;
 using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;

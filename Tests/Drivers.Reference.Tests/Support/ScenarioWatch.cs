@@ -7,7 +7,7 @@ using PasidFramework.Drivers.Reference.Reader;
 using PasidFramework.Engine;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
-using PasidFramework.ModelHarness;
+using PasidFramework.TestKit;
 using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.Reference.Tests;

@@ -1,4 +1,4 @@
-namespace PasidFramework.ModelHarness;
+namespace PasidFramework.TestKit;
 
 /// <summary>How much random content tests try.</summary>
 public static class Effort

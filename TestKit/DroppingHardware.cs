@@ -1,6 +1,6 @@
 using PasidFramework.Hardware;
 
-namespace PasidFramework.ModelHarness;
+namespace PasidFramework.TestKit;
 
 /// <summary>
 /// Stands between a driver and a machine, and makes some of the driver's commands into ones that do nothing: a driver that

@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace PasidFramework.ModelHarness;
+namespace PasidFramework.TestKit;
 
 /// <summary>Reads data files of a test project, of the form <c>a | b | c</c>; lines that begin with # are comments.</summary>
 public static class VectorFile

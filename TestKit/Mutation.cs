@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace PasidFramework.ModelHarness;
+namespace PasidFramework.TestKit;
 
 /// <summary>One thing that a broken driver does otherwise, named by the position in its sequence of actions.</summary>
 public abstract record Mutation

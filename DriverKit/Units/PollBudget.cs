@@ -1,4 +1,4 @@
-namespace PasidFramework.Contracts;
+namespace PasidFramework.DriverKit.Units;
 
 /// <summary>
 /// Bounds a polling loop: by time, and by a number of polls where the clock stands still (a simulated one).

@@ -7,7 +7,7 @@ using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
 
-namespace PasidFramework.ModelHarness;
+namespace PasidFramework.TestKit;
 
 /// <summary>What a scenario runs on.</summary>
 public sealed record ScenarioSetup

@@ -2,7 +2,7 @@ using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 using PasidFramework.Results;
 
-namespace PasidFramework.ModelHarness;
+namespace PasidFramework.TestKit;
 
 /// <summary>One store, flush or barrier of the driver as it asked for it.</summary>
 /// <param name="Kind">Store, flush or barrier.</param>
