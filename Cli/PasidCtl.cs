@@ -2,9 +2,12 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.Reflection;
+using PasidFramework.Cli.Common;
+using PasidFramework.Cli.Compare;
+using PasidFramework.Cli.Drivers;
 using PasidFramework.Cli.Structures;
 using PasidFramework.Comparison.Reports;
-using PasidFramework.Conformance;
+using PasidFramework.Conformance.Catalogue;
 using PasidFramework.Contracts;
 
 namespace PasidFramework.Cli;

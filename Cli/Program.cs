@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using PasidFramework.Cli;
+using PasidFramework.Cli.Common;
 
 var terminal = new Terminal();
 using var interrupted = new CancellationTokenSource();

@@ -1,6 +1,10 @@
 using System.Globalization;
-using PasidFramework.Conformance.Discovery;
+using PasidFramework.Conformance.Bench;
+using PasidFramework.Conformance.Catalogue;
 using PasidFramework.Conformance.Reports;
+using PasidFramework.Conformance.Results;
+using PasidFramework.Conformance.Running;
+using PasidFramework.Conformance.Waivers;
 using PasidFramework.Contracts;
 using PasidFramework.Records;
 using Xunit;

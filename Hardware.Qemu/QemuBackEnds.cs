@@ -1,6 +1,7 @@
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
+using PasidFramework.Qemu.Machine;
 using PasidFramework.Qemu.Smmu;
 using PasidFramework.Qemu.Virtio;
 using PasidFramework.Qemu.Vtd;

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Microsoft.Win32.SafeHandles;
+using PasidFramework.Cli.Common;
 using PasidFramework.Comparison.Reports;
 using PasidFramework.Hosting.Plugins;
 using PasidFramework.Records;

@@ -1,6 +1,6 @@
-using PasidFramework.Conformance;
+using PasidFramework.Cli.Common;
 using PasidFramework.Conformance.Bench;
-using PasidFramework.Conformance.Discovery;
+using PasidFramework.Conformance.Running;
 using PasidFramework.Contracts;
 using PasidFramework.Hosting.Plugins;
 using PasidFramework.Results;

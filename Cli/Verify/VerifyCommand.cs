@@ -1,11 +1,15 @@
 using System.CommandLine;
 using System.Globalization;
-using PasidFramework.Conformance;
+using PasidFramework.Cli.Common;
+using PasidFramework.Conformance.Bench;
+using PasidFramework.Conformance.Catalogue;
 using PasidFramework.Conformance.Reports;
+using PasidFramework.Conformance.Running;
 using PasidFramework.Conformance.Waivers;
 using PasidFramework.Contracts;
 using PasidFramework.Hosting.Plugins;
 using PasidFramework.Qemu;
+using PasidFramework.Qemu.Machine;
 using PasidFramework.Results;
 
 namespace PasidFramework.Cli.Verify;

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Microsoft.Extensions.Options;
 using PasidFramework.Allocation;
+using PasidFramework.Comparison.Inputs;
 using PasidFramework.Comparison.Scenarios;
 using PasidFramework.Comparison.Traces;
 using PasidFramework.Contracts;

@@ -2,6 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using PasidFramework.Allocation;
 using PasidFramework.Comparison.Replay;
+using PasidFramework.Comparison.Running;
 using PasidFramework.Comparison.Scenarios;
 using PasidFramework.Comparison.Traces;
 

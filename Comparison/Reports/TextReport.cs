@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using PasidFramework.Comparison.Replay;
+using PasidFramework.Comparison.Running;
 using PasidFramework.Comparison.Scenarios;
 using PasidFramework.Comparison.Traces;
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
+using PasidFramework.Comparison.Inputs;
 using PasidFramework.Comparison.Traces;
 using PasidFramework.Engine;
 using PasidFramework.Identifiers;

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.IO.Compression;
 using System.Text;
+using PasidFramework.Comparison.Inputs;
 
 namespace PasidFramework.Comparison.Traces;
 

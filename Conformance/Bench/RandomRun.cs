@@ -1,3 +1,4 @@
+using PasidFramework.Conformance.Results;
 using PasidFramework.Contracts;
 using PasidFramework.Engine;
 using PasidFramework.Identifiers;

@@ -1,5 +1,8 @@
 using System.Net;
 using System.Text;
+using PasidFramework.Conformance.Catalogue;
+using PasidFramework.Conformance.Results;
+using PasidFramework.Conformance.Running;
 
 namespace PasidFramework.Conformance.Reports;
 
@@ -197,5 +200,5 @@ public static class HtmlReport
         _ => "&#x2013;",
     };
 
-    private static string Html(string text) => WebUtility.HtmlEncode(Wording.Line(text));
+    private static string Html(string text) => WebUtility.HtmlEncode(HarmlessText.Line(text));
 }

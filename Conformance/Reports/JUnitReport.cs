@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Text;
 using System.Xml;
+using PasidFramework.Conformance.Results;
+using PasidFramework.Conformance.Running;
 
 namespace PasidFramework.Conformance.Reports;
 
@@ -158,10 +160,10 @@ public static class JUnitReport
     private static void Lines(XmlWriter xml, CaseResult result)
     {
         IEnumerable<string> lines = [result.Case.Summary, result.Reason, .. result.Details];
-        xml.WriteString(string.Join('\n', lines.Select(Wording.Line)));
+        xml.WriteString(string.Join('\n', lines.Select(HarmlessText.Line)));
         if (result.Repeat.Length > 0)
         {
-            xml.WriteString($"\nrepeat: {Wording.Line(result.Repeat)}");
+            xml.WriteString($"\nrepeat: {HarmlessText.Line(result.Repeat)}");
         }
     }
 
@@ -176,7 +178,7 @@ public static class JUnitReport
         }
     }
 
-    private static void Attribute(XmlWriter xml, string name, string value) => xml.WriteAttributeString(name, Wording.Line(value));
+    private static void Attribute(XmlWriter xml, string name, string value) => xml.WriteAttributeString(name, HarmlessText.Line(value));
 
     private static string Number(int value) => value.ToString(CultureInfo.InvariantCulture);
 

@@ -1,5 +1,8 @@
 using System.Globalization;
 using System.Text.Json;
+using PasidFramework.Conformance.Catalogue;
+using PasidFramework.Conformance.Results;
+using PasidFramework.Conformance.Running;
 
 namespace PasidFramework.Conformance.Reports;
 

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
+using PasidFramework.Conformance.Running;
 
 namespace PasidFramework.Conformance.Reports;
 

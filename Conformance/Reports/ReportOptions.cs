@@ -1,3 +1,5 @@
+using PasidFramework.Conformance.Catalogue;
+
 namespace PasidFramework.Conformance.Reports;
 
 /// <summary>What goes into a report beside the results.</summary>

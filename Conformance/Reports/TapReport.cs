@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Text;
+using PasidFramework.Conformance.Results;
+using PasidFramework.Conformance.Running;
 
 namespace PasidFramework.Conformance.Reports;
 
@@ -108,14 +110,14 @@ public static class TapReport
     }
 
     // In a description "#" begins a directive, and the backslash is what escapes it.
-    private static string Escaped(string text) => Wording.Line(text)
+    private static string Escaped(string text) => HarmlessText.Line(text)
         .Replace("\\", "\\\\", StringComparison.Ordinal).Replace("#", "\\#", StringComparison.Ordinal);
 
     // YAML's double-quoted style is the only one in which every text can stand on one line.
     private static string Quoted(string text)
     {
         var quoted = new StringBuilder("\"");
-        foreach (char c in Wording.Line(text))
+        foreach (char c in HarmlessText.Line(text))
         {
             quoted.Append(c is '"' or '\\' ? $"\\{c}" : c.ToString());
         }
@@ -123,7 +125,7 @@ public static class TapReport
         return quoted.Append('"').ToString();
     }
 
-    private static void Comment(TextWriter output, string text) => Line(output, $"# {Wording.Line(text)}");
+    private static void Comment(TextWriter output, string text) => Line(output, $"# {HarmlessText.Line(text)}");
 
     private static void Line(TextWriter output, string text)
     {

@@ -1,5 +1,8 @@
-using PasidFramework.Contracts;
 using System.Text;
+using PasidFramework.Conformance.Catalogue;
+using PasidFramework.Conformance.Results;
+using PasidFramework.Conformance.Running;
+using PasidFramework.Contracts;
 
 namespace PasidFramework.Conformance.Reports;
 
@@ -51,7 +54,7 @@ public static class TextReport
             lines.Add(family.Key);
             foreach (ConformanceCase one in family)
             {
-                Wrap(lines, $"  {Wording.Line(one.Id),-7}  {one.Level,-11}  ", new string(' ', 22), $"{one.Summary} ({one.Clause})");
+                Wrap(lines, $"  {HarmlessText.Line(one.Id),-7}  {one.Level,-11}  ", new string(' ', 22), $"{one.Summary} ({one.Clause})");
             }
 
             lines.Add(string.Empty);
@@ -68,7 +71,7 @@ public static class TextReport
     public static string Sentence(ConformanceReport report)
     {
         ArgumentNullException.ThrowIfNull(report);
-        return Wording.Line(Wording.Sentence(report));
+        return HarmlessText.Line(Wording.Sentence(report));
     }
 
     /// <summary>One result in full, for a test's message: what was judged, the verdict, why, how to see it again.</summary>
@@ -89,7 +92,7 @@ public static class TextReport
             lines.Add($"repeat: {result.Repeat}");
         }
 
-        return string.Join('\n', lines.Select(Wording.Line));
+        return string.Join('\n', lines.Select(HarmlessText.Line));
     }
 
     private static void AddHead(List<string> lines, ConformanceReport report, ReportOptions options)
@@ -116,7 +119,7 @@ public static class TextReport
         ConformanceCase one = result.Case;
         Standing standing = Wording.StandingOf(report, result);
         string level = one.Level.ToString();
-        Wrap(lines, $"  {Wording.Short(result.Verdict),-6}  {Wording.Line(one.Id),-7}  {level,-11}  ",
+        Wrap(lines, $"  {Wording.Short(result.Verdict),-6}  {HarmlessText.Line(one.Id),-7}  {level,-11}  ",
             Hanging, $"{one.Summary} ({one.Clause})");
         if (result.Verdict == Verdict.Pass)
         {
@@ -162,12 +165,12 @@ public static class TextReport
 
         foreach (BackEndNote note in report.Hardware.Where(h => h.Limits.Length > 0))
         {
-            Wrap(lines, $"Limits of {Wording.Line(note.Name)}: ", "  ", note.Limits);
+            Wrap(lines, $"Limits of {HarmlessText.Line(note.Name)}: ", "  ", note.Limits);
         }
 
         foreach (UntestedClause untested in options.Untested)
         {
-            Wrap(lines, $"Not testable: {Wording.Line(untested.Clause)}: ", "  ", untested.Reason);
+            Wrap(lines, $"Not testable: {HarmlessText.Line(untested.Clause)}: ", "  ", untested.Reason);
         }
 
         lines.Add(string.Empty);
@@ -196,7 +199,7 @@ public static class TextReport
         var line = new StringBuilder(label);
         bool isEmpty = true;
         int longest = Width - Math.Max(label.Length, hanging.Length);
-        IEnumerable<string> words = Wording.Line(text).Split(' ').SelectMany(w => Pieces(w, Math.Max(8, longest)));
+        IEnumerable<string> words = HarmlessText.Line(text).Split(' ').SelectMany(w => Pieces(w, Math.Max(8, longest)));
         foreach (string word in words)
         {
             if (!isEmpty && line.Length + 1 + word.Length > Width)
@@ -231,7 +234,7 @@ public static class TextReport
         var line = new StringBuilder(label);
         string hanging = new(' ', Math.Min(label.Length, Indent.Length) + 2);
         bool isEmpty = true;
-        foreach (string word in Wording.Line(command).Split(' '))
+        foreach (string word in HarmlessText.Line(command).Split(' '))
         {
             if (!isEmpty && line.Length + 1 + word.Length > Width - 2)
             {

@@ -1,4 +1,4 @@
-namespace PasidFramework.Conformance;
+namespace PasidFramework.Conformance.Results;
 
 /// <summary>What became of one case on one back end. The five are never merged.</summary>
 public enum Verdict
@@ -17,20 +17,4 @@ public enum Verdict
 
     /// <summary>The driver does not declare what the case is about, or the hardware cannot show it.</summary>
     NotApplicable,
-}
-
-/// <summary>How binding a case is.</summary>
-public enum CaseLevel
-{
-    /// <summary>A driver that fails it is wrong.</summary>
-    Required,
-
-    /// <summary>A driver that fails it works, and worse than it should.</summary>
-    Recommended,
-
-    /// <summary>Binding for drivers that declare the capability.</summary>
-    Optional,
-
-    /// <summary>Implementation-defined behaviour, told and not judged.</summary>
-    Informative,
 }

@@ -1,6 +1,8 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
+using PasidFramework.Conformance.Catalogue;
+using PasidFramework.Conformance.Results;
 using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Waivers;
@@ -189,7 +191,7 @@ public static class WaiverFile
     }
 
     private static string Shown(string text) =>
-        Reports.Wording.Line(text.Length <= 60 ? text : $"{text[..57]}...");
+        HarmlessText.Line(text.Length <= 60 ? text : $"{text[..57]}...");
 
     private static string Wording(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using PasidFramework.Identifiers;
+using PasidFramework.Qemu.Machine;
 
 namespace PasidFramework.Qemu.Devices;
 

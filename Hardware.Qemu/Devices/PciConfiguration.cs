@@ -1,4 +1,5 @@
 using PasidFramework.Identifiers;
+using PasidFramework.Qemu.Machine;
 
 namespace PasidFramework.Qemu.Devices;
 

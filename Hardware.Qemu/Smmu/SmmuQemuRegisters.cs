@@ -1,4 +1,5 @@
 using PasidFramework.Hardware;
+using PasidFramework.Qemu.Machine;
 
 namespace PasidFramework.Qemu.Smmu;
 

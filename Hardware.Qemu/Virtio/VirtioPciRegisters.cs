@@ -2,6 +2,7 @@ using System.Globalization;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 using PasidFramework.Qemu.Devices;
+using PasidFramework.Qemu.Machine;
 
 namespace PasidFramework.Qemu.Virtio;
 

@@ -2,6 +2,8 @@ using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 using PasidFramework.Qemu.Devices;
+using PasidFramework.Qemu.Hardware;
+using PasidFramework.Qemu.Machine;
 using PasidFramework.Results;
 
 namespace PasidFramework.Qemu.Vtd;

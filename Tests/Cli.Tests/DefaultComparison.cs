@@ -1,3 +1,4 @@
+
 namespace PasidFramework.Cli.Tests;
 
 /// <summary>The default comparison, run once for all tests that look at it.</summary>

@@ -4,6 +4,7 @@ using System.Text.Json;
 using PasidFramework.Allocation;
 using PasidFramework.Comparison.Replay;
 using PasidFramework.Comparison.Reports;
+using PasidFramework.Comparison.Running;
 using PasidFramework.Comparison.Traces;
 using PasidFramework.Contracts;
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using PasidFramework.Comparison.Replay;
 using PasidFramework.Comparison.Reports;
+using PasidFramework.Comparison.Running;
 
 namespace PasidFramework.Comparison.Tests;
 

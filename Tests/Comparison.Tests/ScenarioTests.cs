@@ -1,4 +1,5 @@
 using System.Text;
+using PasidFramework.Comparison.Inputs;
 using PasidFramework.Comparison.Scenarios;
 using PasidFramework.Comparison.Traces;
 using PasidFramework.Engine;

@@ -1,5 +1,6 @@
 using System.IO.Compression;
 using System.Text;
+using PasidFramework.Comparison.Inputs;
 using PasidFramework.Comparison.Scenarios;
 using PasidFramework.Comparison.Traces;
 

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using PasidFramework.Comparison.Inputs;
 using PasidFramework.Comparison.Traces;
 
 namespace PasidFramework.Comparison.Tests;

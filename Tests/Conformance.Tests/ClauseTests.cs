@@ -1,4 +1,8 @@
 using System.Text;
+using PasidFramework.Conformance.Catalogue;
+using PasidFramework.Conformance.Results;
+using PasidFramework.Conformance.Running;
+using PasidFramework.Conformance.Waivers;
 
 namespace PasidFramework.Conformance.Tests;
 

@@ -1,4 +1,8 @@
 using System.Text;
+using PasidFramework.Conformance.Bench;
+using PasidFramework.Conformance.Catalogue;
+using PasidFramework.Conformance.Results;
+using PasidFramework.Conformance.Running;
 using PasidFramework.Conformance.Tests.Flaws;
 
 namespace PasidFramework.Conformance.Tests;

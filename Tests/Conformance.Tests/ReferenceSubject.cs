@@ -1,4 +1,5 @@
-using PasidFramework.Conformance.Discovery;
+using PasidFramework.Conformance.Bench;
+using PasidFramework.Conformance.Running;
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.Reference;
 

@@ -1,4 +1,9 @@
 using System.Reflection;
+using PasidFramework.Conformance.Bench;
+using PasidFramework.Conformance.Catalogue;
+using PasidFramework.Conformance.Results;
+using PasidFramework.Conformance.Running;
+using PasidFramework.Conformance.Waivers;
 using PasidFramework.Contracts;
 using Xunit.Sdk;
 

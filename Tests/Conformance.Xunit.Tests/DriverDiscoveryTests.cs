@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
-using PasidFramework.Conformance.Discovery;
+using PasidFramework.Conformance.Bench;
+using PasidFramework.Conformance.Running;
 using PasidFramework.Contracts;
 
 namespace PasidFramework.Conformance.Xunit.Tests;

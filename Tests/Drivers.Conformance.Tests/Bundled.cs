@@ -4,6 +4,7 @@ using PasidFramework.Conformance.Xunit;
 using PasidFramework.Contracts;
 using PasidFramework.Hosting.Plugins;
 using PasidFramework.Qemu;
+using PasidFramework.Qemu.Machine;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.Conformance.Tests;

@@ -1,3 +1,5 @@
+using PasidFramework.Conformance.Catalogue;
+
 namespace PasidFramework.Drivers.Conformance.Tests;
 
 public sealed class IntelVtdConformance() : BundledConformance("intel-vtd");
@@ -14,7 +16,7 @@ public sealed class QemuTests
     {
         if (Bundled.Qemus.Count == 0)
         {
-            string missing = $"NO QEMU: the {PasidFramework.Conformance.ConformanceCatalogue.Cases.Count(c => c.NeedsHardware)} "
+            string missing = $"NO QEMU: the {ConformanceCatalogue.Cases.Count(c => c.NeedsHardware)} "
                 + $"cases on hardware of 3 drivers and all of Hardware.Qemu.Tests were NOT run on it ({Bundled.Problems}); run eng/install-qemu";
             Assert.SkipUnless(Environment.GetEnvironmentVariable("PASID_REQUIRE_QEMU") == "1", missing);
             Assert.Fail(missing);

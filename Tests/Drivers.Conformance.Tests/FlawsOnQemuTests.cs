@@ -1,4 +1,7 @@
-using PasidFramework.Conformance;
+using PasidFramework.Conformance.Bench;
+using PasidFramework.Conformance.Catalogue;
+using PasidFramework.Conformance.Results;
+using PasidFramework.Conformance.Running;
 using PasidFramework.Conformance.Tests.Flaws;
 using PasidFramework.Contracts;
 using PasidFramework.Hosting.Plugins;

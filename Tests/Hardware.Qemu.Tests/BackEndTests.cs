@@ -1,5 +1,7 @@
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
+using PasidFramework.Qemu.Hardware;
+using PasidFramework.Qemu.Machine;
 using PasidFramework.Qemu.Tests.Support;
 using PasidFramework.Results;
 

@@ -2,6 +2,8 @@ using System.Diagnostics;
 using System.Text;
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
+using PasidFramework.Qemu.Hardware;
+using PasidFramework.Qemu.Machine;
 using PasidFramework.Qemu.Tests.Support;
 using PasidFramework.Results;
 

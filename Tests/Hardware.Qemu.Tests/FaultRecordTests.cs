@@ -1,6 +1,7 @@
 using PasidFramework.Contracts;
 using PasidFramework.Engine;
 using PasidFramework.Identifiers;
+using PasidFramework.Qemu.Hardware;
 using PasidFramework.Qemu.Tests.Support;
 
 namespace PasidFramework.Qemu.Tests;

@@ -2,9 +2,9 @@ using PasidFramework.Contracts;
 using PasidFramework.Engine;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
-using PasidFramework.TestKit;
 using PasidFramework.Qemu.Tests.Support;
 using PasidFramework.Results;
+using PasidFramework.TestKit;
 
 namespace PasidFramework.Qemu.Tests;
 

@@ -2,6 +2,7 @@ using PasidFramework.Contracts;
 using PasidFramework.Drivers.VirtioIommu;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
+using PasidFramework.Qemu.Hardware;
 using PasidFramework.Qemu.Tests.Support;
 using PasidFramework.Qemu.Virtio;
 using PasidFramework.Results;

@@ -1,6 +1,7 @@
+using PasidFramework.Recompute;
+
 // Recomputes every figure of a report from the event file alone, and says where they differ.
 //   Recompute EVENTS.jsonl REPORT.json      0: all agree, 1: some differ, 2: usage or unreadable files
-using PasidFramework.Recompute;
 
 if (args.Length != 2)
 {

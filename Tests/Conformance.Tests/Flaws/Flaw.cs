@@ -1,3 +1,4 @@
+using PasidFramework.Conformance.Bench;
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 

@@ -2,7 +2,10 @@ using System.Text;
 using System.Text.Json;
 using System.Xml;
 using System.Xml.Linq;
+using PasidFramework.Conformance.Catalogue;
 using PasidFramework.Conformance.Reports;
+using PasidFramework.Conformance.Results;
+using PasidFramework.Conformance.Running;
 
 namespace PasidFramework.Conformance.Tests.Reports;
 

@@ -1,3 +1,8 @@
+using PasidFramework.Conformance.Catalogue;
+using PasidFramework.Conformance.Results;
+using PasidFramework.Conformance.Running;
+using PasidFramework.Conformance.Waivers;
+
 namespace PasidFramework.Conformance.Tests.Reports;
 
 /// <summary>Reports made by hand: every verdict, every level, and texts that break a writer that is careless.</summary>

@@ -1,4 +1,5 @@
 using System.Net.Sockets;
+using PasidFramework.Qemu.Machine;
 
 namespace PasidFramework.Qemu.Tests.Support;
 

@@ -1,6 +1,7 @@
 using System.Reflection;
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
+using PasidFramework.Qemu.Machine;
 using PasidFramework.Results;
 
 namespace PasidFramework.Qemu.Tests.Support;

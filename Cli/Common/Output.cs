@@ -1,0 +1,14 @@
+namespace PasidFramework.Cli.Common;
+
+/// <summary>Writes whole results to stdout.</summary>
+internal static class Output
+{
+    /// <summary>Writes bytes as they are.</summary>
+    public static void Write(Terminal terminal, MemoryStream bytes)
+    {
+        terminal.Out.Flush();
+        using Stream output = Console.OpenStandardOutput();
+        bytes.WriteTo(output);
+        output.Flush();
+    }
+}

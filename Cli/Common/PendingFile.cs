@@ -1,0 +1,82 @@
+namespace PasidFramework.Cli.Common;
+
+/// <summary>
+/// A file that appears under its name only when it is complete: it is written beside it and renamed, and removed if
+/// anything goes wrong before. A symbolic link stays one; a pipe or a device is written to as it comes, since it has no
+/// content to replace.
+/// </summary>
+internal sealed class PendingFile : IDisposable
+{
+    private readonly string _path;
+    private readonly string? _temporary;
+    private readonly FileStream _stream;
+    private bool _isClosed;
+
+    private PendingFile(string path, string? temporary, FileStream stream)
+    {
+        _path = path;
+        _temporary = temporary;
+        _stream = stream;
+    }
+
+    public Stream Stream => _stream;
+
+    /// <summary>Begins a file.</summary>
+    /// <param name="option">The option that names it, for messages.</param>
+    /// <param name="path">Its path.</param>
+    /// <exception cref="UsageException">It cannot be written there.</exception>
+    public static PendingFile Create(string option, string path)
+    {
+        string full = Path.GetFullPath(path);
+        if (Directory.Exists(full))
+        {
+            throw new UsageException($"{option}: {path} is a directory; expected a file");
+        }
+
+        try
+        {
+            full = new FileInfo(full).LinkTarget is null
+                ? full
+                : File.ResolveLinkTarget(full, returnFinalTarget: true)!.FullName;
+            if (FileType.IsSpecial(full))
+            {
+                return new PendingFile(full, null, new FileStream(full, FileMode.Open, FileAccess.Write));
+            }
+
+            string temporary = $"{full}.{Environment.ProcessId}.part";
+            return new PendingFile(full, temporary, new FileStream(
+                temporary, FileMode.Create, FileAccess.Write, FileShare.Read, 1 << 16));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new UsageException($"{option}: {path} cannot be written: {e.Message}");
+        }
+    }
+
+    /// <summary>Gives the complete file its name.</summary>
+    public void Commit()
+    {
+        _stream.Dispose();
+        if (_temporary is not null)
+        {
+            File.Move(_temporary, _path, overwrite: true);
+        }
+
+        _isClosed = true;
+    }
+
+    public void Dispose()
+    {
+        if (_isClosed)
+        {
+            return;
+        }
+
+        _isClosed = true;
+        _stream.Dispose();
+        if (_temporary is not null)
+        {
+            File.Delete(_temporary);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+using PasidFramework.Hosting.Plugins;
+
+namespace PasidFramework.Cli.Common;
+
+/// <summary>Loads plug-ins and says what was refused.</summary>
+internal static class Plugins
+{
+    /// <summary>Folder beside the executable that is searched by default.</summary>
+    public static string DefaultDirectory => Path.Combine(AppContext.BaseDirectory, "drivers");
+
+    public static PluginCatalog Load(IReadOnlyList<string> directories) =>
+        PluginCatalog.Load(directories.Count > 0 ? directories : [DefaultDirectory]);
+
+    /// <summary>One line on stderr for each plug-in that was refused.</summary>
+    /// <returns>Whether there was one.</returns>
+    public static bool Report(PluginCatalog catalog, Terminal terminal, bool quiet)
+    {
+        foreach (RefusedPlugin refused in catalog.Refusals)
+        {
+            terminal.Say($"skipped {refused}");
+        }
+
+        foreach (string warning in quiet ? [] : catalog.Warnings)
+        {
+            terminal.Say($"note: {warning}");
+        }
+
+        return catalog.Refusals.Count > 0;
+    }
+}

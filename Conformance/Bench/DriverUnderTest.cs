@@ -1,0 +1,39 @@
+using PasidFramework.Contracts;
+using PasidFramework.Records;
+
+namespace PasidFramework.Conformance.Bench;
+
+/// <summary>A driver, with everything by which it can be judged.</summary>
+public sealed record DriverUnderTest
+{
+    /// <summary>The driver.</summary>
+    public required IPasidDriver Driver { get; init; }
+
+    /// <summary>What it says of itself.</summary>
+    public required DriverMetadata Metadata { get; init; }
+
+    /// <summary>Version of its assembly; may be empty.</summary>
+    public string Version { get; init; } = string.Empty;
+
+    /// <summary>SHA-256 of its file in lower-case hexadecimal; empty where it came from no file.</summary>
+    public string Hash { get; init; } = string.Empty;
+
+    /// <summary>Settings of its units by name, such as the dialect it speaks.</summary>
+    public IReadOnlyDictionary<string, string> UnitOptions { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>The structures that its assembly exports; may be empty.</summary>
+    public IReadOnlyList<Layout> Structures { get; init; } = [];
+
+    /// <summary>The reader of its tables; null where nobody exports one.</summary>
+    public ITableReader? Reader { get; init; }
+
+    /// <summary>The writer of its table format, where it is exported.</summary>
+    public IPasidTableFormat? TableFormat { get; init; }
+
+    /// <summary>Page table formats by name.</summary>
+    public IReadOnlyDictionary<string, IPageTableFormat> PageTables { get; init; } =
+        new Dictionary<string, IPageTableFormat>();
+
+    /// <summary>The back ends that it is judged on, by name each once.</summary>
+    public required IReadOnlyList<IHardwareBackEnd> BackEnds { get; init; }
+}

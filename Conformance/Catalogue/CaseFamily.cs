@@ -1,0 +1,27 @@
+using PasidFramework.Conformance.Bench;
+using PasidFramework.Conformance.Results;
+
+namespace PasidFramework.Conformance.Catalogue;
+
+/// <summary>Makes the cases of one family.</summary>
+internal sealed class CaseFamily(string name, string prefix)
+{
+    public ConformanceCase Required(int number, string clause, string summary, Action<CaseContext> run) =>
+        Make(number, CaseLevel.Required, clause, summary, run);
+
+    public ConformanceCase Recommended(int number, string clause, string summary, Action<CaseContext> run) =>
+        Make(number, CaseLevel.Recommended, clause, summary, run);
+
+    public ConformanceCase Optional(int number, string clause, string summary, Action<CaseContext> run) =>
+        Make(number, CaseLevel.Optional, clause, summary, run);
+
+    private ConformanceCase Make(int number, CaseLevel level, string clause, string summary, Action<CaseContext> run) => new()
+    {
+        Id = CaseContext.Text($"{prefix}-{number:000}"),
+        Family = name,
+        Level = level,
+        Clause = clause,
+        Summary = summary,
+        Run = run,
+    };
+}
