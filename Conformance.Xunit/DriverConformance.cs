@@ -53,13 +53,16 @@ public abstract class DriverConformance
     /// <summary>Page table formats by name, for what the back ends walk.</summary>
     protected virtual IReadOnlyDictionary<string, IPageTableFormat> PageTables => Found.PageTables;
 
+    /// <summary>Table readers of other assemblies, for a driver, model or reader that imports one by name.</summary>
+    protected virtual IReadOnlyList<ITableReader> ForeignReaders => [];
+
     /// <summary>The cases.</summary>
     internal virtual IReadOnlyList<ConformanceCase> Cases => ConformanceCatalogue.Cases;
 
     /// <summary>The day by which waivers expire.</summary>
     internal virtual DateOnly Today => DateOnly.FromDateTime(TimeProvider.System.GetUtcNow().UtcDateTime);
 
-    private DriverDiscovery Found => _found ??= DriverDiscovery.Of(CreateDriver());
+    private DriverDiscovery Found => _found ??= DriverDiscovery.Of(CreateDriver(), ForeignReaders);
 
     private DriverUnderTest Subject => _subject ??= Found.ToSubject() with
     {

@@ -1,3 +1,4 @@
+using System.Composition;
 using System.Reflection;
 using System.Security.Cryptography;
 using PasidFramework.Conformance.Bench;
@@ -9,7 +10,7 @@ namespace PasidFramework.Conformance.Running;
 /// <summary>
 /// What the assembly of a driver exports beside it, found by the attributes alone: for tests that have the driver in hand and
 /// need no container. Only classes with a public constructor without parameters are made; the others need imports that only
-/// a host has.
+/// a host has. Of what a host would lend, table readers can be given.
 /// </summary>
 public sealed class DriverDiscovery
 {
@@ -55,30 +56,38 @@ public sealed class DriverDiscovery
 
     /// <summary>Looks into the assembly of a driver.</summary>
     /// <param name="driver">The driver.</param>
+    /// <param name="lent">Table readers of other assemblies: each is given to the driver and to every export that imports
+    /// it by name (<see cref="TableReaderAttribute.ImportPrefix"/>) and has none yet.</param>
     /// <exception cref="ArgumentException">Its class has no <see cref="PasidDriverAttribute"/>, or two exports have one
     /// name.</exception>
     /// <remarks>What the constructor of an export throws comes through as it is.</remarks>
-    public static DriverDiscovery Of(IPasidDriver driver)
+    public static DriverDiscovery Of(IPasidDriver driver, params IReadOnlyList<ITableReader> lent)
     {
         ArgumentNullException.ThrowIfNull(driver);
+        ArgumentNullException.ThrowIfNull(lent);
         Type type = driver.GetType();
         PasidDriverAttribute said = type.GetCustomAttribute<PasidDriverAttribute>() ?? throw new ArgumentException(
             $"{type} has no [PasidDriver]: a host would not find it, and nobody knows what it declares.", nameof(driver));
         Assembly assembly = type.Assembly;
         List<string> leftOut = [];
+        Dictionary<string, TPart> Make<TPart, TAttribute>(Func<TAttribute, string> nameOf)
+            where TPart : class
+            where TAttribute : Attribute => MakeAll<TPart, TAttribute>(assembly, nameOf, lent, leftOut);
+
+        Lend(driver, lent);
         Dictionary<string, IStructureProvider> structures =
-            Make<IStructureProvider, StructureProviderAttribute>(assembly, a => a.Name, leftOut);
+            Make<IStructureProvider, StructureProviderAttribute>(a => a.Name);
         return new DriverDiscovery(driver, Describe(said))
         {
             Version = assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion
                 ?? assembly.GetName().Version?.ToString() ?? string.Empty,
             Hash = HashOf(assembly.Location),
             Structures = [.. structures.Values.SelectMany(s => s.Layouts).OrderBy(l => l.Id, StringComparer.Ordinal)],
-            Reader = Make<ITableReader, TableReaderAttribute>(assembly, a => a.Name, leftOut).GetValueOrDefault(said.TableFormat),
-            TableFormat = Make<IPasidTableFormat, PasidTableFormatAttribute>(assembly, a => a.Name, leftOut)
+            Reader = Make<ITableReader, TableReaderAttribute>(a => a.Name).GetValueOrDefault(said.TableFormat),
+            TableFormat = Make<IPasidTableFormat, PasidTableFormatAttribute>(a => a.Name)
                 .GetValueOrDefault(said.TableFormat),
-            PageTables = Make<IPageTableFormat, PageTableFormatAttribute>(assembly, a => a.Name, leftOut),
-            Model = Make<IIommuModelFactory, IommuModelAttribute>(assembly, a => a.Name, leftOut)
+            PageTables = Make<IPageTableFormat, PageTableFormatAttribute>(a => a.Name),
+            Model = Make<IIommuModelFactory, IommuModelAttribute>(a => a.Name)
                 .GetValueOrDefault(said.TableFormat),
             LeftOut = leftOut,
         };
@@ -125,8 +134,25 @@ public sealed class DriverDiscovery
         ContractMinor = said.ContractMinor,
     };
 
-    private static Dictionary<string, TPart> Make<TPart, TAttribute>(
-        Assembly assembly, Func<TAttribute, string> nameOf, List<string> leftOut)
+    // As a host composes it: a property that imports one of the readers by its name gets it.
+    private static T Lend<T>(T part, IReadOnlyList<ITableReader> lent)
+        where T : class
+    {
+        foreach (PropertyInfo property in part.GetType().GetProperties())
+        {
+            string? contract = property.GetCustomAttribute<ImportAttribute>()?.ContractName;
+            if (property.PropertyType == typeof(ITableReader) && property.GetValue(part) is null
+                && lent.FirstOrDefault(r => contract == TableReaderAttribute.ImportPrefix + r.Name) is { } reader)
+            {
+                property.SetValue(part, reader);
+            }
+        }
+
+        return part;
+    }
+
+    private static Dictionary<string, TPart> MakeAll<TPart, TAttribute>(
+        Assembly assembly, Func<TAttribute, string> nameOf, IReadOnlyList<ITableReader> lent, List<string> leftOut)
         where TPart : class
         where TAttribute : Attribute
     {
@@ -150,7 +176,8 @@ public sealed class DriverDiscovery
             }
 
             string name = nameOf(said);
-            if (!parts.TryAdd(name, (TPart)constructor.Invoke(BindingFlags.DoNotWrapExceptions, null, null, null)))
+            var part = (TPart)constructor.Invoke(BindingFlags.DoNotWrapExceptions, null, null, null);
+            if (!parts.TryAdd(name, Lend(part, lent)))
             {
                 throw new ArgumentException(
                     $"{type} and {parts[name].GetType()} are both exported as {typeof(TPart).Name} '{name}'.");

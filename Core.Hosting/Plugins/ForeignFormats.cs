@@ -4,17 +4,19 @@ using PasidFramework.Contracts;
 namespace PasidFramework.Hosting.Plugins;
 
 /// <summary>
-/// Lends the table formats and page table formats of other plug-ins to one plug-in's container, by contract name. It is
-/// asked while a part is being built, so the plug-in that has the format can be composed just then, and every part of a
+/// Lends the table formats, page table formats and table readers of other plug-ins to one plug-in's container, by
+/// contract name. It is asked while a part is being built, so the plug-in that has the format can be composed just then, and every part of a
 /// plug-in lives in one container.
 /// </summary>
 /// <param name="importer">Whose container it is.</param>
 /// <param name="find">Finds a table format by its name.</param>
 /// <param name="findPages">Finds a page table format by its name.</param>
+/// <param name="findReader">Finds a table reader by its name.</param>
 internal sealed class ForeignFormats(
     Plugin importer,
     Func<Plugin, string, IPasidTableFormat?> find,
-    Func<Plugin, string, IPageTableFormat?> findPages) : ExportDescriptorProvider
+    Func<Plugin, string, IPageTableFormat?> findPages,
+    Func<Plugin, string, ITableReader?> findReader) : ExportDescriptorProvider
 {
     public override IEnumerable<ExportDescriptorPromise> GetExportDescriptors(
         CompositionContract contract, DependencyAccessor descriptorAccessor)
@@ -35,6 +37,12 @@ internal sealed class ForeignFormats(
         {
             name = stated[PageTableFormatAttribute.ImportPrefix.Length..];
             format = findPages(importer, name);
+        }
+        else if (contract.ContractType == typeof(ITableReader)
+            && stated.StartsWith(TableReaderAttribute.ImportPrefix, StringComparison.Ordinal))
+        {
+            name = stated[TableReaderAttribute.ImportPrefix.Length..];
+            format = findReader(importer, name);
         }
 
         if (format is null)

@@ -17,8 +17,8 @@ namespace PasidFramework.Hosting.Plugins;
 /// searched directory, with its libraries, or loose in the directory itself.</para>
 /// <para>Plug-ins import from the host <see cref="Microsoft.Extensions.Logging.ILoggerFactory"/> and
 /// <see cref="TimeProvider"/>, and from each other <see cref="IPasidTableFormat"/> by the format's name as contract
-/// name and <see cref="IPageTableFormat"/> by <see cref="PageTableFormatAttribute.ImportPrefix"/> and the format's
-/// name.</para>
+/// name, <see cref="IPageTableFormat"/> by <see cref="PageTableFormatAttribute.ImportPrefix"/> and
+/// <see cref="ITableReader"/> by <see cref="TableReaderAttribute.ImportPrefix"/>, each with the format's name.</para>
 /// <para>Members may be used from several threads. The host must not be trimmed or published as a single file: composition
 /// then fails at run time, and the contract has no file to be read from.</para>
 /// </remarks>

@@ -102,7 +102,7 @@ internal sealed class PluginComposer(
                 .WithAssembly(assembly)
                 .WithExport(services.LoggerFactory)
                 .WithExport(services.Time)
-                .WithProvider(new ForeignFormats(plugin, FindFormat, FindPages))
+                .WithProvider(new ForeignFormats(plugin, FindFormat, FindPages, FindReader))
                 .CreateContainer();
             foreach (string name in manifest.TableFormats)
             {
@@ -301,23 +301,28 @@ internal sealed class PluginComposer(
         return null;
     }
 
-    // A file does not say which page tables it exports, so whoever may have them is composed first. Their order stays: of
+    private IPageTableFormat? FindPages(Plugin importer, string name) =>
+        FindExtra(importer, PageTableFormatAttribute.ImportPrefix, name, extras => extras.PageTables);
+
+    private ITableReader? FindReader(Plugin importer, string name) =>
+        FindExtra(importer, TableReaderAttribute.ImportPrefix, name, extras => extras.TableReaders);
+
+    // A file does not say which of these it exports, so whoever may have them is composed first. Their order stays: of
     // one name the first path wins.
-    private IPageTableFormat? FindPages(Plugin importer, string name)
+    private T? FindExtra<T>(Plugin importer, string prefix, string name, Func<PluginExtras, Dictionary<string, T>> table)
+        where T : class
     {
-        string contract = PageTableFormatAttribute.ImportPrefix + name;
         foreach (Plugin candidate in plugins.Where(other => other != importer))
         {
             Compose(candidate);
-            if (candidate.State != PluginState.Gone
-                && candidate.Extras.PageTables.TryGetValue(name, out IPageTableFormat? format))
+            if (candidate.State != PluginState.Gone && table(candidate.Extras).TryGetValue(name, out T? found))
             {
-                importer.Imports[contract] = candidate;
-                return format;
+                importer.Imports[prefix + name] = candidate;
+                return found;
             }
         }
 
-        importer.Missing.Add(contract);
+        importer.Missing.Add(prefix + name);
         return null;
     }
 

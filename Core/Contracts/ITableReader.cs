@@ -1,6 +1,7 @@
 using System.Composition;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
+using PasidFramework.Records;
 using PasidFramework.Results;
 
 namespace PasidFramework.Contracts;
@@ -16,6 +17,10 @@ public interface ITableReader
 
     /// <summary>The registers that say where the tables begin.</summary>
     IReadOnlyList<RootRegister> Registers { get; }
+
+    /// <summary>The structures that its items and steps name, for whoever imports the reader and has to know fields of
+    /// theirs; empty from a reader that does not say.</summary>
+    IReadOnlyList<Layout> Structures => [];
 
     /// <summary>Opens the tables behind a root.</summary>
     /// <param name="memory">Memory, a walker's view of it, or a dump.</param>
@@ -103,7 +108,11 @@ public sealed record TableItem
 /// <summary>How one access was followed.</summary>
 /// <param name="Result">What hardware without caches would do.</param>
 /// <param name="Steps">Every entry that was read, from the root on; the last one is where the walk ended.</param>
-public sealed record TableWalk(TranslationResult Result, IReadOnlyList<TableStep> Steps);
+public sealed record TableWalk(TranslationResult Result, IReadOnlyList<TableStep> Steps)
+{
+    /// <summary>Whether the configuration was accepted as far as a page table, so that a fault is the address's own.</summary>
+    public bool IsConfigured { get; init; }
+}
 
 /// <summary>One entry on the way of a walk.</summary>
 /// <param name="Structure">Id of its structure.</param>
@@ -117,6 +126,12 @@ public sealed record TableStep(string Structure, ulong Address, IReadOnlyList<ul
 [AttributeUsage(AttributeTargets.Class, Inherited = false)]
 public sealed class TableReaderAttribute : ExportAttribute
 {
+    /// <summary>
+    /// What stands before an architecture's name in the contract name by which a plug-in imports an
+    /// <see cref="ITableReader"/> of another one: <c>[Import("table-reader/arm-smmuv3", AllowDefault = true)]</c>.
+    /// </summary>
+    public const string ImportPrefix = "table-reader/";
+
     /// <summary>Describes the export.</summary>
     /// <param name="name">Name of the architecture, such as <c>intel-vtd</c>.</param>
     public TableReaderAttribute(string name)

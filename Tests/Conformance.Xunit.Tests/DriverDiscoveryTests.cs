@@ -30,6 +30,17 @@ public sealed class DriverDiscoveryTests
     }
 
     [Fact]
+    public void A_reader_that_is_lent_goes_where_it_is_imported_by_name()
+    {
+        var reader = new LentReader();
+
+        Assert.Same(reader, Foreign(DriverDiscovery.Of(new FakeDriver(), reader)));
+        Assert.Null(Foreign(DriverDiscovery.Of(new FakeDriver(), new FakeReader())));
+
+        static ITableReader? Foreign(DriverDiscovery found) => Assert.IsType<FakeModelFactory>(found.Model).Foreign;
+    }
+
+    [Fact]
     public void What_only_a_host_can_make_is_left_out_by_name()
     {
         DriverDiscovery found = DriverDiscovery.Of(new FakeDriver());

@@ -26,6 +26,9 @@ internal sealed class UnnamedDriver : IPasidDriver
 [IommuModel("fake-v1")]
 public sealed class FakeModelFactory : IIommuModelFactory
 {
+    [Import(TableReaderAttribute.ImportPrefix + "lent", AllowDefault = true)]
+    public ITableReader? Foreign { get; set; }
+
     public string PageTables => "fake-4k";
 
     public IIommuModel Create(ModelMemory memory, HardwareSetup setup) => throw new NotSupportedException();
@@ -35,6 +38,17 @@ public sealed class FakeModelFactory : IIommuModelFactory
 public sealed class FakeReader : ITableReader
 {
     public string Name => "fake-v1";
+
+    public IReadOnlyList<RootRegister> Registers => [];
+
+    public OpResult<ITableView> Open(IMemoryReader memory, IReadOnlyDictionary<string, ulong> registers) =>
+        OpResult<ITableView>.Refuse(Errno.EINVAL, "nothing");
+}
+
+/// <summary>A reader that belongs to another assembly: no host would find it here.</summary>
+internal sealed class LentReader : ITableReader
+{
+    public string Name => "lent";
 
     public IReadOnlyList<RootRegister> Registers => [];
 

@@ -210,7 +210,7 @@ public sealed class PluginCatalogTests
     }
 
     [Fact]
-    public void Page_table_formats_of_other_plug_ins_are_imported_by_prefix_and_name()
+    public void Page_tables_and_readers_of_other_plug_ins_are_imported_by_prefix_and_name()
     {
         using PluginFolder folder = new();
         folder.Add("Good");
@@ -222,7 +222,9 @@ public sealed class PluginCatalogTests
         LoadedDriver borrowing = catalog.Find("borrowing").Value!;
         Assert.Same(catalog.PageTables["test"], Property(borrowing.Instance, "Pages"));
         Assert.Null(Property(borrowing.Instance, "AbsentPages"));
-        Assert.Equal(["good-table", "page-table/test"], borrowing.ImportedTableFormats);
+        Assert.Same(catalog.TableReaders["test"], Property(borrowing.Instance, "Reader"));
+        Assert.Null(Property(borrowing.Instance, "AbsentReader"));
+        Assert.Equal(["good-table", "page-table/test", "table-reader/test"], borrowing.ImportedTableFormats);
     }
 
     [Fact]

@@ -28,6 +28,12 @@ public sealed class BorrowingDriver([Import("good-table")] IPasidTableFormat req
     [Import(PageTableFormatAttribute.ImportPrefix + "absent", AllowDefault = true)]
     public IPageTableFormat? AbsentPages { get; set; }
 
+    [Import(TableReaderAttribute.ImportPrefix + "test", AllowDefault = true)]
+    public ITableReader? Reader { get; set; }
+
+    [Import(TableReaderAttribute.ImportPrefix + "absent", AllowDefault = true)]
+    public ITableReader? AbsentReader { get; set; }
+
     public ILoggerFactory Logs => logs;
 
     public TimeProvider Time => time;
