@@ -25,6 +25,7 @@ internal sealed class StructureCommands
     private readonly Option<bool> _list;
     private readonly Option<bool> _lines;
     private readonly Option<bool> _bytes;
+    private readonly Option<string?> _pages;
     private readonly Option<string[]> _directories = SharedOptions.Directories();
 
     private StructureCommands(Terminal terminal, bool encode, CancellationToken cancellation)
@@ -60,6 +61,11 @@ internal sealed class StructureCommands
                 ? "Print bytes in memory order instead of words"
                 : "Read bytes in memory order instead of words",
         };
+        _pages = new Option<string?>("--pages")
+        {
+            Description = "Write a Markdown page with a bit diagram for each structure, or for STRUCTURE, below DIR",
+            HelpName = "DIR",
+        };
     }
 
     public static Command Explain(Terminal terminal, CancellationToken cancellation) =>
@@ -81,6 +87,11 @@ internal sealed class StructureCommands
             _bytes,
             _directories,
         };
+        if (!_encode)
+        {
+            command.Add(_pages);
+        }
+
         command.SetAction(Run);
         return command;
     }
@@ -94,7 +105,8 @@ internal sealed class StructureCommands
         bool list = parsed.GetValue(_list);
         bool lines = parsed.GetValue(_lines);
         bool bytes = parsed.GetValue(_bytes);
-        Check(id, values, list, lines, bytes);
+        string? pages = parsed.GetValue(_pages);
+        Check(id, values, list, lines, bytes, pages);
 
         using PluginCatalog catalog = Plugins.Load(parsed.GetValue(_directories) ?? []);
         bool lacking = Plugins.Report(catalog, _terminal, quiet: false);
@@ -105,19 +117,22 @@ internal sealed class StructureCommands
                 + "only the structures of no vendor are known");
         }
 
-        int code = lines ? RunLines(catalog.Structures)
+        int code = pages is not null ? WritePages(catalog.Structures, id, lacking, pages)
+            : lines ? RunLines(catalog.Structures)
             : list && id is null ? List(catalog.Structures)
             : RunOne(Find(catalog.Structures, id!, lacking), values, list, bytes);
         return code == ExitCode.Ok && lacking ? ExitCode.Plugin : code;
     }
 
-    private void Check(string? id, string[] values, bool list, bool lines, bool bytes)
+    private void Check(string? id, string[] values, bool list, bool lines, bool bytes, string? pages)
     {
-        string? wrong = lines && (id is not null || list || bytes)
+        string? wrong = pages is not null && (list || lines || bytes || values.Length > 0)
+                ? "--pages: expected at most STRUCTURE beside it"
+            : lines && (id is not null || list || bytes)
                 ? $"--jsonl: structures come from stdin; expected no {(list ? "--list" : bytes ? "--bytes" : "argument")} beside it"
             : list && bytes ? "--list and --bytes exclude each other"
             : list && values.Length > 0 ? $"--list: '{values[0]}' is one argument too many; expected at most STRUCTURE"
-            : id is null && !list && !lines ? "no structure is given; expected STRUCTURE, --list or --jsonl"
+            : id is null && !list && !lines && pages is null ? "no structure is given; expected STRUCTURE, --list or --jsonl"
             : null;
         if (wrong is not null)
         {
@@ -134,6 +149,13 @@ internal sealed class StructureCommands
     private int List(StructureCatalog catalog)
     {
         StructureText.WriteList(_terminal.Out, catalog);
+        return ExitCode.Ok;
+    }
+
+    private int WritePages(StructureCatalog catalog, string? id, bool lacking, string folder)
+    {
+        int written = StructurePages.Write(id is null ? catalog.All : [Find(catalog, id, lacking)], folder);
+        _terminal.Say(string.Create(CultureInfo.InvariantCulture, $"{folder}: {written} pages"));
         return ExitCode.Ok;
     }
 

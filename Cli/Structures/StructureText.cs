@@ -140,7 +140,7 @@ internal static class StructureText
     };
 
     // Reserved ranges are declared whole and cut at word boundaries; a value that is split says all of its places.
-    private static string Bits(LayoutField field) => field.Kind is FieldKind.Reserved or FieldKind.Ignored
+    public static string Bits(LayoutField field) => field.Kind is FieldKind.Reserved or FieldKind.Ignored
         ? Bits(new Field(field.Parts[^1].Msb, field.Parts[0].Lsb, field.Mnemonic))
         : string.Join(',', field.Parts.Select(Bits));
 

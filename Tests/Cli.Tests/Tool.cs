@@ -11,6 +11,8 @@ internal static class Tool
 {
     public static string Vectors => Path.Combine(AppContext.BaseDirectory, "Vectors");
 
+    public static string Repository => Metadata("RepositoryRoot");
+
     public static string Folder => Binary("Cli");
 
     public static string Drivers => Path.Combine(Folder, "drivers");
