@@ -17,6 +17,17 @@ public interface IMemoryReader
 
     /// <summary>Whether every byte of the range is memory.</summary>
     bool IsBacked(ulong address, long bytes);
+
+    /// <summary>Loads the words of an entry or of a whole leaf, each in one access.</summary>
+    /// <param name="address">Byte address of the first word, a multiple of 8.</param>
+    /// <param name="words">Receives them; what is not backed reads as 0.</param>
+    void ReadWords(ulong address, Span<ulong> words)
+    {
+        for (int i = 0; i < words.Length; i++)
+        {
+            words[i] = ReadQword(address + ((ulong)i * 8));
+        }
+    }
 }
 
 /// <summary>Memory as a device sees it: it reads and writes, and neither allocates nor flushes.</summary>

@@ -1,6 +1,8 @@
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Numerics;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using PasidFramework.Allocation;
 using PasidFramework.Results;
 
@@ -82,7 +84,8 @@ public sealed class SystemMemory : IPhysicalMemory
 
                 for (ulong frame = (address - _base) >> FrameShift; frame <= (end - 1 - _base) >> FrameShift; frame++)
                 {
-                    _frames[frame] ??= new ulong[FrameQwords];
+                    // Pinned memory does not live in generation 0, whose budget 64 KiB arrays would drive up.
+                    _frames[frame] ??= GC.AllocateArray<ulong>(FrameQwords, pinned: true);
                 }
 
                 _next = end;
@@ -195,7 +198,79 @@ public sealed class SystemMemory : IPhysicalMemory
     }
 
     /// <inheritdoc/>
-    public void StoreBarrier() => Thread.MemoryBarrier();
+    public void StoreBarrier() => Volatile.WriteBarrier();
+
+    /// <inheritdoc/>
+    public void ReadWords(ulong address, Span<ulong> words)
+    {
+        CheckAlignment(address, 8);
+        while (!words.IsEmpty)
+        {
+            int index = Index(address);
+            int count = Math.Min(FrameQwords - index, words.Length);
+            if (Frame(address) is { } frame)
+            {
+                frame.AsSpan(index, count).CopyTo(words);
+            }
+            else
+            {
+                words[..count].Clear();
+            }
+
+            words = words[count..];
+            address += (ulong)count << 3;
+        }
+    }
+
+    /// <inheritdoc/>
+    public uint WriteWords(ulong address, ReadOnlySpan<ulong> words)
+    {
+        CheckAlignment(address, 8);
+        uint differing = 0;
+        for (int done = 0; done < words.Length;)
+        {
+            int index = Index(address);
+            int count = Math.Min(FrameQwords - index, words.Length - done);
+            Span<ulong> there = BackedFrame(address).AsSpan(index, count);
+            ReadOnlySpan<ulong> values = words.Slice(done, count);
+            differing |= Replace(values, there) << done;
+            done += count;
+            address += (ulong)count << 3;
+        }
+
+        return differing;
+    }
+
+    /// <inheritdoc/>
+    public void WriteEntry(ulong address, ReadOnlySpan<ulong> words)
+    {
+        CheckAlignment(address, 8);
+        int index = Index(address);
+        if (index + words.Length > FrameQwords)
+        {
+            _ = WriteWords(address + 8, words[1..]);
+            WriteQword(address, words[0]);
+            return;
+        }
+
+        Span<ulong> there = BackedFrame(address).AsSpan(index, words.Length);
+        _ = Replace(words[1..], there[1..]);
+        Volatile.Write(ref there[0], words[0]);
+    }
+
+    /// <inheritdoc/>
+    public void FillWords(ulong address, int count, ulong value)
+    {
+        CheckAlignment(address, 8);
+        while (count > 0)
+        {
+            int index = Index(address);
+            int part = Math.Min(FrameQwords - index, count);
+            BackedFrame(address).AsSpan(index, part).Fill(value);
+            count -= part;
+            address += (ulong)part << 3;
+        }
+    }
 
     /// <inheritdoc/>
     public bool IsBacked(ulong address, long bytes)
@@ -216,6 +291,34 @@ public sealed class SystemMemory : IPhysicalMemory
         }
 
         return true;
+    }
+
+    // Bit i of the result: word i differed. Entries of 4 to 8 words take two vectors that overlap; 64-bit lanes are whole.
+    private static uint Replace(ReadOnlySpan<ulong> values, Span<ulong> there)
+    {
+        uint differing = 0;
+        if (values.Length is < 4 or > 8)
+        {
+            for (int i = 0; i < values.Length; i++)
+            {
+                differing |= (there[i] == values[i] ? 0u : 1u) << i;
+            }
+
+            values.CopyTo(there);
+            return differing;
+        }
+
+        ref ulong source = ref MemoryMarshal.GetReference(values);
+        ref ulong target = ref MemoryMarshal.GetReference(there[..values.Length]);
+        nuint second = (nuint)(values.Length - 4);
+        var low = Vector256.LoadUnsafe(ref source);
+        var high = Vector256.LoadUnsafe(ref source, second);
+        differing = ~Vector256.Equals(low, Vector256.LoadUnsafe(ref target)).ExtractMostSignificantBits() & 0xF;
+        differing |= (~Vector256.Equals(high, Vector256.LoadUnsafe(ref target, second)).ExtractMostSignificantBits() & 0xF)
+            << (int)second;
+        low.StoreUnsafe(ref target);
+        high.StoreUnsafe(ref target, second);
+        return differing;
     }
 
     private static int RoundUp(int bytes) => (bytes + 4095) & ~4095;
