@@ -6,7 +6,8 @@ namespace PasidFramework.DriverKit.Units;
 /// <remarks>A mutable struct for one loop: keep it in a local variable.</remarks>
 /// <param name="time">The clock.</param>
 /// <param name="limit">The time that hardware has.</param>
-public struct PollBudget(TimeProvider time, TimeSpan limit)
+/// <param name="maxPolls">The most polls, whatever the clock says.</param>
+public struct PollBudget(TimeProvider time, TimeSpan limit, int maxPolls = int.MaxValue)
 {
     // Most answers are there at once; asking the clock costs more than a poll.
     private const int PollsWithoutClock = 16;
@@ -16,11 +17,18 @@ public struct PollBudget(TimeProvider time, TimeSpan limit)
     private int _polls;
     private SpinWait _spin;
 
+    /// <summary>Polls so far.</summary>
+    public readonly int Polls => _polls;
+
     /// <summary>Spends one more poll.</summary>
     /// <returns>False when the time is up.</returns>
     public bool TrySpend()
     {
-        _polls++;
+        if (++_polls >= maxPolls)
+        {
+            return false;
+        }
+
         if (_polls < PollsWithoutClock)
         {
             return true;

@@ -17,6 +17,20 @@ public class PollBudgetTests
         Assert.NotEqual(0, polls);
     }
 
+    [Theory]
+    [InlineData(1)]
+    [InlineData(50)]
+    [InlineData(5000)]
+    public void A_wait_ends_after_the_most_polls_whatever_the_clock_says(int maxPolls)
+    {
+        PollBudget budget = new PollTimeout(TimeProvider.System, TimeSpan.MaxValue, maxPolls).Start();
+        while (budget.TrySpend())
+        {
+        }
+
+        Assert.Equal(maxPolls, budget.Polls);
+    }
+
     private sealed class StoppedClock : TimeProvider
     {
         public override long GetTimestamp() => 1;

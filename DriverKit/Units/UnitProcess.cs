@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+using PasidFramework.Results;
+
+namespace PasidFramework.DriverKit.Units;
+
+/// <summary>A unit's record of a process: the tag (ASID) of its translations.</summary>
+/// <param name="tag">The tag, from the unit's allocator.</param>
+public sealed class UnitProcess(uint tag)
+{
+    private volatile bool _isTainted;
+
+    /// <summary>The tag of its translations on this unit.</summary>
+    public uint Tag { get; } = tag;
+
+    /// <summary>Whether an invalidation of it was not confirmed: caches may still hold its translations, so the tag is
+    /// never handed out again.</summary>
+    public bool IsTainted => _isTainted;
+
+    /// <summary>Whether hardware did not confirm something: ETIMEDOUT or EIO.</summary>
+    public static bool IsUnconfirmed(OpResult result) => result.Errno is Errno.ETIMEDOUT or Errno.EIO;
+
+    /// <summary>Taints it where hardware did not confirm, and passes the outcome on.</summary>
+    public OpResult TaintIfUnconfirmed(OpResult result)
+    {
+        if (IsUnconfirmed(result))
+        {
+            _isTainted = true;
+        }
+
+        return result;
+    }
+}
