@@ -64,12 +64,15 @@ public abstract class UnitDomain<TDevice> : IDisposable
         if (result.IsOk)
         {
             link = fresh;
-        }
-        else
-        {
-            Put(fresh);
+            return result;
         }
 
+        if (UnitProcess.IsUnconfirmed(result))
+        {
+            RollBack(fresh);
+        }
+
+        Put(fresh);
         return result;
     }
 
@@ -137,8 +140,11 @@ public abstract class UnitDomain<TDevice> : IDisposable
 
     /// <summary>Stores a link's entry, valid word last, and invalidates what caches hold of its absence.</summary>
     /// <returns>Success; EINVAL, EEXIST, ENOMEM, EOPNOTSUPP: nothing was changed. ETIMEDOUT, EIO: the hardware did not
-    /// confirm, and the entry is not valid again.</returns>
+    /// confirm, and <see cref="RollBack"/> follows.</returns>
     protected abstract OpResult Install(UnitLink link);
+
+    /// <summary>Undoes an <see cref="Install"/> that the hardware did not confirm: it may have seen the entry.</summary>
+    protected virtual void RollBack(UnitLink link) => _ = Clear(link);
 
     /// <summary>Makes a link's entry translate nothing without a configuration fault, and invalidates entry and
     /// translations.</summary>

@@ -37,14 +37,6 @@ internal sealed class PasidTable
     /// <summary>Bytes of page memory in it.</summary>
     public long Bytes => DirectoryBytes + ((long)Leaves * PasidEntry.LeafBytes);
 
-    /// <summary>Devices of the domain that keep translations: each of them may keep any translation of the table,
-    /// whether or not the process was bound to that very device.</summary>
-    public List<RequesterId> DevicesWithTlb { get; } = [];
-
-    /// <summary>Whether the hardware did not confirm that it forgot a device that pointed here: it may walk the table
-    /// until it is switched off.</summary>
-    public bool MayBeWalked { get; set; }
-
     // Memory comes in pages.
     private int DirectoryBytes => Math.Max(4096, _leaves.Length * DirectoryEntry.SizeBytes);
 

@@ -11,7 +11,7 @@ namespace PasidFramework.Drivers.Reference.Unit;
 /// Everything that the driver asks of the hardware through registers and waits for: switching it, and commands.
 /// </summary>
 /// <remarks>Safe for concurrent use. Stores that a command is about must be published before it.</remarks>
-internal sealed class RegisterPort(IRegisterFile registers, string unit, TimeProvider time, TimeSpan timeout)
+internal sealed class RegisterPort(IRegisterFile registers, string unit, PollTimeout timeout)
 {
     private SpinGate _gate;
     private long _commands;
@@ -27,7 +27,7 @@ internal sealed class RegisterPort(IRegisterFile registers, string unit, TimePro
         registers.Write64(Registers.CONTROL, 0UL.With(Control.ENABLE, wanted));
         return TryWait(Registers.CONTROL, Control.ENABLED, wanted, out _)
             ? OpResult.Ok
-            : OpResult.Refuse(Errno.ETIMEDOUT, $"{unit}: CONTROL.ENABLED did not become {wanted} in {timeout}");
+            : OpResult.Refuse(Errno.ETIMEDOUT, $"{unit}: CONTROL.ENABLED did not become {wanted} in {timeout.Limit}");
     }
 
     /// <summary>Runs one command and waits until it has taken effect.</summary>
@@ -41,14 +41,14 @@ internal sealed class RegisterPort(IRegisterFile registers, string unit, TimePro
             if (!TryWait(Registers.COMMAND_STATUS, CommandStatus.DONE, 1, out _))
             {
                 return OpResult.Refuse(
-                    Errno.ETIMEDOUT, $"{unit}: an earlier command is running still after {timeout}");
+                    Errno.ETIMEDOUT, $"{unit}: an earlier command is running still after {timeout.Limit}");
             }
 
             registers.Write64(Registers.COMMAND_0, command.Word0);
             registers.Write64(Registers.COMMAND_1, command.Word1);
             Interlocked.Increment(ref _commands);
             return !TryWait(Registers.COMMAND_STATUS, CommandStatus.DONE, 1, out ulong status)
-                ? OpResult.Refuse(Errno.ETIMEDOUT, $"{unit}: command {command} did not complete in {timeout}")
+                ? OpResult.Refuse(Errno.ETIMEDOUT, $"{unit}: command {command} did not complete in {timeout.Limit}")
                 : status.Has(CommandStatus.ERROR)
                     ? OpResult.Refuse(Errno.EIO, $"{unit}: the hardware refused command {command}")
                     : OpResult.Ok;
@@ -61,7 +61,7 @@ internal sealed class RegisterPort(IRegisterFile registers, string unit, TimePro
 
     private bool TryWait(int register, Field bit, ulong wanted, out ulong value)
     {
-        var budget = new PollBudget(time, timeout);
+        PollBudget budget = timeout.Start();
         do
         {
             value = registers.Read64(register);

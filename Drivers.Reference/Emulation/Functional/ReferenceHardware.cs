@@ -1,7 +1,7 @@
 using System.Globalization;
+using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.Reference.Formats;
 using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.Reference.Emulation.Functional;
@@ -13,6 +13,11 @@ namespace PasidFramework.Drivers.Reference.Emulation.Functional;
 /// <remarks>Safe for concurrent use.</remarks>
 internal class ReferenceHardware : IIommuHardware, IRegisterFile, IEntrySource
 {
+    private static readonly Option<int> s_asidBits = Option.Number("asid-bits", 1, 16, 16);
+    private static readonly Option<bool> s_ats = Option.Flag("ats", true);
+    private static readonly Option<int> s_faults = Option.Number("fault-records", 1, 64, 16);
+    private static readonly OptionSet s_options = new("reference hardware", s_asidBits, s_ats, s_faults);
+
     private readonly IMemoryReader _walker;
     private readonly ulong _id;
     private readonly int _faultRecords;
@@ -32,30 +37,15 @@ internal class ReferenceHardware : IIommuHardware, IRegisterFile, IEntrySource
     /// <exception cref="ArgumentException">An option is unknown or out of its range, or the width is.</exception>
     public ReferenceHardware(IPhysicalMemory memory, IMemoryReader walker, HardwareSetup setup)
     {
-        ArgumentNullException.ThrowIfNull(setup);
-        if (setup.PasidBits is < 0 or > Pasid.MaxBits)
-        {
-            throw new ArgumentException(
-                $"A PASID has 0 to {Pasid.MaxBits} bits, not {setup.PasidBits}.", nameof(setup));
-        }
-
-        foreach (string name in setup.Options.Keys)
-        {
-            if (name is not ("asid-bits" or "ats" or "fault-records"))
-            {
-                throw new ArgumentException(
-                    $"reference hardware has no option '{name}'; it has asid-bits, ats, fault-records.", nameof(setup));
-            }
-        }
-
+        OptionValues options = s_options.Read(setup);
         Memory = memory;
         _walker = walker;
-        _faultRecords = Option(setup, "fault-records", 1, 64, 16);
+        _faultRecords = options.Get(s_faults);
         _id = 0UL.With(Id.VERSION, Id.Version)
             .With(Id.PASIDBITS, (ulong)setup.PasidBits)
-            .With(Id.ASIDBITS, (ulong)Option(setup, "asid-bits", 1, 16, 16))
+            .With(Id.ASIDBITS, (ulong)options.Get(s_asidBits))
             .With(Id.C, setup.Coherent ? 1UL : 0)
-            .With(Id.ATS, (ulong)Option(setup, "ats", 0, 1, 1))
+            .With(Id.ATS, options.Get(s_ats) ? 1UL : 0)
             .With(Id.FAULTS, (ulong)_faultRecords);
         IsCoherent = setup.Coherent;
     }
@@ -225,19 +215,6 @@ internal class ReferenceHardware : IIommuHardware, IRegisterFile, IEntrySource
     /// <summary>Ends what was begun at construction.</summary>
     protected virtual void Dispose(bool disposing)
     {
-    }
-
-    private static int Option(HardwareSetup setup, string name, int least, int most, int value)
-    {
-        if (setup.Options.TryGetValue(name, out string? text)
-            && (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value)
-                || value < least || value > most))
-        {
-            throw new ArgumentException(
-                Text($"option {name} is '{text}', it must be a number from {least} to {most}."), nameof(setup));
-        }
-
-        return value;
     }
 
     private ulong Fault(int word) => _faults.TryPeek(out ulong[]? record) ? record[word] : 0;

@@ -68,16 +68,7 @@ internal sealed class MinimalDomain(IPhysicalMemory memory, CommandPort port, ul
         base.Dispose();
     }
 
-    protected override OpResult Install(UnitLink link)
-    {
-        OpResult result = Store(link, link.PageTableRoot | 1);
-        if (!result.IsOk)
-        {
-            _ = Store(link, 0);
-        }
-
-        return result;
-    }
+    protected override OpResult Install(UnitLink link) => Store(link, link.PageTableRoot | 1);
 
     protected override OpResult Quiet(UnitLink link)
     {
