@@ -75,7 +75,7 @@ public sealed class ModelScenario : IDisposable
     private readonly List<RequesterId> _requesters = [];
     private readonly List<Device> _devices = [];
     private readonly Dictionary<(RequesterId Requester, uint Pasid), Expected> _expected = [];
-    private ModelMemory _memory = null!;
+    private IModelMemory _memory = null!;
     private IIommuModel _model = null!;
     private MutantHardware? _hardware;
     private IommuCore? _core;
@@ -126,9 +126,9 @@ public sealed class ModelScenario : IDisposable
 
     private ScenarioReport Run()
     {
-        _memory = new ModelMemory(_setup.Hardware.Coherent, _setup.Order);
-        using (_model = _setup.Model.Create(_memory, _setup.Hardware))
+        using (_model = _setup.Model.Create(_setup.Hardware, _setup.Order))
         {
+            _memory = _model.ModelMemory;
             long before = _memory.AllocatedBytes;
             _hardware = new MutantHardware(_model, _mutation);
             _memory.Changed += OnChange;

@@ -15,7 +15,7 @@ public readonly record struct DriverAction(MemoryEventKind Kind, int Number, ulo
 /// Stands between a correct driver and the memory of a model, and makes it a broken one: everything passes but the one
 /// action that the mutation names. What the driver wanted is recorded.
 /// </summary>
-public sealed class MutantMemory(ModelMemory inner, Mutation? mutation) : IPhysicalMemory
+public sealed class MutantMemory(IModelMemory inner, Mutation? mutation) : IPhysicalMemory
 {
     private readonly List<DriverAction> _actions = [];
     private (ulong Address, ulong Value)? _held;

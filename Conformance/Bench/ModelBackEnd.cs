@@ -59,10 +59,9 @@ internal sealed class ModelBackEnd(string architecture, IIommuModelFactory facto
         ArgumentNullException.ThrowIfNull(setup);
 
         // The weakest order that the contract lets hardware have: what is not ordered is seen in any order.
-        var memory = new ModelMemory(setup.Coherent, StoreOrder.Weak);
         try
         {
-            return OpResult<ITestHardware>.Ok(new Machine(memory, factory.Create(memory, setup)));
+            return OpResult<ITestHardware>.Ok(new Machine(factory.Create(setup, StoreOrder.Weak)));
         }
         catch (ArgumentException e)
         {
@@ -70,7 +69,7 @@ internal sealed class ModelBackEnd(string architecture, IIommuModelFactory facto
         }
     }
 
-    private sealed class Machine(ModelMemory memory, IIommuModel model) : SoftwareMachine(model)
+    private sealed class Machine(IIommuModel model) : SoftwareMachine(model)
     {
         private int _violations;
         private int _strays;
@@ -86,15 +85,15 @@ internal sealed class ModelBackEnd(string architecture, IIommuModelFactory facto
             string[] found =
             [
                 .. model.Violations.Skip(_violations).Select(c => $"{c.Rule}: {c.Message}"),
-                .. memory.StrayReads.Skip(_strays).Select(s =>
+                .. model.ModelMemory.StrayReads.Skip(_strays).Select(s =>
                     CaseContext.Text($"the walker read {(s.WasFreed ? "freed memory" : "no memory")} at 0x{s.Address:x}")),
             ];
             _violations = model.Violations.Count;
-            _strays = memory.StrayReads.Count;
+            _strays = model.ModelMemory.StrayReads.Count;
             return found;
         }
 
-        public override void ForEachVisible(Action look) => memory.ForEachVisible(look);
+        public override void ForEachVisible(Action look) => model.ModelMemory.ForEachVisible(look);
 
         public override void DropCaches() => model.DropCaches();
 

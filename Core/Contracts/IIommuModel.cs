@@ -14,8 +14,8 @@ namespace PasidFramework.Contracts;
 public interface IIommuModel : IIommuHardware
 {
     /// <summary>The memory it shares with the driver. Walks, commands and records go through
-    /// <see cref="ModelMemory.Device"/>; the CPU's side is looked at only to judge the driver's stores.</summary>
-    ModelMemory ModelMemory { get; }
+    /// <see cref="IModelMemory.Device"/>; the CPU's side is read only to judge the driver's stores.</summary>
+    IModelMemory ModelMemory { get; }
 
     /// <summary>
     /// What the driver did that the specification forbids or leaves undefined and that has no fault code of its own,
@@ -54,12 +54,11 @@ public interface IIommuModelFactory
     /// it; empty where it stops at the root of a process's page table.</summary>
     string PageTables => string.Empty;
 
-    /// <summary>Makes a model.</summary>
-    /// <param name="memory">The memory that driver and model share; its walker's view decides what the model sees.</param>
-    /// <param name="setup">What it reports of itself; <see cref="HardwareSetup.Coherent"/> must agree with
-    /// <see cref="ModelMemory.IsCoherent"/>.</param>
-    /// <exception cref="ArgumentException">An option is unknown or out of range, or coherence disagrees.</exception>
-    IIommuModel Create(ModelMemory memory, HardwareSetup setup);
+    /// <summary>Makes a model and its memory.</summary>
+    /// <param name="setup">What it reports of itself; <see cref="HardwareSetup.Coherent"/> is the memory's too.</param>
+    /// <param name="order">When its walker sees what the driver stored.</param>
+    /// <exception cref="ArgumentException">An option is unknown or out of range.</exception>
+    IIommuModel Create(HardwareSetup setup, StoreOrder order = StoreOrder.Immediate);
 }
 
 /// <summary>Exports the software model of an IOMMU architecture.</summary>

@@ -35,12 +35,12 @@ public enum StoreOrder
 
     /// <summary>
     /// For certain only after the next barrier; until then any of the stores may be visible or not, each on its own, and
-    /// the walker's view shows none of them. <see cref="ModelMemory.ForEachVisible"/> shows the others.
+    /// the walker's view shows none of them. <see cref="IModelMemory.ForEachVisible"/> shows the others.
     /// </summary>
     Weak,
 }
 
-/// <summary>Receives one mixture of words.</summary>
+/// <summary>Receives the words of one torn read.</summary>
 /// <param name="words">What a walker may have read; valid during the call.</param>
 public delegate void WordsSeen(ReadOnlySpan<ulong> words);
 

@@ -31,7 +31,8 @@ public sealed class FakeModelFactory : IIommuModelFactory
 
     public string PageTables => "fake-4k";
 
-    public IIommuModel Create(ModelMemory memory, HardwareSetup setup) => throw new NotSupportedException();
+    public IIommuModel Create(HardwareSetup setup, StoreOrder order = StoreOrder.Immediate) =>
+        throw new NotSupportedException();
 }
 
 [TableReader("fake-v1")]

@@ -1,4 +1,5 @@
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Drivers.ArmSmmu.PageTables;
@@ -333,7 +334,7 @@ public sealed class FaultTests : IDisposable
     private void Start(bool coherent = true, int eventBits = 7)
     {
         _memory = new ModelMemory(coherent, coherent ? StoreOrder.Immediate : StoreOrder.Weak);
-        _model = (SmmuModel)new SmmuModelFactory().Create(_memory, new HardwareSetup { Coherent = coherent });
+        _model = new SmmuModel(_memory, new HardwareSetup { Coherent = coherent });
         OpResult<SmmuUnit> unit = SmmuUnit.Start(new UnitSetup
         {
             Name = "smmu0",

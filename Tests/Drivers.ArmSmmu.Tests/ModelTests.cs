@@ -1,4 +1,5 @@
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Drivers.ArmSmmu.PageTables;
@@ -24,7 +25,7 @@ public sealed class ModelTests : IDisposable
 
     public ModelTests()
     {
-        _model = (SmmuModel)new SmmuModelFactory().Create(_memory, new HardwareSetup
+        _model = new SmmuModel(_memory, new HardwareSetup
         {
             PasidBits = 6,
             Options = new Dictionary<string, string> { ["sid-bits"] = "6" },
@@ -195,15 +196,13 @@ public sealed class ModelTests : IDisposable
     }
 
     [Fact]
-    public void Caches_can_be_dropped_and_coherence_must_agree()
+    public void Caches_can_be_dropped()
     {
         Reach(5, Page);
         Assert.Equal(["CD", "STE", "TLB", "walk cache"], _model.Cached.Select(c => c.Cache).Distinct().Order());
         _model.DropCaches();
         Assert.Empty(_model.Cached);
-        Assert.Throws<ArgumentException>(
-            () => new SmmuModelFactory().Create(_memory, new HardwareSetup { Coherent = false }));
-        Assert.Throws<ArgumentException>(() => new SmmuModelFactory().Create(
+        Assert.Throws<ArgumentException>(() => new SmmuModel(
             _memory, new HardwareSetup { Options = new Dictionary<string, string> { ["speed"] = "1" } }));
     }
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
 using PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
 using PasidFramework.Drivers.ArmSmmu.PageTables;
@@ -508,10 +509,10 @@ public sealed class MutationTests(ITestOutputHelper output)
         /// without, to a device that held nothing of the kind.</summary>
         public HashSet<int> CommandsToEmptyDevices { get; } = [];
 
-        public IIommuModel Create(ModelMemory memory, HardwareSetup setup)
+        public IIommuModel Create(HardwareSetup setup, StoreOrder order = StoreOrder.Immediate)
         {
-            _model = new SmmuModelFactory().Create(memory, setup);
-            memory.Changed += OnChange;
+            _model = new SmmuModelFactory().Create(setup, order);
+            _model.ModelMemory.Changed += OnChange;
             return _model;
         }
 

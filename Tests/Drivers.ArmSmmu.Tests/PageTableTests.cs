@@ -1,4 +1,5 @@
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.ArmSmmu.PageTables;
 using PasidFramework.Drivers.ArmSmmu.Tests.Support;
 using PasidFramework.Hardware;
@@ -127,7 +128,7 @@ public sealed class PageTableTests
         for (int round = 0; round < 20; round++)
         {
             var memory = new ModelMemory();
-            using IIommuModel model = new Emulation.Caching.SmmuModelFactory().Create(memory, new HardwareSetup());
+            using IIommuModel model = new Emulation.Caching.SmmuModel(memory, new HardwareSetup());
             using Unit.SmmuUnit unit =
                 Unit.SmmuUnit.Start(new UnitSetup { Name = "smmu0", Hardware = model }).Value!;
             Unit.SmmuDomain domain = unit.CreateDomain(6).Value!;

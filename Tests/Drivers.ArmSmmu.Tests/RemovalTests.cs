@@ -1,4 +1,5 @@
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
 using PasidFramework.Drivers.ArmSmmu.PageTables;
 using PasidFramework.Drivers.ArmSmmu.Tests.Support;
@@ -20,7 +21,7 @@ public sealed class RemovalTests
     public void D5_what_a_device_took_from_its_domains_table_is_gone_when_it_is_added_elsewhere(bool wasBound)
     {
         var memory = new ModelMemory();
-        using var model = (SmmuModel)new SmmuModelFactory().Create(memory, new HardwareSetup());
+        using var model = new SmmuModel(memory, new HardwareSetup());
         using var unit = (SmmuUnit)new SmmuDriver().CreateUnit(new UnitSetup { Name = "smmu0", Hardware = model }).Value!;
         SmmuDomain home = unit.CreateDomain(8).Value!;
         SmmuDomain other = unit.CreateDomain(8).Value!;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Drivers.ArmSmmu.Tables;
 using PasidFramework.Drivers.ArmSmmu.Tests.Support;

@@ -1,4 +1,5 @@
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.IntelVtd.Emulation.Caching;
 using PasidFramework.Drivers.IntelVtd.PageTables;
 using PasidFramework.Drivers.IntelVtd.Unit;
@@ -276,7 +277,7 @@ public sealed class FaultTests : IDisposable
     private void Start(bool coherent = true)
     {
         _memory = new ModelMemory(coherent, coherent ? StoreOrder.Immediate : StoreOrder.Weak);
-        _model = new VtdModelFactory().Create(_memory, new HardwareSetup { Coherent = coherent });
+        _model = new VtdModel(_memory, new HardwareSetup { Coherent = coherent });
         var setup = new UnitSetup { Name = "dmar0", Hardware = _model };
         _inner = Fixture.Ok(RemappingUnit.Start(setup));
         _unit = new VtdUnit(_inner, setup.Logger);

@@ -1,4 +1,5 @@
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.IntelVtd.Emulation.Caching;
 using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
 using PasidFramework.Drivers.IntelVtd.Formats;
@@ -359,7 +360,7 @@ public sealed class ModelRuleTests : IDisposable
 
     private void Start(DeviceFeatures features, params (string Name, string Value)[] options)
     {
-        _model = new VtdModelFactory().Create(_memory, Fixture.With(options));
+        _model = new VtdModel(_memory, Fixture.With(options));
         _unit = Fixture.Ok(RemappingUnit.Start(new UnitSetup { Name = "dmar0", Hardware = _model }));
         _domain = Fixture.Ok(_unit.AddDomain(20));
         _device = Fixture.Ok(_unit.AddDevice(Fixture.Nic, features, _domain));

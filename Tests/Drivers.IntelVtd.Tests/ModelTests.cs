@@ -1,4 +1,5 @@
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.IntelVtd.Emulation.Caching;
 using PasidFramework.Drivers.IntelVtd.PageTables;
 using PasidFramework.Drivers.IntelVtd.Unit;
@@ -190,7 +191,7 @@ public sealed class ModelTests : IDisposable
     [Fact]
     public void Register_sequences_that_are_forbidden_are_complained_about()
     {
-        _model = new VtdModelFactory().Create(_memory, new HardwareSetup());
+        _model = new VtdModel(_memory, new HardwareSetup());
 
         _model.Registers.Write32(GCMD, 0xC000_0000);
         _model.Registers.Write32(GCMD, 0x8000_0000);
@@ -247,11 +248,11 @@ public sealed class ModelTests : IDisposable
     }
 
     [Fact]
-    public void Coherence_of_setup_and_memory_must_agree()
+    public void An_unknown_option_is_refused_and_the_setup_decides_coherence()
     {
-        Assert.Throws<ArgumentException>(
-            () => new VtdModelFactory().Create(_memory, new HardwareSetup { Coherent = false }));
-        Assert.Throws<ArgumentException>(() => new VtdModelFactory().Create(_memory, Fixture.With(("cache", "1"))));
+        using IIommuModel model = new VtdModelFactory().Create(new HardwareSetup { Coherent = false });
+        Assert.False(model.ModelMemory.IsCoherent);
+        Assert.Throws<ArgumentException>(() => new VtdModel(_memory, Fixture.With(("cache", "1"))));
     }
 
     [Fact]
@@ -294,7 +295,7 @@ public sealed class ModelTests : IDisposable
     private void Start(
         DeviceFeatures features, int cachingMode = 0, params (string Name, string Value)[] options)
     {
-        _model = new VtdModelFactory().Create(
+        _model = new VtdModel(
             _memory, Fixture.With([("caching-mode", $"{cachingMode}"), .. options]));
         _unit = Fixture.Ok(RemappingUnit.Start(new UnitSetup { Name = "dmar0", Hardware = _model }));
         _domain = Fixture.Ok(_unit.AddDomain(20));

@@ -1,4 +1,5 @@
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.IntelVtd.Emulation.Caching;
 using PasidFramework.Drivers.IntelVtd.PageTables;
 using PasidFramework.Drivers.IntelVtd.Unit;
@@ -47,7 +48,7 @@ public sealed class ScenarioTests
     public void D2_every_mixture_of_words_that_a_walk_may_have_read_is_the_old_entry_or_not_present()
     {
         var memory = new ModelMemory(isCoherent: false, StoreOrder.Weak);
-        using IIommuModel model = new VtdModelFactory().Create(memory, new HardwareSetup { Coherent = false });
+        using IIommuModel model = new VtdModel(memory, new HardwareSetup { Coherent = false });
         using RemappingUnit unit = Fixture.Ok(RemappingUnit.Start(new UnitSetup
         {
             Name = "dmar0",

@@ -1,4 +1,5 @@
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.IntelVtd.PageTables;
 using PasidFramework.Drivers.IntelVtd.Unit;
 using PasidFramework.Engine;
@@ -111,7 +112,7 @@ public sealed class X86PageTableTests
         for (int round = 0; round < 20; round++)
         {
             var memory = new ModelMemory();
-            using IIommuModel model = new Emulation.Caching.VtdModelFactory().Create(memory, new HardwareSetup());
+            using IIommuModel model = new Emulation.Caching.VtdModel(memory, new HardwareSetup());
             RemappingUnit unit = Fixture.Ok(RemappingUnit.Start(new UnitSetup { Name = "dmar0", Hardware = model }));
             VtdDomain domain = Fixture.Ok(unit.AddDomain(6));
             VtdDevice device = Fixture.Ok(unit.AddDevice(Fixture.Nic, DeviceFeatures.None, domain));

@@ -202,14 +202,12 @@ public sealed class ModelTests
 
         Assert.Contains(name, Assert.Throws<ArgumentException>(
             () => new ReferenceDriver().CreateHardware(new SystemMemory(), setup)).Message, StringComparison.Ordinal);
-        Assert.Throws<ArgumentException>(() => new ReferenceModelFactory().Create(new ModelMemory(), setup));
+        Assert.Throws<ArgumentException>(() => new ReferenceModelFactory().Create(setup));
     }
 
     [Fact]
     public void A_setup_that_cannot_be_throws()
     {
-        Assert.Throws<ArgumentException>(
-            () => new ReferenceModelFactory().Create(new ModelMemory(), new HardwareSetup { Coherent = false }));
         Assert.Throws<ArgumentException>(
             () => new ReferenceDriver().CreateHardware(new SystemMemory(), new HardwareSetup { PasidBits = 21 }));
         Assert.Throws<ArgumentException>(

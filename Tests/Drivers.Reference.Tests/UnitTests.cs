@@ -1,4 +1,5 @@
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.Reference.Formats;
 using PasidFramework.Drivers.Reference.Tables;
 using PasidFramework.Engine;

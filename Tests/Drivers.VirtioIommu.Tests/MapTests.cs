@@ -2,6 +2,7 @@ using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 using PasidFramework.Drivers.VirtioIommu.Formats;
@@ -535,7 +536,7 @@ public sealed class MapTests : IDisposable
             all[name] = value;
         }
 
-        _model = (VirtioIommuModel)new VirtioIommuModelFactory().Create(
+        _model = new VirtioIommuModel(
             _memory, new HardwareSetup { Coherent = coherent, Options = all });
         _model.Device.LogCapacity = 4096;
         _format = new TestPageTables();

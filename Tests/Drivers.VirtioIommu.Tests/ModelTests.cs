@@ -1,4 +1,5 @@
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.VirtioIommu.Dialects;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
@@ -710,13 +711,12 @@ public sealed class ModelTests
     }
 
     [Fact]
-    public void Coherence_that_disagrees_and_unknown_options_are_misuse()
+    public void Unknown_options_are_misuse()
     {
         var factory = new VirtioIommuModelFactory();
 
-        Assert.Throws<ArgumentException>(() => factory.Create(new ModelMemory(), Fixture.Setup("B", coherent: false)));
         Assert.Throws<ArgumentException>(() => factory.Create(
-            new ModelMemory(), new HardwareSetup { Options = new Dictionary<string, string> { ["speed"] = "1" } }));
+            new HardwareSetup { Options = new Dictionary<string, string> { ["speed"] = "1" } }));
     }
 
     [Theory]

@@ -1,5 +1,6 @@
 using System.Globalization;
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Hardware;

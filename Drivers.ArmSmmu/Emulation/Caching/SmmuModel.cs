@@ -1,5 +1,6 @@
 using System.Globalization;
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Hardware;
@@ -39,18 +40,21 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
 
     /// <summary>Makes a model after its reset.</summary>
     /// <param name="memory">Memory; only the walker's view of it is used.</param>
-    /// <param name="options">What it reports.</param>
-    public SmmuModel(ModelMemory memory, SmmuHardwareOptions options)
+    /// <param name="setup">What it reports.</param>
+    /// <exception cref="ArgumentException">An option is unknown or out of range.</exception>
+    public SmmuModel(ModelMemory memory, HardwareSetup setup)
     {
         ModelMemory = memory;
-        _options = options;
-        _registers = new SmmuRegisterFile(memory.Device, options, this);
-        _walker = new CachingWalker(memory.Device, options, ReportViolation);
+        _options = SmmuHardwareOptions.Parse(setup, isModel: true);
+        _registers = new SmmuRegisterFile(memory.Device, _options, this);
+        _walker = new CachingWalker(memory.Device, _options, ReportViolation);
         memory.Changed += OnChange;
     }
 
-    /// <inheritdoc/>
+    /// <summary>The memory with its walker's side.</summary>
     public ModelMemory ModelMemory { get; }
+
+    IModelMemory IIommuModel.ModelMemory => ModelMemory;
 
     /// <inheritdoc/>
     public IPhysicalMemory Memory => ModelMemory;

@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
-using PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
+using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.ArmSmmu.PageTables;
 using PasidFramework.Hardware;
 
@@ -16,17 +17,9 @@ internal sealed class SmmuModelFactory : IIommuModelFactory
     public string PageTables => LpaePageTableFormat.FormatName;
 
     /// <inheritdoc/>
-    public IIommuModel Create(ModelMemory memory, HardwareSetup setup)
+    public IIommuModel Create(HardwareSetup setup, StoreOrder order = StoreOrder.Immediate)
     {
-        ArgumentNullException.ThrowIfNull(memory);
         ArgumentNullException.ThrowIfNull(setup);
-        if (setup.Coherent != memory.IsCoherent)
-        {
-            throw new ArgumentException(
-                $"The setup says Coherent = {setup.Coherent}, the memory IsCoherent = {memory.IsCoherent}.",
-                nameof(setup));
-        }
-
-        return new SmmuModel(memory, SmmuHardwareOptions.Parse(setup, isModel: true));
+        return new SmmuModel(new ModelMemory(setup.Coherent, order), setup);
     }
 }

@@ -1,4 +1,5 @@
 using System.Numerics;
+using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
 using PasidFramework.Drivers.IntelVtd.Formats;
 using PasidFramework.Hardware;

@@ -1,5 +1,6 @@
 using System.Globalization;
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.IntelVtd.Formats;
 using PasidFramework.Hardware;
 using PasidFramework.Records;

@@ -1,4 +1,5 @@
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
 using PasidFramework.Drivers.IntelVtd.Formats;
 using PasidFramework.Hardware;
@@ -34,8 +35,10 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
         memory.Changed += OnChange;
     }
 
-    /// <inheritdoc/>
+    /// <summary>The memory with its walker's side.</summary>
     public ModelMemory ModelMemory { get; }
+
+    IModelMemory IIommuModel.ModelMemory => ModelMemory;
 
     /// <inheritdoc/>
     public IReadOnlyList<CachedItem> Cached

@@ -1,4 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.IntelVtd.PageTables;
 using PasidFramework.Hardware;
 
@@ -15,13 +17,9 @@ public sealed class VtdModelFactory : IIommuModelFactory
     public string PageTables => X86PageTableFormat.FormatName;
 
     /// <inheritdoc/>
-    public IIommuModel Create(ModelMemory memory, HardwareSetup setup)
+    public IIommuModel Create(HardwareSetup setup, StoreOrder order = StoreOrder.Immediate)
     {
-        ArgumentNullException.ThrowIfNull(memory);
         ArgumentNullException.ThrowIfNull(setup);
-        return memory.IsCoherent == setup.Coherent
-            ? new VtdModel(memory, setup)
-            : throw new ArgumentException(
-                $"The setup says coherent = {setup.Coherent}, the memory {memory.IsCoherent}.", nameof(setup));
+        return new VtdModel(new ModelMemory(setup.Coherent, order), setup);
     }
 }

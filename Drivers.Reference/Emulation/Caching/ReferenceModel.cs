@@ -1,4 +1,5 @@
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.Reference.Emulation.Functional;
 using PasidFramework.Drivers.Reference.Formats;
 using PasidFramework.Hardware;
@@ -30,8 +31,10 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
         memory.Changed += OnChange;
     }
 
-    /// <inheritdoc/>
+    /// <summary>The memory with its walker's side.</summary>
     public ModelMemory ModelMemory { get; }
+
+    IModelMemory IIommuModel.ModelMemory => ModelMemory;
 
     /// <inheritdoc/>
     public IReadOnlyList<ProtocolViolation> Violations

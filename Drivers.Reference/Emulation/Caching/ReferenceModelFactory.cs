@@ -1,4 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.Reference.Emulation.Caching;
@@ -12,13 +14,9 @@ public sealed class ReferenceModelFactory : IIommuModelFactory
     public string PageTables => Reference.PageTables.ReferencePageTableFormat.FormatName;
 
     /// <inheritdoc/>
-    public IIommuModel Create(ModelMemory memory, HardwareSetup setup)
+    public IIommuModel Create(HardwareSetup setup, StoreOrder order = StoreOrder.Immediate)
     {
-        ArgumentNullException.ThrowIfNull(memory);
         ArgumentNullException.ThrowIfNull(setup);
-        return memory.IsCoherent == setup.Coherent
-            ? new ReferenceModel(memory, setup)
-            : throw new ArgumentException(
-                $"The setup says coherent = {setup.Coherent}, the memory {memory.IsCoherent}.", nameof(setup));
+        return new ReferenceModel(new ModelMemory(setup.Coherent, order), setup);
     }
 }

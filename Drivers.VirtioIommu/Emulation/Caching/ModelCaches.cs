@@ -1,5 +1,6 @@
 using System.Globalization;
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 using PasidFramework.Drivers.VirtioIommu.Reader;
 using PasidFramework.Hardware;

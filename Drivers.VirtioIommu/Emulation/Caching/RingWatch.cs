@@ -1,3 +1,4 @@
+using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 using PasidFramework.Drivers.VirtioIommu.Queues;
 using PasidFramework.Drivers.VirtioIommu.Reader;

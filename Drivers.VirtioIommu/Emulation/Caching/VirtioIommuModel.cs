@@ -1,6 +1,7 @@
 using System.Collections.ObjectModel;
 using System.Globalization;
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Drivers.VirtioIommu.Queues;
@@ -44,8 +45,10 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
         memory.Changed += OnMemory;
     }
 
-    /// <inheritdoc/>
+    /// <summary>The memory with its walker's side.</summary>
     public ModelMemory ModelMemory { get; }
+
+    IModelMemory IIommuModel.ModelMemory => ModelMemory;
 
     /// <inheritdoc/>
     public IPhysicalMemory Memory => ModelMemory;

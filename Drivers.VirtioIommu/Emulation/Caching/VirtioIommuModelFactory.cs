@@ -1,4 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
@@ -16,16 +18,9 @@ public sealed class VirtioIommuModelFactory : IIommuModelFactory
     /// (default); <c>endpoints</c> = a comma-separated list of those that exist (all by default); <c>inputBits</c> = 12 to 63
     /// (no INPUT_RANGE by default).
     /// </remarks>
-    public IIommuModel Create(ModelMemory memory, HardwareSetup setup)
+    public IIommuModel Create(HardwareSetup setup, StoreOrder order = StoreOrder.Immediate)
     {
-        ArgumentNullException.ThrowIfNull(memory);
         ArgumentNullException.ThrowIfNull(setup);
-        return setup.Coherent == memory.IsCoherent
-            ? new VirtioIommuModel(memory, setup)
-            : throw new ArgumentException(
-                $"The model is to be {Coherence(setup.Coherent)} and its memory is {Coherence(memory.IsCoherent)}.",
-                nameof(setup));
+        return new VirtioIommuModel(new ModelMemory(setup.Coherent, order), setup);
     }
-
-    private static string Coherence(bool isCoherent) => isCoherent ? "coherent" : "not coherent";
 }

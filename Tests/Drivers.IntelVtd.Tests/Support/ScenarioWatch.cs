@@ -30,12 +30,12 @@ internal sealed class ScenarioWatch(ScenarioSetup setup) : IPasidDriver, IIommuM
     public OpResult<IIommuUnit> CreateUnit(UnitSetup unit) => Watched(
         setup.Driver.CreateUnit(unit with { Logger = this }));
 
-    public IIommuModel Create(ModelMemory memory, HardwareSetup hardware)
+    public IIommuModel Create(HardwareSetup hardware, StoreOrder order = StoreOrder.Immediate)
     {
-        var model = (VtdModel)setup.Model.Create(memory, hardware);
-        if (memory.Order == StoreOrder.Weak)
+        var model = (VtdModel)setup.Model.Create(hardware, order);
+        if (order == StoreOrder.Weak)
         {
-            memory.Changed += change => Torn(model, change);
+            model.ModelMemory.Changed += change => Torn(model, change);
         }
 
         return model;
@@ -44,7 +44,7 @@ internal sealed class ScenarioWatch(ScenarioSetup setup) : IPasidDriver, IIommuM
     /// <summary>What is wrong after a call; null for nothing.</summary>
     public string? Check(IIommuModel model)
     {
-        ModelMemory memory = model.ModelMemory;
+        IModelMemory memory = model.ModelMemory;
         if (_warnings.Count > 0)
         {
             return $"the driver warned: {_warnings[0]}";

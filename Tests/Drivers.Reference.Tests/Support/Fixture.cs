@@ -1,6 +1,7 @@
 using Microsoft.Extensions.Options;
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.Reference.Emulation.Caching;
 using PasidFramework.Drivers.Reference.Formats;
 using PasidFramework.Drivers.Reference.PageTables;

@@ -142,16 +142,16 @@ internal sealed class MutantModelFactory(IIommuModelFactory inner, CommandMutati
     /// <summary>The registers of the last model.</summary>
     public MutantRegisters Registers { get; private set; } = null!;
 
-    public IIommuModel Create(ModelMemory memory, HardwareSetup setup)
+    public IIommuModel Create(HardwareSetup setup, StoreOrder order = StoreOrder.Immediate)
     {
-        IIommuModel model = inner.Create(memory, setup);
+        IIommuModel model = inner.Create(setup, order);
         Registers = new MutantRegisters(model.Registers, mutation);
         return new MutantModel(model, Registers);
     }
 
     private sealed class MutantModel(IIommuModel model, IRegisterFile registers) : IIommuModel
     {
-        public ModelMemory ModelMemory => model.ModelMemory;
+        public IModelMemory ModelMemory => model.ModelMemory;
 
         public IReadOnlyList<ProtocolViolation> Violations => model.Violations;
 

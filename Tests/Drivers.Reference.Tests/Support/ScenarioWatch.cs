@@ -41,10 +41,10 @@ internal sealed class ScenarioWatch(ScenarioSetup setup, CommandMutation? mutati
         return made.IsOk ? OpResult<IIommuUnit>.Ok(new WatchedUnit(made.Value, _models.Registers)) : made;
     }
 
-    public IIommuModel Create(ModelMemory memory, HardwareSetup hardware)
+    public IIommuModel Create(HardwareSetup hardware, StoreOrder order = StoreOrder.Immediate)
     {
-        IIommuModel model = _models.Create(memory, hardware);
-        memory.Changed += change => Torn(model, change);
+        IIommuModel model = _models.Create(hardware, order);
+        model.ModelMemory.Changed += change => Torn(model, change);
         return model;
     }
 

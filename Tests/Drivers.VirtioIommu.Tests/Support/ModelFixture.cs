@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.VirtioIommu.Dialects;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
@@ -28,7 +29,7 @@ internal sealed class ModelFixture : IDisposable
     {
         Memory = new ModelMemory(coherent, order);
         Memory.Changed += beforeModel;
-        Model = (VirtioIommuModel)new VirtioIommuModelFactory().Create(Memory, Fixture.Setup(dialect, coherent: coherent));
+        Model = new VirtioIommuModel(Memory, Fixture.Setup(dialect, coherent: coherent));
         Assert.True(TableDialect.TryParse(dialect, out TableDialect? parsed));
         Dialect = parsed;
         Started = Start();

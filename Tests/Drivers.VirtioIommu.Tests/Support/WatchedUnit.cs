@@ -130,9 +130,9 @@ internal sealed class WatchedUnit(IIommuUnit inner) : IIommuUnit
 /// <param name="cold">Whether they keep nothing, as hardware may.</param>
 internal sealed class LoggedModelFactory(bool cold) : IIommuModelFactory
 {
-    public IIommuModel Create(ModelMemory memory, HardwareSetup setup)
+    public IIommuModel Create(HardwareSetup setup, StoreOrder order = StoreOrder.Immediate)
     {
-        var model = (VirtioIommuModel)new VirtioIommuModelFactory().Create(memory, setup);
+        var model = (VirtioIommuModel)new VirtioIommuModelFactory().Create(setup, order);
         model.Device.LogCapacity = 1024;
         model.KeepsNothing = cold;
         return model;

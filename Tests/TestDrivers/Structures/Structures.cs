@@ -50,7 +50,8 @@ internal sealed class Reader : ITableReader
 [IommuModel("test")]
 internal sealed class Model : IIommuModelFactory
 {
-    public IIommuModel Create(ModelMemory memory, HardwareSetup setup) => throw new ArgumentException("it has no model");
+    public IIommuModel Create(HardwareSetup setup, StoreOrder order = StoreOrder.Immediate) =>
+        throw new ArgumentException("it has no model");
 }
 
 /// <summary>An export without a name.</summary>

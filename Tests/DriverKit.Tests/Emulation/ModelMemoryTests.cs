@@ -1,6 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Hardware;
 
-namespace PasidFramework.Core.Tests.Models;
+namespace PasidFramework.DriverKit.Tests.Emulation;
 
 public sealed class ModelMemoryTests
 {
