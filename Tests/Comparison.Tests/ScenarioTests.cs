@@ -96,6 +96,8 @@ public class ScenarioTests
     [InlineData("*ab", "aab", true)]
     [InlineData("qemu-system-*", "qemu-system-x86_64", true)]
     [InlineData("Qemu*", "qemu", false)]
+    [InlineData("a\\*", "a\\b", true)]
+    [InlineData("a\\*", "ab", false)]
     public void Globs_match_whole_names(string pattern, string name, bool expected) =>
         Assert.Equal(expected, Glob.IsMatch(pattern, name));
 
