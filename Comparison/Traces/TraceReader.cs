@@ -218,7 +218,7 @@ public static class TraceReader
         }
     }
 
-    /// <summary>A stream whose first two bytes have been looked at.</summary>
+    /// <summary>A stream whose first two bytes have been read.</summary>
     private sealed class PrefixStream : Stream
     {
         private readonly Stream _inner;
