@@ -1,6 +1,5 @@
 using PasidFramework.Conformance.Results;
 using PasidFramework.Contracts;
-using PasidFramework.Engine;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
 

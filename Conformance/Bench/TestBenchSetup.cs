@@ -1,5 +1,5 @@
 using PasidFramework.Allocation;
-using PasidFramework.Engine;
+using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 

@@ -1,6 +1,6 @@
 using PasidFramework.Allocation;
 using PasidFramework.Conformance.Bench;
-using PasidFramework.Engine;
+using PasidFramework.Contracts;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
 

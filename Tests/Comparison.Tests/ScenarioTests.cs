@@ -2,7 +2,7 @@ using System.Text;
 using PasidFramework.Comparison.Inputs;
 using PasidFramework.Comparison.Scenarios;
 using PasidFramework.Comparison.Traces;
-using PasidFramework.Engine;
+using PasidFramework.Contracts;
 using PasidFramework.Identifiers;
 
 namespace PasidFramework.Comparison.Tests;

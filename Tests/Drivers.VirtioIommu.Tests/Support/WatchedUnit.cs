@@ -2,7 +2,6 @@ using PasidFramework.Allocation;
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
-using PasidFramework.Engine;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
