@@ -8,6 +8,7 @@ using PasidFramework.Drivers.ArmSmmu.Tests.Support;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 using PasidFramework.TestKit;
+using PasidFramework.TestKit.Mutations;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 
@@ -62,53 +63,37 @@ public sealed class MutationTests(ITestOutputHelper output)
         Assert.True(report.Probes > 1000);
     }
 
-    [Fact]
-    public void Every_mutant_is_caught()
+    public static TheoryData<string> MutatedMachines => [.. s_machines.Where(m => m.Value.Kinds != Kinds.None).Select(m => m.Key)];
+
+    [Theory]
+    [MemberData(nameof(MutatedMachines))]
+    public void Every_mutant_is_caught(string machine)
     {
-        string[] reasons = [.. DataFile.Lines("equivalent-mutants.txt").Select(l => l.Split('|')[0].Trim())];
-        var unused = new HashSet<string>(reasons);
-        var wrong = new List<string>();
-        var lines = new List<string>();
-        foreach (string machine in s_machines.Keys.Where(m => s_machines[m].Kinds != Kinds.None))
-        {
-            var clean = new Judge(machine, null);
-            ScenarioReport report = ModelScenario.Run(Setup(machine, clean));
-            Assert.Empty(report.Failures);
-            Mutant[] mutants = [.. new Recording(s_machines[machine], report.Actions, clean).Mutants()];
-            Parallel.ForEach(mutants, new ParallelOptions { MaxDegreeOfParallelism = 2 }, mutant =>
-            {
-                ScenarioReport broken = ModelScenario.Run(Setup(machine, new Judge(machine, clean)), mutant.Mutation);
-                mutant.Message = broken.Failures.Count > 0 ? broken.Failures[0] : string.Empty;
-                mutant.Caught = broken.Failures.Count > 0 ? Classify(mutant.Message)
-                    : !broken.Applied ? "never applied"
-                    : mutant.Equivalent is { } reason ? $"equivalent: {reason}" : "SURVIVED";
-            });
+        var clean = new Judge(machine, null);
+        ScenarioReport whole = ModelScenario.Run(Setup(machine, clean));
+        Assert.Empty(whole.Failures);
+        var recording = new SmmuRecording(s_machines[machine], whole.Actions, clean, mutation =>
+            ModelScenario.Run(Setup(machine, new Judge(machine, clean)), mutation));
 
-            foreach (Mutant mutant in mutants)
-            {
-                output.WriteLine($"{machine}: {mutant.Kind}: {mutant.What}: {mutant.Caught}: {mutant.Message}");
-                if (mutant.Caught is "never applied" or "SURVIVED")
-                {
-                    wrong.Add($"{machine}: {mutant.Kind}: {mutant.What}: {mutant.Caught}");
-                }
-                else if (mutant.Caught.StartsWith("equivalent", StringComparison.Ordinal))
-                {
-                    unused.Remove(mutant.Equivalent!);
-                    Assert.Contains(mutant.Equivalent, reasons);
-                }
-            }
+        MutationReport report = s_runner.Run(machine, recording.Mutants());
 
-            lines.AddRange(mutants.GroupBy(m => (m.Kind, m.Caught))
-                .OrderBy(g => g.Key.Kind, StringComparer.Ordinal).ThenBy(g => g.Key.Caught, StringComparer.Ordinal)
-                .Select(g => string.Create(
-                    CultureInfo.InvariantCulture, $"{machine,-22} | {g.Key.Kind,-28} | {g.Count(),3} | {g.Key.Caught}")));
-        }
-
-        output.WriteLine(string.Join('\n', lines));
-        Assert.Empty(wrong);
-        Assert.Empty(unused);
-        Assert.Equal(DataFile.Lines("mutants.txt"), lines);
+        output.WriteLine(string.Join('\n', [.. report.Log, .. report.Lines]));
+        Assert.True(report.Problems.Count == 0, string.Join('\n', report.Problems));
     }
+
+    private static readonly MutationRunner s_runner = new(
+        [
+            ("must reach", "probe"),
+            ("of the dying", "probe"),
+            ("queue stopped", "command error"),
+            ("is cached as", "stale cache"),
+            ("tables differ", "tables"),
+            ("half written", "half written"),
+            ("the walker read", "stray read"),
+            ("page memory are left", "leak"),
+            ("Exception", "exception"),
+        ],
+        otherwise: "error of the driver");
 
     private static ScenarioSetup Setup(string machine, Judge judge)
     {
@@ -135,74 +120,34 @@ public sealed class MutationTests(ITestOutputHelper output)
         ? [new RequesterId(0x0118), new RequesterId(0x0120), new RequesterId(0x0290)]
         : [new RequesterId(0x18), new RequesterId(0x20), new RequesterId(0x90)];
 
-    private static string Classify(string failure)
-    {
-        int at = failure.IndexOf("violation ", StringComparison.Ordinal);
-        if (at >= 0)
-        {
-            return failure[(at + 10)..].Split(':')[0];
-        }
-
-        return failure switch
-        {
-            _ when failure.Contains("must reach", StringComparison.Ordinal) => "probe",
-            _ when failure.Contains("of the dying", StringComparison.Ordinal) => "probe",
-            _ when failure.Contains("queue stopped", StringComparison.Ordinal) => "command error",
-            _ when failure.Contains("is cached as", StringComparison.Ordinal) => "stale cache",
-            _ when failure.Contains("tables differ", StringComparison.Ordinal) => "tables",
-            _ when failure.Contains("half written", StringComparison.Ordinal) => "half written",
-            _ when failure.Contains("the walker read", StringComparison.Ordinal) => "stray read",
-            _ when failure.Contains("page memory are left", StringComparison.Ordinal) => "leak",
-            _ when failure.Contains("Exception", StringComparison.Ordinal) => "exception",
-            _ => "error of the driver",
-        };
-    }
-
     private sealed record Machine(bool IsCoherent, StoreOrder Order, bool IsTwoLevel, Kinds Kinds);
 
-    private sealed record Mutant(string Kind, string What, Mutation Mutation, string? Equivalent = null)
-    {
-        public string Message { get; set; } = string.Empty;
-
-        public string Caught { get; set; } = string.Empty;
-    }
-
     /// <summary>What the driver as it is did, and the mutants that follow from it.</summary>
-    private sealed class Recording
+    private sealed class SmmuRecording : Recording
     {
         private readonly Kinds _kinds;
-        private readonly IReadOnlyList<DriverAction> _actions;
         private readonly List<Entry> _entries = [];
         private readonly Dictionary<int, int> _entryOfStore = [];
 
-        // Numbers of stores of what was there already.
-        private readonly HashSet<int> _idle = [];
-
-        public Recording(Machine machine, IReadOnlyList<DriverAction> actions, Judge judge)
+        public SmmuRecording(
+            Machine machine, IReadOnlyList<DriverAction> actions, Judge judge, Func<Mutation, ScenarioReport> run)
+            : base(actions, run)
         {
             _kinds = machine.Kinds;
-            _actions = actions;
-
-            DriverAction[] stores = [.. actions.Where(a => a.Kind == MemoryEventKind.Store)];
             int command = 0;
             var memory = new Dictionary<ulong, ulong>();
-            for (int i = 0; i < stores.Length; i++)
+            for (int i = 0; i < Stores.Count; i++)
             {
-                DriverAction store = stores[i];
+                DriverAction store = Stores[i];
                 bool isQueue = judge.IsQueue(store.Address);
                 int step = isQueue ? judge.StepsOfCommands[command++] : -1;
                 bool isIdle = isQueue && judge.CommandsToEmptyDevices.Contains(command - 1);
-                if (memory.GetValueOrDefault(store.Address) == store.Value)
-                {
-                    _idle.Add(store.Number);
-                }
-
                 memory[store.Address] = store.Value;
                 if (isQueue && (store.Address & 15) == 8)
                 {
                     _entryOfStore[store.Number - 1] = _entryOfStore[store.Number] = _entries.Count;
-                    uint asid = (uint)(stores[i - 1].Value >> 48);
-                    _entries.Add(new Entry(step, true, store.Number - 1, stores[i - 1].Value, store.Value, memory.Any(
+                    uint asid = (uint)(Stores[i - 1].Value >> 48);
+                    _entries.Add(new Entry(step, true, store.Number - 1, Stores[i - 1].Value, store.Value, memory.Any(
                         word => !judge.IsQueue(word.Key) && IsWalkedDescriptor(word.Key, word.Value) && word.Value >> 48 == asid), isIdle));
                 }
                 else if (!isQueue)
@@ -219,21 +164,21 @@ public sealed class MutationTests(ITestOutputHelper output)
             DriverAction? lastOfTables = null;
             bool isOrdered = false;
             bool isTableOrdered = false;
-            foreach (DriverAction action in _actions)
+            foreach (DriverAction action in Actions)
             {
-                string what = string.Create(
-                    CultureInfo.InvariantCulture, $"{action.Kind} {action.Number} 0x{action.Address:x} 0x{action.Value:x}");
+                string what = FormattableString.Invariant(
+                    $"{action.Kind} {action.Number} 0x{action.Address:x} 0x{action.Value:x}");
                 switch (action.Kind)
                 {
                     case MemoryEventKind.Flush when _kinds.HasFlag(Kinds.Flushes):
-                        yield return new Mutant("drop flush", what, new Mutation.DropFlush(action.Number));
+                        yield return Make("drop flush", $"{what}", null, new Mutation.DropFlush(action.Number));
                         break;
                     case MemoryEventKind.Barrier:
                         isOrdered = true;
                         isTableOrdered = true;
                         if (_kinds.HasFlag(Kinds.Barriers))
                         {
-                            yield return new Mutant("drop barrier", what, new Mutation.DropBarrier(action.Number));
+                            yield return Make("drop barrier", $"{what}", null, new Mutation.DropBarrier(action.Number));
                         }
 
                         break;
@@ -243,10 +188,10 @@ public sealed class MutationTests(ITestOutputHelper output)
                             yield return mutant;
                         }
 
-                        if (isOrdered && last is { } before && !_idle.Contains(before.Number) && _kinds.HasFlag(Kinds.Swaps))
+                        if (isOrdered && last is { } before && !IsUnchanged(before.Number) && _kinds.HasFlag(Kinds.Swaps))
                         {
-                            yield return new Mutant(
-                                "swap stores across a barrier", what, new Mutation.SwapStores(before.Number));
+                            yield return Make(
+                                "swap stores across a barrier", $"{what}", null, new Mutation.SwapStores(before.Number));
                         }
 
                         last = action;
@@ -257,11 +202,10 @@ public sealed class MutationTests(ITestOutputHelper output)
                         }
 
                         // The commands between the two are sent before the first of them is stored.
-                        if (isTableOrdered && lastOfTables is { } late && !_idle.Contains(late.Number) && _kinds.HasFlag(Kinds.Swaps))
+                        if (isTableOrdered && lastOfTables is { } late && !IsUnchanged(late.Number) && _kinds.HasFlag(Kinds.Swaps))
                         {
-                            yield return new Mutant(
-                                "store to a table too late",
-                                $"0x{late.Address:x} 0x{late.Value:x} after {what}",
+                            yield return Make(
+                                "store to a table too late", $"0x{late.Address:x} 0x{late.Value:x} after {what}", null,
                                 new Mutation.DelayStore(late.Number, action.Number));
                         }
 
@@ -283,21 +227,21 @@ public sealed class MutationTests(ITestOutputHelper output)
             Entry entry = _entries[at];
             string? reason = entry.IsCommand ? ReasonOf(at) : null;
             bool isHigh = entry.IsCommand && store.Number != entry.Number;
-            if (_kinds.HasFlag(Kinds.Stores) && !_idle.Contains(store.Number))
+            if (_kinds.HasFlag(Kinds.Stores) && !IsUnchanged(store.Number))
             {
                 bool losesLeaf = isHigh && entry.Opcode is 0x03 or 0x05 && entry.High == 1;
-                yield return new Mutant(
+                yield return Make(
                     entry.IsCommand ? "drop store of a command" : "drop store",
-                    entry.IsCommand ? $"{what} of {entry}" : what,
-                    new Mutation.DropStore(store.Number),
-                    losesLeaf ? "path-too" : reason);
+                    $"{what}{(entry.IsCommand ? $" of {entry}" : string.Empty)}",
+                    losesLeaf ? "path-too" : reason,
+                    new Mutation.DropStore(store.Number));
             }
 
             if (_kinds.HasFlag(Kinds.Commands) && isHigh)
             {
                 foreach (Mutant mutant in Commands(entry))
                 {
-                    yield return mutant with { Equivalent = reason };
+                    yield return mutant with { Excuse = reason };
                 }
             }
         }
@@ -391,7 +335,7 @@ public sealed class MutationTests(ITestOutputHelper output)
         }
 
         // The two stores of a command: low word, high word.
-        private static IEnumerable<Mutant> Commands(Entry command)
+        private IEnumerable<Mutant> Commands(Entry command)
         {
             ulong low = command.Low;
             ulong high = command.High;
@@ -399,9 +343,10 @@ public sealed class MutationTests(ITestOutputHelper output)
             int numberHigh = numberLow + 1;
             string name = $"{command} #{numberLow}";
 
-            Mutant Replace(string kind, ulong newLow, ulong newHigh) => new(
+            Mutant Replace(string kind, ulong newLow, ulong newHigh) => Make(
                 kind,
-                name,
+                $"{name}",
+                null,
                 new Mutation.ReplaceStores(
                     $"{kind}: {name}", new Dictionary<int, ulong> { [numberLow] = newLow, [numberHigh] = newHigh }));
 

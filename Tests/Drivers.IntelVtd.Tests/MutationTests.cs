@@ -1,7 +1,8 @@
-using System.Globalization;
 using PasidFramework.Contracts;
+using PasidFramework.Engine;
 using PasidFramework.Hardware;
 using PasidFramework.TestKit;
+using PasidFramework.TestKit.Mutations;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 
@@ -13,61 +14,9 @@ public sealed class MutationTests(ITestOutputHelper output)
 {
     private const int QueueBytes = 8192;
 
-    [Fact]
-    public void D2_D3_D5_D6_every_mutant_of_the_driver_is_caught()
-    {
-        Dictionary<string, string> equivalent = VectorFile.Read("equivalent-mutants.txt")
-            .ToDictionary(line => line[0], line => line[1]);
-        var unused = new HashSet<string>(equivalent.Keys);
-        var counts = new SortedDictionary<string, int>(StringComparer.Ordinal);
-        var missed = new List<string>();
-        foreach (int cachingMode in new[] { 0, 1 })
-        {
-            foreach (Family family in s_families)
-            {
-                string where = Text($"CM={cachingMode} {family.Name}");
-                ScenarioSetup setup = ScenarioTests.Setup(family.Coherent, family.Order, cachingMode)
-                    with { Features = family.Features };
-                ulong queue = 0;
-                ScenarioReport clean = Run(setup, null, model => queue = model.Registers.Read64(0x90) & ~0xFFFUL);
-                Assert.Empty(clean.Failures);
-                foreach (Mutant mutant in family.Make(new Recording(clean.Actions, queue)))
-                {
-                    (string kind, string name, string? excuse, Mutation mutation) = mutant;
-                    ScenarioReport report = Run(setup, mutation, _ => { });
-                    string caught = report.Failures.Count > 0 ? CaughtBy(report)
-                        : report.Applied ? "nothing" : "not reached";
-                    if (caught is "nothing" or "not reached")
-                    {
-                        if (excuse is null || !equivalent.ContainsKey(excuse))
-                        {
-                            missed.Add(Text($"{where}: {name} [{caught}] {excuse}"));
-                        }
-                        else
-                        {
-                            unused.Remove(excuse);
-                            caught = Text($"equivalent: {excuse}");
-                        }
-                    }
-
-                    string line = Text($"{where} | {kind} | {caught}");
-                    counts[line] = counts.GetValueOrDefault(line) + 1;
-                    string first = report.Failures.Count > 0 ? report.Failures[0] : string.Empty;
-                    output.WriteLine(Text($"{where} | {kind} | {name} | {caught} | {first}"));
-                }
-            }
-        }
-
-        string[] summary = [.. counts.Select(c => Text($"{c.Key} | {c.Value}"))];
-        output.WriteLine(string.Join('\n', summary));
-        Assert.True(missed.Count == 0, Text($"{missed.Count} mutants were not caught:\n{string.Join('\n', missed)}"));
-        Assert.Empty(unused);
-        Assert.Equal(VectorFile.Read("mutants.txt").Select(line => string.Join(" | ", line)), summary);
-    }
-
     private static readonly Family[] s_families =
     [
-        new("coherent, stores and descriptors", true, StoreOrder.Immediate, r => r.Stores().Concat(r.Descriptors())),
+        new("coherent, stores and descriptors", true, StoreOrder.Immediate, r => r.DroppedStores().Concat(r.Descriptors())),
         new("coherent, drains of page requests", true, StoreOrder.Immediate, r => r.Drains(),
             DeviceFeatures.Ats | DeviceFeatures.Pri),
         new("coherent, barriers", true, StoreOrder.Weak, r => r.Barriers()),
@@ -75,7 +24,43 @@ public sealed class MutationTests(ITestOutputHelper output)
         new("not coherent, barriers", false, StoreOrder.Weak, r => r.Barriers()),
     ];
 
-    private static ScenarioReport Run(ScenarioSetup setup, Mutation? mutation, Action<IIommuModel> look)
+    public static TheoryData<int, string> Worlds => new MatrixTheoryData<int, string>(
+        [0, 1], s_families.Select(f => f.Name));
+
+    [Theory]
+    [MemberData(nameof(Worlds))]
+    public void D2_D3_D5_D6_every_mutant_of_the_driver_is_caught(int cachingMode, string name)
+    {
+        Family family = s_families.Single(f => f.Name == name);
+        ScenarioSetup setup = ScenarioTests.Setup(family.Coherent, family.Order, cachingMode)
+            with { Features = family.Features };
+        ulong queue = 0;
+        ScenarioReport clean = Run(setup, null, model => queue = model.Registers.Read64(0x90) & ~0xFFFUL);
+        Assert.Empty(clean.Failures);
+        var recording = new VtdRecording(clean.Actions, mutation => Run(setup, mutation, _ => { }), queue);
+
+        MutationReport report = s_runner.Run($"CM={cachingMode} {name}", family.Make(recording));
+
+        output.WriteLine(string.Join('\n', [.. report.Log, .. report.Lines]));
+        Assert.True(report.Problems.Count == 0, string.Join('\n', report.Problems));
+    }
+
+    private static readonly MutationRunner s_runner = new(
+        [
+            ("walker read", "stray read"),
+            ("faults*must reach", "access faults"),
+            ("must reach", "stale or wrong translation"),
+            ("walker sees", "not visible after the call"),
+            ("ill-formed", "ill-formed entry visible"),
+            ("quiet", "quiet entry left"),
+            ("cached is", "cached differs from stored"),
+            ("of the dying", "exit is not quiet"),
+            ("ETIMEDOUT", "driver times out"),
+            ("EIO", "queue error"),
+        ],
+        otherwise: "the core");
+
+    private static ScenarioReport Run(ScenarioSetup setup, Mutation? mutation, Action<IIommuModel> probe)
     {
         var watch = new ScenarioWatch(setup);
         return ModelScenario.Run(
@@ -85,77 +70,49 @@ public sealed class MutationTests(ITestOutputHelper output)
                 Model = watch,
                 Check = model =>
                 {
-                    look(model);
+                    probe(model);
                     return watch.Check(model);
                 },
             },
             mutation);
     }
 
-    private static string CaughtBy(ScenarioReport report)
-    {
-        string failure = report.Failures[0];
-        int violation = failure.IndexOf("violation ", StringComparison.Ordinal);
-        return violation >= 0 ? failure[violation..failure.IndexOf(':', violation)]
-            : failure.Contains("walker read", StringComparison.Ordinal) ? "stray read"
-            : failure.Contains("must reach", StringComparison.Ordinal)
-                ? failure.Contains("faults", StringComparison.Ordinal) ? "access faults" : "stale or wrong translation"
-            : failure.Contains("walker sees", StringComparison.Ordinal) ? "not visible after the call"
-            : failure.Contains("ill-formed", StringComparison.Ordinal) ? "ill-formed entry visible"
-            : failure.Contains("quiet", StringComparison.Ordinal) ? "quiet entry left"
-            : failure.Contains("cached is", StringComparison.Ordinal) ? "cached differs from stored"
-            : failure.Contains("of the dying", StringComparison.Ordinal) ? "exit is not quiet"
-            : failure.Contains("ETIMEDOUT", StringComparison.Ordinal) ? "driver times out"
-            : failure.Contains("EIO", StringComparison.Ordinal) ? "queue error"
-            : "the core";
-    }
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
-
     private sealed record Family(
-        string Name, bool Coherent, StoreOrder Order, Func<Recording, IEnumerable<Mutant>> Make,
+        string Name, bool Coherent, StoreOrder Order, Func<VtdRecording, IEnumerable<Mutant>> Make,
         DeviceFeatures Features = DeviceFeatures.Ats);
 
-    /// <param name="Kind">What is done.</param>
-    /// <param name="Name">To which action.</param>
-    /// <param name="Excuse">The line of equivalent-mutants.txt that applies if nothing notices; null for none.</param>
-    /// <param name="Mutation">The mutation.</param>
-    private sealed record Mutant(string Kind, string Name, string? Excuse, Mutation Mutation);
-
     /// <summary>What the clean driver did, and the mutants that follow from it.</summary>
-    private sealed class Recording(IReadOnlyList<DriverAction> actions, ulong queue)
+    private sealed class VtdRecording(
+        IReadOnlyList<DriverAction> actions, Func<Mutation, ScenarioReport> run, ulong queue)
+        : Recording(actions, run)
     {
-        private readonly DriverAction[] _stores = [.. actions.Where(a => a.Kind == MemoryEventKind.Store)];
         private readonly int[] _barriersBefore =
         [
             .. actions.Select((a, i) => (a, i)).Where(p => p.a.Kind == MemoryEventKind.Store)
                 .Select(p => actions.Take(p.i).Count(b => b.Kind == MemoryEventKind.Barrier)),
         ];
 
-        public IEnumerable<Mutant> Flushes() => actions
+        public IEnumerable<Mutant> Flushes() => Actions
             .Where(a => a.Kind == MemoryEventKind.Flush)
-            .Select(a => new Mutant(
-                "drop flush",
-                Text($"drop flush {a.Number} of {a.Value} bytes{In(a.Address)}"),
-                null,
-                new Mutation.DropFlush(a.Number)));
+            .Select(a => Make(
+                "drop flush", $"{a.Number} of {a.Value} bytes{In(a.Address)}", null, new Mutation.DropFlush(a.Number)));
 
         public IEnumerable<Mutant> Barriers()
         {
-            for (int i = 0; i < actions.Count; i++)
+            for (int i = 0; i < Actions.Count; i++)
             {
-                if (actions[i].Kind != MemoryEventKind.Barrier)
+                if (Actions[i].Kind != MemoryEventKind.Barrier)
                 {
                     continue;
                 }
 
-                yield return new Mutant("drop barrier", Text($"drop barrier {actions[i].Number}"), null,
-                    new Mutation.DropBarrier(actions[i].Number));
+                yield return Make(
+                    "drop barrier", $"{Actions[i].Number}", null, new Mutation.DropBarrier(Actions[i].Number));
 
                 // The two stores that a barrier keeps apart: parts of one entry, or an entry and the link to its table.
-                DriverAction[] before = [.. actions.Take(i).Where(a => a.Kind == MemoryEventKind.Store).TakeLast(1)];
-                DriverAction[] after = [.. actions.Skip(i).Where(a => a.Kind == MemoryEventKind.Store).Take(1)];
-                if (before.Length == 0 || after.Length == 0 || IsUnchanged(before[0]) || IsQueue(before[0].Address))
+                DriverAction[] before = [.. Actions.Take(i).Where(a => a.Kind == MemoryEventKind.Store).TakeLast(1)];
+                DriverAction[] after = [.. Actions.Skip(i).Where(a => a.Kind == MemoryEventKind.Store).Take(1)];
+                if (before.Length == 0 || after.Length == 0 || IsUnchanged(before[0].Number) || IsQueue(before[0].Address))
                 {
                     continue;
                 }
@@ -165,25 +122,25 @@ public sealed class MutationTests(ITestOutputHelper output)
                 bool link = (after[0].Value & ~0xFFFUL) == page;
                 if (entry || link)
                 {
-                    yield return new Mutant("swap stores", Text(
-                        $"swap stores {before[0].Number}{In(before[0].Address)} and {after[0].Number}"),
+                    yield return Make(
+                        "swap stores", $"{before[0].Number}{In(before[0].Address)} and {after[0].Number}",
                         link ? "link" : null, new Mutation.SwapStores(before[0].Number));
                 }
             }
         }
 
-        public IEnumerable<Mutant> Stores()
+        public IEnumerable<Mutant> DroppedStores()
         {
-            foreach (DriverAction store in _stores)
+            foreach (DriverAction store in Stores)
             {
                 // A store of what is there already changes nothing: there is no such mutant.
-                if (!IsUnchanged(store))
+                if (!IsUnchanged(store.Number))
                 {
                     int word = (int)(store.Address & 31) / 8;
                     string? excuse = IsQueue(store.Address) ? Excuse(store.Number - word)
                         : store.Value == 0 && (store.Address & 63) is 8 or 16 ? "erase" : null;
-                    yield return new Mutant("drop store", Text(
-                        $"drop store {store.Number} of 0x{store.Value:x}{In(store.Address)}"), excuse,
+                    yield return Make(
+                        "drop store", $"{store.Number} of 0x{store.Value:x}{In(store.Address)}", excuse,
                         new Mutation.DropStore(store.Number));
                 }
             }
@@ -197,15 +154,15 @@ public sealed class MutationTests(ITestOutputHelper output)
 
         private IEnumerable<Mutant> Of(Func<DriverAction, bool> choose)
         {
-            foreach (DriverAction store in _stores.Where(
+            foreach (DriverAction store in Stores.Where(
                 s => IsQueue(s.Address) && (s.Address & 31) == 0 && choose(s)))
             {
                 int at = store.Number;
                 ulong low = store.Value;
-                ulong high = _stores[at + 1].Value;
+                ulong high = Stores[at + 1].Value;
                 foreach ((string what, ulong newLow, ulong newHigh) in Wrong(low, high))
                 {
-                    yield return new Mutant(what, Text($"{what}: {at} 0x{low:x} 0x{high:x}"), Excuse(at),
+                    yield return Make(what, $"{at} 0x{low:x} 0x{high:x}", Excuse(at),
                         new Mutation.ReplaceStores(
                             what, new Dictionary<int, ulong> { [at] = newLow, [at + 1] = newHigh }));
                 }
@@ -298,15 +255,15 @@ public sealed class MutationTests(ITestOutputHelper output)
             6 => "PASID-IOTLB",
             7 => "PASID-cache",
             8 => "PASID-device-TLB",
-            _ => Text($"type {type}"),
+            _ => FormattableString.Invariant($"type {type}"),
         };
 
         // What may excuse a mutant of the descriptor whose first store has this number.
         private string? Excuse(int first)
         {
             List<DriverAction> submission = Submission(first);
-            ulong type = _stores[first].Value & 0xF;
-            bool fence = type == 5 && (_stores[first].Value & 0x40) != 0;
+            ulong type = Stores[first].Value & 0xF;
+            bool fence = type == 5 && (Stores[first].Value & 0x40) != 0;
             if (submission.Any(s => (s.Value & 0xF) == 1))
             {
                 return type is 2 or 7 || fence ? "empty-table" : null;
@@ -314,15 +271,15 @@ public sealed class MutationTests(ITestOutputHelper output)
 
             // The submission before it, with nothing but the queue written in between.
             int start = submission[0].Number;
-            if ((type != 6 && !fence) || start == 0 || !IsQueue(_stores[start - 1].Address))
+            if ((type != 6 && !fence) || start == 0 || !IsQueue(Stores[start - 1].Address))
             {
                 return null;
             }
 
             HashSet<(ulong, ulong)> before =
-                [.. Submission(start - 4).Select(s => (s.Value, _stores[s.Number + 1].Value))];
+                [.. Submission(start - 4).Select(s => (s.Value, Stores[s.Number + 1].Value))];
             return submission.Where(s => (s.Value & 0xF) == 6)
-                .All(s => before.Contains((s.Value, _stores[s.Number + 1].Value)))
+                .All(s => before.Contains((s.Value, Stores[s.Number + 1].Value)))
                 ? "other-link"
                 : null;
         }
@@ -333,18 +290,15 @@ public sealed class MutationTests(ITestOutputHelper output)
             int barriers = BarriersBefore(number);
             return
             [
-                .. _stores.Where(s =>
+                .. Stores.Where(s =>
                     IsQueue(s.Address) && (s.Address & 31) == 0 && BarriersBefore(s.Number) == barriers),
             ];
         }
 
         private int BarriersBefore(int store) => _barriersBefore[store];
 
-        private bool IsUnchanged(DriverAction store) => store.Value == _stores.Take(store.Number)
-            .LastOrDefault(s => s.Address == store.Address).Value;
-
         private bool IsQueue(ulong address) => address >= queue && address < queue + QueueBytes;
 
-        private string In(ulong address) => IsQueue(address) ? " in the queue" : Text($" at 0x{address:x}");
+        private string In(ulong address) => IsQueue(address) ? " in the queue" : FormattableString.Invariant($" at 0x{address:x}");
     }
 }

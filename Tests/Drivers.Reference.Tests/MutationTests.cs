@@ -1,8 +1,8 @@
-using System.Globalization;
 using PasidFramework.Allocation;
 using PasidFramework.Drivers.Reference.Formats;
 using PasidFramework.Hardware;
 using PasidFramework.TestKit;
+using PasidFramework.TestKit.Mutations;
 
 namespace PasidFramework.Drivers.Reference.Tests;
 
@@ -12,61 +12,49 @@ namespace PasidFramework.Drivers.Reference.Tests;
 /// </summary>
 public sealed class MutationTests(ITestOutputHelper output)
 {
-    [Fact]
-    public void D2_D3_D5_D6_every_mutant_of_the_driver_is_caught_or_explained()
-    {
-        Dictionary<string, string> equivalent = VectorFile.Read("equivalent-mutants.txt")
-            .ToDictionary(line => line[0], line => line[1]);
-        var unused = new HashSet<string>(equivalent.Keys);
-        var counts = new SortedDictionary<string, int>(StringComparer.Ordinal);
-        var missed = new List<string>();
-        foreach (World world in s_worlds)
-        {
-            ScenarioSetup setup = ScenarioTests.Setup(world.Coherent, world.Order, world.Ownership);
-            (ScenarioReport clean, MutantRegisters sent) = Run(setup, null, null);
-            Assert.Empty(clean.Failures);
-            foreach (Mutant mutant in world.Make(new Recording(clean.Actions, sent)))
-            {
-                (ScenarioReport report, MutantRegisters registers) = Run(setup, mutant.Memory, mutant.Command);
-                bool wasApplied = mutant.Command is null ? report.Applied : registers.Applied;
-                string caught = report.Failures.Count > 0 ? CaughtBy(report.Failures[0])
-                    : wasApplied ? "nothing" : "not reached";
-                string first = report.Failures.FirstOrDefault(string.Empty);
-                output.WriteLine($"{world.Name} | {mutant.Kind} | {mutant.Name} | {caught} | {first}");
-                if (caught is "nothing" or "not reached")
-                {
-                    if (mutant.Excuse is null || !equivalent.ContainsKey(mutant.Excuse))
-                    {
-                        missed.Add($"{world.Name}: {mutant.Name} [{caught}] {mutant.Excuse}");
-                    }
-                    else
-                    {
-                        unused.Remove(mutant.Excuse);
-                        caught = $"equivalent: {mutant.Excuse}";
-                    }
-                }
-
-                string line = $"{world.Name} | {mutant.Kind} | {caught}";
-                counts[line] = counts.GetValueOrDefault(line) + 1;
-            }
-        }
-
-        string[] summary = [.. counts.Select(c => Text($"{c.Key} | {c.Value}"))];
-        output.WriteLine(string.Join('\n', summary));
-        Assert.True(missed.Count == 0, Text($"{missed.Count} mutants were not caught:\n{string.Join('\n', missed)}"));
-        Assert.Empty(unused);
-        Assert.Equal(VectorFile.Read("mutants.txt").Select(line => string.Join(" | ", line)), summary);
-    }
-
     private static readonly World[] s_worlds =
     [
-        new("coherent, stores", true, StoreOrder.Immediate, r => r.Stores()),
+        new("coherent, stores", true, StoreOrder.Immediate, r => r.BrokenStores()),
         new("coherent, commands", true, StoreOrder.Immediate, r => r.Commands()),
         new("coherent, commands, vendor", true, StoreOrder.Immediate, r => r.Commands(), PasidOptions.OwnershipVendor),
         new("coherent, barriers", true, StoreOrder.Weak, r => r.Barriers()),
         new("not coherent, weak, flushes and barriers", false, StoreOrder.Weak, r => r.Flushes().Concat(r.Barriers())),
         new("not coherent, weak, commands", false, StoreOrder.Weak, r => r.Commands()),
     ];
+
+    private static readonly MutationRunner s_runner = new(
+        [
+            ("walker read", "stray read"),
+            ("faults*must reach", "access faults"),
+            ("must reach", "stale or wrong translation"),
+            ("walker sees", "not visible after the call"),
+            ("ill-formed", "ill-formed entry visible"),
+            ("is running", "command left running"),
+            ("torn entry", "torn entry visible"),
+            ("quiet entry stays", "quiet entry left"),
+            ("cached is", "cached differs from stored"),
+            ("of the dying", "exit is not quiet"),
+            ("ETIMEDOUT", "driver times out"),
+            ("EIO", "command refused"),
+        ],
+        otherwise: "the core");
+
+    public static TheoryData<string> Worlds => [.. s_worlds.Select(w => w.Name)];
+
+    [Theory]
+    [MemberData(nameof(Worlds))]
+    public void D2_D3_D5_D6_every_mutant_of_the_driver_is_caught_or_explained(string name)
+    {
+        World world = s_worlds.Single(w => w.Name == name);
+        ScenarioSetup setup = ScenarioTests.Setup(world.Coherent, world.Order, world.Ownership);
+        (ScenarioReport clean, MutantRegisters sent) = Run(setup, null, null);
+        Assert.Empty(clean.Failures);
+
+        MutationReport report = s_runner.Run(name, world.Make(new ReferenceRecording(clean.Actions, setup, sent)));
+
+        output.WriteLine(string.Join('\n', [.. report.Log, .. report.Lines]));
+        Assert.True(report.Problems.Count == 0, string.Join('\n', report.Problems));
+    }
 
     private static (ScenarioReport Report, MutantRegisters Registers) Run(
         ScenarioSetup setup, Mutation? memory, CommandMutation? command)
@@ -81,74 +69,41 @@ public sealed class MutationTests(ITestOutputHelper output)
         return (report, watch.Registers);
     }
 
-    private static string CaughtBy(string failure)
-    {
-        int violation = failure.IndexOf("violation ", StringComparison.Ordinal);
-        return violation >= 0 ? failure[violation..failure.IndexOf(':', violation)]
-            : failure.Contains("walker read", StringComparison.Ordinal) ? "stray read"
-            : failure.Contains("must reach", StringComparison.Ordinal)
-                ? failure.Contains("faults", StringComparison.Ordinal) ? "access faults" : "stale or wrong translation"
-            : failure.Contains("walker sees", StringComparison.Ordinal) ? "not visible after the call"
-            : failure.Contains("ill-formed", StringComparison.Ordinal) ? "ill-formed entry visible"
-            : failure.Contains("is running", StringComparison.Ordinal) ? "command left running"
-            : failure.Contains("torn entry", StringComparison.Ordinal) ? "torn entry visible"
-            : failure.Contains("quiet entry stays", StringComparison.Ordinal) ? "quiet entry left"
-            : failure.Contains("cached is", StringComparison.Ordinal) ? "cached differs from stored"
-            : failure.Contains("of the dying", StringComparison.Ordinal) ? "exit is not quiet"
-            : failure.Contains("ETIMEDOUT", StringComparison.Ordinal) ? "driver times out"
-            : failure.Contains("EIO", StringComparison.Ordinal) ? "command refused"
-            : "the core";
-    }
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
-
     private sealed record World(
         string Name,
         bool Coherent,
         StoreOrder Order,
-        Func<Recording, IEnumerable<Mutant>> Make,
+        Func<ReferenceRecording, IEnumerable<Mutant>> Make,
         string Ownership = PasidOptions.OwnershipCore);
 
-    /// <param name="Kind">What is done.</param>
-    /// <param name="Name">To which action.</param>
-    /// <param name="Excuse">The line of equivalent-mutants.txt that applies if nothing notices; null for none.</param>
-    /// <param name="Memory">The mutation of memory.</param>
-    /// <param name="Command">The mutation of a command.</param>
-    private sealed record Mutant(
-        string Kind, string Name, string? Excuse, Mutation? Memory, CommandMutation? Command = null);
-
     /// <summary>What the clean driver did, and the mutants that follow from it.</summary>
-    private sealed class Recording(IReadOnlyList<DriverAction> actions, MutantRegisters sent)
+    private sealed class ReferenceRecording(
+        IReadOnlyList<DriverAction> actions, ScenarioSetup setup, MutantRegisters sent)
+        : Recording(actions, mutation => MutationTests.Run(setup, mutation, null).Report)
     {
-        private readonly DriverAction[] _stores = [.. actions.Where(a => a.Kind == MemoryEventKind.Store)];
+        public IEnumerable<Mutant> Flushes() => Of(MemoryEventKind.Flush, (a, _) => Make(
+            "drop flush", $"{a.Number} of {a.Value} bytes at 0x{a.Address:x}", null, new Mutation.DropFlush(a.Number)));
 
-        public IEnumerable<Mutant> Flushes() => Of(MemoryEventKind.Flush, (a, _) => new Mutant(
-            "drop flush", Text($"drop flush {a.Number} of {a.Value} bytes at 0x{a.Address:x}"), null,
-            new Mutation.DropFlush(a.Number)));
+        public IEnumerable<Mutant> Barriers() => Of(MemoryEventKind.Barrier, (a, at) => Make(
+            "drop barrier", $"{a.Number}", BarrierExcuse(at), new Mutation.DropBarrier(a.Number)));
 
-        public IEnumerable<Mutant> Barriers() => Of(MemoryEventKind.Barrier, (a, at) => new Mutant(
-            "drop barrier", Text($"drop barrier {a.Number}"), BarrierExcuse(at), new Mutation.DropBarrier(a.Number)));
-
-        public IEnumerable<Mutant> Stores()
+        public IEnumerable<Mutant> BrokenStores()
         {
-            for (int i = 0; i < _stores.Length; i++)
+            for (int i = 0; i < Stores.Count; i++)
             {
-                DriverAction store = _stores[i];
+                DriverAction store = Stores[i];
 
                 // A store of what is there already changes nothing: there is no such mutant.
                 if (!IsUnchanged(i))
                 {
-                    yield return new Mutant(
-                        "drop store", Text($"drop store {i} of 0x{store.Value:x} at 0x{store.Address:x}"), null,
-                        new Mutation.DropStore(i));
+                    yield return Make(
+                        "drop store", $"{i} of 0x{store.Value:x} at 0x{store.Address:x}", null, new Mutation.DropStore(i));
                 }
 
-                if (i + 1 < _stores.Length && !IsUnchanged(i) && !IsUnchanged(i + 1))
+                if (i + 1 < Stores.Count && !IsUnchanged(i) && !IsUnchanged(i + 1))
                 {
-                    yield return new Mutant(
-                        "swap stores",
-                        Text($"swap stores {i} of 0x{store.Value:x} at 0x{store.Address:x} and {i + 1}"),
-                        null,
+                    yield return Make(
+                        "swap stores", $"{i} of 0x{store.Value:x} at 0x{store.Address:x} and {i + 1}", null,
                         new Mutation.SwapStores(i));
                 }
             }
@@ -180,10 +135,13 @@ public sealed class MutationTests(ITestOutputHelper output)
 
                 Mutant Of(string kind, CommandMutation mutation) => new(
                     kind,
-                    Text($"{kind}: {i} 0x{command.Word0:x} 0x{command.Word1:x}"),
-                    Excuse(i, mutation),
-                    null,
-                    mutation);
+                    FormattableString.Invariant($"{mutation.Number} 0x{command.Word0:x} 0x{command.Word1:x}"),
+                    Excuse(mutation.Number, mutation),
+                    () =>
+                    {
+                        (ScenarioReport report, MutantRegisters registers) = MutationTests.Run(setup, null, mutation);
+                        return MutantRun.Of(report) with { Applied = registers.Applied };
+                    });
             }
         }
 
@@ -278,14 +236,14 @@ public sealed class MutationTests(ITestOutputHelper output)
         // Every flush or barrier, but for those of a store of what was there already.
         private IEnumerable<Mutant> Of(MemoryEventKind kind, Func<DriverAction, int, Mutant> make)
         {
-            for (int i = 0; i < actions.Count; i++)
+            for (int i = 0; i < Actions.Count; i++)
             {
                 int store = i - (kind == MemoryEventKind.Flush ? 1 : 2);
-                bool isOfNothing = store >= 0 && actions[store].Kind == MemoryEventKind.Store
-                    && IsUnchanged(actions[store].Number);
-                if (actions[i].Kind == kind && !isOfNothing)
+                bool isOfNothing = store >= 0 && Actions[store].Kind == MemoryEventKind.Store
+                    && IsUnchanged(Actions[store].Number);
+                if (Actions[i].Kind == kind && !isOfNothing)
                 {
-                    yield return make(actions[i], i);
+                    yield return make(Actions[i], i);
                 }
             }
         }
@@ -293,10 +251,10 @@ public sealed class MutationTests(ITestOutputHelper output)
         // Each barrier comes right after a flush: of a fresh table, or of a word.
         private string? BarrierExcuse(int at)
         {
-            DriverAction flush = actions[at - 1];
+            DriverAction flush = Actions[at - 1];
             DriverAction[] next =
             [
-                .. actions.Skip(at + 1).TakeWhile(a => a.Kind != MemoryEventKind.Barrier)
+                .. Actions.Skip(at + 1).TakeWhile(a => a.Kind != MemoryEventKind.Barrier)
                     .Where(a => a.Kind == MemoryEventKind.Store),
             ];
             bool isTable = flush.Value > 8;
@@ -304,8 +262,5 @@ public sealed class MutationTests(ITestOutputHelper output)
                 : !isTable && next.Length > 0 && next.All(store => (store.Address & 15) == 8) ? "second-word"
                 : null;
         }
-
-        private bool IsUnchanged(int number) => _stores[number].Value == _stores.Take(number)
-            .LastOrDefault(s => s.Address == _stores[number].Address).Value;
     }
 }
