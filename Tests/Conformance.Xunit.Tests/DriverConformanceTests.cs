@@ -46,7 +46,7 @@ public sealed class DriverConformanceTests
         { "T-FAIL", "Failed", "T-FAIL on one, Required, D5: summary of T-FAIL\nFAIL: entry is wrong\n  [3:0] OP  expected 8  got 7\nrepeat: dotnet test --filter \"DisplayName~T-FAIL one\"" },
         { "T-ERROR", "Failed", "T-ERROR on one, Required, D5: summary of T-ERROR\nERROR: InvalidOperationException: broken\n" },
         { "T-NA", "Skipped", "not applicable: capability Ats not declared" },
-        { "T-BLIND", "Skipped", "inconclusive: no check was performed" },
+        { "T-BLIND", "Skipped", "inconclusive: nothing was looked at" },
         { "T-SLOW", "Skipped", "failed; Recommended, not binding: slow" },
     };
 
