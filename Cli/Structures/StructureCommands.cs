@@ -305,7 +305,7 @@ internal sealed class StructureCommands
         }
         catch (IOException e) when (e.HResult == BrokenPipe)
         {
-            // The reader has seen enough.
+            // Whoever read has seen enough.
             return ExitCode.ReaderGone;
         }
 

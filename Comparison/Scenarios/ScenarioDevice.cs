@@ -1,4 +1,4 @@
-using PasidFramework.Contracts;
+using PasidFramework.Engine;
 using PasidFramework.Identifiers;
 
 namespace PasidFramework.Comparison.Scenarios;

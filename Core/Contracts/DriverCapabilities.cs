@@ -1,3 +1,5 @@
+using PasidFramework.Engine;
+
 namespace PasidFramework.Contracts;
 
 /// <summary>

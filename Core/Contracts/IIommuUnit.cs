@@ -1,4 +1,5 @@
 using PasidFramework.Allocation;
+using PasidFramework.Engine;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
 

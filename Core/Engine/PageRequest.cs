@@ -1,4 +1,3 @@
-using PasidFramework.Contracts;
 using PasidFramework.Identifiers;
 
 namespace PasidFramework.Engine;
@@ -36,25 +35,23 @@ public sealed class PageRequest : IDisposable
     public static PageRequest? Begin(Device device, Pasid pasid)
     {
         ArgumentNullException.ThrowIfNull(device);
-        var record = (DeviceRecord)device;
-        PasidSpace space = record.Domain.Space;
-        PasidLease? lease = space.Lookup(pasid);
+        PasidLease? lease = device.Domain.Space.Lookup(pasid);
         if (lease is null || !lease.TryHold())
         {
             return null;
         }
 
-        ProcessRecord process = lease.Process;
+        IommuProcess process = lease.Process;
         if (!process.TryGet())
         {
             lease.Drop();
             return null;
         }
 
-        LinkRecord? context = process.ContextOf(record.Domain);
-        if (!ReferenceEquals(space.Lookup(pasid), lease)
+        IommuContext? context = process.ContextOf(device.Domain);
+        if (!ReferenceEquals(device.Domain.Space.Lookup(pasid), lease)
             || context is null
-            || Array.IndexOf(context.Devices, record) < 0)
+            || Array.IndexOf(context.Devices, device) < 0)
         {
             lease.Drop();
             process.Put();

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Numerics;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using PasidFramework.Allocation;
 using PasidFramework.Results;
 
 namespace PasidFramework.Hardware;
@@ -13,7 +14,7 @@ namespace PasidFramework.Hardware;
 /// </summary>
 /// <remarks>
 /// Frames hold 64-bit words, so an aligned 64-bit store is one access that a concurrent reader sees whole. Loads and
-/// stores take no lock; allocation takes a lock.
+/// stores take no lock; allocation takes a short spin lock.
 /// </remarks>
 public sealed class SystemMemory : IPhysicalMemory
 {
@@ -24,7 +25,7 @@ public sealed class SystemMemory : IPhysicalMemory
     private readonly ulong[]?[] _frames;
     private readonly Dictionary<ulong, (int Bytes, int Alignment)> _live = [];
     private readonly Dictionary<(int Bytes, int Alignment), Stack<ulong>> _free = [];
-    private readonly Lock _gate = new();
+    private SpinGate _gate;
     private ulong _next;
     private long _allocatedBytes;
 
@@ -61,7 +62,8 @@ public sealed class SystemMemory : IPhysicalMemory
         }
 
         int size = RoundUp(bytes);
-        lock (_gate)
+        _gate.Enter();
+        try
         {
             ulong address;
             if (_free.TryGetValue((size, alignmentBytes), out Stack<ulong>? stack) && stack.Count > 0)
@@ -93,12 +95,17 @@ public sealed class SystemMemory : IPhysicalMemory
             _allocatedBytes += size;
             return OpResult<ulong>.Ok(address);
         }
+        finally
+        {
+            _gate.Exit();
+        }
     }
 
     /// <inheritdoc/>
     public void FreePages(ulong address, int bytes)
     {
-        lock (_gate)
+        _gate.Enter();
+        try
         {
             if (!_live.TryGetValue(address, out (int Bytes, int Alignment) live) || live.Bytes != RoundUp(bytes))
             {
@@ -115,6 +122,10 @@ public sealed class SystemMemory : IPhysicalMemory
             }
 
             stack.Push(address);
+        }
+        finally
+        {
+            _gate.Exit();
         }
     }
 

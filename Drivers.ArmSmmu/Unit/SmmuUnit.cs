@@ -2,6 +2,7 @@ using PasidFramework.Allocation;
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Drivers.ArmSmmu.Queues;
+using PasidFramework.Engine;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
 

@@ -1,7 +1,7 @@
-using PasidFramework.Contracts;
 using PasidFramework.Drivers.IntelVtd.Formats;
 using PasidFramework.Drivers.IntelVtd.Queues;
 using PasidFramework.Drivers.IntelVtd.Tables;
+using PasidFramework.Engine;
 using PasidFramework.Identifiers;
 using PasidFramework.Records;
 using PasidFramework.Results;

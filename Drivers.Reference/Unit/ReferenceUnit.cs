@@ -4,6 +4,7 @@ using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.Reference.Formats;
 using PasidFramework.Drivers.Reference.Tables;
+using PasidFramework.Engine;
 using PasidFramework.Identifiers;
 using PasidFramework.Records;
 using PasidFramework.Results;

@@ -4,6 +4,7 @@ using PasidFramework.Contracts;
 using PasidFramework.Drivers.VirtioIommu.Dialects;
 using PasidFramework.Drivers.VirtioIommu.Queues;
 using PasidFramework.Drivers.VirtioIommu.Tables;
+using PasidFramework.Engine;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
 

@@ -226,7 +226,7 @@ internal sealed class QemuMachine : IDisposable
             }
             catch (ObjectDisposedException)
             {
-                // Nothing waits for it any more.
+                // Nobody waits for it any more.
             }
         }
         else if (!string.IsNullOrWhiteSpace(received.Data))

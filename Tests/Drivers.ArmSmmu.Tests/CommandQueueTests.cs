@@ -4,6 +4,7 @@ using PasidFramework.Drivers.ArmSmmu.Queues;
 using PasidFramework.Drivers.ArmSmmu.Tests.Support;
 using PasidFramework.Hardware;
 using PasidFramework.Results;
+using PasidFramework.TestKit;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 
@@ -97,7 +98,7 @@ public sealed class CommandQueueTests : IDisposable
     [Fact]
     public void Two_threads_each_see_their_own_commands_complete_in_order()
     {
-        const int Rounds = 200;
+        int rounds = Effort.Of(200);
         const int Batches = 20;
         int inside = 0;
         int overlaps = 0;
@@ -118,7 +119,7 @@ public sealed class CommandQueueTests : IDisposable
         Race.Run(2, (thread, barrier) =>
         {
             uint next = 0;
-            for (int round = 0; round < Rounds; round++)
+            for (int round = 0; round < rounds; round++)
             {
                 barrier.SignalAndWait();
                 for (int i = 0; i < Batches; i++)
@@ -135,11 +136,11 @@ public sealed class CommandQueueTests : IDisposable
         Assert.All(failures, f => Assert.True(f.IsOk, f.ToString()));
         Assert.Equal(0, overlaps);
         SmmuCommand[] log = _hardware.RegisterFile.Log();
-        Assert.Equal(2 * Rounds * Batches * 3, log.Length);
+        Assert.Equal(2 * rounds * Batches * 3, log.Length);
         for (uint thread = 0; thread < 2; thread++)
         {
             Assert.Equal(
-                Enumerable.Range(0, Rounds * Batches * 2).Select(i => (uint)i),
+                Enumerable.Range(0, rounds * Batches * 2).Select(i => (uint)i),
                 log.Where(c => c.Opcode == SmmuOpcode.CFGI_CD && c.Word0 >> 32 == thread)
                     .Select(c => (uint)(c.Word0 >> 12 & 0xFFFFF)));
         }
@@ -148,7 +149,7 @@ public sealed class CommandQueueTests : IDisposable
     [Fact]
     public void Hardware_that_consumes_later_on_another_thread_loses_nothing()
     {
-        const int Rounds = 300;
+        int rounds = Effort.Of(300);
         var registers = new DeferredRegisters(_hardware.Registers);
         using CommandQueue queue = Start(registers, 2, pollLimit: 10_000_000);
         OpResult[] failures = new OpResult[2];
@@ -168,7 +169,7 @@ public sealed class CommandQueueTests : IDisposable
 
             try
             {
-                for (uint round = 0; round < Rounds; round++)
+                for (uint round = 0; round < rounds; round++)
                 {
                     var batch = new CommandBatch(queue);
                     for (uint i = 0; i < 9; i++)
@@ -187,12 +188,12 @@ public sealed class CommandQueueTests : IDisposable
         });
 
         Assert.All(failures, f => Assert.True(f.IsOk, f.ToString()));
-        Assert.Equal(2 * Rounds * 10, _hardware.RegisterFile.Consumed);
+        Assert.Equal(2 * rounds * 10, _hardware.RegisterFile.Consumed);
         SmmuCommand[] log = _hardware.RegisterFile.Log();
         for (uint thread = 0; thread < 2; thread++)
         {
             Assert.Equal(
-                Enumerable.Range(0, Rounds * 9).Select(i => (uint)i),
+                Enumerable.Range(0, rounds * 9).Select(i => (uint)i),
                 log.Where(c => c.Opcode == SmmuOpcode.CFGI_CD && c.Word0 >> 32 == thread)
                     .Select(c => (uint)(c.Word0 >> 12 & 0xFFFFF)));
         }

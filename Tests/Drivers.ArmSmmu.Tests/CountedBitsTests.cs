@@ -1,5 +1,6 @@
 using PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
 using PasidFramework.Drivers.ArmSmmu.Tables;
+using PasidFramework.TestKit;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 
@@ -7,7 +8,7 @@ namespace PasidFramework.Drivers.ArmSmmu.Tests;
 /// differ a person decides which of them is wrong.</summary>
 public sealed class CountedBitsTests
 {
-    private const int Rounds = 200_000;
+    private static readonly int s_rounds = Effort.Of(200_000);
 
     [Theory]
     [InlineData(false)]
@@ -17,7 +18,7 @@ public sealed class CountedBitsTests
         var random = new Random(20_261);
         var kinds = new HashSet<ulong>();
         var old = new ulong[8];
-        for (int round = 0; round < Rounds; round++)
+        for (int round = 0; round < s_rounds; round++)
         {
             ulong[] entry = Entry(random, isContext);
             var counted = new ulong[8];

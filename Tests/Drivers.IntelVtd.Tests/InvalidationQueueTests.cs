@@ -2,6 +2,7 @@ using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
 using PasidFramework.Drivers.IntelVtd.Queues;
 using PasidFramework.Hardware;
 using PasidFramework.Results;
+using PasidFramework.TestKit;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 
@@ -137,7 +138,7 @@ public sealed class InvalidationQueueTests
     public void Concurrent_submissions_stay_whole_and_return_only_when_they_have_completed(bool later)
     {
         const int Threads = 4;
-        const int Rounds = 1000;
+        int rounds = Effort.Of(1000);
         CompletionHardware? hardware = null;
         var fixture = new Fixture(
             make: (memory, setup) => hardware = new CompletionHardware(memory, setup),
@@ -161,7 +162,7 @@ public sealed class InvalidationQueueTests
         Thread[] threads = [.. Enumerable.Range(0, Threads).Select(thread => new Thread(() =>
         {
             barrier.SignalAndWait();
-            for (uint round = 0; round < Rounds; round++)
+            for (uint round = 0; round < rounds; round++)
             {
                 uint pasid = ((uint)thread << 16) | round;
                 ulong[] words = [.. Words(PasidCache(pasid)), .. Words(PasidCache(pasid)), .. Words(PasidCache(pasid))];
@@ -198,7 +199,7 @@ public sealed class InvalidationQueueTests
         }
 
         Assert.Empty(failures);
-        Assert.Equal(Threads * Rounds * 4, queue.Commands - before);
+        Assert.Equal(Threads * rounds * 4, queue.Commands - before);
         Assert.Equal(0, hardware!.Interleaved);
         Assert.Equal(queue.Commands, fixture.Model.Log.Total);
     }

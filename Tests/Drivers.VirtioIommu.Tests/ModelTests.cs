@@ -12,6 +12,7 @@ using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 using PasidFramework.Records;
 using PasidFramework.Results;
+using PasidFramework.TestKit;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 
@@ -65,7 +66,7 @@ public sealed class ModelTests
         Assert.Empty(fixture.Model.TableRoots(requester));
         using DomainTable table = fixture.AttachAndInstall(s_pasid);
 
-        OpResult<ITableView> view = new VirtioTableReader { ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() }.Open(fixture.Memory, fixture.Model.TableRoots(requester));
+        OpResult<ITableView> view = new VirtioTableReader().Open(fixture.Memory, fixture.Model.TableRoots(requester));
 
         Assert.True(view.IsOk, view.ToString());
         Assert.Equal(s_pasid, Assert.Single(view.Value!.Items(), i => i.Kind == TableItemKind.Pasid).Pasid);
@@ -691,7 +692,7 @@ public sealed class ModelTests
     public void Rings_that_are_not_written_back_when_they_are_enabled_are_a_complaint()
     {
         var memory = new ModelMemory(isCoherent: false);
-        using var model = new VirtioIommuModel(memory, Fixture.Setup("none", coherent: false), new ArmSmmu.Reader.SmmuTableReader());
+        using var model = new VirtioIommuModel(memory, Fixture.Setup("none", coherent: false));
         ulong ring = memory.AllocatePages(4096).Value;
         (int Register, uint Value)[] writes =
         [
@@ -723,7 +724,7 @@ public sealed class ModelTests
     [MemberData(nameof(Dialects))]
     public void Accesses_beside_the_driver_reach_the_page_or_nothing(string dialect)
     {
-        const int Rounds = 300;
+        int rounds = Effort.Of(300);
         using var fixture = new ModelFixture(dialect);
         using DomainTable table = fixture.Attach();
         using var barrier = new Barrier(3);
@@ -753,7 +754,7 @@ public sealed class ModelTests
 
         try
         {
-            for (int round = 0; round < Rounds; round++)
+            for (int round = 0; round < rounds; round++)
             {
                 Assert.Equal(OpResult.Ok, table.Install(s_pasid, fixture.PageTable.Root, ModelFixture.Asid));
                 Assert.Equal(TranslationStatus.Translated, fixture.Access(s_pasid).Status);

@@ -1,10 +1,12 @@
 using FsCheck;
 using FsCheck.Fluent;
 using PasidFramework.Contracts;
+using PasidFramework.Engine;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 using PasidFramework.Qemu.Tests.Support;
 using PasidFramework.Results;
+using PasidFramework.TestKit;
 
 namespace PasidFramework.Qemu.Tests;
 
@@ -75,8 +77,8 @@ public sealed class RandomTests(ITestOutputHelper output)
         });
         accesses.Start();
         start.SignalAndWait();
-        const int Rounds = 12;
-        for (int round = 0; round < Rounds; round++)
+        int rounds = Effort.Of(40);
+        for (int round = 0; round < rounds; round++)
         {
             _ = fixture.Bind(device, guest);
 
@@ -93,7 +95,7 @@ public sealed class RandomTests(ITestOutputHelper output)
         Volatile.Write(ref isOver, true);
         accesses.Join();
         Assert.Null(failure);
-        Assert.True(landed >= Rounds, $"{landed} accesses of the other thread landed");
+        Assert.True(landed >= rounds, $"{landed} accesses of the other thread landed");
     }
 
     [Theory]
@@ -105,10 +107,10 @@ public sealed class RandomTests(ITestOutputHelper output)
         Guest guest = fixture.NewGuest();
         _ = fixture.Bind(device, guest);
         fixture.Lands(device, 9, guest);
-        const int Rounds = 1000;
+        int rounds = Effort.Of(1000);
         var watch = System.Diagnostics.Stopwatch.StartNew();
 
-        for (int i = 0; i < Rounds; i++)
+        for (int i = 0; i < rounds; i++)
         {
             ulong old = guest.Map(Fixture.Page);
             Assert.Equal(OpResult.Ok, fixture.Core.Invalidate(guest, Fixture.Page, Fixture.Page + 0x1000));
@@ -117,7 +119,7 @@ public sealed class RandomTests(ITestOutputHelper output)
         }
 
         output.WriteLine(
-            $"{name} {architecture}: {Rounds / watch.Elapsed.TotalMinutes:f0} remap + invalidation + store a minute");
+            $"{name} {architecture}: {rounds / watch.Elapsed.TotalMinutes:f0} remap + invalidation + store a minute");
     }
 
     // Each byte is a step: what it does, and to which device. Devices 0 and 2 share a domain, 1 and 3 another one.

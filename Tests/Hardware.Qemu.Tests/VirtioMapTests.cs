@@ -1,4 +1,5 @@
 using PasidFramework.Contracts;
+using PasidFramework.Engine;
 using PasidFramework.Identifiers;
 using PasidFramework.Qemu.Tests.Support;
 using PasidFramework.Results;

@@ -1,5 +1,6 @@
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
+using PasidFramework.Engine;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;

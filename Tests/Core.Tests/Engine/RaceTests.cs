@@ -3,6 +3,7 @@ using PasidFramework.Contracts;
 using PasidFramework.Engine;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
+using PasidFramework.TestKit;
 
 namespace PasidFramework.Core.Tests.Engine;
 
@@ -12,7 +13,7 @@ namespace PasidFramework.Core.Tests.Engine;
 /// </summary>
 public sealed class RaceTests
 {
-    private const int Rounds = 4000;
+    private static readonly int s_rounds = Effort.Of(4000);
 
     [Theory]
     [InlineData(PasidOptions.LifetimeLastUnbind)]
@@ -36,7 +37,7 @@ public sealed class RaceTests
                 Assert.Equal(0, domain.Space.LiveCount);
             });
 
-        Assert.Equal(Rounds, unit.ProcessesAllocated);
+        Assert.Equal(s_rounds, unit.ProcessesAllocated);
         Settled(system, unit);
     }
 
@@ -190,7 +191,7 @@ public sealed class RaceTests
                 Assert.Null(domain.Space.Find(made.Number));
             });
 
-        Assert.Equal(2 * Rounds, unit.Detaches);
+        Assert.Equal(2 * s_rounds, unit.Detaches);
         Settled(system, unit);
     }
 
@@ -309,7 +310,7 @@ public sealed class RaceTests
         });
         reader.Start();
         int retry = 0;
-        for (int round = 0; round < Rounds; round++)
+        for (int round = 0; round < s_rounds; round++)
         {
             IAddressSpace process = system.Start(100 + round);
             OpResult<Pasid> bound = system.Core.Bind(devices[0], process);
@@ -331,7 +332,7 @@ public sealed class RaceTests
         Volatile.Write(ref done, true);
         reader.Join();
         Assert.Equal(0, wrong);
-        Assert.True(retry < Rounds, "no bind ever succeeded");
+        Assert.True(retry < s_rounds, "no bind ever succeeded");
         Assert.Equal(0, domain.Space.LiveCount);
         Settled(system, unit);
     }
@@ -439,7 +440,7 @@ public sealed class RaceTests
         using var end = new Barrier(threads);
         void Loop(int thread)
         {
-            for (int round = 0; round < Rounds; round++)
+            for (int round = 0; round < s_rounds; round++)
             {
                 if (thread == 0 && thrown is null)
                 {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Units;
+using PasidFramework.Engine;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
 
