@@ -11,8 +11,18 @@ internal readonly record struct SmmuCommand(ulong Word0, ulong Word1)
     /// <summary>Size in bytes.</summary>
     public const int Bytes = 1 << BytesLog2;
 
+    /// <summary>Size in 64-bit words.</summary>
+    public const int Words = Bytes / sizeof(ulong);
+
     /// <summary>What the command is.</summary>
     public SmmuOpcode Opcode => (SmmuOpcode)(byte)Word0;
+
+    /// <summary>Writes the words.</summary>
+    public void CopyTo(Span<ulong> words)
+    {
+        words[0] = Word0;
+        words[1] = Word1;
+    }
 
     /// <inheritdoc/>
     public override string ToString() => $"{Opcode} {Word0:x16} {Word1:x16}";

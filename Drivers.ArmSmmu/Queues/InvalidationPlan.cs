@@ -1,4 +1,5 @@
 using System.Numerics;
+using PasidFramework.DriverKit.Queues;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 
 namespace PasidFramework.Drivers.ArmSmmu.Queues;
@@ -28,13 +29,12 @@ internal static class InvalidationPlan
     public static bool IsEmpty(ulong start, ulong end) => start == end && start != 0;
 
     /// <summary>Adds the TLB invalidations.</summary>
-    /// <param name="sink">Where they go.</param>
+    /// <param name="batch">Where they go.</param>
     /// <param name="hasRange">IDR3.RIL.</param>
     /// <param name="asid">The ASID.</param>
     /// <param name="start">First byte.</param>
     /// <param name="end">Byte after the range.</param>
-    public static void AddTlb<TSink>(ref TSink sink, bool hasRange, uint asid, ulong start, ulong end)
-        where TSink : ICommandSink, allows ref struct
+    public static void AddTlb(ref CommandBatch batch, bool hasRange, uint asid, ulong start, ulong end)
     {
         if (IsEmpty(start, end))
         {
@@ -46,7 +46,7 @@ internal static class InvalidationPlan
         ulong pages = (last >> PageShift) - (start >> PageShift) + 1;
         if (last < start || pages >= AllPages || (!hasRange && pages > MaxSinglePages))
         {
-            sink.Add(Commands.TlbiNhAsid(0, asid));
+            batch.Add(Commands.TlbiNhAsid(0, asid));
             return;
         }
 
@@ -64,14 +64,14 @@ internal static class InvalidationPlan
                 }
 
                 step = count << scale;
-                sink.Add(step == 1
+                batch.Add(step == 1
                     ? Commands.TlbiNhVa(0, asid, address)
                     : Commands.TlbiNhVaRange(0, asid, address, (int)count - 1, scale));
             }
             else
             {
                 // One page: a range of NUM = SCALE = TTL = 0 would be illegal, the plain form says the same.
-                sink.Add(Commands.TlbiNhVa(0, asid, address));
+                batch.Add(Commands.TlbiNhVa(0, asid, address));
             }
 
             address += step << PageShift;

@@ -1,4 +1,5 @@
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Queues;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Drivers.ArmSmmu.Queues;
 using PasidFramework.Drivers.ArmSmmu.Tables;
@@ -156,9 +157,8 @@ internal sealed class SmmuDomain : IPasidTableSync, IDisposable
         else
         {
             var batch = new CommandBatch(_queue);
-            devices = AddAtc(ref batch, stream, pasid, 0, Commands.AtcSizeAll)
-                ? batch.Complete()
-                : OpResult.Ok;
+            AddAtc(ref batch, stream, pasid, 0, Commands.AtcSizeAll);
+            devices = batch.Complete();
         }
 
         return link.Process.TaintIfUnconfirmed(result.IsOk ? devices : result);
@@ -194,10 +194,10 @@ internal sealed class SmmuDomain : IPasidTableSync, IDisposable
         SmmuStream[] streams = Volatile.Read(ref _streams);
         if (Array.Exists(streams, s => s.HasAts))
         {
-            batch.Sync();
+            batch.Fence();
             foreach (SmmuStream stream in streams)
             {
-                _ = AddAtc(ref batch, stream, pasid, address, size);
+                AddAtc(ref batch, stream, pasid, address, size);
             }
         }
 
@@ -207,26 +207,22 @@ internal sealed class SmmuDomain : IPasidTableSync, IDisposable
     /// <summary>Frees the table; no stream uses it.</summary>
     public void Dispose() => _table.Dispose();
 
-    private static bool AddAtc(ref CommandBatch batch, SmmuStream stream, Pasid pasid, ulong address, int size)
+    private static void AddAtc(ref CommandBatch batch, SmmuStream stream, Pasid pasid, ulong address, int size)
     {
         if (stream.HasAts)
         {
             batch.Add(Commands.AtcInv(stream.Sid, pasid.Value, address, size));
         }
-
-        return stream.HasAts;
     }
 
     private OpResult ForgetOnDevices(Pasid pasid)
     {
         var batch = new CommandBatch(_queue);
-        SmmuStream[] streams = Volatile.Read(ref _streams);
-        bool any = false;
-        foreach (SmmuStream stream in streams)
+        foreach (SmmuStream stream in Volatile.Read(ref _streams))
         {
-            any |= AddAtc(ref batch, stream, pasid, 0, Commands.AtcSizeAll);
+            AddAtc(ref batch, stream, pasid, 0, Commands.AtcSizeAll);
         }
 
-        return any ? batch.Complete() : OpResult.Ok;
+        return batch.Complete();
     }
 }

@@ -2,12 +2,12 @@ using System.Globalization;
 using Microsoft.Extensions.Logging;
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Queues;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Drivers.ArmSmmu.Queues;
 using PasidFramework.Drivers.ArmSmmu.Tables;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
-using PasidFramework.Records;
 using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Unit;
@@ -15,16 +15,18 @@ namespace PasidFramework.Drivers.ArmSmmu.Unit;
 // Start and stop: Arm IHI 0070 6.3 (registers), 3.5 (queues), 3.11 (enabling).
 internal sealed partial class SmmuUnit : IStreamTableSync
 {
+    // How long hardware may make no progress, however slow a read of a register is.
+    private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(1);
+
     private readonly IPhysicalMemory _memory;
     private readonly IRegisterFile _registers;
     private readonly ILogger _logger;
-    private readonly TimeProvider _time;
+    private readonly PollTimeout _timeout;
     private readonly SmmuCapabilities _capabilities;
     private readonly SmmuUnitOptions _options;
     private CommandQueue? _queue;
     private StreamTable? _streams;
-    private ulong _eventQueue;
-    private int _eventQueueBytes;
+    private EventQueue? _events;
     private bool _touched;
     private bool _disposed;
 
@@ -34,7 +36,7 @@ internal sealed partial class SmmuUnit : IStreamTableSync
         _memory = setup.Hardware.Memory;
         _registers = setup.Hardware.Registers;
         _logger = setup.Logger;
-        _time = setup.Time;
+        _timeout = new PollTimeout(setup.Time, s_timeout, options.PollLimit);
         _capabilities = capabilities;
         _options = options;
         Asids = new AsidAllocator(capabilities.AsidBits);
@@ -113,7 +115,7 @@ internal sealed partial class SmmuUnit : IStreamTableSync
             _domains.Clear();
             _streams?.Dispose();
             _queue?.Dispose();
-            FreeEvents();
+            _events?.Dispose();
         }
     }
 
@@ -134,27 +136,18 @@ internal sealed partial class SmmuUnit : IStreamTableSync
             _memory,
             _registers,
             Math.Min(_options.CommandQueueLog2, _capabilities.CommandQueueLog2),
-            _options.PollLimit,
-            _time);
+            _timeout);
         if (!queue.IsOk)
         {
             return queue.Outcome;
         }
 
         _queue = queue.Value;
-        _eventQueueBytes = 1 << (EventQueueLog2 + Events.BytesLog2);
-        OpResult<ulong> events = _memory.AllocatePages(_eventQueueBytes, Math.Max(4096, _eventQueueBytes));
-        _eventQueue = events.Value;
-        if (events.IsOk)
-        {
-            // Its zeroes must not be written back over what the hardware records.
-            _memory.Flush(_eventQueue, _eventQueueBytes);
-        }
-
+        OpResult<EventQueue> events = EventQueue.Create(
+            Name, _memory, _registers, Math.Min(_options.EventQueueLog2, _capabilities.EventQueueLog2));
+        _events = events.Value;
         return events.Outcome;
     }
-
-    private int EventQueueLog2 => Math.Min(_options.EventQueueLog2, _capabilities.EventQueueLog2);
 
     private OpResult Enable()
     {
@@ -198,11 +191,7 @@ internal sealed partial class SmmuUnit : IStreamTableSync
             return result;
         }
 
-        Span<ulong> eventBase = [0];
-        eventBase.SetAddress(Registers.QUEUE_ADDR, _eventQueue);
-        eventBase.Set(Registers.QUEUE_LOG2SIZE, (ulong)EventQueueLog2);
-        eventBase.Set(Registers.BASE_RA, 1);
-        _registers.Write64(Registers.EVENTQ_BASE, eventBase[0]);
+        _registers.Write64(Registers.EVENTQ_BASE, _events!.Base);
         _registers.Write32(Registers.EVENTQ_PROD, 0);
         _registers.Write32(Registers.EVENTQ_CONS, 0);
         control |= Registers.CR0_EVTQEN;
@@ -251,9 +240,8 @@ internal sealed partial class SmmuUnit : IStreamTableSync
 
     private OpResult WaitFor(int offset, uint mask, uint value, string name)
     {
-        var budget = new PollBudget(_time, CommandQueue.Patience);
-        uint seen = 0;
-        int polls = 0;
+        PollBudget budget = _timeout.Start();
+        uint seen;
         do
         {
             seen = _registers.Read32(offset);
@@ -262,10 +250,10 @@ internal sealed partial class SmmuUnit : IStreamTableSync
                 return OpResult.Ok;
             }
         }
-        while (++polls < _options.PollLimit && budget.TrySpend());
+        while (budget.TrySpend());
 
         return OpResult.Refuse(Errno.ETIMEDOUT, string.Create(
             CultureInfo.InvariantCulture,
-            $"{name} is 0x{seen:x} after {polls} looks, 0x{value:x} (mask 0x{mask:x}) was expected"));
+            $"{name} is 0x{seen:x} after {budget.Polls} looks, 0x{value:x} (mask 0x{mask:x}) was expected"));
     }
 }

@@ -1,5 +1,6 @@
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Queues;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Drivers.ArmSmmu.Queues;
 using PasidFramework.Engine;
@@ -256,6 +257,9 @@ internal sealed partial class SmmuUnit : IIommuUnit
         }
     }
 
+    /// <inheritdoc/>
+    public OpResult TakeFaults(ICollection<IommuFault> faults) => _events!.Take(faults);
+
     /// <summary>Takes an ASID; see <see cref="AllocateProcess"/>.</summary>
     internal OpResult<SmmuProcess> CreateProcess()
     {
@@ -296,7 +300,7 @@ internal sealed partial class SmmuUnit : IIommuUnit
         var batch = new CommandBatch(_queue!);
         batch.Add(Commands.CfgiSte(sid, leaf: true));
         batch.Add(Commands.CfgiCdAll(sid));
-        batch.Sync();
+        batch.Fence();
         AddAtcOfAll(ref batch, sid);
         return batch.Complete();
     }

@@ -11,7 +11,7 @@ namespace PasidFramework.Drivers.IntelVtd.Unit;
 /// The GCMD/GSTS protocol: one bit changes per write, the others repeat the status, the status answers. Intel VT-d,
 /// D51397-018 (rev 5.10), Global Command and Global Status Registers.
 /// </summary>
-internal sealed class GlobalCommand(IRegisterFile registers, TimeProvider time, TimeSpan timeout)
+internal sealed class GlobalCommand(IRegisterFile registers, PollTimeout timeout)
 {
     private SpinGate _gate;
 
@@ -34,14 +34,14 @@ internal sealed class GlobalCommand(IRegisterFile registers, TimeProvider time, 
         {
             uint others = Status & ~GlobalCommandBits.OneShot & ~bit;
             registers.Write32(VtdRegisters.GCMD, set ? others | bit : others);
-            var budget = new PollBudget(time, timeout);
+            PollBudget budget = timeout.Start();
             while ((Status & bit) != expected)
             {
                 if (!budget.TrySpend())
                 {
                     return OpResult.Refuse(Errno.ETIMEDOUT, string.Create(
                         CultureInfo.InvariantCulture,
-                        $"GCMD.{name} was not answered within {timeout.TotalMilliseconds} ms (GSTS 0x{Status:x8})"));
+                        $"GCMD.{name} was not answered within {timeout.Limit.TotalMilliseconds} ms (GSTS 0x{Status:x8})"));
                 }
             }
 

@@ -1,3 +1,4 @@
+using PasidFramework.DriverKit.Queues;
 using PasidFramework.Drivers.IntelVtd.Formats;
 using PasidFramework.Drivers.IntelVtd.Queues;
 using PasidFramework.Drivers.IntelVtd.Tables;
@@ -238,7 +239,7 @@ internal sealed partial class RemappingUnit
 
     private OpResult InvalidateContext(VtdDevice device, bool pasidCache, bool deviceTlb)
     {
-        var batch = new DescriptorBatch(Queue, stackalloc ulong[DescriptorBatch.BufferWords]);
+        var batch = new CommandBatch(Queue);
         batch.ContextCache(InvContextCache.Device, device.Requester);
         batch.Fence();
         if (pasidCache)
@@ -256,7 +257,7 @@ internal sealed partial class RemappingUnit
             batch.PasidDeviceTlb(device.Requester);
         }
 
-        return batch.Submit();
+        return batch.Complete();
     }
 
     private void FreeTables()

@@ -1,3 +1,4 @@
+using PasidFramework.DriverKit.Queues;
 using PasidFramework.Drivers.IntelVtd.Formats;
 using PasidFramework.Drivers.IntelVtd.Queues;
 using PasidFramework.Results;
@@ -16,7 +17,8 @@ internal sealed partial class RemappingUnit
             return result;
         }
 
-        DiscardFaults();
+        // What an earlier owner left is not about anything of this unit.
+        Faults.Take([]);
         OpResult<ulong> root = _memory.AllocatePages(RootEntry.TableBytes);
         if (!root.IsOk)
         {
@@ -26,7 +28,7 @@ internal sealed partial class RemappingUnit
         _root = root.Value;
         _memory.Flush(_root, RootEntry.TableBytes);
         OpResult<InvalidationQueue> queue = InvalidationQueue.Create(
-            _memory, _registers, _time, _options.Timeout, _options.QueuePagesLog2);
+            _memory, _registers, _timeout, _options.QueuePagesLog2);
         if (!queue.IsOk)
         {
             return queue.Outcome;
@@ -77,13 +79,13 @@ internal sealed partial class RemappingUnit
     // Table 28, root entry; no device TLB is enabled by an empty table.
     private OpResult InvalidateAll()
     {
-        var batch = new DescriptorBatch(Queue, stackalloc ulong[DescriptorBatch.BufferWords]);
+        var batch = new CommandBatch(Queue);
         batch.ContextCache(InvContextCache.Global);
         batch.Fence();
         batch.PasidCache(InvPasidCache.Global);
         batch.Fence();
         batch.Iotlb(InvIotlb.Global);
-        return batch.Submit();
+        return batch.Complete();
     }
 
     // With PRE set, page requests go to the address in PQA: there must be memory behind it. Nobody reads the queue yet;

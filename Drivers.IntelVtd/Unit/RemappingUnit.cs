@@ -1,5 +1,6 @@
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.IntelVtd.Formats;
 using PasidFramework.Drivers.IntelVtd.Queues;
 using PasidFramework.Drivers.IntelVtd.Tables;
@@ -21,7 +22,7 @@ internal sealed partial class RemappingUnit : IDisposable
     private readonly IPhysicalMemory _memory;
     private readonly IRegisterFile _registers;
     private readonly VtdUnitOptions _options;
-    private readonly TimeProvider _time;
+    private readonly PollTimeout _timeout;
     private readonly GlobalCommand _command;
     private readonly TableCounters _counters = new();
     private readonly HashSet<VtdDomain> _domains = [];
@@ -37,9 +38,10 @@ internal sealed partial class RemappingUnit : IDisposable
         _memory = setup.Hardware.Memory;
         _registers = setup.Hardware.Registers;
         _options = options;
-        _time = setup.Time;
-        _command = new GlobalCommand(_registers, setup.Time, options.Timeout);
+        _timeout = new PollTimeout(setup.Time, options.Timeout);
+        _command = new GlobalCommand(_registers, _timeout);
         Capabilities = capabilities;
+        Faults = new FaultRecords(Name, _registers, capabilities.FaultRecordOffset, capabilities.FaultRecords);
         PasidBits = Math.Min(setup.PasidBits, capabilities.PasidBits);
     }
 
@@ -60,6 +62,9 @@ internal sealed partial class RemappingUnit : IDisposable
 
     /// <summary>The invalidation queue.</summary>
     public InvalidationQueue Queue => _queue!;
+
+    /// <summary>The fault records.</summary>
+    public FaultRecords Faults { get; }
 
     /// <summary>Address of the root table.</summary>
     public ulong Root => _root;

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using PasidFramework.DriverKit.Queues;
 using PasidFramework.Drivers.IntelVtd.Formats;
 using PasidFramework.Drivers.IntelVtd.Queues;
 using PasidFramework.Drivers.IntelVtd.Tables;
@@ -111,9 +112,9 @@ internal sealed class VtdDomain(
 
         if (!last)
         {
-            var batch = new DescriptorBatch(queue, stackalloc ulong[DescriptorBatch.BufferWords]);
+            var batch = new CommandBatch(queue);
             InvalidateDevice(ref batch, pasid, device);
-            OpResult left = batch.Submit();
+            OpResult left = batch.Complete();
             return left.IsOk ? Drain(pasid, [device]) : left;
         }
 
@@ -132,10 +133,10 @@ internal sealed class VtdDomain(
             return OpResult.Refuse(Errno.ESRCH, $"PASID {pasid} has no entry");
         }
 
-        var batch = new DescriptorBatch(queue, stackalloc ulong[DescriptorBatch.BufferWords]);
+        var batch = new CommandBatch(queue);
         InvalidateEntry(ref batch, pasid);
         InvalidateDevices(ref batch, pasid);
-        OpResult result = batch.Submit();
+        OpResult result = batch.Complete();
         if (result.IsOk)
         {
             result = Drain(pasid, CollectionsMarshal.AsSpan(_withTlb));
@@ -161,12 +162,12 @@ internal sealed class VtdDomain(
             return OpResult.Ok;
         }
 
-        var batch = new DescriptorBatch(queue, stackalloc ulong[DescriptorBatch.BufferWords]);
+        var batch = new CommandBatch(queue);
         if (range.IsAll)
         {
             batch.PasidIotlb(PasidTableWriter.DomainId, pasid);
             InvalidateDevices(ref batch, pasid);
-            return batch.Submit();
+            return batch.Complete();
         }
 
         for (int i = 0; i < range.Blocks; i++)
@@ -189,7 +190,7 @@ internal sealed class VtdDomain(
             }
         }
 
-        return batch.Submit();
+        return batch.Complete();
     }
 
     /// <inheritdoc/>
@@ -205,15 +206,15 @@ internal sealed class VtdDomain(
             return capabilities.WriteBuffer ? command.FlushWriteBuffer() : OpResult.Ok;
         }
 
-        var batch = new DescriptorBatch(queue, stackalloc ulong[DescriptorBatch.BufferWords]);
+        var batch = new CommandBatch(queue);
         InvalidateEntry(ref batch, pasid);
-        return batch.Submit();
+        return batch.Complete();
     }
 
     private OpResult Remove(Pasid pasid, VtdLink link)
     {
         bool known = table.Clear(pasid);
-        var batch = new DescriptorBatch(queue, stackalloc ulong[DescriptorBatch.BufferWords]);
+        var batch = new CommandBatch(queue);
 
         // After a completed exit no cache holds the entry; with CM the quiet entry itself may be cached.
         if (!link.IsQuiet)
@@ -226,7 +227,7 @@ internal sealed class VtdDomain(
             batch.PasidCache(InvPasidCache.PasidInDomain, PasidTableWriter.DomainId, pasid);
         }
 
-        OpResult result = batch.IsEmpty ? Published() : batch.Submit();
+        OpResult result = batch.IsEmpty ? Published() : batch.Complete();
         table.Erase(pasid);
         if (result.IsOk && !link.IsQuiet)
         {
@@ -243,14 +244,14 @@ internal sealed class VtdDomain(
     }
 
     // Stages of table 28: entries, then translations that were made from them.
-    private static void InvalidateEntry(ref DescriptorBatch batch, Pasid pasid)
+    private static void InvalidateEntry(ref CommandBatch batch, Pasid pasid)
     {
         batch.PasidCache(InvPasidCache.PasidInDomain, PasidTableWriter.DomainId, pasid);
         batch.Fence();
         batch.PasidIotlb(PasidTableWriter.DomainId, pasid);
     }
 
-    private static void InvalidateDevice(ref DescriptorBatch batch, Pasid pasid, VtdDevice device)
+    private static void InvalidateDevice(ref CommandBatch batch, Pasid pasid, VtdDevice device)
     {
         if (device.HasDeviceTlb)
         {
@@ -259,7 +260,7 @@ internal sealed class VtdDomain(
     }
 
     // The table is the domain's: every device with a TLB may have asked for the number, bound or not.
-    private void InvalidateDevices(ref DescriptorBatch batch, Pasid pasid)
+    private void InvalidateDevices(ref CommandBatch batch, Pasid pasid)
     {
         if (_withTlb.Count > 0)
         {
@@ -276,7 +277,7 @@ internal sealed class VtdDomain(
     // no page request is in flight.
     private OpResult Drain(Pasid pasid, ReadOnlySpan<VtdDevice> devices)
     {
-        var batch = new DescriptorBatch(queue, stackalloc ulong[DescriptorBatch.BufferWords]);
+        var batch = new CommandBatch(queue);
         foreach (VtdDevice device in devices)
         {
             if (device.RequestsPages && capabilities.PageRequestDrain)
@@ -290,7 +291,7 @@ internal sealed class VtdDomain(
             }
         }
 
-        return batch.Submit(drain: true);
+        return batch.Complete(drain: true);
     }
 
     private VtdLink TakeLink()

@@ -114,7 +114,7 @@ internal sealed class VtdUnit(RemappingUnit unit, ILogger logger) : IIommuUnit
     public OpResult TakeFaults(ICollection<IommuFault> faults)
     {
         ArgumentNullException.ThrowIfNull(faults);
-        return unit.TakeFaults(faults);
+        return unit.Faults.Take(faults);
     }
 
     /// <inheritdoc/>

@@ -1,3 +1,5 @@
+using PasidFramework.DriverKit.Queues;
+using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Drivers.ArmSmmu.Queues;
@@ -39,7 +41,7 @@ public sealed class CommandQueueTests : IDisposable
         for (int round = 0; round < 400; round++)
         {
             var batch = new CommandBatch(queue);
-            for (int i = 0; i < round % 37; i++)
+            for (int i = 0; i <= round % 37; i++)
             {
                 batch.Add(Commands.CfgiCdAll(next++));
             }
@@ -62,7 +64,7 @@ public sealed class CommandQueueTests : IDisposable
         using CommandQueue queue = Start(_hardware.Registers, 4);
         var batch = new CommandBatch(queue);
         batch.Add(Commands.TlbiNhAsid(0, 1));
-        batch.Sync();
+        batch.Fence();
         batch.Add(Commands.AtcInv(1, 1, 0, 52));
         batch.Complete();
 
@@ -220,7 +222,7 @@ public sealed class CommandQueueTests : IDisposable
         Assert.Equal([0u, 1u, 2u, 3u], _hardware.RegisterFile.Log().Select(c => (uint)(c.Word0 >> 32)));
 
         // Once the hardware moves again so does the queue.
-        Assert.True(new CommandBatch(queue).Complete().IsOk);
+        Assert.True(Sync(queue).IsOk);
     }
 
     [Fact]
@@ -230,7 +232,7 @@ public sealed class CommandQueueTests : IDisposable
         using CommandQueue queue = Start(bent, 4, pollLimit: 50);
         bent.HoldCommands = true;
 
-        OpResult result = new CommandBatch(queue).Complete();
+        OpResult result = Sync(queue);
 
         Assert.Equal(Errno.ETIMEDOUT, result.Errno);
         Assert.Contains("CMDQ_CONS", result.Reason, StringComparison.Ordinal);
@@ -275,23 +277,26 @@ public sealed class CommandQueueTests : IDisposable
         var bent = new TestRegisters(_hardware.Registers);
         using CommandQueue queue = Start(bent, 4);
         bent.HoldCommands = true;
-        long before = 0;
-        long bad = 0;
-        long after = 0;
-        queue.Write([Commands.Sync()], ref before, out long beforeLast);
-        queue.Write([new SmmuCommand(0x7F, 0), Commands.Sync()], ref bad, out long badLast);
-        queue.Write([Commands.CfgiCdAll(9), Commands.Sync()], ref after, out long afterLast);
+        var before = new CommandBatch(queue);
+        before.Add(Commands.CfgiCdAll(8));
+        before.Submit();
+        var bad = new CommandBatch(queue);
+        bad.Add(new SmmuCommand(0x7F, 0));
+        bad.Submit();
+        var after = new CommandBatch(queue);
+        after.Add(Commands.CfgiCdAll(9));
+        after.Submit();
         bent.HoldCommands = false;
 
-        OpResult others = queue.Wait(after, afterLast);
-        OpResult own = queue.Wait(bad, badLast);
+        OpResult others = after.WaitForCompletion();
+        OpResult own = bad.WaitForCompletion();
 
         Assert.True(others.IsOk, others.ToString());
-        Assert.True(queue.Wait(before, beforeLast).IsOk);
+        Assert.True(before.WaitForCompletion().IsOk);
         Assert.Equal(Errno.EIO, own.Errno);
         Assert.Contains("CERROR_ILL", own.Reason, StringComparison.Ordinal);
         Assert.Contains("000000000000007f", own.Reason, StringComparison.Ordinal);
-        Assert.Equal(Commands.CfgiCdAll(9), _hardware.RegisterFile.Log()[3]);
+        Assert.Equal(Commands.CfgiCdAll(9), _hardware.RegisterFile.Log()[4]);
     }
 
     [Fact]
@@ -303,7 +308,7 @@ public sealed class CommandQueueTests : IDisposable
             var bad = new CommandBatch(queue);
             bad.Add(new SmmuCommand(0x7F, 0));
             Assert.Equal(Errno.EIO, bad.Complete().Errno);
-            Assert.True(new CommandBatch(queue).Complete().IsOk);
+            Assert.True(Sync(queue).IsOk);
         }
     }
 
@@ -319,7 +324,7 @@ public sealed class CommandQueueTests : IDisposable
         bent.Reads[Gerrorn] = 0;
         bent.Reads[CmdqCons] = (uint)code << 24;
 
-        OpResult result = new CommandBatch(queue).Complete();
+        OpResult result = Sync(queue);
 
         Assert.Equal(Errno.EIO, result.Errno);
         Assert.Contains(name, result.Reason, StringComparison.Ordinal);
@@ -354,10 +359,21 @@ public sealed class CommandQueueTests : IDisposable
         Assert.True(Commands.IsLegal(new SmmuCommand(page[0], page[1]), hasRange: false));
     }
 
+    private static OpResult Sync(CommandQueue queue)
+    {
+        var batch = new CommandBatch(queue);
+        batch.Fence();
+        return batch.Complete();
+    }
+
     private CommandQueue Start(
         IRegisterFile registers, int log2, IPhysicalMemory? memory = null, int pollLimit = 1_000_000)
     {
-        CommandQueue queue = CommandQueue.Create(memory ?? _memory, registers, log2, pollLimit, TimeProvider.System).Value!;
+        CommandQueue queue = CommandQueue.Create(
+            memory ?? _memory,
+            registers,
+            log2,
+            new PollTimeout(TimeProvider.System, TimeSpan.FromSeconds(1), pollLimit)).Value!;
         registers.Write64(CmdqBase, queue.Base);
         registers.Write32(CmdqProd, 0);
         registers.Write32(CmdqCons, 0);

@@ -1,13 +1,39 @@
 using FsCheck;
 using FsCheck.Fluent;
+using PasidFramework.DriverKit.Queues;
+using PasidFramework.DriverKit.Units;
+using PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Drivers.ArmSmmu.Queues;
 using PasidFramework.Drivers.ArmSmmu.Tests.Support;
+using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 
-public sealed class InvalidationPlanTests
+public sealed class InvalidationPlanTests : IDisposable
 {
+    private readonly SmmuHardware _hardware;
+    private readonly CommandQueue _queue;
+
+    public InvalidationPlanTests()
+    {
+        var memory = new SystemMemory();
+        _hardware = new SmmuHardware(
+            memory,
+            SmmuHardwareOptions.Parse(
+                new HardwareSetup { Options = new Dictionary<string, string> { ["log"] = "1000" } }));
+        _queue = CommandQueue.Create(
+            memory, _hardware.Registers, 8, new PollTimeout(TimeProvider.System, TimeSpan.FromSeconds(1))).Value!;
+        _hardware.Registers.Write64(0x90, _queue.Base);
+        _hardware.Registers.Write32(0x20, 8);
+    }
+
+    public void Dispose()
+    {
+        _queue.Dispose();
+        _hardware.Dispose();
+    }
+
     private static readonly Gen<ulong> s_word =
         from high in Gen.Choose(int.MinValue, int.MaxValue)
         from low in Gen.Choose(int.MinValue, int.MaxValue)
@@ -121,17 +147,13 @@ public sealed class InvalidationPlanTests
     public void D6_without_range_commands_a_bound_separates_pages_from_the_asid(int pages, int commands) =>
         Assert.Equal(commands, Plan(false, 0x7000_0000, 0x7000_0000 + ((ulong)pages << 12)).Count);
 
-    private static List<SmmuCommand> Plan(bool hasRange, ulong start, ulong end)
+    private List<SmmuCommand> Plan(bool hasRange, ulong start, ulong end)
     {
-        var sink = new ListSink();
-        InvalidationPlan.AddTlb(ref sink, hasRange, 0x2a, start, end);
-        return sink.Commands;
-    }
-
-    private sealed class ListSink : ICommandSink
-    {
-        public List<SmmuCommand> Commands { get; } = [];
-
-        public void Add(SmmuCommand command) => Commands.Add(command);
+        var batch = new CommandBatch(_queue);
+        InvalidationPlan.AddTlb(ref batch, hasRange, 0x2a, start, end);
+        Assert.True(batch.Complete().IsOk);
+        List<SmmuCommand> commands = [.. _hardware.RegisterFile.Log().Where(c => c.Opcode != SmmuOpcode.SYNC)];
+        _hardware.RegisterFile.ClearLog();
+        return commands;
     }
 }

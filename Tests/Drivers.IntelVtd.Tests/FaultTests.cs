@@ -197,7 +197,7 @@ public sealed class FaultTests : IDisposable
         var fixture = new Fixture();
         var unit = Fixture.Ok(RemappingUnit.Start(fixture.UnitSetup with { Hardware = new OneRecord(fixture, 0x7000, high) }));
 
-        Fixture.Ok(unit.TakeFaults(_faults));
+        Fixture.Ok(unit.Faults.Take(_faults));
 
         IommuFault fault = Assert.Single(_faults);
         Assert.Equal(isWrite, fault.IsWrite);

@@ -1,3 +1,4 @@
+using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
 using PasidFramework.Drivers.IntelVtd.Queues;
 using PasidFramework.Hardware;
@@ -35,7 +36,7 @@ public sealed class InvalidationQueueTests
                     pasid = (pasid + 1) & 0xFFFFF;
                 }
 
-                Fixture.Ok(queue.Submit(words));
+                Fixture.Ok(queue.Run(words));
             });
 
             Assert.Equal(expected.TakeLast(count), consumed[..^1].Select(PasidOf));
@@ -52,7 +53,7 @@ public sealed class InvalidationQueueTests
     {
         var fixture = new Fixture();
 
-        ulong[] wait = fixture.Consumed(() => Fixture.Ok(fixture.Unit.Queue.Submit(Words(PasidCache(1)))))[^1];
+        ulong[] wait = fixture.Consumed(() => Fixture.Ok(fixture.Unit.Queue.Run(Words(PasidCache(1)))))[^1];
 
         Assert.Equal(0x25UL, wait[0] & 0xFFFF_FFFF);
         Assert.Equal((uint)(wait[0] >> 32), fixture.Memory.ReadDword(wait[1]));
@@ -63,12 +64,12 @@ public sealed class InvalidationQueueTests
     {
         var fixture = new Fixture();
         using InvalidationQueue queue = Fixture.Ok(InvalidationQueue.Create(
-            fixture.Memory, fixture.Registers, TimeProvider.System, TimeSpan.FromSeconds(1), 0, uint.MaxValue - 3));
+            fixture.Memory, fixture.Registers, new PollTimeout(TimeProvider.System, TimeSpan.FromSeconds(1)), 0, uint.MaxValue - 3));
         Restart(fixture, queue);
 
         for (int i = 0; i < 10; i++)
         {
-            ulong[][] consumed = fixture.Consumed(() => Fixture.Ok(queue.Submit(Words(ContextCacheGlobal))));
+            ulong[][] consumed = fixture.Consumed(() => Fixture.Ok(queue.Run(Words(ContextCacheGlobal))));
             Assert.Equal(unchecked(uint.MaxValue - 3 + (uint)(i + 1)), (uint)(consumed[^1][0] >> 32));
         }
     }
@@ -78,14 +79,14 @@ public sealed class InvalidationQueueTests
     {
         var fixture = new Fixture();
         using InvalidationQueue queue = Fixture.Ok(InvalidationQueue.Create(
-            fixture.Memory, fixture.Registers, new SteppingClock(), TimeSpan.FromSeconds(1), 0, uint.MaxValue));
+            fixture.Memory, fixture.Registers, new PollTimeout(new SteppingClock(), TimeSpan.FromSeconds(1)), 0, uint.MaxValue));
         Restart(fixture, queue);
         fixture.TestRegisters.HoldsTail = true;
 
-        Assert.Equal(Errno.ETIMEDOUT, queue.Submit(Words(ContextCacheGlobal)).Errno); // waits for 0, the word is -1
+        Assert.Equal(Errno.ETIMEDOUT, queue.Run(Words(ContextCacheGlobal)).Errno); // waits for 0, the word is -1
 
         fixture.TestRegisters.ReleaseTail();
-        Fixture.Ok(queue.Submit(Words(ContextCacheGlobal)));
+        Fixture.Ok(queue.Run(Words(ContextCacheGlobal)));
     }
 
     [Fact]
@@ -100,12 +101,12 @@ public sealed class InvalidationQueueTests
         for (uint i = 0; i < 7; i++)
         {
             ulong tail = fixture.TestRegisters.HeldTail;
-            Assert.Equal(Errno.ETIMEDOUT, queue.Submit(Fifteen(i)).Errno);
+            Assert.Equal(Errno.ETIMEDOUT, queue.Run(Fifteen(i)).Errno);
             Assert.NotEqual(tail, fixture.TestRegisters.HeldTail);
         }
 
         ulong fullTail = fixture.TestRegisters.HeldTail;
-        OpResult refused = queue.Submit(Fifteen(7));
+        OpResult refused = queue.Run(Fifteen(7));
         Assert.Equal(Errno.ETIMEDOUT, refused.Errno);
         Assert.Equal(fullTail, fixture.TestRegisters.HeldTail);
 
@@ -115,7 +116,7 @@ public sealed class InvalidationQueueTests
         Assert.Equal(
             Enumerable.Range(0, 7).SelectMany(i => Enumerable.Repeat((uint)i, 15)),
             log.Where(w => (w[0] & 0xF) == 7).Select(PasidOf));
-        Fixture.Ok(queue.Submit(Fifteen(8)));
+        Fixture.Ok(queue.Run(Fifteen(8)));
         Assert.Equal(0u, fixture.Registers.Read32(FSTS));
     }
 
@@ -126,7 +127,7 @@ public sealed class InvalidationQueueTests
         InvalidationQueue queue = fixture.Unit.Queue;
         fixture.TestRegisters.HoldsTail = true;
 
-        OpResult result = queue.Submit(Words(PasidCache(1)));
+        OpResult result = queue.Run(Words(PasidCache(1)));
 
         Assert.Equal(Errno.ETIMEDOUT, result.Errno);
         Assert.Contains("1000 ms", result.Reason);
@@ -166,7 +167,7 @@ public sealed class InvalidationQueueTests
             {
                 uint pasid = ((uint)thread << 16) | round;
                 ulong[] words = [.. Words(PasidCache(pasid)), .. Words(PasidCache(pasid)), .. Words(PasidCache(pasid))];
-                OpResult result = queue.Submit(words);
+                OpResult result = queue.Run(words);
                 int completed = hardware!.CompletedOf(pasid);
                 if (!result.IsOk || completed != 3)
                 {
@@ -222,13 +223,13 @@ public sealed class InvalidationQueueTests
         InvalidationQueue queue = fixture.Unit.Queue;
         ulong head = fixture.Registers.Read64(IQH);
 
-        OpResult result = queue.Submit([.. Words(PasidCache(1)), word0, word1, 0, 0, .. Words(PasidCache(2))]);
+        OpResult result = queue.Run([.. Words(PasidCache(1)), word0, word1, 0, 0, .. Words(PasidCache(2))]);
 
         Assert.Equal(Errno.EIO, result.Errno);
         Assert.Equal(IQE, fixture.Registers.Read32(FSTS));
         Assert.Equal((ulong)cause, fixture.Registers.Read64(IQERCD));
         Assert.Equal(head + 32, fixture.Registers.Read64(IQH));
-        Assert.Equal(Errno.EIO, queue.Submit(Words(PasidCache(3))).Errno);
+        Assert.Equal(Errno.EIO, queue.Run(Words(PasidCache(3))).Errno);
         Assert.Equal(head + 32, fixture.Registers.Read64(IQH));
     }
 
@@ -241,7 +242,7 @@ public sealed class InvalidationQueueTests
         ulong[] words = Words(PasidCache(1));
         words[word] = 1UL << 40;
 
-        Assert.Equal(Errno.EIO, fixture.Unit.Queue.Submit(words).Errno);
+        Assert.Equal(Errno.EIO, fixture.Unit.Queue.Run(words).Errno);
         Assert.Equal(4UL, fixture.Registers.Read64(IQERCD));
     }
 
@@ -251,13 +252,13 @@ public sealed class InvalidationQueueTests
         var fixture = new Fixture();
         InvalidationQueue queue = fixture.Unit.Queue;
         ulong slot = (queue.AddressRegister & ~0xFFFUL) + fixture.Registers.Read64(IQH);
-        Assert.Equal(Errno.EIO, queue.Submit([0, 0, 0, 0]).Errno);
+        Assert.Equal(Errno.EIO, queue.Run([0, 0, 0, 0]).Errno);
 
         fixture.Memory.WriteQword(slot, PasidCache(1));
         fixture.Registers.Write32(FSTS, IQE);
 
         Assert.Equal(0u, fixture.Registers.Read32(FSTS));
-        Fixture.Ok(queue.Submit(Words(PasidCache(2))));
+        Fixture.Ok(queue.Run(Words(PasidCache(2))));
     }
 
     [Fact]

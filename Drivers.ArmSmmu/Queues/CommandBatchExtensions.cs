@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+using PasidFramework.DriverKit.Queues;
+using PasidFramework.Drivers.ArmSmmu.Formats;
+
+namespace PasidFramework.Drivers.ArmSmmu.Queues;
+
+internal static class CommandBatchExtensions
+{
+    /// <summary>Adds a command of the command queue.</summary>
+    public static void Add(this ref CommandBatch batch, SmmuCommand command) => command.CopyTo(batch.Add());
+}
