@@ -5,7 +5,7 @@ using PasidFramework.Cli.Common;
 var terminal = new Terminal();
 using var interrupted = new CancellationTokenSource();
 
-// The first signal ends the work cleanly; a second one is for whoever does not want to wait.
+// The first signal ends the work cleanly; a second one is for those who do not want to wait.
 void Interrupt(PosixSignalContext context)
 {
     if (!interrupted.IsCancellationRequested)

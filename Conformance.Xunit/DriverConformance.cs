@@ -16,7 +16,7 @@ namespace PasidFramework.Conformance.Xunit;
 /// a default, which comes from what the driver's assembly exports. New cases appear with the package that has them.
 /// </summary>
 /// <remarks>
-/// A case that does not apply, or could not see what it looks for, is skipped with the reason; so is a failure that a waiver
+/// A case that does not apply, or could not see what it checks, is skipped with the reason; so is a failure that a waiver
 /// excuses or whose level does not bind. Everything else that did not pass is a failed test: the tests are red where
 /// <see cref="ConformanceReport.IsConformant"/> is false.
 /// </remarks>

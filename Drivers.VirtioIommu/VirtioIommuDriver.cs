@@ -1,6 +1,7 @@
 using System.Composition;
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
+using PasidFramework.Drivers.VirtioIommu.Reader;
 using PasidFramework.Drivers.VirtioIommu.Unit;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
@@ -39,6 +40,10 @@ public sealed class VirtioIommuDriver : IPasidDriver
     [Import(TableFormatName, AllowDefault = true)]
     public IPasidTableFormat? ArmSmmuV3Format { get; set; }
 
+    /// <summary>Reads such tables for the stand-in hardware, which attaches none without it.</summary>
+    [Import(VirtioTableReader.ArmReader, AllowDefault = true)]
+    public ITableReader? ArmSmmuV3Reader { get; set; }
+
     /// <summary>Reads page tables of x86-64 CPUs, for dialect map; null where no plug-in exports it.</summary>
     [Import(PageTableFormatAttribute.ImportPrefix + UnitOptions.X86, AllowDefault = true)]
     public IPageTableFormat? X86PageTables { get; set; }
@@ -56,7 +61,7 @@ public sealed class VirtioIommuDriver : IPasidDriver
     /// <exception cref="ArgumentException">An option or its value is not known, or the width is not 0 to
     /// 20.</exception>
     public IIommuHardware CreateHardware(IPhysicalMemory memory, HardwareSetup setup) =>
-        new VirtioIommuHardware(memory, setup);
+        new VirtioIommuHardware(memory, setup, ArmSmmuV3Reader);
 
     /// <inheritdoc/>
     /// <remarks>

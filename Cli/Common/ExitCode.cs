@@ -1,6 +1,6 @@
 namespace PasidFramework.Cli.Common;
 
-/// <summary>What the process tells its caller; scripts rely on the numbers.</summary>
+/// <summary>What the process returns to its caller; scripts rely on the numbers.</summary>
 internal static class ExitCode
 {
     public const int Ok = 0;
@@ -25,6 +25,6 @@ internal static class ExitCode
     /// <summary>Ended by Ctrl-C or by a request to end; there is no result.</summary>
     public const int Interrupted = 130;
 
-    /// <summary>Whoever read stdout went away, as <c>head</c> does; what a shell calls SIGPIPE.</summary>
+    /// <summary>The reader of stdout went away, as <c>head</c> does; what a shell calls SIGPIPE.</summary>
     public const int ReaderGone = 141;
 }

@@ -4,7 +4,7 @@ using System.Text;
 
 namespace PasidFramework.Cli.Common;
 
-/// <summary>Tells pipes and devices from regular files, which the framework's own classes do not.</summary>
+/// <summary>Distinguishes pipes and devices from regular files, which the framework's own classes do not.</summary>
 internal static class FileType
 {
     // statx(2): size of the structure, position of stx_mode in it, the mask that asks for the type.

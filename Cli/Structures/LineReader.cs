@@ -2,7 +2,7 @@ namespace PasidFramework.Cli.Structures;
 
 /// <summary>Lines of a stream as bytes, in constant memory.</summary>
 /// <param name="input">The stream.</param>
-/// <param name="beforeWait">Called before a read that may block: whoever waits for answers must have them by then.</param>
+/// <param name="beforeWait">Called before a read that may block: a reader that waits for answers must have them by then.</param>
 internal sealed class LineReader(Stream input, Action beforeWait)
 {
     /// <summary>Longest line in bytes.</summary>

@@ -305,7 +305,7 @@ internal sealed class StructureCommands
         }
         catch (IOException e) when (e.HResult == BrokenPipe)
         {
-            // Whoever read has seen enough.
+            // The reader has seen enough.
             return ExitCode.ReaderGone;
         }
 

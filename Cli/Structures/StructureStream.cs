@@ -222,7 +222,7 @@ internal sealed class StructureStream : IDisposable
         return inherited ?? (found.Known is null ? "no structure is given" : null);
     }
 
-    // A file with one wrong id has it in many lines, and looking for what was meant takes a while.
+    // A file with one wrong id has it in many lines, and finding what was meant takes a while.
     private string Unknown(string id)
     {
         if (!_unknown.TryGetValue(id, out string? error))

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace PasidFramework.Comparison.Inputs;
 
-/// <summary>What is wrong with a file that somebody gave: one line that says where and what was expected.</summary>
+/// <summary>What is wrong with a file that a user gave: one line that says where and what was expected.</summary>
 /// <param name="File">The file as the user named it.</param>
 /// <param name="Line">The line, from 1; 0 where the whole file is meant.</param>
 /// <param name="Message">What was found and what was expected.</param>

@@ -5,7 +5,7 @@ internal interface IReplaySink
 {
     /// <summary>A run begins.</summary>
     /// <param name="policy">The policy.</param>
-    /// <param name="drivers">Names of the drivers in the order of the numbers in the events.</param>
+    /// <param name="drivers">Names of the drivers in the order of their numbers in the events.</param>
     void Begin(Policy policy, IReadOnlyList<string> drivers);
 
     /// <summary>Something happened.</summary>

@@ -2,11 +2,11 @@ using PasidFramework.Allocation;
 
 namespace PasidFramework.Comparison.Replay;
 
-/// <summary>One way of handing out numbers that takes part in a comparison: an ownership and an allocator.</summary>
+/// <summary>One way of allocating PASIDs that takes part in a comparison: an ownership and an allocator.</summary>
 public sealed record Policy
 {
     /// <summary>
-    /// Frees that a number waits for under <c>core/quarantine</c> where the options say nothing; half of the numbers
+    /// Frees that a PASID waits for under <c>core/quarantine</c> where the options say nothing; half of the PASIDs
     /// where there are fewer than twice as many.
     /// </summary>
     public const int DefaultQuarantineFrees = 64;
@@ -24,13 +24,13 @@ public sealed record Policy
     /// <summary>Its name as users type it: <c>core/NAME</c> or <c>vendor</c>.</summary>
     public string Name { get; }
 
-    /// <summary>Who owns the numbers: <c>core</c> or <c>vendor</c>.</summary>
+    /// <summary>Who owns the PASIDs: <c>core</c> or <c>vendor</c>.</summary>
     public string Ownership { get; }
 
     /// <summary>The allocator; null where the driver brings its own.</summary>
     public string? Allocator { get; }
 
-    /// <summary>Whether freed numbers wait in a quarantine.</summary>
+    /// <summary>Whether freed PASIDs wait in a quarantine.</summary>
     public bool HasQuarantine { get; }
 
     /// <summary>Every policy: the built-in ones, those of plug-ins, and the vendors' own.</summary>
@@ -59,7 +59,7 @@ public sealed record Policy
 
     /// <summary>The options of a run under this policy.</summary>
     /// <param name="configured">
-    /// What is configured. Range, reserved numbers, waiting time, quota and lifetime apply to every policy; the
+    /// What is configured. Range, reserved PASIDs, waiting time, quota and lifetime apply to every policy; the
     /// number of frees in quarantine applies to <c>core/quarantine</c> only, as the others are to be seen without.
     /// </param>
     /// <param name="seed">The seed.</param>
@@ -86,7 +86,7 @@ public sealed record Policy
         return options;
     }
 
-    /// <summary>Frees that a number waits for under <c>core/quarantine</c>.</summary>
+    /// <summary>Frees that a PASID waits for under <c>core/quarantine</c>.</summary>
     internal static int QuarantineFrees(PasidOptions configured) => configured.QuarantineFrees > 0
         ? configured.QuarantineFrees
         : (int)Math.Clamp((configured.Last - configured.First + 1) / 2, 0, DefaultQuarantineFrees);

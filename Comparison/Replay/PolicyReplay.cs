@@ -140,7 +140,7 @@ internal sealed class PolicyReplay : ICoreObserver, IDisposable
     }
 
     /// <summary>Removes everything and counts what was not given back.</summary>
-    /// <exception cref="InvalidOperationException">Numbers, driver records or memory leaked: a defect of core or
+    /// <exception cref="InvalidOperationException">PASIDs, driver records or memory leaked: a defect of core or
     /// driver.</exception>
     public void TearDown()
     {
@@ -155,7 +155,7 @@ internal sealed class PolicyReplay : ICoreObserver, IDisposable
             if (live != 0)
             {
                 throw new InvalidOperationException(string.Create(
-                    CultureInfo.InvariantCulture, $"space {domain.Space.Name}: {live} numbers were not given back"));
+                    CultureInfo.InvariantCulture, $"space {domain.Space.Name}: {live} PASIDs were not given back"));
             }
 
             Require(_core.RemoveDomain(domain), $"domain {domain}");
@@ -322,7 +322,7 @@ internal sealed class PolicyReplay : ICoreObserver, IDisposable
         _bindsOf[life]!.Remove(bind);
         _deviceOf.Remove(bind);
 
-        // A failed invalidation is a result of the run: the core has told of it and keeps the number.
+        // A failed invalidation is a result of the run: the core has reported it and keeps the PASID.
         _ = result;
     }
 
@@ -447,7 +447,7 @@ internal sealed class PolicyReplay : ICoreObserver, IDisposable
         }
     }
 
-    // What the core tells after the last call belongs to the removal, which is not measured.
+    // What the core reports after the last call belongs to the removal, which is not measured.
     private void Add(ReplayEvent happened)
     {
         if (!_isDisposed)

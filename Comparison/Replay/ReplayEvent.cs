@@ -40,7 +40,7 @@ internal sealed class ReplayEvent
 
     public required ReplayOperation Operation { get; init; }
 
-    /// <summary>Number of the call from 0; its events follow each other.</summary>
+    /// <summary>Index of the call, from 0; its events follow each other.</summary>
     public required int Call { get; init; }
 
     public required long Nanoseconds { get; init; }

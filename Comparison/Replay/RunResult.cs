@@ -1,8 +1,8 @@
 namespace PasidFramework.Comparison.Replay;
 
-/// <summary>How long freed numbers rest before they mean somebody else.</summary>
-/// <param name="Reuses">Allocations that returned a number which had been freed before.</param>
-/// <param name="Minimum">Fewest frees in between, the number's own not counted; null where none was reused.</param>
+/// <summary>How long freed PASIDs rest before they mean another process.</summary>
+/// <param name="Reuses">Allocations that returned a PASID which had been freed before.</param>
+/// <param name="Minimum">Fewest frees in between, the PASID's own not counted; null where none was reused.</param>
 /// <param name="Percentile01">1 % quantile (nearest rank) of these; null where none was reused.</param>
 public sealed record ReuseDistance(int Reuses, long? Minimum, long? Percentile01)
 {
@@ -63,19 +63,19 @@ public sealed record SpaceResult
     /// <summary>Name of the space.</summary>
     public required string Name { get; init; }
 
-    /// <summary>Numbers taken.</summary>
+    /// <summary>PASIDs taken.</summary>
     public int Allocations { get; init; }
 
-    /// <summary>Numbers given back.</summary>
+    /// <summary>PASIDs given back.</summary>
     public int Frees { get; init; }
 
-    /// <summary>Most numbers live at one time.</summary>
+    /// <summary>Most PASIDs live at one time.</summary>
     public int PeakLive { get; init; }
 
-    /// <summary>Largest number that was taken.</summary>
+    /// <summary>Largest PASID that was taken.</summary>
     public uint HighestPasid { get; init; }
 
-    /// <summary>How long numbers rested.</summary>
+    /// <summary>How long PASIDs rested.</summary>
     public required ReuseDistance ReuseDistance { get; init; }
 }
 
@@ -97,16 +97,16 @@ public sealed record RunResult
     /// <summary>Binds that were not tried because the process had ended when they were due.</summary>
     public int SkippedBinds { get; init; }
 
-    /// <summary>Most numbers live at one time, all spaces together.</summary>
+    /// <summary>Most PASIDs live at one time, all spaces together.</summary>
     public int PeakLive { get; init; }
 
-    /// <summary>How long numbers rested, all spaces together; each space counts its own frees.</summary>
+    /// <summary>How long PASIDs rested, all spaces together; each space counts its own frees.</summary>
     public required ReuseDistance ReuseDistance { get; init; }
 
     /// <summary>Address spaces that were bound at all.</summary>
     public int ProcessesBound { get; init; }
 
-    /// <summary>Address spaces that at some time had different numbers on different devices.</summary>
+    /// <summary>Address spaces that at some time had different PASIDs on different devices.</summary>
     public int ProcessesWithDifferingPasids { get; init; }
 
     /// <summary>By driver, in ordinal order of their names.</summary>

@@ -17,7 +17,7 @@ internal enum StepKind
 /// <param name="Nanoseconds">When, on the trace's clock.</param>
 /// <param name="Life">Index of the address space.</param>
 /// <param name="Device">Index of the device, -1 for an end.</param>
-/// <param name="Bind">Number of the bind from 0 that is made, ended or skipped; -1 for an end.</param>
+/// <param name="Bind">Index of the bind, from 0, that is made, ended or skipped; -1 for an end.</param>
 internal readonly record struct WorkloadStep(StepKind Kind, long Nanoseconds, int Life, int Device, int Bind);
 
 /// <summary>

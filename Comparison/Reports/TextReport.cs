@@ -45,8 +45,8 @@ public static class TextReport
 
         lines.Add(string.Empty);
         Wrap(lines, string.Empty,
-            "Reuse distance: frees in a number's space between its own free and its next use; '-' where no number was"
-            + " used twice. Differ: processes whose numbers differ between devices. Tables: KiB of PASID tables at peak"
+            "Reuse distance: frees in a PASID's space between its own free and its next use; '-' where no PASID was"
+            + " used twice. Differ: processes whose PASIDs differ between devices. Tables: KiB of PASID tables at peak"
             + " and after the last exit; cmd: commands per unbind, exits included.");
         foreach (string line in lines)
         {

@@ -17,7 +17,7 @@ public static class Comparer
     /// Where every event is written as JSON, one object a line; null for nowhere. What was written is complete only
     /// if the call returns a result.
     /// </param>
-    /// <param name="progress">Told how far it is; called on the caller's thread.</param>
+    /// <param name="progress">Progress from 0 to 1; called on the caller's thread.</param>
     /// <param name="cancellation">Ends it early.</param>
     /// <returns>The result, or what of the scenario the core or a driver refused.</returns>
     /// <exception cref="ArgumentException">A driver of the scenario is missing, or there is no policy.</exception>

@@ -6,7 +6,7 @@ namespace PasidFramework.Comparison.Running;
 /// <summary>Which policy did best, by rules that are printed with it.</summary>
 /// <param name="Policy">Name of the policy.</param>
 /// <param name="Text">The verdict in one line of at most 80 characters where names are short.</param>
-/// <param name="Ownership">Who should own the numbers, as far as the runs tell; null where only one side ran.</param>
+/// <param name="Ownership">Who should own the PASIDs, as far as the runs show; null where only one side ran.</param>
 public sealed record Verdict(string Policy, string Text, string? Ownership)
 {
     /// <summary>The rules.</summary>
@@ -20,7 +20,7 @@ public sealed record Verdict(string Policy, string Text, string? Ownership)
         RunResult best = Best(runs)!;
         string reuse = best.ReuseDistance.Percentile01 is { } distance
             ? string.Create(CultureInfo.InvariantCulture, $"1 % reuse distance {distance}")
-            : "no number used twice";
+            : "no PASID used twice";
         string text = string.Create(
             CultureInfo.InvariantCulture,
             $"Verdict: {best.Policy}: {Failures(best)}, {reuse}, tables {best.TableBytesPeak / 1024} KiB");
@@ -38,7 +38,7 @@ public sealed record Verdict(string Policy, string Text, string? Ownership)
 
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"{core.Policy} ({Failures(core)}) against vendor ({Failures(vendor)}): numbers differ between devices in"
+            $"{core.Policy} ({Failures(core)}) against vendor ({Failures(vendor)}): PASIDs differ between devices in"
                 + $" {core.ProcessesWithDifferingPasids} against {vendor.ProcessesWithDifferingPasids}"
                 + $" of {vendor.ProcessesBound} processes, tables take {core.TableBytesPeak / 1024}"
                 + $" against {vendor.TableBytesPeak / 1024} KiB at peak.");
@@ -48,7 +48,7 @@ public sealed record Verdict(string Policy, string Text, string? Ownership)
         ? "1 failure"
         : string.Create(CultureInfo.InvariantCulture, $"{run.FailureCount} failures");
 
-    // A number that was never used twice rests for ever.
+    // A PASID that was never used twice rests for ever.
     private static RunResult? Best(IEnumerable<RunResult> runs) => runs
         .OrderBy(r => r.FailureCount)
         .ThenByDescending(r => r.ReuseDistance.Percentile01 ?? long.MaxValue)

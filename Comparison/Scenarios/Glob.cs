@@ -1,38 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.IO.Enumeration;
+
 namespace PasidFramework.Comparison.Scenarios;
 
 /// <summary>Patterns with <c>*</c> (any text) and <c>?</c> (any character), matched against the whole name.</summary>
 internal static class Glob
 {
-    public static bool IsMatch(ReadOnlySpan<char> pattern, ReadOnlySpan<char> name)
-    {
-        int p = 0;
-        int n = 0;
-        int star = -1;
-        int mark = 0;
-        while (n < name.Length)
-        {
-            if (p < pattern.Length && pattern[p] == '*')
-            {
-                star = p++;
-                mark = n;
-            }
-            else if (p < pattern.Length && (pattern[p] == '?' || pattern[p] == name[n]))
-            {
-                p++;
-                n++;
-            }
-            else if (star >= 0)
-            {
-                // The last star takes one character more.
-                p = star + 1;
-                n = ++mark;
-            }
-            else
-            {
-                return false;
-            }
-        }
-
-        return pattern[p..].TrimStart('*').IsEmpty;
-    }
+    // The platform matches no pattern against an empty name, and takes a backslash for an escape.
+    public static bool IsMatch(string pattern, string name) => name.Length == 0
+        ? pattern.AsSpan().TrimStart('*').IsEmpty
+        : FileSystemName.MatchesSimpleExpression(
+            pattern.Replace(@"\", @"\\", StringComparison.Ordinal), name, ignoreCase: false);
 }

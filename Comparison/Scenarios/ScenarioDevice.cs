@@ -1,4 +1,4 @@
-using PasidFramework.Engine;
+using PasidFramework.Contracts;
 using PasidFramework.Identifiers;
 
 namespace PasidFramework.Comparison.Scenarios;

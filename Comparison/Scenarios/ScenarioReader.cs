@@ -3,7 +3,7 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using PasidFramework.Comparison.Inputs;
 using PasidFramework.Comparison.Traces;
-using PasidFramework.Engine;
+using PasidFramework.Contracts;
 using PasidFramework.Identifiers;
 
 namespace PasidFramework.Comparison.Scenarios;

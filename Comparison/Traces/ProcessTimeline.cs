@@ -40,7 +40,7 @@ public sealed class ProcessTimeline
     /// <summary>The lives in the order in which they begin.</summary>
     public IReadOnlyList<AddressSpaceLife> Lives { get; }
 
-    /// <summary>What was found, and what could not be told.</summary>
+    /// <summary>What was found, and what could not be inferred.</summary>
     public TimelineCounts Counts { get; }
 
     /// <summary>Finds the lives in a trace.</summary>
@@ -150,7 +150,7 @@ public sealed class ProcessTimeline
                 }
                 else if (task.Parent is null)
                 {
-                    // One that leaves others of its process behind may be a thread or a leader; nothing tells which.
+                    // One that leaves others of its process behind may be a thread or a leader; nothing says which.
                     task.Role = task.Exit >= 0 && !task.ExitsLast ? Role.Unattributed : Role.Leader;
                 }
             }

@@ -1,6 +1,6 @@
 namespace PasidFramework.Comparison.Traces;
 
-/// <summary>What was found in a trace, and what could not be told from it.</summary>
+/// <summary>What was found in a trace, and what could not be inferred from it.</summary>
 public sealed record TimelineCounts
 {
     /// <summary>Events of <c>sched_process_fork</c>.</summary>

@@ -19,7 +19,7 @@ internal enum TraceLineKind
 /// </summary>
 /// <remarks>
 /// A task's name is up to 15 bytes of anything: blanks, colons, brackets, dashes. The names of our tracepoints are
-/// longer than that, so they are what is looked for first; everything else is read from there to both sides.
+/// longer than that, so they are searched for first; everything else is read from there to both sides.
 /// </remarks>
 internal static class TraceLine
 {

@@ -49,14 +49,14 @@ internal sealed class CaseContext : IDisposable
 
     public static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
-    /// <summary>Counts one look.</summary>
+    /// <summary>Counts one check.</summary>
     public void CheckPerformed() => Interlocked.Increment(ref _checks);
 
     public void Note(string what)
     {
         lock (_notes)
         {
-            // The end of a long run tells most.
+            // The end of a long run says most.
             if (_notes.Count == 40)
             {
                 _notes.RemoveAt(0);
@@ -78,7 +78,7 @@ internal sealed class CaseContext : IDisposable
     [DoesNotReturn]
     public void Inconclusive(string reason) => throw new CaseEnd(Verdict.Inconclusive, reason);
 
-    /// <summary>One look: the case fails where it is wrong.</summary>
+    /// <summary>One check: the case fails where it is wrong.</summary>
     public void Check([DoesNotReturnIf(false)] bool holds, FormattableString otherwise)
     {
         CheckPerformed();

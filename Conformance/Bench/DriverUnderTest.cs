@@ -24,7 +24,7 @@ public sealed record DriverUnderTest
     /// <summary>The structures that its assembly exports; may be empty.</summary>
     public IReadOnlyList<Layout> Structures { get; init; } = [];
 
-    /// <summary>The reader of its tables; null where nobody exports one.</summary>
+    /// <summary>The reader of its tables; null where none is exported.</summary>
     public ITableReader? Reader { get; init; }
 
     /// <summary>The writer of its table format, where it is exported.</summary>

@@ -93,7 +93,7 @@ internal sealed class ModelBackEnd(string architecture, IIommuModelFactory facto
             return found;
         }
 
-        public override void ForEachVisible(Action look) => model.ModelMemory.ForEachVisible(look);
+        public override void ForEachVisible(Action probe) => model.ModelMemory.ForEachVisible(probe);
 
         public override void DropCaches() => model.DropCaches();
 
@@ -133,7 +133,7 @@ internal sealed class StandInBackEnd(string architecture, IPasidDriver driver) :
     }
 }
 
-/// <summary>Hardware in this process: any requester and any number.</summary>
+/// <summary>Hardware in this process: any requester and any PASID.</summary>
 internal abstract class SoftwareMachine(IIommuHardware hardware) : ITestHardware
 {
     private const int Devices = 16;
@@ -169,7 +169,7 @@ internal abstract class SoftwareMachine(IIommuHardware hardware) : ITestHardware
 
     public virtual IReadOnlyList<string> TakeViolations() => [];
 
-    public virtual void ForEachVisible(Action look) => look();
+    public virtual void ForEachVisible(Action probe) => probe();
 
     public virtual void DropCaches()
     {

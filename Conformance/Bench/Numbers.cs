@@ -7,7 +7,7 @@ internal static class Numbers
     private static readonly uint[] s_boundaries =
         [1, 63, 64, 65, 255, 256, 0x12345, 4095, 4096, 1023, 1024, 0x5A5A5, 0xFFFFE, 0xFFFFF];
 
-    /// <summary>The boundaries that the unit can carry and may hand out; its own last number is always among them.</summary>
+    /// <summary>The boundaries that the unit can carry and may allocate; its own last PASID is always among them.</summary>
     public static IReadOnlyList<uint> For(TestBench bench)
     {
         uint last = (1u << bench.Unit.PasidBits) - 1;

@@ -1,14 +1,13 @@
 using PasidFramework.Conformance.Results;
 using PasidFramework.Contracts;
-using PasidFramework.Engine;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Bench;
 
 /// <summary>
-/// Random sequences of what can happen to processes and devices, each look judged. A failing sequence is made as short as
-/// it can be before it is told.
+/// Random sequences of what can happen to processes and devices, each probe judged. A failing sequence is made as short as
+/// it can be before it is reported.
 /// </summary>
 internal static class RandomRun
 {
@@ -23,7 +22,7 @@ internal static class RandomRun
         Unmap,
         Exit,
         Move,
-        Look,
+        Probe,
     }
 
     /// <summary>Plays sequences.</summary>
@@ -70,7 +69,7 @@ internal static class RandomRun
                 < 16 => Kind.Unmap,
                 < 18 => Kind.Exit,
                 < 19 => Kind.Move,
-                _ => Kind.Look,
+                _ => Kind.Probe,
             },
             random.Next(Devices),
             random.Next(Processes),
@@ -136,13 +135,13 @@ internal static class RandomRun
             Kind.Unmap => CaseContext.Text($"unmap page {Page} of process {Process}"),
             Kind.Exit => CaseContext.Text($"exit of process {Process}"),
             Kind.Move => CaseContext.Text($"remove device {Device} and add it again"),
-            _ => "look",
+            _ => "probe",
         };
     }
 
     /// <summary>
-    /// Each device can carry one number; three numbers in two leaves are spread over them. So every refusal is known
-    /// beforehand: a process that has another number (C15), a number that another process has (A2).
+    /// Each device can carry one PASID; three PASIDs in two leaves are spread over them. So every refusal is known
+    /// beforehand: a process that has another PASID (C15), a PASID that another process has (A2).
     /// </summary>
     private sealed class World
     {
@@ -164,7 +163,7 @@ internal static class RandomRun
             uint second = bench.Number(64, first);
             _numbers = [first, second, bench.Number(70, first, second)];
 
-            // Two domains, each with every number; without PASIDs each number has a domain of its own.
+            // Two domains, each with every PASID; without PASIDs each PASID has a domain of its own.
             _domains = [.. Enumerable.Range(0, _manyProcesses ? 2 : 6).Select(i => bench.AddDomain(CaseContext.Text($"domain{i}")))];
             _devices = [.. Enumerable.Range(0, Devices).Select(i => Add(i, null))];
             _processes = [.. Enumerable.Range(0, Processes).Select(_ => StartProcess())];

@@ -8,20 +8,20 @@ namespace PasidFramework.Conformance.Bench;
 /// <summary>What devices reach, and whether they may.</summary>
 internal sealed partial class TestBench
 {
-    /// <summary>Offset in the page of every look: not 0, so that a lost one shows.</summary>
+    /// <summary>Offset in the page of every probe: not 0, so that a lost one shows.</summary>
     public const ulong Offset = 0x148;
 
     // What each device has sent last: one that was removed can go on with that.
     private readonly Dictionary<RequesterId, uint> _ready = [];
     private int _accesses;
 
-    /// <summary>Addresses that every look tries.</summary>
+    /// <summary>Addresses that every probe tries.</summary>
     public IReadOnlyList<ulong> Probed => [First, First + 0x1000, First + ((Pages - 1) * 0x1000UL), Far];
 
     /// <summary>Adds a pair to those that <see cref="ProbeAll"/> tries.</summary>
     public void Watch(RequesterId requester, uint pasid) => _watched.Add((requester, pasid));
 
-    /// <summary>Looks from every device with every number that is or was in use, twice: the second look finds what the
+    /// <summary>Probes from every device with every PASID that is or was in use, twice: the second round finds what the
     /// first one left in a cache.</summary>
     public void ProbeAll()
     {
@@ -31,33 +31,33 @@ internal sealed partial class TestBench
               select (requester, pasid)
             : _watched;
         (RequesterId Requester, uint Pasid)[] all = [.. pairs];
-        for (int look = 0; look < 2; look++)
+        for (int round = 0; round < 2; round++)
         {
             foreach ((RequesterId requester, uint pasid) in all)
             {
                 foreach (ulong address in Probed)
                 {
-                    Look(requester, pasid, address);
+                    Probe(requester, pasid, address);
                 }
             }
         }
     }
 
-    /// <summary>Looks from one device with one number, twice.</summary>
+    /// <summary>Probes from one device with one PASID, twice.</summary>
     public void Probe(BenchDevice device, uint pasid)
     {
-        for (int look = 0; look < 2; look++)
+        for (int round = 0; round < 2; round++)
         {
             foreach (ulong address in Probed)
             {
-                Look(device.Requester, pasid, address);
+                Probe(device.Requester, pasid, address);
             }
         }
     }
 
     /// <summary>One access, judged; quietly left out where this machine cannot make it.</summary>
     /// <returns>What became of it; null where it could not be made.</returns>
-    public TranslationResult? Look(RequesterId requester, uint pasid, ulong address)
+    public TranslationResult? Probe(RequesterId requester, uint pasid, ulong address)
     {
         if (TryAccess(requester, pasid, address, out bool isWrite) is not { } result)
         {
@@ -69,12 +69,12 @@ internal sealed partial class TestBench
         return result;
     }
 
-    /// <summary>Before a step: between any two stores of it these pairs reach this process's memory or nothing, and nobody
+    /// <summary>Before a step: between any two stores of it these pairs reach this process's memory or nothing, and no
     /// else's.</summary>
     /// <param name="process">The process.</param>
     /// <param name="dropAt">After how many stores, flushes and barriers the caches are emptied once; negative for
     /// never.</param>
-    /// <param name="pairs">Who looks.</param>
+    /// <param name="pairs">The devices that probe.</param>
     public void DuringNext(TestProcess process, int dropAt, params (BenchDevice Device, uint Pasid)[] pairs)
     {
         int changes = 0;
@@ -105,11 +105,11 @@ internal sealed partial class TestBench
     public void UndisturbedDuringNext(params (BenchDevice Device, uint Pasid)[] pairs) => _torn = () =>
     {
         // With what is cached, and without it: memory alone must be right at every moment, too.
-        for (int look = 0; look < 2; look++)
+        for (int round = 0; round < 2; round++)
         {
             foreach ((BenchDevice device, uint pasid) in pairs)
             {
-                Look(device.Requester, pasid, Probed[_accesses % Probed.Count]);
+                Probe(device.Requester, pasid, Probed[_accesses % Probed.Count]);
             }
 
             Machine.DropCaches();
@@ -126,11 +126,11 @@ internal sealed partial class TestBench
         }
     }
 
-    /// <summary>One access that nobody judges; null where the machine cannot make it.</summary>
+    /// <summary>One access that is not judged; null where the machine cannot make it.</summary>
     public TranslationResult? TryAccess(RequesterId requester, uint pasid, ulong address) =>
         TryAccess(requester, pasid, address, out _);
 
-    /// <summary>One store that nobody judges.</summary>
+    /// <summary>One store that is not judged.</summary>
     public TranslationResult Store(BenchDevice device, uint pasid, ulong address)
     {
         MustBeAble(device, pasid);

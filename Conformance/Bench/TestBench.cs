@@ -11,7 +11,7 @@ namespace PasidFramework.Conformance.Bench;
 
 /// <summary>
 /// A whole system in a case: a machine, the driver's unit, the core, devices and processes. It knows at every moment which
-/// memory each device may reach with each number, and every look is judged by that.
+/// memory each device may reach with each PASID, and every probe is judged by that.
 /// </summary>
 internal sealed partial class TestBench : IDisposable
 {
@@ -44,7 +44,7 @@ internal sealed partial class TestBench : IDisposable
     /// <param name="context">The case.</param>
     /// <param name="setup">What it runs on.</param>
     /// <param name="machine">A machine to use; null to start one.</param>
-    /// <param name="isBorrowed">Whether somebody else disposes the machine, after this system.</param>
+    /// <param name="isBorrowed">Whether the machine's owner disposes it, after this system.</param>
     public TestBench(CaseContext context, TestBenchSetup setup, ITestHardware? machine = null, bool isBorrowed = false)
     {
         _context = context;
@@ -124,7 +124,7 @@ internal sealed partial class TestBench : IDisposable
 
     /// <summary>Adds a device of the machine.</summary>
     /// <param name="domain">Where to.</param>
-    /// <param name="only">The one number that it can carry; null for any.</param>
+    /// <param name="only">The one PASID that it can carry; null for any.</param>
     /// <param name="features">What else it can do.</param>
     /// <param name="at">Which of the machine's; the first that is free by default.</param>
     public BenchDevice AddDevice(
@@ -211,7 +211,7 @@ internal sealed partial class TestBench : IDisposable
         return bound;
     }
 
-    /// <summary>Binds and looks: the process's memory is reached.</summary>
+    /// <summary>Binds and probes: the process's memory is reached.</summary>
     public uint Bind(BenchDevice device, TestProcess process)
     {
         OpResult<Pasid> bound = TryBind(device, process);
@@ -226,7 +226,7 @@ internal sealed partial class TestBench : IDisposable
         DropLink(device, pasid);
     }
 
-    /// <summary>Changes what pages of a process lead to, then tells the driver of [start, end).</summary>
+    /// <summary>Changes what pages of a process lead to, then has the driver invalidate [start, end).</summary>
     public void Remap(TestProcess process, IEnumerable<ulong> pages, ulong start, ulong end)
     {
         ulong[] all = [.. pages];
@@ -244,22 +244,22 @@ internal sealed partial class TestBench : IDisposable
         InvalidateMappings(process, page, page + 0x1000);
     }
 
-    /// <summary>Tells the driver that mappings of [start, end) changed.</summary>
+    /// <summary>Notifies the driver that mappings of [start, end) changed.</summary>
     public void InvalidateMappings(TestProcess process, ulong start, ulong end)
     {
         Step(
-            CaseContext.Text($"tell of changes of {process.Name} in 0x{start:x} to 0x{end:x}"),
+            CaseContext.Text($"invalidate mappings of {process.Name} in 0x{start:x} to 0x{end:x}"),
             () => Must(Core.Invalidate(process, start, end)));
         process.Settle();
     }
 
     /// <summary>Ends a process: from the exit handler of each device on nothing of it is reached, and its page tables are
-    /// somebody else's memory afterwards.</summary>
+    /// another process's memory afterwards.</summary>
     /// <param name="process">The process.</param>
-    /// <param name="look">Whether the handlers look; without it nothing is made ready in the machine.</param>
-    public void Exit(TestProcess process, bool look = true)
+    /// <param name="probe">Whether the handlers probe; without it nothing is made ready in the machine.</param>
+    public void Exit(TestProcess process, bool probe = true)
     {
-        List<string> told = [];
+        List<string> notified = [];
         (RequesterId Requester, uint Pasid)[] links =
             [.. _expected.Where(e => e.Value.Process == process).Select(e => e.Key)];
         BenchDevice[] bound = [.. _devices.Where(d => links.Any(
@@ -268,8 +268,8 @@ internal sealed partial class TestBench : IDisposable
         {
             device.Device.ProcessExited = (dying, _, pasid) =>
             {
-                told.Add(dying.Name);
-                if (look)
+                notified.Add(dying.Name);
+                if (probe)
                 {
                     InTheMiddle(() => MustBeSilent(device, pasid.Value, process));
                 }
@@ -284,8 +284,8 @@ internal sealed partial class TestBench : IDisposable
         }
 
         _context.Check(
-            told.Order(StringComparer.Ordinal).SequenceEqual(bound.Select(d => d.Device.Name).Order(StringComparer.Ordinal)),
-            $"exit of {process.Name}: told {string.Join(", ", told)}, must tell {string.Join(", ", bound.Select(d => d.Device.Name))} once each (C12)");
+            notified.Order(StringComparer.Ordinal).SequenceEqual(bound.Select(d => d.Device.Name).Order(StringComparer.Ordinal)),
+            $"exit of {process.Name}: notified {string.Join(", ", notified)}, must notify {string.Join(", ", bound.Select(d => d.Device.Name))} once each (C12)");
         foreach ((RequesterId, uint) key in links)
         {
             _expected.Remove(key);
@@ -294,9 +294,9 @@ internal sealed partial class TestBench : IDisposable
         process.FreeTables();
     }
 
-    /// <summary>A number that the unit has and may hand out: the one that is preferred, or the nearest one.</summary>
-    /// <param name="preferred">The number that shows most.</param>
-    /// <param name="taken">Numbers that are in use already.</param>
+    /// <summary>A PASID that the unit has and may allocate: the one that is preferred, or the nearest one.</summary>
+    /// <param name="preferred">The PASID that shows most.</param>
+    /// <param name="taken">PASIDs that are in use already.</param>
     public uint Number(uint preferred, params uint[] taken) => Number(Unit, preferred, taken);
 
     /// <summary>As <see cref="Number(uint, uint[])"/>, for a unit that this system does not have yet.</summary>
@@ -321,17 +321,17 @@ internal sealed partial class TestBench : IDisposable
             }
         }
 
-        _context.NotApplicable(CaseContext.Text($"the unit has {unit.PasidBits} bits: too few numbers for this case"));
+        _context.NotApplicable(CaseContext.Text($"the unit has {unit.PasidBits} bits: too few PASIDs for this case"));
         return 0;
     }
 
-    /// <summary>The number of most cases: beyond the first leaf where leaves have 64 entries.</summary>
+    /// <summary>The PASID of most cases: beyond the first leaf where leaves have 64 entries.</summary>
     public uint Usual => Number(70);
 
     /// <summary>A second one beside it.</summary>
     public uint Second => Number(71, Usual);
 
-    /// <summary>Whether a number is bound on a device now.</summary>
+    /// <summary>Whether a PASID is bound on a device now.</summary>
     public TestProcess? BoundTo(BenchDevice device, uint pasid) =>
         _expected.TryGetValue((device.Requester, pasid), out Expected? e) && e.IsBound ? e.Process : null;
 
@@ -377,7 +377,7 @@ internal sealed partial class TestBench : IDisposable
     }
 
     /// <summary>The tables of a device as the vendor's reader sees them in memory.</summary>
-    /// <returns>The tables; ENOENT where there is no reader or it cannot be told where they begin; what the reader refuses.</returns>
+    /// <returns>The tables; ENOENT where there is no reader or it is not known where they begin; what the reader refuses.</returns>
     public OpResult<ITableView> OpenTables(RequesterId device)
     {
         if (_context.Subject.Reader is not { } reader)
@@ -492,8 +492,8 @@ internal sealed partial class TestBench : IDisposable
         }
     }
 
-    // A look within a step. Its end is not thrown through the driver or the core: they may catch it, or make an errno of it.
-    private void InTheMiddle(Action look)
+    // A probe within a step. Its end is not thrown through the driver or the core: they may catch it, or make an errno of it.
+    private void InTheMiddle(Action probe)
     {
         if (_isLooking || _inTheMiddle is not null)
         {
@@ -503,7 +503,7 @@ internal sealed partial class TestBench : IDisposable
         _isLooking = true;
         try
         {
-            look();
+            probe();
         }
         catch (Exception end) when (end is CaseEnd or HardwareException)
         {

@@ -1,5 +1,5 @@
 using PasidFramework.Allocation;
-using PasidFramework.Engine;
+using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 
@@ -17,7 +17,7 @@ internal sealed record TestBenchSetup
     /// <summary>Further settings of the unit.</summary>
     public IReadOnlyDictionary<string, string> UnitOptions { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>Who owns the numbers.</summary>
+    /// <summary>Who owns the PASIDs.</summary>
     public string Ownership { get; init; } = PasidOptions.OwnershipCore;
 
     /// <summary>The driver's clock.</summary>
@@ -26,7 +26,7 @@ internal sealed record TestBenchSetup
 
 /// <summary>A device of a bench.</summary>
 /// <param name="Device">The core's device.</param>
-/// <param name="Only">The one number that it can carry; null for any.</param>
+/// <param name="Only">The one PASID that it can carry; null for any.</param>
 internal sealed record BenchDevice(Device Device, uint? Only)
 {
     public RequesterId Requester => Device.Requester;

@@ -6,7 +6,7 @@ namespace PasidFramework.Conformance.Bench;
 
 /// <summary>
 /// A process with pages of its own: the addresses are the same as in all others, what they lead to is not. It remembers
-/// what an address may lead to until the driver has been told of a change.
+/// what an address may lead to until the driver has been notified of a change.
 /// </summary>
 internal sealed class TestProcess : IAddressSpace, IDisposable
 {
@@ -51,7 +51,7 @@ internal sealed class TestProcess : IAddressSpace, IDisposable
 
     public bool IsAlive { get; private set; } = true;
 
-    /// <summary>Whether its pages can be told apart; otherwise only its root can.</summary>
+    /// <summary>Whether its pages can be distinguished; otherwise only its root can.</summary>
     public bool HasPages => _tables is not null;
 
     public void End() => IsAlive = false;
@@ -89,7 +89,7 @@ internal sealed class TestProcess : IAddressSpace, IDisposable
         }
     }
 
-    /// <summary>The driver has been told: only what is mapped now may be reached.</summary>
+    /// <summary>The driver has invalidated: only what is mapped now may be reached.</summary>
     public void Settle()
     {
         foreach ((ulong address, List<ulong> targets) in _targets)

@@ -5,7 +5,7 @@ using PasidFramework.Results;
 namespace PasidFramework.Conformance.Bench;
 
 /// <summary>
-/// Stands between a driver and the memory: can refuse the n-th allocation, counts what is held, and lets a case look between
+/// Stands between a driver and the memory: can refuse the n-th allocation, counts what is held, and lets a case probe between
 /// any two stores.
 /// </summary>
 internal sealed class WatchedMemory(IPhysicalMemory inner) : IPhysicalMemory
@@ -13,7 +13,7 @@ internal sealed class WatchedMemory(IPhysicalMemory inner) : IPhysicalMemory
     private long _held;
     private int _allocations;
 
-    /// <summary>Called after each store, flush and barrier; null for nobody.</summary>
+    /// <summary>Called after each store, flush and barrier; null for none.</summary>
     public Action? Changed { get; set; }
 
     /// <summary>Number, from 1, of the allocation that is refused next; 0 for none.</summary>
@@ -76,7 +76,7 @@ internal sealed class WatchedMemory(IPhysicalMemory inner) : IPhysicalMemory
         Changed?.Invoke();
     }
 
-    // Word by word where somebody looks: hardware may read in the middle of it.
+    // Word by word where it is observed: hardware may read in the middle of it.
     public void Write(ulong address, ReadOnlySpan<byte> source)
     {
         if (Changed is null || (address & 7) != 0 || (source.Length & 7) != 0)

@@ -11,14 +11,14 @@ internal static class AllocatorCases
 
     public static IReadOnlyList<ConformanceCase> All { get; } =
     [
-        Of(1, "A1, A2, A8", "Numbers lie in the asked range and are never live twice", Unique),
-        Of(2, "A3", "A reserved number is never handed out, and a live one cannot be reserved", Reserved),
+        Of(1, "A1, A2, A8", "PASIDs lie in the asked range and are never live twice", Unique),
+        Of(2, "A3", "A reserved PASID is never allocated, and a live one cannot be reserved", Reserved),
         Of(3, "A4, A5", "A full range answers NoSpace and changes nothing; a range of one works", Full),
         Of(4, "A6", "Freeing what is not live is reported and changes nothing", Free),
-        Of(5, "A7", "A freed number can be had again", Again),
-        Of(6, "A9", "Concurrent calls neither lose a number nor give one twice", Concurrent) with { IsStochastic = true },
-        Of(7, "A10", "The same calls give the same numbers", Determinism),
-        Of(8, "A1-A7", "Random calls agree with a set of numbers", Random),
+        Of(5, "A7", "A freed PASID can be had again", Again),
+        Of(6, "A9", "Concurrent calls neither lose a PASID nor give one twice", Concurrent) with { IsStochastic = true },
+        Of(7, "A10", "The same calls give the same PASIDs", Determinism),
+        Of(8, "A1-A7", "Random calls agree with a set of PASIDs", Random),
     ];
 
     private static ConformanceCase Of(int number, string clause, string summary, Action<CaseContext, Func<PasidRange, IPasidAllocator>> run) =>
@@ -27,7 +27,7 @@ internal static class AllocatorCases
             using StandIn stand = StandIn.Start(context);
             if (stand.Unit.PasidBits < 9)
             {
-                context.NotApplicable($"the unit has {stand.Unit.PasidBits} bits; the cases ask for numbers of 9");
+                context.NotApplicable($"the unit has {stand.Unit.PasidBits} bits; the cases need 9 bits");
             }
 
             run(context, range =>
@@ -38,7 +38,7 @@ internal static class AllocatorCases
             });
         }) with { NeedsHardware = false };
 
-    // A driver need not answer for numbers that none of its units can carry.
+    // A driver need not answer for PASIDs that none of its units can carry.
     private static PasidRange Top(CaseContext context)
     {
         uint last = (1u << context.Subject.Metadata.PasidBits) - 1;
@@ -48,7 +48,7 @@ internal static class AllocatorCases
     private static uint Take(CaseContext context, IPasidAllocator allocator, PasidRange range)
     {
         PasidAllocation made = allocator.Allocate(new PasidRequest(range));
-        context.Check(made.IsAllocated, $"{range}: {made.Status}, a number is free");
+        context.Check(made.IsAllocated, $"{range}: {made.Status}, a PASID is free");
         context.Check(range.Contains(made.Pasid.Value), $"0x{made.Pasid.Value:x} is outside of {range}");
         return made.Pasid.Value;
     }
@@ -71,8 +71,8 @@ internal static class AllocatorCases
                 while (live.Count(part.Contains) < part.Count)
                 {
                     uint got = Take(context, allocator, part);
-                    context.Check(live.Add(got), $"0x{got:x} was handed out twice");
-                    context.Check(allocator.IsLive(new Pasid(got)), $"0x{got:x} was handed out and is not live");
+                    context.Check(live.Add(got), $"0x{got:x} was allocated twice");
+                    context.Check(allocator.IsLive(new Pasid(got)), $"0x{got:x} was allocated and is not live");
                     context.Check(allocator.LiveCount == live.Count, $"LiveCount is {allocator.LiveCount}, {live.Count} are live");
                 }
             }
@@ -94,18 +94,18 @@ internal static class AllocatorCases
         for (long left = range.Count - reserved.Count - 1; left > 0; left--)
         {
             uint got = Take(context, allocator, range);
-            context.Check(!reserved.Contains(got), $"the reserved number 0x{got:x} was handed out");
+            context.Check(!reserved.Contains(got), $"the reserved PASID 0x{got:x} was allocated");
         }
 
         PasidAllocation none = allocator.Allocate(new PasidRequest(range));
-        context.Check(!none.IsAllocated, $"0x{none.Pasid.Value:x} was handed out, only reserved numbers are left");
+        context.Check(!none.IsAllocated, $"0x{none.Pasid.Value:x} was allocated, only reserved PASIDs are left");
     }
 
     private static void Full(CaseContext context, Func<PasidRange, IPasidAllocator> create)
     {
         var one = new PasidRange(5, 5);
         IPasidAllocator single = create(one);
-        context.Check(Take(context, single, one) == 5, $"a space of one number");
+        context.Check(Take(context, single, one) == 5, $"a space of one PASID");
         IPasidAllocator allocator = create(new PasidRange(1, 100));
         for (int i = 0; i < 100; i++)
         {
@@ -180,7 +180,7 @@ internal static class AllocatorCases
                 {
                     if (Interlocked.Exchange(ref owners[made.Pasid.Value], me) != 0)
                     {
-                        Volatile.Write(ref wrong, CaseContext.Text($"0x{made.Pasid.Value:x} was handed out to two threads"));
+                        Volatile.Write(ref wrong, CaseContext.Text($"0x{made.Pasid.Value:x} was allocated to two threads"));
                     }
 
                     mine.Add(made.Pasid.Value);
@@ -277,7 +277,7 @@ internal static class AllocatorCases
                         bool any = Enumerable.Range((int)part.First, (int)part.Count)
                             .Any(n => !live.Contains((uint)n) && !reserved.Contains((uint)n));
                         PasidAllocation made = allocator.Allocate(new PasidRequest(part));
-                        context.Check(made.IsAllocated == any, $"{part} gave {made.Status}, a free number is there: {any}");
+                        context.Check(made.IsAllocated == any, $"{part} gave {made.Status}, a free PASID is there: {any}");
                         context.Check(
                             !any || (part.Contains(made.Pasid.Value) && !reserved.Contains(made.Pasid.Value) && live.Add(made.Pasid.Value)),
                             $"{part} gave 0x{made.Pasid.Value:x}, which is outside, reserved or live");

@@ -1,6 +1,5 @@
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Contracts;
-using PasidFramework.Engine;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
@@ -158,19 +157,19 @@ internal static class ConcurrencyCases
         _ = bench.Bind(steady, stays);
         TestProcess[] processes = [.. Enumerable.Range(0, Rounds).Select(i => bench.StartProcess(CaseContext.Text($"p{i}")))];
         bool isOver = false;
-        long looks = 0;
+        long probes = 0;
 
         // The device gets a chance between any two calls; how long it takes decides nothing.
         void LetLook()
         {
-            long before = Volatile.Read(ref looks);
-            for (int i = 0; i < 20_000 && Volatile.Read(ref looks) == before && !Volatile.Read(ref isOver); i++)
+            long before = Volatile.Read(ref probes);
+            for (int i = 0; i < 20_000 && Volatile.Read(ref probes) == before && !Volatile.Read(ref isOver); i++)
             {
                 Thread.Yield();
             }
         }
 
-        // Odd while process phase / 2 may be reached, from its bind's begin to its unbind's end; even when nobody may be.
+        // Odd while process phase / 2 may be reached, from its bind's begin to its unbind's end; even when none may be.
         int phase = 0;
         using var barrier = new Barrier(2);
         Races.Run(context, 2, me =>
@@ -216,8 +215,8 @@ internal static class ConcurrencyCases
                     right,
                     $"a store of {busy} {TestBench.Describe(result)}, must reach {((after & 1) != 0 ? processes[after / 2].Name + " or " : "")}nothing");
                 TranslationResult other = Store(bench, steady);
-                context.Check(Reaches(other, stays), $"a store of {steady}, which nobody touches, {TestBench.Describe(other)}");
-                Interlocked.Increment(ref looks);
+                context.Check(Reaches(other, stays), $"a store of {steady}, which is not changed, {TestBench.Describe(other)}");
+                Interlocked.Increment(ref probes);
             }
         });
         Violations(context, bench);

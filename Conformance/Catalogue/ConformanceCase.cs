@@ -31,7 +31,7 @@ public sealed record ConformanceCase
     /// <summary>Whether a pass depends on the order in which threads happen to run.</summary>
     public bool IsStochastic { get; init; }
 
-    /// <summary>Runs it; what it throws is its verdict, and a run that looks at nothing is inconclusive.</summary>
+    /// <summary>Runs it; what it throws is its verdict, and a run without a check is inconclusive.</summary>
     internal Action<CaseContext> Run { get; init; } = static _ => { };
 
     /// <summary>Id and summary.</summary>

@@ -31,7 +31,7 @@ public static class ConformanceCatalogue
         new("F1-F5, F7-F10", "page requests have no part in the driver contract yet"),
         new("A11, A12", "delegated allocators and their exchange are the core's, not a driver's"),
         new("C17, C18", "fork, exec and the rule of release are the core's, not a driver's"),
-        new("C1, C2, C7-C9, C15, C16, C19", "refusals, numbers and locks of binds are the core's, and are tested with it"),
+        new("C1, C2, C7-C9, C15, C16, C19", "refusals, PASIDs and locks of binds are the core's, and are tested with it"),
         new("D9, D10", "the contract attaches one device at a time"),
         new("C20", "the cost of a lookup is the core's; it is proven by counting, in the core's tests"),
     ];

@@ -1,6 +1,5 @@
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Contracts;
-using PasidFramework.Engine;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 using PasidFramework.Records;
@@ -25,7 +24,7 @@ internal static class EncodingCases
         TestBench bench = context.Start();
         List<(BenchDevice Device, TestProcess Process, uint Pasid)> links = Links(context, bench);
         Entries(context, bench);
-        bench.Exit(links[0].Process, look: false);
+        bench.Exit(links[0].Process, probe: false);
         bench.Unbind(links[1].Device, links[1].Pasid);
         Entries(context, bench);
     }
@@ -147,7 +146,7 @@ internal static class EncodingCases
         return links;
     }
 
-    // A reader that finds nothing must not look like a table without mistakes.
+    // A reader that finds nothing must not be taken for a table without mistakes.
     private static void MustHaveEntries(CaseContext context, TableItem[] items)
     {
         if (context.Subject.Structures.Count == 0)

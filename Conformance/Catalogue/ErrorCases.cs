@@ -18,7 +18,7 @@ internal static class ErrorCases
     public static IReadOnlyList<ConformanceCase> All { get; } =
     [
         s_family.Required(1, "D8, C6", "The n-th allocation fails: ENOMEM, nothing is lost, and it works afterwards", NthAllocation),
-        s_family.Required(2, "D5", "Hardware that does not answer any more is told, and the number is not used again", Vanishes),
+        s_family.Required(2, "D5", "Hardware that does not answer any more is reported, and the PASID is not used again", Vanishes),
         s_family.Required(3, "D5", "Hardware that does not answer is refused", NeverThere),
     ];
 
@@ -142,7 +142,7 @@ internal static class ErrorCases
         OpResult<Pasid> again = bench.Core.Bind(device.Device, bench.StartProcess("next"));
         context.Check(
             again.Errno == Errno.ENOSPC,
-            $"the device can carry only the number of an entry that the hardware may still use, and a bind gives {again.Errno}, must be ENOSPC");
+            $"the device can carry only the PASID of an entry that the hardware may still use, and a bind gives {again.Errno}, must be ENOSPC");
         context.Check(bench.Core.DriverFailures == 0, $"the driver threw {bench.Core.DriverFailures} times");
 
         // What it may still walk need not be given back, so the end is not judged; that it ends is.

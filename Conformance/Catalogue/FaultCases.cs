@@ -20,7 +20,7 @@ internal static class FaultCases
         s_family.Optional(5, "faults", "A store to a read-only page leaves a record of a write", ReadOnly),
         s_family.Optional(6, "D12", "A process that exited leaves no record", Silent),
         s_family.Optional(7, "faults", "Many faults do not stop the records for good", Many),
-        s_family.Optional(8, "faults", "The records of two devices are told apart", Apart),
+        s_family.Optional(8, "faults", "The records of two devices name each its own", Apart),
     ];
 
     private static TestBench Start(CaseContext context, bool pages = false)
@@ -71,7 +71,7 @@ internal static class FaultCases
             $"the record names requester {fault.Requester?.ToString() ?? "none"}, must be {device.Requester}: {fault.Reason}");
         if (bench.Machine.NamesPasid(device.Requester, new Pasid(pasid)))
         {
-            // Some table faults have no place for the number; a wrong one is always wrong.
+            // Some table faults have no place for the PASID; a wrong one is always wrong.
             context.Check(
                 fault.Pasid is null ? !hasAddress : fault.Pasid.Value.Value == pasid,
                 $"the record names PASID {fault.Pasid?.ToString() ?? "none"}, must be 0x{pasid:x}: {fault.Reason}");
@@ -80,7 +80,7 @@ internal static class FaultCases
         context.Check(
             fault.Address is not { } at ? !hasAddress : at >> 12 == address >> 12,
             $"the record names address 0x{fault.Address ?? 0:x}, must be in the page of 0x{address:x}: {fault.Reason}");
-        context.Check(fault.IsWrite != false, $"the record tells of a load, a store was made: {fault.Reason}");
+        context.Check(fault.IsWrite != false, $"the record says load, a store was made: {fault.Reason}");
         context.Check(fault.Reason.Length > 0 && !fault.Reason.Contains('\n'), $"the reason is '{fault.Reason}', must be one line");
         context.Check(fault.Words.Count > 0, $"the record's words are missing");
     }
@@ -165,7 +165,7 @@ internal static class FaultCases
         context.Check(early == 0, $"{early} records of accesses that were all right");
         List<IommuFault> during = [];
 
-        // TestBench.Exit looks from the exit handler, while the entry is quiet.
+        // TestBench.Exit probes from the exit handler, while the entry is quiet.
         bench.Exit(process);
         _ = bench.Unit.TakeFaults(during);
         context.Check(during.Count == 0, $"{during.Count} records of a process that exited, the first: {during.FirstOrDefault()?.Reason}");
@@ -176,7 +176,7 @@ internal static class FaultCases
         TestBench bench = Start(context);
         BenchDevice device = Add(context, bench, bench.Usual);
         context.Needs(
-            bench.Machine, TestHardwareTraits.KeepsRecords, "drops records that nobody took, to see the next one: they never pile up");
+            bench.Machine, TestHardwareTraits.KeepsRecords, "drops records that were not taken, to see the next one: they never pile up");
         for (int i = 0; i < 400; i++)
         {
             _ = bench.Store(device, bench.Usual, TestBench.First);

@@ -1,12 +1,11 @@
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Contracts;
-using PasidFramework.Engine;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 
 namespace PasidFramework.Conformance.Catalogue;
 
-/// <summary>Whatever a cache may hold is told before it is wrong, and before its number means somebody else.</summary>
+/// <summary>Every cached entry is invalidated before it becomes stale and before its PASID is reused.</summary>
 internal static class InvalidationCases
 {
     private static readonly CaseFamily s_family = new("invalidation", "INV");
@@ -14,14 +13,14 @@ internal static class InvalidationCases
     public static IReadOnlyList<ConformanceCase> All { get; } =
     [
         s_family.Required(1, "D5", "After the last unbind nothing is reached, not even what was cached", c => Unbind(c, default)),
-        s_family.Required(2, "D5, F6", "A number that is used again never shows the process before", c => Reuse(c, default)),
-        s_family.Required(3, "D6", "Changed mappings are seen as soon as the driver was told", c => Changed(c, default)),
-        s_family.Required(4, "D6", "Removed mappings are blocked as soon as the driver was told", c => Removed(c, default)),
+        s_family.Required(2, "D5, F6", "A PASID that is used again never shows the process before", c => Reuse(c, default)),
+        s_family.Required(3, "D6", "Changed mappings are seen as soon as the driver has invalidated them", c => Changed(c, default)),
+        s_family.Required(4, "D6", "Removed mappings are blocked as soon as the driver has invalidated them", c => Removed(c, default)),
         s_family.Required(5, "D6", "An empty range is accepted and changes nothing", Empty),
         s_family.Required(6, "D1", "An entry is seen at once where nothing was before", Present),
         s_family.Required(7, "D5", "A device that goes to another domain sees that domain only", Moves),
         s_family.Required(8, "D5", "A new domain shows nothing of the one before", Domains),
-        s_family.Required(9, "D5, D12", "After an exit nothing is reached, and its number may be used again", Exits),
+        s_family.Required(9, "D5, D12", "After an exit nothing is reached, and its PASID may be used again", Exits),
         s_family.Optional(10, "D5", "As INV-001, with device TLBs", c => Unbind(c, Ats(c))),
         s_family.Optional(11, "D5, F6", "As INV-002, with device TLBs", c => Reuse(c, Ats(c))),
         s_family.Optional(12, "D6", "As INV-003, with device TLBs", c => Changed(c, Ats(c))),
@@ -110,7 +109,7 @@ internal static class InvalidationCases
             {
                 bench.Unbind(device, device.Only!.Value);
 
-                // What it had is somebody else's memory now.
+                // What it had is another process's memory now.
                 process.FreeTables();
             }
         }
@@ -144,15 +143,15 @@ internal static class InvalidationCases
         {
             foreach (ulong page in all)
             {
-                bench.Look(device.Requester, bench.Usual, page);
+                bench.Probe(device.Requester, bench.Usual, page);
             }
 
             bench.Remap(process, pages, start, end);
-            for (int look = 0; look < 2; look++)
+            for (int round = 0; round < 2; round++)
             {
                 foreach (ulong page in all.Append(bench.Far))
                 {
-                    bench.Look(device.Requester, bench.Usual, page);
+                    bench.Probe(device.Requester, bench.Usual, page);
                 }
             }
         }

@@ -1,6 +1,6 @@
 using PasidFramework.Allocation;
 using PasidFramework.Conformance.Bench;
-using PasidFramework.Engine;
+using PasidFramework.Contracts;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
 
@@ -14,13 +14,13 @@ internal static class LifetimeCases
     public static IReadOnlyList<ConformanceCase> All { get; } =
     [
         s_family.Required(1, "C3-C5", "A process stays reachable until its last device has unbound it", FirstAndLast),
-        s_family.Required(2, "C12, D12", "An exit ends every link, without a record, and tells each device once", ExitEverywhere),
+        s_family.Required(2, "C12, D12", "An exit ends every link, without a record, and notifies each device once", ExitEverywhere),
         s_family.Required(3, "D13", "Memory does not grow with processes that come and go", NoGrowth),
         s_family.Required(4, "D1", "A process that is bound in two domains is reached from both, each on its own", TwoDomains),
         s_family.Required(5, "C5", "Removing a device ends its bindings and no others", RemovalEnds),
         s_family.Required(6, "C10, C11", "Tags of processes that are gone are used again", Tags) with { NeedsHardware = false },
         s_family.Required(7, "C3-C6, C10-C14, D1, D5, D6", "Random lives of processes reach the right memory at every step", RandomLives),
-        s_family.Required(8, "PasidScope", "With numbers of the vendor, each space keeps its own", VendorNumbers),
+        s_family.Required(8, "PasidScope", "With PASIDs of the vendor, each space keeps its own", VendorNumbers),
     ];
 
     private static void FirstAndLast(CaseContext context)
@@ -96,7 +96,7 @@ internal static class LifetimeCases
         {
             TestProcess process = bench.StartProcess("process");
             _ = bench.TryBind(device, process);
-            bench.Look(device.Requester, bench.Usual, TestBench.First);
+            bench.Probe(device.Requester, bench.Usual, TestBench.First);
             if (round % 2 == 0)
             {
                 bench.Exit(process);
@@ -107,7 +107,7 @@ internal static class LifetimeCases
             }
 
             process.Dispose();
-            bench.Look(device.Requester, bench.Usual, TestBench.First);
+            bench.Probe(device.Requester, bench.Usual, TestBench.First);
             if (round == 1)
             {
                 held = bench.Hardware.Watched.HeldBytes;
@@ -120,7 +120,7 @@ internal static class LifetimeCases
             $"the driver holds {bench.Hardware.Watched.HeldBytes} bytes after 100 processes, {held} after 2");
         context.Check(
             bench.Unit.Statistics.PasidTableBytes == table,
-            $"Statistics tell of {bench.Unit.Statistics.PasidTableBytes} table bytes after 100 processes, {table} after 2");
+            $"Statistics report {bench.Unit.Statistics.PasidTableBytes} table bytes after 100 processes, {table} after 2");
     }
 
     private static void TwoDomains(CaseContext context)
@@ -156,7 +156,7 @@ internal static class LifetimeCases
             bench.ProbeAll();
         }
 
-        // Nobody has it any more, so its number is free for the next one.
+        // Nothing holds it any more, so its PASID is free for the next one.
         BenchDevice again = bench.AddDevice(devices[0].Domain, bench.Usual, at: devices[0].Requester);
         bench.MustBeAble(again, bench.Usual);
         _ = bench.Bind(again, bench.StartProcess("next"));
@@ -189,7 +189,7 @@ internal static class LifetimeCases
         OpResult<Pasid> second = bench.TryBind(devices[2], two);
         if (!second.IsOk)
         {
-            // One space for the whole unit: the number is taken.
+            // One space for the whole unit: the PASID is taken.
             context.Check(second.Errno == Errno.ENOSPC, $"PASID 0x{bench.Usual:x} is taken: {second.Errno}, must be ENOSPC");
         }
 

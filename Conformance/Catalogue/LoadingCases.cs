@@ -1,6 +1,5 @@
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Contracts;
-using PasidFramework.Engine;
 using PasidFramework.Identifiers;
 using PasidFramework.Records;
 using PasidFramework.Results;
@@ -22,7 +21,7 @@ internal static class LoadingCases
             with { NeedsHardware = false },
         s_family.Required(4, "structures", "Structures have one id each, with their format's name in front", Ids)
             with { NeedsHardware = false },
-        s_family.Recommended(5, "readers", "Somebody exports a reader of its tables", Reader) with { NeedsHardware = false },
+        s_family.Recommended(5, "readers", "A reader of its tables is exported", Reader) with { NeedsHardware = false },
     ];
 
     private static void Metadata(CaseContext context)
@@ -91,5 +90,5 @@ internal static class LoadingCases
     }
 
     private static void Reader(CaseContext context) => context.Check(
-        context.Subject.Reader is not null, $"nobody exports a reader of '{context.Subject.Metadata.TableFormat}' tables");
+        context.Subject.Reader is not null, $"there is no reader of '{context.Subject.Metadata.TableFormat}' tables");
 }

@@ -1,21 +1,20 @@
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Contracts;
-using PasidFramework.Engine;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Catalogue;
 
-/// <summary>Numbers tile the table: each has its own place, and none is missing.</summary>
+/// <summary>PASIDs tile the table: each has its own place, and none is missing.</summary>
 internal static class TilingCases
 {
     private static readonly CaseFamily s_family = new("tiling", "TIL");
 
     public static IReadOnlyList<ConformanceCase> All { get; } =
     [
-        s_family.Required(1, "D7, D8", "Every boundary number leads to its own process", Boundaries),
+        s_family.Required(1, "D7, D8", "Every boundary PASID leads to its own process", Boundaries),
         s_family.Required(2, "D7", "The last number of a table is accepted, the next one refused", Widths),
-        s_family.Optional(3, "A3", "A reserved number is never bound", Reserved),
+        s_family.Optional(3, "A3", "A reserved PASID is never bound", Reserved),
         s_family.Required(4, "D8", "Neighbours of an installed entry lead nowhere", Neighbours),
     ];
 
@@ -69,7 +68,7 @@ internal static class TilingCases
                 BenchDevice outside = bench.AddDevice(other, last + 1);
                 OpResult<Pasid> refused = bench.TryBind(outside, bench.StartProcess(CaseContext.Text($"beyond{bits}")));
                 context.Check(
-                    !refused.IsOk, $"PASID 0x{last + 1:x} was bound in a table of {bits} bits, whose last number is 0x{last:x}");
+                    !refused.IsOk, $"PASID 0x{last + 1:x} was bound in a table of {bits} bits, whose last PASID is 0x{last:x}");
                 context.Check(
                     refused.Errno is Errno.EINVAL or Errno.EOVERFLOW or Errno.ENOSPC,
                     $"PASID 0x{last + 1:x} beyond {bits} bits: {refused.Errno}, must be EINVAL, EOVERFLOW or ENOSPC (C16)");
@@ -100,7 +99,7 @@ internal static class TilingCases
 
         if (bench.Unit.ReservedPasids.Count == 0)
         {
-            context.NotApplicable("the unit reserves no number");
+            context.NotApplicable("the unit reserves no PASID");
         }
     }
 

@@ -1,6 +1,5 @@
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Contracts;
-using PasidFramework.Engine;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
@@ -28,7 +27,7 @@ internal static class TransitionCases
         s_family.Optional(10, "D2", "As TRN-005, where the walker does not snoop", c => Device(c, NonCoherent(c))),
         s_family.Optional(11, "D4", "The exported table writer refuses a second entry in one place", Second)
             with { NeedsHardware = false },
-        s_family.Optional(12, "D7", "The exported table writer refuses a number beyond its width", Beyond)
+        s_family.Optional(12, "D7", "The exported table writer refuses a PASID beyond its width", Beyond)
             with { NeedsHardware = false },
     ];
 
@@ -79,7 +78,7 @@ internal static class TransitionCases
             bench.Unbind(device, pasid);
             for (int moment = 0; moment < Moments; moment++)
             {
-                // The place holds the tag of somebody who is gone, and a bystander has that tag now. Whatever is cached
+                // The place holds the tag of a process that is gone, and a bystander has that tag now. Whatever is cached
                 // under it in the middle of the install shows where the bystander finds it. That the place is empty may be
                 // cached, too, and hides the middle: so the caches are emptied once, each time at another moment.
                 _ = bench.Bind(device, bench.StartProcess("before"));
@@ -215,7 +214,7 @@ internal static class TransitionCases
             context.Check(result.Errno == Errno.EINVAL, $"PASID 0x{number:x} in a table of 16 bits: {result.Errno}, must be EINVAL");
         }
 
-        context.Check(table.TableBytes == before, $"a refused number cost {table.TableBytes - before} bytes");
+        context.Check(table.TableBytes == before, $"a refused PASID cost {table.TableBytes - before} bytes");
     }
 
     private sealed class NoSync : IPasidTableSync

@@ -136,7 +136,7 @@ public static class JsonReport
         json.WriteBoolean("counts", report.Counts(result));
         if (!result.Case.IsStochastic)
         {
-            // How often threads came to look is not the driver's doing.
+            // How often threads came to probe is not the driver's doing.
             json.WriteNumber("checks", result.Checks);
         }
 

@@ -68,7 +68,7 @@ internal static class Wording
     public static string Waiver(Waiver waiver) =>
         Text($"{waiver.Reason} ({waiver.Issue}, until {waiver.Expires:yyyy-MM-dd})");
 
-    /// <summary>The sentence that everybody looks for.</summary>
+    /// <summary>The sentence that answers "does it conform?".</summary>
     public static string Sentence(ConformanceReport report)
     {
         int counting = report.Results.Count(report.Counts);

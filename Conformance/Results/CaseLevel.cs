@@ -12,6 +12,6 @@ public enum CaseLevel
     /// <summary>Binding for drivers that declare the capability.</summary>
     Optional,
 
-    /// <summary>Implementation-defined behaviour, told and not judged.</summary>
+    /// <summary>Implementation-defined behaviour, reported and not judged.</summary>
     Informative,
 }

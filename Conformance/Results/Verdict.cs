@@ -3,7 +3,7 @@ namespace PasidFramework.Conformance.Results;
 /// <summary>What became of one case on one back end. The five are never merged.</summary>
 public enum Verdict
 {
-    /// <summary>Everything that the case looks at was seen, and was right.</summary>
+    /// <summary>Everything that the case checks was seen, and was right.</summary>
     Pass,
 
     /// <summary>The driver broke the clause.</summary>
@@ -12,7 +12,7 @@ public enum Verdict
     /// <summary>The driver or the kit threw, or the hardware broke down: nothing is known.</summary>
     Error,
 
-    /// <summary>The case ran and could not see what it looks for.</summary>
+    /// <summary>The case ran and could not see what it checks.</summary>
     Inconclusive,
 
     /// <summary>The driver does not declare what the case is about, or the hardware cannot show it.</summary>

@@ -22,10 +22,10 @@ public sealed record CaseResult
     /// <summary>More lines: the difference field by field, the shortest failing sequence, a stack trace.</summary>
     public IReadOnlyList<string> Details { get; init; } = [];
 
-    /// <summary>The command that repeats it; empty where nobody has said how drivers are named on a command line.</summary>
+    /// <summary>The command that repeats it; empty where it is not known how drivers are named on a command line.</summary>
     public string Repeat { get; init; } = string.Empty;
 
-    /// <summary>How many single looks it took: accesses, comparisons. 0 makes a pass impossible.</summary>
+    /// <summary>How many single checks it took: accesses, comparisons. 0 makes a pass impossible.</summary>
     public long Checks { get; init; }
 
     /// <summary>How long it took; not part of any verdict.</summary>

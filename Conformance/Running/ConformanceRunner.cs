@@ -77,7 +77,7 @@ public static class ConformanceRunner
             context.Finish();
             if (context.Checks == 0)
             {
-                (verdict, reason) = (Verdict.Inconclusive, "nothing was looked at");
+                (verdict, reason) = (Verdict.Inconclusive, "no check was performed");
             }
         }
         catch (CaseEnd end)

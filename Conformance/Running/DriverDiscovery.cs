@@ -54,7 +54,7 @@ public sealed class DriverDiscovery
     public IReadOnlyList<IHardwareBackEnd> SoftwareBackEnds =>
         [Bench.SoftwareBackEnds.For(Metadata.TableFormat, Model, _driver)];
 
-    /// <summary>Looks into the assembly of a driver.</summary>
+    /// <summary>Inspects the assembly of a driver.</summary>
     /// <param name="driver">The driver.</param>
     /// <param name="lent">Table readers of other assemblies: each is given to the driver and to every export that imports
     /// it by name (<see cref="TableReaderAttribute.ImportPrefix"/>) and has none yet.</param>
@@ -67,7 +67,7 @@ public sealed class DriverDiscovery
         ArgumentNullException.ThrowIfNull(lent);
         Type type = driver.GetType();
         PasidDriverAttribute said = type.GetCustomAttribute<PasidDriverAttribute>() ?? throw new ArgumentException(
-            $"{type} has no [PasidDriver]: a host would not find it, and nobody knows what it declares.", nameof(driver));
+            $"{type} has no [PasidDriver]: a host would not find it, and what it declares is not known.", nameof(driver));
         Assembly assembly = type.Assembly;
         List<string> leftOut = [];
         Dictionary<string, TPart> Make<TPart, TAttribute>(Func<TAttribute, string> nameOf)

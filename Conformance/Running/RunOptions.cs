@@ -27,9 +27,9 @@ public sealed record RunOptions
     /// <summary>The command that repeats a case on a back end; null where there is none.</summary>
     public Func<ConformanceCase, string, string>? Repeat { get; init; }
 
-    /// <summary>Told of each case before it runs, with the name of its back end.</summary>
+    /// <summary>Called with each case before it runs, with the name of its back end.</summary>
     public Action<ConformanceCase, string>? Starting { get; init; }
 
-    /// <summary>Told of each result as it comes.</summary>
+    /// <summary>Called with each result as it comes.</summary>
     public Action<CaseResult>? Progress { get; init; }
 }

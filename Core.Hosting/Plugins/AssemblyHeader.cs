@@ -7,7 +7,7 @@ using System.Reflection.PortableExecutable;
 namespace PasidFramework.Hosting.Plugins;
 
 /// <summary>
-/// What the tables of an assembly file say by themselves: no other file is looked at, so nothing that is missing can be
+/// What the tables of an assembly file say by themselves: no other file is read, so nothing that is missing can be
 /// in the way. Source: ECMA-335 (6th edition) II.22.
 /// </summary>
 internal sealed class AssemblyHeader

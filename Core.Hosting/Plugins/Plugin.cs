@@ -42,7 +42,7 @@ internal sealed class Plugin(PluginManifest manifest)
     /// <summary>Table formats that it was given, with the plug-in that exports each.</summary>
     public SortedDictionary<string, Plugin> Imports { get; } = new(StringComparer.Ordinal);
 
-    /// <summary>Table formats that it asked for and that nobody has.</summary>
+    /// <summary>Table formats that it asked for and that are not there.</summary>
     public SortedSet<string> Missing { get; } = new(StringComparer.Ordinal);
 
     /// <summary>What of it has the same name as something of another plug-in; null where nothing has.</summary>

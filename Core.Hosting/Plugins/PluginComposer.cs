@@ -42,7 +42,7 @@ internal sealed class PluginComposer(
         }
     }
 
-    // Whoever was given something of a plug-in that is refused after all must go with it.
+    // A plug-in that was given something of one that is refused after all must go with it.
     private void Refuse(Plugin plugin, RefusedPlugin refusal)
     {
         refusals.Add(refusal);
@@ -307,7 +307,7 @@ internal sealed class PluginComposer(
     private ITableReader? FindReader(Plugin importer, string name) =>
         FindExtra(importer, TableReaderAttribute.ImportPrefix, name, extras => extras.TableReaders);
 
-    // A file does not say which of these it exports, so whoever may have them is composed first. Their order stays: of
+    // A file does not say which of these it exports, so those that may have them are composed first. Their order stays: of
     // one name the first path wins.
     private T? FindExtra<T>(Plugin importer, string prefix, string name, Func<PluginExtras, Dictionary<string, T>> table)
         where T : class

@@ -6,7 +6,7 @@ namespace PasidFramework.Hosting.Plugins;
 /// </summary>
 internal static class PluginFinder
 {
-    /// <summary>Looks through directories.</summary>
+    /// <summary>Searches directories.</summary>
     /// <returns>Candidates in ordinal order of their paths.</returns>
     public static IReadOnlyList<AssemblyHeader> Find(
         IEnumerable<string> directories,
@@ -87,7 +87,7 @@ internal static class PluginFinder
         AssemblyHeader[] roots = Unreferenced(exporting, exporting);
         if (!isFolder || roots.Length == 0)
         {
-            // Loose files have nothing in common, so each one that nobody needs must account for itself. A folder without
+            // Loose files have nothing in common, so each one that none needs must account for itself. A folder without
             // any export is a plug-in that went wrong: its own file is the one that has the folder's name, or that nothing
             // else there references.
             AssemblyHeader[] others = [.. Unreferenced(headers, headers).Except(exporting)];

@@ -8,7 +8,7 @@ using PasidFramework.Identifiers;
 namespace PasidFramework.Hosting.Plugins;
 
 /// <summary>
-/// Judges a plug-in by its file. Types are looked at in a <see cref="MetadataLoadContext"/>, which runs nothing: neither
+/// Judges a plug-in by its file. Types are inspected in a <see cref="MetadataLoadContext"/>, which runs nothing: neither
 /// static constructors nor module initialisers.
 /// </summary>
 internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> warnings)
@@ -265,7 +265,7 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
             }
             catch (ArgumentException)
             {
-                // The reader looks every name up in the host's attribute and trips over one that is not there.
+                // The reader resolves every name in the host's attribute and trips over one that is not there.
                 return Refuse(
                     header,
                     RefusalReason.ContractTooNew,
@@ -281,7 +281,7 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
                 Capabilities = (DriverCapabilities)(Named(data, nameof(DriverMetadata.Capabilities)) as int? ?? 0),
 
                 // The attribute's defaults are constants of the Core that constructs it, which is the host's: only the
-                // reference tells which one the driver was compiled against, and it equals the host's major by now.
+                // reference says which one the driver was compiled against, and it equals the host's major by now.
                 ContractMajor = Named(data, nameof(DriverMetadata.ContractMajor)) as int? ?? DriverContract.Major,
                 ContractMinor = Named(data, nameof(DriverMetadata.ContractMinor)) as int? ?? 0,
             };
@@ -297,7 +297,7 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
             _driver = driver;
             _driverType = type.FullName;
 
-            // A wrong version comes first: whatever else looks odd may be right by the other version's rules.
+            // A wrong version comes first: whatever else seems odd may be right by the other version's rules.
             return CheckContractVersion(header, driver)
                 ?? CheckName(type, "driver", driver.Name)
                 ?? CheckName(type, "table format", driver.TableFormat)

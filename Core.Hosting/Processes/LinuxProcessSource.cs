@@ -16,13 +16,13 @@ namespace PasidFramework.Hosting.Processes;
 /// </summary>
 /// <remarks>
 /// <para><b>Sharing.</b> Processes that share their memory (<c>clone</c> with CLONE_VM, <c>vfork</c> until it executes) have
-/// one address space; <c>kcmp</c> tells. Its end is reported when the last process that was opened is gone: a process that
+/// one address space; <c>kcmp</c> compares. Its end is reported when the last process that was opened is gone: a process that
 /// shares it and was never opened does not count.</para>
 /// <para><b>Fork and exec (invariant C17).</b> The child of a fork has an address space of its own and nothing bound. An exec
-/// ends the old one. The kernel tells nobody about it, so it is seen by looking: at every <see cref="Open"/> of that process
-/// and at every <see cref="Poll"/>. Between two looks it is not seen, and neither is a program that executes itself with the
+/// ends the old one. The kernel does not report it, so it is checked for: at every <see cref="Open"/> of that process
+/// and at every <see cref="Poll"/>. Between two checks it is not seen, and neither is a program that executes itself with the
 /// same arguments while address space randomisation is switched off, since it comes to lie where it lay.</para>
-/// <para><b>Permission.</b> Both take the right to look into the process (ptrace access, read): root's, or the owner's. Where it
+/// <para><b>Permission.</b> Both take the right to inspect the process (ptrace access, read): root's, or the owner's. Where it
 /// is missing, <see cref="Open"/> answers EPERM instead of guessing.</para>
 /// <para><b>Page table.</b> User space cannot know a process's real one. <see cref="IAddressSpace.PageTableRoot"/> is a page
 /// of the memory given, one per address space; it is freed after the handlers of its end have returned.</para>
@@ -34,8 +34,8 @@ public sealed class LinuxProcessSource : IProcessSource
     private const int PageBytes = 4096;
     private const ulong WakeToken = 0;
 
-    // An exec places its program within microseconds; what is not done after that many looks is not going to be.
-    private const int ExecLooks = 10_000;
+    // An exec places its program within microseconds; what is not done after that many checks is not going to be.
+    private const int MaxExecChecks = 10_000;
 
     private readonly Lock _gate = new();
     private readonly ILinuxKernel _kernel;
@@ -79,7 +79,7 @@ public sealed class LinuxProcessSource : IProcessSource
 
     /// <summary>Starts watching.</summary>
     /// <param name="memory">Where page-table roots are allocated.</param>
-    /// <param name="logger">Told of handlers that throw; silent by default.</param>
+    /// <param name="logger">Records handlers that throw; silent by default.</param>
     /// <returns>The source; EOPNOTSUPP (not Linux, or a kernel before 5.3, or a container that forbids pidfd_open); ENOMEM
     /// (no file descriptors left).</returns>
     public static OpResult<LinuxProcessSource> Create(IPhysicalMemory memory, ILogger? logger = null)
@@ -127,7 +127,7 @@ public sealed class LinuxProcessSource : IProcessSource
     /// </param>
     /// <returns>
     /// The address space, the same object every time while it lives; ESRCH (no such process, a dead one, or one whose first
-    /// thread has exited); EINVAL (kernel thread); EPERM (it may not be looked into); EBUSY (in the middle of an exec, for
+    /// thread has exited); EINVAL (kernel thread); EPERM (it may not be inspected); EBUSY (in the middle of an exec, for
     /// longer than an exec takes); ENOMEM (no page, no file descriptor).
     /// </returns>
     /// <exception cref="ObjectDisposedException">The source was disposed.</exception>
@@ -141,7 +141,7 @@ public sealed class LinuxProcessSource : IProcessSource
                 return Refuse(Errno.ESRCH, pid, "process ids are positive");
             }
 
-            if (_byPid.TryGetValue(pid, out Watched? watched) && Look(watched))
+            if (_byPid.TryGetValue(pid, out Watched? watched) && CheckForExec(watched))
             {
                 return OpResult<IAddressSpace>.Ok(watched.Space);
             }
@@ -150,8 +150,8 @@ public sealed class LinuxProcessSource : IProcessSource
         }
     }
 
-    /// <summary>Looks at every watched process for an exec.</summary>
-    /// <returns>How many address spaces it found ended; the handlers are told on the source's thread.</returns>
+    /// <summary>Checks every watched process for an exec.</summary>
+    /// <returns>How many address spaces it found ended; the handlers run on the source's thread.</returns>
     /// <exception cref="ObjectDisposedException">The source was disposed.</exception>
     public int Poll()
     {
@@ -161,7 +161,7 @@ public sealed class LinuxProcessSource : IProcessSource
             ulong before = _endedCount;
             foreach (Watched watched in _byPid.Values.ToImmutableArray())
             {
-                Look(watched);
+                CheckForExec(watched);
             }
 
             return (int)(_endedCount - before);
@@ -256,7 +256,7 @@ public sealed class LinuxProcessSource : IProcessSource
             return Refuse(thread, LibC.ESRCH);
         }
 
-        return _byPid.TryGetValue(group, out Watched? watched) && Look(watched)
+        return _byPid.TryGetValue(group, out Watched? watched) && CheckForExec(watched)
             ? OpResult<IAddressSpace>.Ok(watched.Space)
             : OpenProcess(group, mayBeThread: false);
     }
@@ -268,10 +268,10 @@ public sealed class LinuxProcessSource : IProcessSource
         _ => Refuse(Errno.ESRCH, pid, "no such process"),
     };
 
-    // While the descriptor does not say that the process has ended, nobody else can have its id.
+    // While the descriptor does not say that the process has ended, no other can have its id.
     private OpResult<ProcessStat> ReadLive(int pid, SafeFileHandle pidfd)
     {
-        for (int look = 0; ; look++)
+        for (int attempt = 0; ; attempt++)
         {
             int errno = _kernel.ReadStat(pid, out ProcessStat stat);
             OpResult refusal = default;
@@ -293,11 +293,11 @@ public sealed class LinuxProcessSource : IProcessSource
             }
             else if (stat.Image.IsHidden)
             {
-                refusal = Refuse(Errno.EPERM, pid, "it may not be looked into: ptrace read access is needed to see an exec").Outcome;
+                refusal = Refuse(Errno.EPERM, pid, "it may not be inspected: ptrace read access is needed to see an exec").Outcome;
             }
             else if (stat.Image.IsIncomplete)
             {
-                if (look < ExecLooks)
+                if (attempt < MaxExecChecks)
                 {
                     Thread.Yield();
                     continue;
@@ -322,7 +322,7 @@ public sealed class LinuxProcessSource : IProcessSource
                     if (order is -LibC.EPERM or -LibC.EACCES)
                     {
                         return OpResult<Space>.Refuse(
-                            Refuse(Errno.EPERM, pid, "it may not be looked into: kcmp is refused").Outcome);
+                            Refuse(Errno.EPERM, pid, "it may not be inspected: kcmp is refused").Outcome);
                     }
 
                     // Both ids meant these two processes during the call if both still live after it.
@@ -350,12 +350,12 @@ public sealed class LinuxProcessSource : IProcessSource
         return OpResult<Space>.Ok(space);
     }
 
-    // A process of the candidate that has executed something since the last look is no user of it any more.
+    // A process of the candidate that has executed something since the last check is no user of it any more.
     private bool HasImage(Watched user) => _kernel.ReadStat(user.Pid, out ProcessStat stat) == 0 && stat.Image == user.Image;
 
-    /// <summary>Looks at a watched process; takes it away if it has ended or executed another program.</summary>
+    /// <summary>Checks a watched process; takes it away if it has ended or executed another program.</summary>
     /// <returns>Whether it is the same process in the same address space.</returns>
-    private bool Look(Watched watched)
+    private bool CheckForExec(Watched watched)
     {
         int errno = _kernel.ReadStat(watched.Pid, out ProcessStat stat);
         if (LibC.IsReadable(watched.Pidfd))

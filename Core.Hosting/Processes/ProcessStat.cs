@@ -3,7 +3,7 @@ using System.Text;
 
 namespace PasidFramework.Hosting.Processes;
 
-/// <summary>The fields of <c>/proc/PID/stat</c> that tell processes and programs apart. Source: proc_pid_stat(5).</summary>
+/// <summary>The fields of <c>/proc/PID/stat</c> that distinguish processes and programs. Source: proc_pid_stat(5).</summary>
 /// <param name="Name">Field 2, without its parentheses.</param>
 /// <param name="State">Field 3.</param>
 /// <param name="Flags">Field 9: the kernel's PF_* flags.</param>
@@ -84,7 +84,7 @@ internal readonly record struct ProcessStat(
 internal readonly record struct ProgramImage(
     ulong StartCode, ulong EndCode, ulong StartStack, ulong StartData, ulong EndData)
 {
-    /// <summary>The kernel shows 1, 1 and zeros to whom it does not permit to look (ptrace access, read).</summary>
+    /// <summary>The kernel shows 1, 1 and zeros where it does not permit an inspection (ptrace access, read).</summary>
     public bool IsHidden => StartCode == 1 && EndCode == 1 && StartStack == 0;
 
     /// <summary>An exec has replaced the memory and not yet placed the program in it.</summary>

@@ -1,5 +1,3 @@
-using PasidFramework.Engine;
-
 namespace PasidFramework.Contracts;
 
 /// <summary>

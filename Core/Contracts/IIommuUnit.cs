@@ -1,5 +1,4 @@
 using PasidFramework.Allocation;
-using PasidFramework.Engine;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
 

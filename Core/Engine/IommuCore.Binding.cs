@@ -23,9 +23,9 @@ public sealed partial class IommuCore
         ArgumentNullException.ThrowIfNull(device);
         ArgumentNullException.ThrowIfNull(process);
         AtomicContext.Forbid(nameof(Bind));
-        OpResult<Pasid> result = CheckBind(device, process, flags) is { IsOk: false } refusal
+        OpResult<Pasid> result = CheckBind((DeviceRecord)device, process, flags) is { IsOk: false } refusal
             ? OpResult<Pasid>.Refuse(refusal)
-            : BindChecked(device, process);
+            : BindChecked((DeviceRecord)device, process);
         if (!result.IsOk)
         {
             _observer?.Refused(device, process, result.Outcome);
@@ -43,7 +43,7 @@ public sealed partial class IommuCore
     {
         ArgumentNullException.ThrowIfNull(device);
         AtomicContext.Forbid(nameof(Unbind));
-        OpResult result = Unbind(device, pasid, UnbindCause.Unbind);
+        OpResult result = Unbind((DeviceRecord)device, pasid, UnbindCause.Unbind);
         if (!result.IsOk)
         {
             _observer?.Refused(device, null, result);
@@ -58,7 +58,8 @@ public sealed partial class IommuCore
     {
         ArgumentNullException.ThrowIfNull(device);
         AtomicContext.Forbid(nameof(UnbindAll));
-        Domain domain = device.Domain;
+        var record = (DeviceRecord)device;
+        DomainRecord domain = record.Domain;
         OpResult result = OpResult.Ok;
         while (true)
         {
@@ -66,7 +67,7 @@ public sealed partial class IommuCore
             domain.Gate.Enter();
             try
             {
-                bound = [.. domain.Contexts.Values.Where(c => c.Devices.Contains(device)).Select(c => c.Pasid)];
+                bound = [.. domain.Contexts.Values.Where(c => c.Devices.Contains(record)).Select(c => c.Pasid)];
             }
             finally
             {
@@ -75,7 +76,7 @@ public sealed partial class IommuCore
 
             foreach (Pasid pasid in bound)
             {
-                OpResult one = Unbind(device, pasid, UnbindCause.DeviceRemoved);
+                OpResult one = Unbind(record, pasid, UnbindCause.DeviceRemoved);
                 if (!one.IsOk && one.Errno != Errno.ESRCH && result.IsOk)
                 {
                     result = one;
@@ -83,14 +84,14 @@ public sealed partial class IommuCore
             }
 
             // A device that stays may be bound again at any time; one that goes accepts nothing new, so this ends.
-            if (bound.Length == 0 || !device.Removing)
+            if (bound.Length == 0 || !record.Removing)
             {
                 return result;
             }
         }
     }
 
-    private static OpResult CheckBind(Device device, IAddressSpace process, BindFlags flags)
+    private static OpResult CheckBind(DeviceRecord device, IAddressSpace process, BindFlags flags)
     {
         if (flags != BindFlags.None)
         {
@@ -120,23 +121,23 @@ public sealed partial class IommuCore
         return process.IsAlive ? OpResult.Ok : Dead(process);
     }
 
-    private static OpResult BeingRemoved(Device device) =>
+    private static OpResult BeingRemoved(DeviceRecord device) =>
         OpResult.Refuse(Errno.ENODEV, $"{device.Name} is being removed or was");
 
     private static OpResult Dead(IAddressSpace process) =>
         OpResult.Refuse(Errno.ESRCH, $"process {process.Name} (pid {process.Pid}) has ended");
 
     // What a device can carry through its domain's table.
-    private static PasidRange UsablePasids(Device device) =>
+    private static PasidRange UsablePasids(DeviceRecord device) =>
         device.Range.Intersect(PasidRange.OfWidth(device.Domain.PasidBits));
 
-    private OpResult<Pasid> BindChecked(Device device, IAddressSpace addressSpace)
+    private OpResult<Pasid> BindChecked(DeviceRecord device, IAddressSpace addressSpace)
     {
         while (true)
         {
             // One object per address space, found or made in one step (B3): a second first bind finds the first one's.
-            IommuProcess process = _processes.GetOrAdd(
-                addressSpace, static (space, core) => new IommuProcess(core, space), this);
+            ProcessRecord process = _processes.GetOrAdd(
+                addressSpace, static (space, core) => new ProcessRecord(core, space), this);
             if (!process.TryGet())
             {
                 Unregister(process);
@@ -190,14 +191,14 @@ public sealed partial class IommuCore
     }
 
     // A further device of a domain that the process is linked to. Process's gate held.
-    private OpResult<Pasid> Join(IommuContext context, Device device)
+    private OpResult<Pasid> Join(LinkRecord context, DeviceRecord device)
     {
         if (!UsablePasids(device).Contains(context.Pasid.Value))
         {
             return Overflow(context.Lease, device);
         }
 
-        Domain domain = context.Domain;
+        DomainRecord domain = context.Domain;
         domain.Gate.Enter();
         try
         {
@@ -216,9 +217,9 @@ public sealed partial class IommuCore
     }
 
     // The first device of a domain: takes or shares the number, makes the link. Process's gate held.
-    private OpResult<Pasid> Link(IommuProcess process, Device device)
+    private OpResult<Pasid> Link(ProcessRecord process, DeviceRecord device)
     {
-        Domain domain = device.Domain;
+        DomainRecord domain = device.Domain;
         PasidLease? lease = process.LeaseIn(domain.Space);
         if (lease is not null && !UsablePasids(device).Contains(lease.Pasid.Value))
         {
@@ -263,7 +264,7 @@ public sealed partial class IommuCore
         }
 
         lease.Links++;
-        var context = new IommuContext(process, domain, lease, record.Value);
+        var context = new LinkRecord(domain, lease, record.Value);
         process.Contexts = [.. process.Contexts, context];
         OpResult attached;
         domain.Gate.Enter();
@@ -300,12 +301,12 @@ public sealed partial class IommuCore
         return OpResult<Pasid>.Refuse(attached);
     }
 
-    private static OpResult<Pasid> Overflow(PasidLease lease, Device device) => OpResult<Pasid>.Refuse(
+    private static OpResult<Pasid> Overflow(PasidLease lease, DeviceRecord device) => OpResult<Pasid>.Refuse(
         Errno.EOVERFLOW,
         $"{lease.Process} has number {lease.Pasid} in space {lease.Space.Name}, {device.Name} carries {UsablePasids(device)}");
 
     [SuppressMessage("Design", "CA1031", Justification = "A plug-in's exception becomes a refusal, is counted and reported.")]
-    private OpResult<object?> DriverRecord(IommuProcess process, IommuInstance instance)
+    private OpResult<object?> DriverRecord(ProcessRecord process, IommuInstance instance)
     {
         foreach ((IommuInstance known, object? record) in process.DriverRecords)
         {
@@ -332,7 +333,7 @@ public sealed partial class IommuCore
     }
 
     // Domain's gate held.
-    private OpResult CallAttach(IommuContext context, Device device, bool first)
+    private OpResult CallAttach(LinkRecord context, DeviceRecord device, bool first)
     {
         if (device.Removing)
         {
@@ -355,7 +356,7 @@ public sealed partial class IommuCore
 
     // These two say that the hardware did not confirm: some cache may know the entry. Any other refusal of an attach
     // promises that nothing was changed.
-    private static void RetireIfInDoubt(IommuContext context, OpResult attached)
+    private static void RetireIfInDoubt(LinkRecord context, OpResult attached)
     {
         if (attached.Errno is Errno.ETIMEDOUT or Errno.EIO)
         {
@@ -363,15 +364,15 @@ public sealed partial class IommuCore
         }
     }
 
-    private OpResult Unbind(Device device, Pasid pasid, UnbindCause cause)
+    private OpResult Unbind(DeviceRecord device, Pasid pasid, UnbindCause cause)
     {
         // The record of this very device decides (B4), not the number alone.
-        Domain domain = device.Domain;
-        IommuProcess? process = null;
+        DomainRecord domain = device.Domain;
+        ProcessRecord? process = null;
         domain.Gate.Enter();
         try
         {
-            if (domain.Contexts.TryGetValue(pasid.Value, out IommuContext? found)
+            if (domain.Contexts.TryGetValue(pasid.Value, out LinkRecord? found)
                 && Array.IndexOf(found.Devices, device) >= 0
                 && found.Process.TryGet())
             {
@@ -408,9 +409,9 @@ public sealed partial class IommuCore
     }
 
     // Process's gate held.
-    private OpResult DetachDevice(IommuContext context, Device device, UnbindCause cause)
+    private OpResult DetachDevice(LinkRecord context, DeviceRecord device, UnbindCause cause)
     {
-        Domain domain = context.Domain;
+        DomainRecord domain = context.Domain;
         OpResult result;
         bool last;
         domain.Gate.Enter();
@@ -449,9 +450,9 @@ public sealed partial class IommuCore
     }
 
     // Gives up a link whose devices are gone: the number's hold and the process's reference. Process's gate held.
-    private static void Unlink(IommuContext context)
+    private static void Unlink(LinkRecord context)
     {
-        IommuProcess process = context.Process;
+        ProcessRecord process = context.Process;
         PasidLease lease = context.Lease;
         process.Contexts = [.. process.Contexts.Where(c => !ReferenceEquals(c, context))];
         if (--lease.Links == 0)
@@ -469,7 +470,7 @@ public sealed partial class IommuCore
 
     // A process without a link and without a number is of no more use. Process's gate held; if true, the caller gives back
     // the reference that the registry had.
-    private bool AbandonIfIdle(IommuProcess process)
+    private bool AbandonIfIdle(ProcessRecord process)
     {
         if (process.State == ProcessState.Dying || process.Contexts.Length != 0 || process.Leases.Count != 0)
         {
@@ -481,6 +482,6 @@ public sealed partial class IommuCore
         return true;
     }
 
-    private void Unregister(IommuProcess process) =>
+    private void Unregister(ProcessRecord process) =>
         _processes.TryRemove(KeyValuePair.Create(process.AddressSpace, process));
 }

@@ -19,7 +19,7 @@ public sealed partial class IommuCore
         ArgumentNullException.ThrowIfNull(process);
         AtomicContext.Forbid(nameof(ProcessEnded));
         Interlocked.MemoryBarrier();
-        if (_processes.TryGetValue(process, out IommuProcess? found))
+        if (_processes.TryGetValue(process, out ProcessRecord? found))
         {
             Teardown(found);
         }
@@ -42,7 +42,7 @@ public sealed partial class IommuCore
     {
         ArgumentNullException.ThrowIfNull(process);
         AtomicContext.Forbid(nameof(Invalidate));
-        if (!_processes.TryGetValue(process, out IommuProcess? found) || !found.TryGet())
+        if (!_processes.TryGetValue(process, out ProcessRecord? found) || !found.TryGet())
         {
             return OpResult.Ok;
         }
@@ -50,7 +50,7 @@ public sealed partial class IommuCore
         OpResult result = OpResult.Ok;
         lock (found.Gate)
         {
-            foreach (IommuContext context in found.Contexts)
+            foreach (LinkRecord context in found.Contexts)
             {
                 OpResult one = TeardownInGate(
                     context, nameof(IIommuUnit.Invalidate), c => c.Domain.Instance.Unit.Invalidate(c, start, end));
@@ -62,21 +62,21 @@ public sealed partial class IommuCore
         return result;
     }
 
-    private OpResult TeardownInGate(IommuContext context, string callback, Func<IommuContext, OpResult> call)
+    private OpResult TeardownInGate(LinkRecord context, string callback, Func<LinkRecord, OpResult> call)
     {
         OpResult result = InGate(context.Domain, callback, context, call);
         context.Lease.IsRetired |= !result.IsOk;
         return result;
     }
 
-    private void Teardown(IommuProcess process)
+    private void Teardown(ProcessRecord process)
     {
         if (!process.TryGet())
         {
             return;
         }
 
-        var notified = new List<(Device Device, Pasid Pasid)>();
+        var notified = new List<(DeviceRecord Device, Pasid Pasid)>();
         bool mine = false;
         lock (process.Gate)
         {
@@ -90,10 +90,10 @@ public sealed partial class IommuCore
                 }
 
                 _observer?.Exited(process.AddressSpace);
-                foreach (IommuContext context in process.Contexts)
+                foreach (LinkRecord context in process.Contexts)
                 {
                     TeardownInGate(context, nameof(IIommuUnit.Exit), static c => c.Domain.Instance.Unit.Exit(c));
-                    foreach (Device device in context.Devices)
+                    foreach (DeviceRecord device in context.Devices)
                     {
                         notified.Add((device, context.Pasid));
                     }
@@ -115,9 +115,9 @@ public sealed partial class IommuCore
         List<Exception>? thrown = NotifyDevices(process, notified);
         lock (process.Gate)
         {
-            foreach (IommuContext context in process.Contexts)
+            foreach (LinkRecord context in process.Contexts)
             {
-                foreach (Device device in context.Devices)
+                foreach (DeviceRecord device in context.Devices)
                 {
                     DetachDevice(context, device, UnbindCause.Exit);
                 }
@@ -142,10 +142,10 @@ public sealed partial class IommuCore
 
     [System.Diagnostics.CodeAnalysis.SuppressMessage(
         "Design", "CA1031", Justification = "One device's handler must not keep the others from being notified; all are rethrown.")]
-    private static List<Exception>? NotifyDevices(IommuProcess process, List<(Device Device, Pasid Pasid)> notified)
+    private static List<Exception>? NotifyDevices(ProcessRecord process, List<(DeviceRecord Device, Pasid Pasid)> notified)
     {
         List<Exception>? thrown = null;
-        foreach ((Device device, Pasid pasid) in notified)
+        foreach ((DeviceRecord device, Pasid pasid) in notified)
         {
             try
             {

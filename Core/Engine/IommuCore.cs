@@ -30,7 +30,7 @@ public sealed partial class IommuCore : IDisposable
 {
     private readonly Lock _topology = new();
     private readonly List<IommuInstance> _instances = [];
-    private readonly ConcurrentDictionary<IAddressSpace, IommuProcess> _processes =
+    private readonly ConcurrentDictionary<IAddressSpace, ProcessRecord> _processes =
         new(ReferenceEqualityComparer.Instance);
     private readonly Lock _tenants = new();
     private readonly Dictionary<string, int> _owners = new(StringComparer.Ordinal);
@@ -150,7 +150,7 @@ public sealed partial class IommuCore : IDisposable
                 }
             }
 
-            var domain = new Domain(instance, ++instance.LastDomainId, name, Math.Max(1, bits), nesting, space);
+            var domain = new DomainRecord(instance, ++instance.LastDomainId, name, Math.Max(1, bits), nesting, space);
             OpResult added = unit.AddDomain(domain);
             if (!added.IsOk)
             {
@@ -179,27 +179,28 @@ public sealed partial class IommuCore : IDisposable
         ArgumentNullException.ThrowIfNull(domain);
         ArgumentException.ThrowIfNullOrEmpty(name);
         AtomicContext.Forbid(nameof(AddDevice));
+        var home = (DomainRecord)domain;
         lock (_topology)
         {
-            foreach (Domain other in domain.Instance.DomainList)
+            foreach (DomainRecord other in home.Instance.DomainList)
             {
                 if (other.DeviceList.Find(d => d.Requester == requester) is { } taken)
                 {
                     return OpResult<Device>.Refuse(
-                        Errno.EEXIST, $"{domain.Instance.Name}: requester {requester} is device {taken.Name} already");
+                        Errno.EEXIST, $"{home.Instance.Name}: requester {requester} is device {taken.Name} already");
                 }
             }
 
-            var device = new Device(name, requester, range, features, domain);
+            var device = new DeviceRecord(name, requester, range, features, home);
             OpResult added = InGate(
-                domain, nameof(IIommuUnit.AddDevice), device, static d => d.Instance.Unit.AddDevice(d));
+                home, nameof(IIommuUnit.AddDevice), device, static d => d.Instance.Unit.AddDevice(d));
 
             if (!added.IsOk)
             {
                 return OpResult<Device>.Refuse(added);
             }
 
-            domain.DeviceList.Add(device);
+            home.DeviceList.Add(device);
             return OpResult<Device>.Ok(device);
         }
     }
@@ -210,25 +211,26 @@ public sealed partial class IommuCore : IDisposable
     {
         ArgumentNullException.ThrowIfNull(device);
         AtomicContext.Forbid(nameof(RemoveDevice));
+        var record = (DeviceRecord)device;
         lock (_topology)
         {
-            if (device.Removing)
+            if (record.Removing)
             {
                 return OpResult.Refuse(Errno.ENODEV, $"{device.Name} was removed before");
             }
 
             // A bind looks at this inside the domain's gate: later ones are refused, earlier ones are found below.
-            device.Removing = true;
+            record.Removing = true;
         }
 
         OpResult result = UnbindAll(device);
         lock (_topology)
         {
-            Domain domain = device.Domain;
+            DomainRecord domain = record.Domain;
             OpResult removed = InGate(
                 domain,
                 nameof(IIommuUnit.RemoveDevice),
-                device,
+                record,
                 static d =>
                 {
                     d.Instance.Unit.RemoveDevice(d);
@@ -236,7 +238,7 @@ public sealed partial class IommuCore : IDisposable
                 });
 
             // Gone for the core whatever the driver did, so that the domain can go too.
-            domain.DeviceList.Remove(device);
+            domain.DeviceList.Remove(record);
             return result.IsOk ? removed : result;
         }
     }
@@ -247,17 +249,18 @@ public sealed partial class IommuCore : IDisposable
     {
         ArgumentNullException.ThrowIfNull(domain);
         AtomicContext.Forbid(nameof(RemoveDomain));
+        var record = (DomainRecord)domain;
         lock (_topology)
         {
-            if (domain.DeviceList.Count != 0)
+            if (record.DeviceList.Count != 0)
             {
                 return OpResult.Refuse(
-                    Errno.EBUSY, $"domain {domain.Name} has {domain.DeviceList.Count} devices, must have none");
+                    Errno.EBUSY, $"domain {domain.Name} has {record.DeviceList.Count} devices, must have none");
             }
 
-            if (domain.Instance.DomainList.Remove(domain))
+            if (record.Instance.DomainList.Remove(record))
             {
-                domain.Instance.Unit.RemoveDomain(domain);
+                record.Instance.Unit.RemoveDomain(domain);
             }
 
             return OpResult.Ok;
@@ -281,9 +284,9 @@ public sealed partial class IommuCore : IDisposable
         var thrown = new List<Exception>();
         foreach (IommuInstance instance in instances)
         {
-            foreach (Domain domain in instance.DomainList.ToArray())
+            foreach (DomainRecord domain in instance.DomainList.ToArray())
             {
-                foreach (Device device in domain.DeviceList.ToArray())
+                foreach (DeviceRecord device in domain.DeviceList.ToArray())
                 {
                     Attempt(() => RemoveDevice(device), thrown);
                 }
@@ -293,7 +296,7 @@ public sealed partial class IommuCore : IDisposable
         }
 
         // What keeps its number until its process dies has no process to wait for any more.
-        foreach (IommuProcess process in _processes.Values)
+        foreach (ProcessRecord process in _processes.Values)
         {
             Attempt(() => Teardown(process), thrown);
         }
@@ -309,7 +312,7 @@ public sealed partial class IommuCore : IDisposable
         }
     }
 
-    internal void FreeDriverRecords(IommuProcess process)
+    internal void FreeDriverRecords(ProcessRecord process)
     {
         foreach ((IommuInstance instance, object? record) in process.DriverRecords)
         {
@@ -337,7 +340,7 @@ public sealed partial class IommuCore : IDisposable
         }
     }
 
-    private OpResult InGate<T>(Domain domain, string callback, T argument, Func<T, OpResult> call)
+    private OpResult InGate<T>(DomainRecord domain, string callback, T argument, Func<T, OpResult> call)
     {
         domain.Gate.Enter();
         try

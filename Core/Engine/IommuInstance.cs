@@ -20,7 +20,7 @@ public sealed class IommuInstance
     /// <summary>The unit.</summary>
     public IIommuUnit Unit { get; }
 
-    internal List<Domain> DomainList { get; } = [];
+    internal List<DomainRecord> DomainList { get; } = [];
 
     internal int LastDomainId;
 }

@@ -1,3 +1,4 @@
+using PasidFramework.Contracts;
 using PasidFramework.Identifiers;
 
 namespace PasidFramework.Engine;
@@ -35,23 +36,25 @@ public sealed class PageRequest : IDisposable
     public static PageRequest? Begin(Device device, Pasid pasid)
     {
         ArgumentNullException.ThrowIfNull(device);
-        PasidLease? lease = device.Domain.Space.Lookup(pasid);
+        var record = (DeviceRecord)device;
+        PasidSpace space = record.Domain.Space;
+        PasidLease? lease = space.Lookup(pasid);
         if (lease is null || !lease.TryHold())
         {
             return null;
         }
 
-        IommuProcess process = lease.Process;
+        ProcessRecord process = lease.Process;
         if (!process.TryGet())
         {
             lease.Drop();
             return null;
         }
 
-        IommuContext? context = process.ContextOf(device.Domain);
-        if (!ReferenceEquals(device.Domain.Space.Lookup(pasid), lease)
+        LinkRecord? context = process.ContextOf(record.Domain);
+        if (!ReferenceEquals(space.Lookup(pasid), lease)
             || context is null
-            || Array.IndexOf(context.Devices, device) < 0)
+            || Array.IndexOf(context.Devices, record) < 0)
         {
             lease.Drop();
             process.Put();

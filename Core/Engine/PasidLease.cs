@@ -11,7 +11,7 @@ internal sealed class PasidLease
 {
     private int _holds;
 
-    public PasidLease(PasidSpace space, Pasid pasid, IommuProcess process, int holds)
+    public PasidLease(PasidSpace space, Pasid pasid, ProcessRecord process, int holds)
     {
         Space = space;
         Pasid = pasid;
@@ -23,7 +23,7 @@ internal sealed class PasidLease
 
     public Pasid Pasid { get; }
 
-    public IommuProcess Process { get; }
+    public ProcessRecord Process { get; }
 
     /// <summary>Links that use the number; guarded by the process's gate. The number is published while there is one.</summary>
     public int Links { get; set; }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using PasidFramework.Allocation;
+using PasidFramework.Contracts;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
 
@@ -144,7 +145,7 @@ public sealed class PasidSpace
     /// <param name="range">What device and unit can carry.</param>
     /// <param name="owner">Index of the tenant.</param>
     /// <param name="holds">How many holds it starts with.</param>
-    internal OpResult<PasidLease> Take(IommuProcess process, PasidRange range, int owner, int holds)
+    internal OpResult<PasidLease> Take(ProcessRecord process, PasidRange range, int owner, int holds)
     {
         PasidRange allowed = range.Intersect(Range);
         if (allowed.IsEmpty)

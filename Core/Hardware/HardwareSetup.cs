@@ -1,4 +1,3 @@
-using PasidFramework.Contracts;
 using PasidFramework.Identifiers;
 
 namespace PasidFramework.Hardware;
@@ -14,7 +13,7 @@ public sealed record HardwareSetup
 
     /// <summary>
     /// Vendor-specific settings by name; an unknown name or value is an <see cref="ArgumentException"/> of
-    /// <see cref="IPasidDriver.CreateHardware"/> that names what is allowed.
+    /// the driver's <c>CreateHardware</c> that names what is allowed.
     /// </summary>
     public IReadOnlyDictionary<string, string> Options { get; init; } = new Dictionary<string, string>();
 }

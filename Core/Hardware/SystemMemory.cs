@@ -3,7 +3,6 @@ using System.Globalization;
 using System.Numerics;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
-using PasidFramework.Allocation;
 using PasidFramework.Results;
 
 namespace PasidFramework.Hardware;
@@ -14,7 +13,7 @@ namespace PasidFramework.Hardware;
 /// </summary>
 /// <remarks>
 /// Frames hold 64-bit words, so an aligned 64-bit store is one access that a concurrent reader sees whole. Loads and
-/// stores take no lock; allocation takes a short spin lock.
+/// stores take no lock; allocation takes a lock.
 /// </remarks>
 public sealed class SystemMemory : IPhysicalMemory
 {
@@ -25,7 +24,7 @@ public sealed class SystemMemory : IPhysicalMemory
     private readonly ulong[]?[] _frames;
     private readonly Dictionary<ulong, (int Bytes, int Alignment)> _live = [];
     private readonly Dictionary<(int Bytes, int Alignment), Stack<ulong>> _free = [];
-    private SpinGate _gate;
+    private readonly Lock _gate = new();
     private ulong _next;
     private long _allocatedBytes;
 
@@ -62,8 +61,7 @@ public sealed class SystemMemory : IPhysicalMemory
         }
 
         int size = RoundUp(bytes);
-        _gate.Enter();
-        try
+        lock (_gate)
         {
             ulong address;
             if (_free.TryGetValue((size, alignmentBytes), out Stack<ulong>? stack) && stack.Count > 0)
@@ -95,17 +93,12 @@ public sealed class SystemMemory : IPhysicalMemory
             _allocatedBytes += size;
             return OpResult<ulong>.Ok(address);
         }
-        finally
-        {
-            _gate.Exit();
-        }
     }
 
     /// <inheritdoc/>
     public void FreePages(ulong address, int bytes)
     {
-        _gate.Enter();
-        try
+        lock (_gate)
         {
             if (!_live.TryGetValue(address, out (int Bytes, int Alignment) live) || live.Bytes != RoundUp(bytes))
             {
@@ -122,10 +115,6 @@ public sealed class SystemMemory : IPhysicalMemory
             }
 
             stack.Push(address);
-        }
-        finally
-        {
-            _gate.Exit();
         }
     }
 

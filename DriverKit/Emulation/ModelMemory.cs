@@ -92,11 +92,6 @@ public sealed class ModelMemory : IModelMemory
         }
     }
 
-    /// <summary>The range of whole pages that an event of <see cref="MemoryEventKind.Free"/> gives back.</summary>
-    /// <returns>First byte, and the byte behind the last.</returns>
-    public static (ulong Start, ulong End) FreedRange(in MemoryEvent change) =>
-        (change.Address, change.Address + RoundUp(change.Bytes));
-
     /// <inheritdoc/>
     public OpResult<ulong> AllocatePages(int bytes, int alignmentBytes = 4096)
     {

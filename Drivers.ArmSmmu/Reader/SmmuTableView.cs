@@ -18,8 +18,12 @@ namespace PasidFramework.Drivers.ArmSmmu.Reader;
 /// </remarks>
 /// <param name="memory">Memory or a dump.</param>
 /// <param name="root">Where the stream table is.</param>
+/// <param name="attached">The entry of one stream instead; null for a stream table.</param>
 /// <param name="options">What the hardware supports.</param>
-internal sealed class SmmuTableView(IMemoryReader memory, StreamRoot root, SmmuHardwareOptions options) : ITableView
+/// <param name="walksPages">Whether a walk goes on below the root of a page table.</param>
+internal sealed class SmmuTableView(
+    IMemoryReader memory, StreamRoot root, AttachedStream? attached, SmmuHardwareOptions options, bool walksPages)
+    : ITableView
 {
     /// <summary>Pages in a row that may be missing from a table before the rest is given up.</summary>
     public const int MaxMissingPages = 64;
@@ -34,8 +38,17 @@ internal sealed class SmmuTableView(IMemoryReader memory, StreamRoot root, SmmuH
     public TableWalk Walk(in DmaAccess access)
     {
         var steps = new List<TableStep>();
-        var walker = new SmmuWalker(memory, options) { WalksPages = true, Steps = steps };
-        return new TableWalk(walker.Follow(access, root).Result, steps);
+        SmmuWalker walker = attached is null
+            ? new SmmuWalker(memory, options) { WalksPages = walksPages, Steps = steps }
+            : new AttachedStream.Walker(memory, options, attached) { WalksPages = walksPages, Steps = steps };
+        // Without the records of unknown streams the table of another one would end quietly.
+        WalkOutcome outcome = walker.Follow(access, root with { RecordsUnknown = true });
+        return new TableWalk(outcome.Result, steps)
+        {
+            IsConfigured = outcome.Result.Status is TranslationStatus.Translated or TranslationStatus.ReachedPageTable
+                || outcome.Fault.Event is SmmuEvent.F_TRANSLATION or SmmuEvent.F_ADDR_SIZE or SmmuEvent.F_ACCESS
+                    or SmmuEvent.F_PERMISSION or SmmuEvent.F_WALK_EABT,
+        };
     }
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
@@ -43,7 +56,8 @@ internal sealed class SmmuTableView(IMemoryReader memory, StreamRoot root, SmmuH
     // A lister remembers the tables that it has met: each time that the list is asked for there is a new one.
     private IEnumerable<TableItem> Everything()
     {
-        foreach (TableItem item in new Lister(memory, root, options).Streams())
+        var lister = new Lister(memory, root, options);
+        foreach (TableItem item in attached is null ? lister.Streams() : lister.Attached(attached))
         {
             yield return item;
         }
@@ -70,6 +84,23 @@ internal sealed class SmmuTableView(IMemoryReader memory, StreamRoot root, SmmuH
             return Entries(
                 root.Table, count, L1StreamDescriptor.Layout, null, null,
                 (number, address, words) => Leaf((ulong)number, address, words));
+        }
+
+        public IEnumerable<TableItem> Attached(AttachedStream attached)
+        {
+            ReadOnlySpan<ulong> ste = attached.Entry;
+            ulong table = ste.GetAddress(StreamTableEntry.S1ContextPtr);
+            SmmuFault fault = SmmuRules.CheckStreamEntry(options, ste);
+            return fault.IsFault
+                ? [Finding(StreamTableEntry.Layout.Id, table, attached.Entry, null, $"{fault.Event}: {fault.Reason}") with
+                    { Requester = attached.Stream }]
+                : Contexts(
+                    attached.Stream,
+                    table,
+                    attached.Entry,
+                    table,
+                    ste.Get(StreamTableEntry.S1Fmt),
+                    (int)ste.Get(StreamTableEntry.S1CDMax));
         }
 
         private static TableItem Finding(
@@ -286,7 +317,7 @@ internal sealed class SmmuTableView(IMemoryReader memory, StreamRoot root, SmmuH
         }
 
         private IEnumerable<TableItem> Contexts(
-            RequesterId requester, ulong address, ulong[] words, ulong table, ulong format, int bits)
+            RequesterId? requester, ulong address, ulong[] words, ulong table, ulong format, int bits)
         {
             bool isLinear = format == StreamTableEntry.S1FmtLinear || bits == 0;
             var key = (table, isLinear ? StreamTableEntry.S1FmtLinear : format, bits);
@@ -325,7 +356,7 @@ internal sealed class SmmuTableView(IMemoryReader memory, StreamRoot root, SmmuH
         }
 
         private IEnumerable<TableItem> ContextLeaf(
-            RequesterId requester, uint number, int leafBits, ulong address, ulong[] words, ulong[] ste)
+            RequesterId? requester, uint number, int leafBits, ulong address, ulong[] words, ulong[] ste)
         {
             Layout layout = L1ContextDescriptor.Layout;
             ReadOnlySpan<ulong> descriptor = words;
@@ -366,7 +397,7 @@ internal sealed class SmmuTableView(IMemoryReader memory, StreamRoot root, SmmuH
         }
 
         private IEnumerable<TableItem> Context(
-            RequesterId requester, uint ssid, ulong address, ulong[] words, ulong[] ste)
+            RequesterId? requester, uint ssid, ulong address, ulong[] words, ulong[] ste)
         {
             var pasid = new Pasid(ssid);
             ReadOnlySpan<ulong> cd = words;

@@ -3,7 +3,6 @@ using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Queues;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Drivers.ArmSmmu.Queues;
-using PasidFramework.Engine;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
 

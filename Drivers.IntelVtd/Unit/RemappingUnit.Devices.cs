@@ -1,8 +1,8 @@
+using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Queues;
 using PasidFramework.Drivers.IntelVtd.Formats;
 using PasidFramework.Drivers.IntelVtd.Queues;
 using PasidFramework.Drivers.IntelVtd.Tables;
-using PasidFramework.Engine;
 using PasidFramework.Identifiers;
 using PasidFramework.Records;
 using PasidFramework.Results;

@@ -4,7 +4,6 @@ using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.Reference.Formats;
 using PasidFramework.Drivers.Reference.Tables;
-using PasidFramework.Engine;
 using PasidFramework.Identifiers;
 using PasidFramework.Records;
 using PasidFramework.Results;

@@ -1,23 +1,24 @@
+using System.Composition;
 using System.Globalization;
 using PasidFramework.Contracts;
-using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
+using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
+using PasidFramework.Records;
 using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Reader;
 
 /// <summary>
 /// Reads a PASID table that was attached to a virtio-iommu by proposal B or E: context descriptors in Arm SMMUv3 format
-/// (IHI 0070 section 5.3 and 5.4) and the stage 1 page tables behind them, whatever memory holds.
+/// and the stage 1 page tables behind them, by the reader of that format, which is imported by name.
 /// </summary>
-/// <remarks>
-/// A domain of mappings has no table: its MAP requests are in the device only. The structures that it names
-/// (<c>arm-smmuv3/cd</c> and so on) are explained by the assembly that writes such tables.
-/// </remarks>
+/// <remarks>A domain of mappings has no table: its MAP requests are in the device only.</remarks>
 [TableReader("virtio-iommu")]
 public sealed class VirtioTableReader : ITableReader
 {
+    /// <summary>Contract name of the reader of attached tables.</summary>
+    public const string ArmReader = TableReaderAttribute.ImportPrefix + VirtioIommuDriver.TableFormatName;
+
     private static readonly RootRegister[] s_registers =
     [
         new("s1contextptr", false, "proposal B: byte address of the table, a multiple of 64; or give ste0"),
@@ -29,11 +30,21 @@ public sealed class VirtioTableReader : ITableReader
         new("endpoint", false, "the endpoint whose table it is; by default it is every endpoint's"),
     ];
 
+    // Names of the SMMUv3 reader for the parameters above, in their order.
+    private static readonly string[] s_foreign = ["S1ContextPtr", "S1Fmt", "S1CDMax", "S1DSS", "STE0", "STE1", "SID"];
+
+    /// <summary>The reader of such tables; null where no plug-in exports it.</summary>
+    [Import(ArmReader, AllowDefault = true)]
+    public ITableReader? ArmSmmuV3Reader { get; set; }
+
     /// <inheritdoc/>
     public string Name => "virtio-iommu";
 
     /// <inheritdoc/>
     public IReadOnlyList<RootRegister> Registers => s_registers;
+
+    /// <inheritdoc/>
+    public IReadOnlyList<Layout> Structures => ArmSmmuV3Reader?.Structures ?? [];
 
     /// <inheritdoc/>
     /// <remarks>Exactly one of <c>s1contextptr</c> and <c>ste0</c> is needed.</remarks>
@@ -50,8 +61,8 @@ public sealed class VirtioTableReader : ITableReader
             }
         }
 
-        bool isE = registers.TryGetValue("ste0", out ulong ste0);
-        if (isE == registers.TryGetValue("s1contextptr", out ulong pointer)
+        bool isE = registers.ContainsKey("ste0");
+        if (isE == registers.ContainsKey("s1contextptr")
             || (isE && registers.Keys.Any(name => name is "s1fmt" or "s1cdmax" or "s1dss"))
             || (!isE && registers.ContainsKey("ste1")))
         {
@@ -59,47 +70,45 @@ public sealed class VirtioTableReader : ITableReader
                 $"give s1contextptr with s1fmt, s1cdmax and s1dss (proposal B), or ste0 with ste1 (proposal E)");
         }
 
-        ulong format = registers.GetValueOrDefault("s1fmt");
-        ulong width = registers.GetValueOrDefault("s1cdmax");
-        ulong others = registers.GetValueOrDefault("s1dss");
-        if (isE)
+        if (ArmSmmuV3Reader is null)
         {
-            // Section 5.2: V 0, Config 3:1, S1Fmt 5:4, S1ContextPtr 55:6, S1CDMax 63:59; word 1: S1DSS 1:0.
-            if ((ste0 & 0xF) != 0b1011)
+            return OpResult<ITableView>.Refuse(
+                Errno.EOPNOTSUPP, $"no plug-in exports the reader of '{VirtioIommuDriver.TableFormatName}' tables");
+        }
+
+        var foreign = new Dictionary<string, ulong>(StringComparer.Ordinal);
+        for (int i = 0; i < s_registers.Length; i++)
+        {
+            if (registers.TryGetValue(s_registers[i].Name, out ulong value))
             {
-                return Invalid($"ste0 0x{ste0:x} is no valid entry for stage 1 alone (V 1, Config 5)");
+                foreign[s_foreign[i]] = value;
             }
-
-            format = (ste0 >> 4) & 3;
-            pointer = ste0 & 0x00FF_FFFF_FFFF_FFC0;
-            width = ste0 >> 59;
-            others = registers.GetValueOrDefault("ste1") & 3;
         }
 
-        if (format > 2 || others > 2)
-        {
-            return Invalid($"S1Fmt {format} and S1DSS {others}: 0 to 2 are defined");
-        }
-
-        if (width > Pasid.MaxBits)
-        {
-            return Invalid($"S1CDMax is {width}, at most {Pasid.MaxBits} are possible");
-        }
-
-        if ((pointer & 63) != 0 || pointer >> ArmTables.OutputBits != 0)
-        {
-            return Invalid($"S1ContextPtr 0x{pointer:x} is no multiple of 64 below 2^{ArmTables.OutputBits}");
-        }
-
-        bool hasEndpoint = registers.TryGetValue("endpoint", out ulong endpoint);
-        return endpoint > uint.MaxValue
-            ? Invalid($"endpoint 0x{endpoint:x} does not fit 32 bits")
-            : OpResult<ITableView>.Ok(new AttachedTableView(
-                memory,
-                new DeviceTable((int)format, pointer, (int)width, (int)others),
-                hasEndpoint ? new RequesterId((uint)endpoint) : null));
+        OpResult<ITableView> view = ArmSmmuV3Reader.Open(memory, foreign);
+        return view.IsOk
+            ? OpResult<ITableView>.Ok(new AttachedTableView(view.Value))
+            : OpResult<ITableView>.Refuse(view.Errno, $"virtio-iommu table: {view.Reason}");
     }
 
     private static OpResult<ITableView> Invalid(FormattableString why) => OpResult<ITableView>.Refuse(
         Errno.EINVAL, "virtio-iommu table: " + why.ToString(CultureInfo.InvariantCulture));
+
+    /// <summary>An attached table: the same items, and faults by the reasons of a virtio-iommu.</summary>
+    private sealed class AttachedTableView(ITableView table) : ITableView
+    {
+        public IEnumerable<TableItem> Items(int maxItems = 1 << 20) => table.Items(maxItems);
+
+        public TableWalk Walk(in DmaAccess access)
+        {
+            TableWalk walk = table.Walk(access);
+            return walk.Result.Status != TranslationStatus.Faulted ? walk : walk with
+            {
+                Result = walk.Result with
+                {
+                    FaultCode = (int)(walk.IsConfigured ? FaultReason.Mapping : FaultReason.Domain),
+                },
+            };
+        }
+    }
 }

@@ -2,7 +2,6 @@ using System.Globalization;
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.VirtioIommu.Queues;
-using PasidFramework.Engine;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
 

@@ -135,8 +135,8 @@ internal abstract class QemuHardware : ITestHardware
 
     /// <inheritdoc/>
     /// <remarks>
-    /// The device stores 4 bytes. Where they land in no target and no fault was recorded, all memory that was handed out
-    /// is looked through: memory of somebody else that was hit is a violation.
+    /// The device stores 4 bytes. Where they land in no target and no fault was recorded, all memory that was allocated
+    /// is searched: another process's memory that was hit is a violation.
     /// </remarks>
     /// <exception cref="ArgumentException">The device does not stand for this PASID, or the access is a load.</exception>
     public TranslationResult Translate(in DmaAccess access)
@@ -204,7 +204,7 @@ internal abstract class QemuHardware : ITestHardware
         Ram.FreePages(page, PageBytes);
     }
 
-    /// <summary>Makes requests of a device use the number, if it can.</summary>
+    /// <summary>Makes requests of a device use the PASID, if it can.</summary>
     protected abstract OpResult Arm(QemuChannel channel, Pasid pasid);
 
     /// <summary>Whether QEMU cannot have kept for what a device stood, although it was used.</summary>
@@ -326,10 +326,10 @@ internal sealed class QemuChannel(EduDevice edu, uint mark)
     /// <summary>What it stores.</summary>
     public uint Mark { get; } = mark;
 
-    /// <summary>The number that it stands for; null before the first one.</summary>
+    /// <summary>The PASID that it stands for; null before the first one.</summary>
     public Pasid? Pasid { get; set; }
 
-    /// <summary>Whether it has accessed memory with its number, so that QEMU may have cached how.</summary>
+    /// <summary>Whether it has accessed memory with its PASID, so that QEMU may have cached how.</summary>
     public bool IsUsed
     {
         get => _isUsed;

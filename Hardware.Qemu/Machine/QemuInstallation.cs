@@ -27,7 +27,7 @@ public sealed partial class QemuInstallation
     /// <summary>How long <c>--version</c> may take by default.</summary>
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(20);
 
-    // Folders with libraries; looked for once.
+    // Folders with libraries; searched for once.
     private string? _search;
 
     private QemuInstallation(string name, string? folder, Version version)
@@ -46,7 +46,7 @@ public sealed partial class QemuInstallation
     /// <summary>Its version, such as 10.0.13.</summary>
     public Version Version { get; }
 
-    /// <summary>Looks for QEMU: unpacked ones first, then PATH.</summary>
+    /// <summary>Finds QEMU: unpacked ones first, then PATH.</summary>
     /// <param name="home">Folder that holds unpacked ones, one folder each.</param>
     /// <param name="problems">Gets one line for each that is there and cannot be used.</param>
     public static IReadOnlyList<QemuInstallation> Find(string home, ICollection<string> problems) =>

@@ -226,7 +226,7 @@ internal sealed class QemuMachine : IDisposable
             }
             catch (ObjectDisposedException)
             {
-                // Nobody waits for it any more.
+                // Nothing waits for it any more.
             }
         }
         else if (!string.IsNullOrWhiteSpace(received.Data))

@@ -30,7 +30,7 @@ internal sealed unsafe class QemuMemory : IPhysicalMemory, IDisposable
     /// <param name="path">The file, of the size of the RAM.</param>
     /// <param name="ramBase">Guest physical address of its first byte.</param>
     /// <param name="bytes">Its size.</param>
-    /// <param name="firstFree">First guest physical address that may be handed out.</param>
+    /// <param name="firstFree">First guest physical address that may be allocated.</param>
     public QemuMemory(string path, ulong ramBase, long bytes, ulong firstFree)
     {
         RamBase = ramBase;
@@ -50,10 +50,10 @@ internal sealed unsafe class QemuMemory : IPhysicalMemory, IDisposable
     /// <summary>Size of the RAM in bytes.</summary>
     public long RamBytes { get; }
 
-    /// <summary>First guest physical address that may be handed out.</summary>
+    /// <summary>First guest physical address that may be allocated.</summary>
     public ulong FirstPage { get; }
 
-    /// <summary>Nothing from here on was handed out so far.</summary>
+    /// <summary>Nothing from here on was allocated so far.</summary>
     public ulong EndOfUsed => Volatile.Read(ref _next);
 
     /// <summary>Bytes in live allocations.</summary>

@@ -11,7 +11,7 @@ namespace PasidFramework.Qemu.Smmu;
 /// <summary>
 /// QEMU's SMMUv3. Its devices have no substreams, so each of them stands for one PASID: QEMU walks a stream table of this
 /// back end, in which the device's entry is the driver's with S1CDMax 0 and S1ContextPtr at the driver's context
-/// descriptor of that number.
+/// descriptor of that PASID.
 /// </summary>
 /// <remarks>That judges the descriptor, the page tables and every command. S1CDMax, S1Fmt, S1DSS and first-level
 /// descriptors are followed by this back end and not judged.</remarks>

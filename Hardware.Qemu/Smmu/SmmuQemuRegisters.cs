@@ -35,7 +35,7 @@ internal sealed class SmmuQemuRegisters(QTestClient client, ulong registers, Qem
     private uint _firstNew;
     private uint _lastCommand;
 
-    /// <summary>Told of each stream whose configuration QEMU forgets, by a command of the driver; null for all.</summary>
+    /// <summary>Called with each stream whose configuration QEMU forgets, by a command of the driver; null for all.</summary>
     public Action<uint?> ConfigurationForgotten { get; set; } = _ => { };
 
     /// <summary>What the driver wrote to STRTAB_BASE.</summary>
@@ -134,7 +134,7 @@ internal sealed class SmmuQemuRegisters(QTestClient client, ulong registers, Qem
     }
 
     /// <summary>
-    /// Removes the records that nobody has taken, unless somebody is about to: the producer's position goes back to the
+    /// Removes the records that were not taken, unless a reader is about to: the producer's position goes back to the
     /// consumer's, because a driver keeps that one in its own memory.
     /// </summary>
     public void DiscardEvents()
@@ -177,7 +177,7 @@ internal sealed class SmmuQemuRegisters(QTestClient client, ulong registers, Qem
     }
 
     // Section 4.3: CFGI_STE 3, CFGI_ALL 4 with Range 31, CFGI_CD 5, CFGI_CD_ALL 6; StreamID is bits 63:32. QEMU has
-    // carried out what it was told of when the write returns.
+    // carried out what was announced when the write returns.
     private void LookAtCommands(uint producer)
     {
         lock (_commandGate)

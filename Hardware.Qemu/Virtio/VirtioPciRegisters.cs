@@ -99,7 +99,7 @@ internal sealed class VirtioPciRegisters : IRegisterFile
         _rings = new ulong[_doorbells.Length, 3];
     }
 
-    /// <summary>Told of each queue that the driver is about to notify the device of.</summary>
+    /// <summary>Called with each queue that the driver is about to notify the device of.</summary>
     public Action<int> Notifying { get; set; } = _ => { };
 
     private ulong Common => _structures[CommonStructure];

@@ -9,7 +9,7 @@ using PasidFramework.Results;
 namespace PasidFramework.Qemu.Virtio;
 
 /// <summary>
-/// QEMU's virtio-iommu: the standard's requests, which carry no PASID. A number that a device stands for is a name only;
+/// QEMU's virtio-iommu: the standard's requests, which carry no PASID. A PASID that a device stands for is a name only;
 /// what the driver maps in the device's domain is what its requests reach.
 /// </summary>
 /// <remarks>Sources: OASIS virtio 1.2, sections 2.7 (split virtqueues), 3.1.1 (start of a device), 5.13 (IOMMU
@@ -147,7 +147,7 @@ internal sealed class VirtioQemu : QemuHardware
         }
     }
 
-    // A device that is attached or detached is another one to QEMU: it may stand for another number. Request head and
+    // A device that is attached or detached is another one to QEMU: it may stand for another PASID. Request head and
     // endpoint: section 5.13.6.
     private void LookAtRequests(int queue)
     {

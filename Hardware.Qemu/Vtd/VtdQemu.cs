@@ -23,10 +23,10 @@ internal enum VtdStage
 /// </summary>
 /// <remarks>
 /// <para>On 10.x RID_PASID of the driver's own context entry is set (Intel VT-d, D51397-018 (rev 5.10), section 9.4), so
-/// directory and table are walked by index, and invalidations of the PASID are judged. Only that the number came with the
+/// directory and table are walked by index, and invalidations of the PASID are judged. Only that the PASID came with the
 /// request is not shown.</para>
 /// <para>11.x ignores the field and walks PASID 0. There the context entry leads to a scratch directory; before each
-/// access the entry of the number is copied to its slot 0 and the caches are emptied. That judges the entry's bytes and
+/// access the entry of the PASID is copied to its slot 0 and the caches are emptied. That judges the entry's bytes and
 /// the page tables, not the index, and no invalidation.</para>
 /// </remarks>
 internal sealed class VtdQemu : QemuHardware

@@ -80,7 +80,7 @@ internal sealed class VtdQemuRegisters(QTestClient client, ulong registers, int 
         }
     }
 
-    /// <summary>Clears the record and the overflow, unless somebody has read it and is about to do so.</summary>
+    /// <summary>Clears the record and the overflow, unless a reader has read it and is about to do so.</summary>
     /// <returns>Whether there is no record now.</returns>
     public bool TryDiscardFault()
     {

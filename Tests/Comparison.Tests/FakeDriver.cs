@@ -1,6 +1,5 @@
 using System.Globalization;
 using PasidFramework.Contracts;
-using PasidFramework.Engine;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;

@@ -2,7 +2,7 @@ using System.Text;
 using PasidFramework.Comparison.Inputs;
 using PasidFramework.Comparison.Scenarios;
 using PasidFramework.Comparison.Traces;
-using PasidFramework.Engine;
+using PasidFramework.Contracts;
 using PasidFramework.Identifiers;
 
 namespace PasidFramework.Comparison.Tests;
@@ -96,6 +96,8 @@ public class ScenarioTests
     [InlineData("*ab", "aab", true)]
     [InlineData("qemu-system-*", "qemu-system-x86_64", true)]
     [InlineData("Qemu*", "qemu", false)]
+    [InlineData("a\\*", "a\\b", true)]
+    [InlineData("a\\*", "ab", false)]
     public void Globs_match_whole_names(string pattern, string name, bool expected) =>
         Assert.Equal(expected, Glob.IsMatch(pattern, name));
 

@@ -193,7 +193,7 @@ public sealed class LinuxProcessSourceTests
 
         OpResult<IAddressSpace> refused = source.Open(8);
 
-        Assert.Equal((Errno.EPERM, "process 8: it may not be looked into: kcmp is refused"), (refused.Errno, refused.Reason));
+        Assert.Equal((Errno.EPERM, "process 8: it may not be inspected: kcmp is refused"), (refused.Errno, refused.Reason));
     }
 
     [Fact]
@@ -206,7 +206,7 @@ public sealed class LinuxProcessSourceTests
         OpResult<IAddressSpace> refused = source.Open(7);
 
         Assert.Equal(
-            (Errno.EPERM, "process 7: it may not be looked into: ptrace read access is needed to see an exec"),
+            (Errno.EPERM, "process 7: it may not be inspected: ptrace read access is needed to see an exec"),
             (refused.Errno, refused.Reason));
     }
 

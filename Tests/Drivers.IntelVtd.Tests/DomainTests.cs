@@ -1,6 +1,5 @@
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.IntelVtd.Unit;
-using PasidFramework.Engine;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;

@@ -1,8 +1,8 @@
 using System.Numerics;
 using FsCheck;
 using FsCheck.Fluent;
+using PasidFramework.Contracts;
 using PasidFramework.Drivers.IntelVtd.Unit;
-using PasidFramework.Engine;
 using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;

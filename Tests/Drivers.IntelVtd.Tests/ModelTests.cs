@@ -3,7 +3,6 @@ using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.IntelVtd.Emulation.Caching;
 using PasidFramework.Drivers.IntelVtd.PageTables;
 using PasidFramework.Drivers.IntelVtd.Unit;
-using PasidFramework.Engine;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 

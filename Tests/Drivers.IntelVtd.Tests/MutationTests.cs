@@ -1,5 +1,4 @@
 using PasidFramework.Contracts;
-using PasidFramework.Engine;
 using PasidFramework.Hardware;
 using PasidFramework.TestKit;
 using PasidFramework.TestKit.Mutations;

@@ -2,7 +2,6 @@ using PasidFramework.Contracts;
 using PasidFramework.Drivers.Reference.Emulation.Caching;
 using PasidFramework.Drivers.Reference.Formats;
 using PasidFramework.Drivers.Reference.Tables;
-using PasidFramework.Engine;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 

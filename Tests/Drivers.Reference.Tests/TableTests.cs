@@ -4,7 +4,6 @@ using PasidFramework.Drivers.Reference.Formats;
 using PasidFramework.Drivers.Reference.PageTables;
 using PasidFramework.Drivers.Reference.Reader;
 using PasidFramework.Drivers.Reference.Tables;
-using PasidFramework.Engine;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;

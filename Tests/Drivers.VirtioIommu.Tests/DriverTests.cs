@@ -96,7 +96,7 @@ public sealed class DriverTests
     [InlineData("E", 20, 12, 12)]
     public void The_width_is_the_narrower_of_device_and_limit(string dialect, int device, int limit, int expected)
     {
-        var driver = new VirtioIommuDriver { ArmSmmuV3Format = new FakeArmFormat() };
+        var driver = new VirtioIommuDriver { ArmSmmuV3Format = new FakeArmFormat(), ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() };
         using IIommuHardware hardware = driver.CreateHardware(new SystemMemory(), Fixture.Setup(dialect, device));
 
         using IIommuUnit unit = Start(driver, Setup(hardware, dialect) with { PasidBits = limit });
@@ -109,7 +109,7 @@ public sealed class DriverTests
     [Fact]
     public void An_endpoint_that_cannot_be_asked_leaves_the_width_to_the_limit()
     {
-        var driver = new VirtioIommuDriver { ArmSmmuV3Format = new FakeArmFormat() };
+        var driver = new VirtioIommuDriver { ArmSmmuV3Format = new FakeArmFormat(), ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() };
         using IIommuHardware hardware =
             driver.CreateHardware(new SystemMemory(), Fixture.Setup("B", 9, endpoints: "00:03.0"));
         UnitSetup setup = Setup(hardware, "B") with { PasidBits = 14 };
@@ -127,7 +127,7 @@ public sealed class DriverTests
     [Fact]
     public void The_dialect_of_unit_and_hardware_is_B_unless_told()
     {
-        var driver = new VirtioIommuDriver { ArmSmmuV3Format = new FakeArmFormat() };
+        var driver = new VirtioIommuDriver { ArmSmmuV3Format = new FakeArmFormat(), ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() };
         using IIommuHardware hardware =
             driver.CreateHardware(new SystemMemory(), new HardwareSetup { PasidBits = 11 });
 
@@ -145,7 +145,7 @@ public sealed class DriverTests
     {
         // A strict mock: a refused option must not touch the hardware.
         IIommuHardware hardware = new Mock<IIommuHardware>(MockBehavior.Strict).Object;
-        var driver = new VirtioIommuDriver { ArmSmmuV3Format = new FakeArmFormat() };
+        var driver = new VirtioIommuDriver { ArmSmmuV3Format = new FakeArmFormat(), ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() };
         var options = new Dictionary<string, string> { [name] = value };
 
         OpResult<IIommuUnit> unit =
@@ -162,7 +162,7 @@ public sealed class DriverTests
     public void A_width_limit_that_is_no_width_is_EINVAL(int limit)
     {
         IIommuHardware hardware = new Mock<IIommuHardware>(MockBehavior.Strict).Object;
-        var driver = new VirtioIommuDriver { ArmSmmuV3Format = new FakeArmFormat() };
+        var driver = new VirtioIommuDriver { ArmSmmuV3Format = new FakeArmFormat(), ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() };
 
         OpResult<IIommuUnit> unit =
             driver.CreateUnit(new UnitSetup { Name = "viommu0", Hardware = hardware, PasidBits = limit });

@@ -207,7 +207,7 @@ public sealed class FaultTests
     public void The_unit_takes_faults_and_after_its_end_there_are_none()
     {
         var memory = new ModelMemory();
-        using var model = new VirtioIommuModel(memory, Fixture.Setup("B"));
+        using var model = new VirtioIommuModel(memory, Fixture.Setup("B"), new ArmSmmu.Reader.SmmuTableReader());
         OpResult<IIommuUnit> unit = VirtioIommuUnit.Start(
             new UnitSetup { Name = "viommu0", Hardware = model, Logger = NullLogger.Instance },
             new ArmSmmu.Tables.SmmuTableFormat(),

@@ -604,7 +604,7 @@ public sealed class MapTests : IDisposable
 
         public SteppedFixture()
         {
-            _device = new VirtioIommuHardware(_memory, Fixture.Setup("none"));
+            _device = new VirtioIommuHardware(_memory, Fixture.Setup("none"), new ArmSmmu.Reader.SmmuTableReader());
             OpResult<IIommuUnit> unit = MapUnit.Start(
                 Setup(_device) with { Logger = NullLogger.Instance }, "arm-lpae-4k", _format, Fixture.Short);
             Assert.True(unit.IsOk, unit.ToString());

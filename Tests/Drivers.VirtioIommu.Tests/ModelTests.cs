@@ -66,7 +66,7 @@ public sealed class ModelTests
         Assert.Empty(fixture.Model.TableRoots(requester));
         using DomainTable table = fixture.AttachAndInstall(s_pasid);
 
-        OpResult<ITableView> view = new VirtioTableReader().Open(fixture.Memory, fixture.Model.TableRoots(requester));
+        OpResult<ITableView> view = new VirtioTableReader { ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() }.Open(fixture.Memory, fixture.Model.TableRoots(requester));
 
         Assert.True(view.IsOk, view.ToString());
         Assert.Equal(s_pasid, Assert.Single(view.Value!.Items(), i => i.Kind == TableItemKind.Pasid).Pasid);
@@ -692,7 +692,7 @@ public sealed class ModelTests
     public void Rings_that_are_not_written_back_when_they_are_enabled_are_a_complaint()
     {
         var memory = new ModelMemory(isCoherent: false);
-        using var model = new VirtioIommuModel(memory, Fixture.Setup("none", coherent: false));
+        using var model = new VirtioIommuModel(memory, Fixture.Setup("none", coherent: false), new ArmSmmu.Reader.SmmuTableReader());
         ulong ring = memory.AllocatePages(4096).Value;
         (int Register, uint Value)[] writes =
         [

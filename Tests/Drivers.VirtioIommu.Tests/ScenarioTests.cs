@@ -55,7 +55,7 @@ internal static class Scenarios
         bool cold = false)
     {
         var driver = new ImpatientDriver(
-            new VirtioIommuDriver { ArmSmmuV3Format = new ArmSmmu.Tables.SmmuTableFormat() }, wrap);
+            new VirtioIommuDriver { ArmSmmuV3Format = new ArmSmmu.Tables.SmmuTableFormat(), ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() }, wrap);
         return new()
         {
             Driver = driver,

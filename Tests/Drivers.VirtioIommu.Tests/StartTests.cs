@@ -207,7 +207,7 @@ public sealed class StartTests
         {
             var memory = new TestMemory { FailAllocation = failing };
             using var hardware = new TestHardware(memory, Fixture.Setup("B"));
-            var driver = new VirtioIommuDriver { ArmSmmuV3Format = new FakeArmFormat() };
+            var driver = new VirtioIommuDriver { ArmSmmuV3Format = new FakeArmFormat(), ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() };
 
             OpResult<IIommuUnit> unit = driver.CreateUnit(new UnitSetup { Name = "viommu0", Hardware = hardware });
 

@@ -5,7 +5,7 @@ using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 
-/// <summary>The device's own reader of SMMUv3 tables, on bytes that are written here by hand.</summary>
+/// <summary>What the stand-in device finds in SMMUv3 tables, on bytes that are written here by hand.</summary>
 public sealed class WalkerTests
 {
     // The worked context descriptor: T0SZ 16, EPD1, AA64, R, A, ASET, ASID 0x2a, TTB0 0x890000000.
@@ -121,8 +121,7 @@ public sealed class WalkerTests
         return new DeviceTable(format, table, width, 2);
     }
 
-    private WalkResult Walk(DeviceTable table, uint? pasid, ulong address = 0x1000) => ContextDescriptorWalker.Walk(
-        _memory,
-        table,
-        new DmaAccess(new RequesterId(1), pasid is { } value ? new Pasid(value) : null, address, false));
+    private WalkResult Walk(DeviceTable table, uint? pasid, ulong address = 0x1000) => WalkResult.Of(
+        table.Open(new ArmSmmu.Reader.SmmuTableReader(), _memory)!.Walk(
+            new DmaAccess(new RequesterId(1), pasid is { } value ? new Pasid(value) : null, address, false)));
 }

@@ -1,5 +1,4 @@
 using PasidFramework.Contracts;
-using PasidFramework.Engine;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 using PasidFramework.Qemu.Hardware;

@@ -1,7 +1,6 @@
 using FsCheck;
 using FsCheck.Fluent;
 using PasidFramework.Contracts;
-using PasidFramework.Engine;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 using PasidFramework.Qemu.Tests.Support;

@@ -184,7 +184,9 @@ internal partial class SmmuWalker
         ulong offset = address & ((1UL << first.InputBits) - 1);
         int top = LastLevel + 1 - ((first.InputBits - granule + stride - 1) / stride);
         int level = top;
-        ulong table = first.Table;
+
+        // The bits of TTB below the top table's size count as 0 (Arm IHI 0070 5.4).
+        ulong table = first.Table & ~((8UL << (first.InputBits - granule - (stride * (LastLevel - top)))) - 1);
         FindTable(regime, address, ref level, ref table);
         bool mayRead = true;
         bool mayWrite = true;

@@ -1,5 +1,5 @@
-using System.Globalization;
-using PasidFramework.Contracts;
+// SPDX-License-Identifier: Apache-2.0
+using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.IntelVtd.Formats;
 using PasidFramework.Records;
 
@@ -16,6 +16,17 @@ internal sealed record CachedEntry(
 {
     /// <summary>Tag; only of an entry that is present.</summary>
     public uint DomainId => (uint)Words.AsSpan().Get(PasidEntry.DID);
+
+    /// <summary>Whether what it leads to is dropped for the whole domain (table 28).</summary>
+    public bool HasSecondStage =>
+        Words.AsSpan().Get(PasidEntry.PGTT) is PasidEntry.SecondStage or PasidEntry.Nested;
+
+    /// <summary>Whether a table that it leads to at a host address is in freed memory.</summary>
+    public bool LeadsInto(AddressRange freed) => IsPresent
+        && (VtdCaches.IsPage(freed, Directory & PasidDirectoryEntry.SMPTBLPTR.WordMask)
+            || (Words.AsSpan().Get(PasidEntry.PGTT) == PasidEntry.FirstStage
+                ? VtdCaches.IsPage(freed, Words.AsSpan().GetAddress(PasidEntry.FSPTPTR))
+                : HasSecondStage && VtdCaches.IsPage(freed, Words.AsSpan().GetAddress(PasidEntry.SSPTPTR))));
 }
 
 /// <summary>A cached PASID directory entry that is present.</summary>
@@ -33,9 +44,7 @@ internal sealed record CachedContext(ulong Address, ulong[] Words, bool IsPresen
 /// <param name="Type">PGTT: first, second stage or nested.</param>
 /// <param name="DomainId">Domain id.</param>
 /// <param name="Pasid">PASID; 0 for second-stage only, which has no such tag.</param>
-/// <param name="Level">Level of the entry; 0 for a translation.</param>
-/// <param name="Index">Input address in units of what the entry covers, or of 4 KiB.</param>
-internal readonly record struct TranslationKey(ulong Type, uint DomainId, uint Pasid, int Level, ulong Index);
+internal readonly record struct TranslationTag(ulong Type, uint DomainId, uint Pasid);
 
 /// <summary>A cached translation of one 4 KiB page.</summary>
 /// <param name="Page">Physical address of the page.</param>
@@ -51,15 +60,14 @@ internal sealed record CachedPage(
 /// <summary>Tags in a device's TLB.</summary>
 /// <param name="Requester">The device.</param>
 /// <param name="Pasid">The request's PASID; null for requests without one.</param>
-/// <param name="Page">Input address in units of 4 KiB.</param>
-internal readonly record struct DeviceKey(uint Requester, uint? Pasid, ulong Page);
+internal readonly record struct DeviceTag(uint Requester, uint? Pasid);
 
 /// <summary>A translation in a device's TLB.</summary>
 /// <param name="Translation">What it was filled from.</param>
 /// <param name="Page">Physical address of the page.</param>
 /// <param name="Writable">Whether writes are permitted.</param>
 /// <param name="Root">The page table.</param>
-internal sealed record DeviceItem(TranslationKey Translation, ulong Page, bool Writable, ulong Root);
+internal sealed record DeviceItem(TranslationKey<TranslationTag> Translation, ulong Page, bool Writable, ulong Root);
 
 /// <summary>An access that was answered with a configuration fault, kept with the translations (CM = 1).</summary>
 /// <param name="Fault">The reason.</param>
@@ -71,85 +79,117 @@ internal sealed record BlockedItem(int Fault, bool IsQuiet, ulong Address, uint?
 /// <summary>Everything that is cached. Not safe for concurrent use.</summary>
 internal sealed class VtdCaches
 {
+    /// <summary>Everything.</summary>
+    public CacheSet All { get; }
+
     /// <summary>Root entry halves by bus and half.</summary>
-    public Dictionary<uint, ulong> Roots { get; } = [];
+    public TagCache<uint, ulong> Roots { get; } = new("context-cache")
+    {
+        Describe = (key, half) => ($"bus {key >> 1:x2} half {key & 1}", $"root entry 0x{half:x16}"),
+        LeadsInto = (key, half, freed) =>
+            half.Field(RootEntry.LP) == 1 && IsPage(freed, half & RootEntry.LCTP.WordMask)
+                ? $"the root entry of bus {key >> 1:x2}"
+                : null,
+    };
 
     /// <summary>Context entries by requester.</summary>
-    public Dictionary<uint, CachedContext> Contexts { get; } = [];
+    public TagCache<uint, CachedContext> Contexts { get; } = new("context-cache")
+    {
+        Describe = (requester, context) => ($"SID 0x{requester:x4}", Words(context.Words)),
+        LeadsInto = (requester, context, freed) =>
+        {
+            ReadOnlySpan<ulong> words = context.Words;
+            ulong table = words.GetAddress(ContextEntry.PASIDDIRPTR);
+            ulong bytes = (ulong)PasidDirectoryEntry.SizeBytes << ((int)words.Get(ContextEntry.PDTS) + 7);
+            return context.IsPresent && freed.Overlaps(table, table + bytes - 1)
+                ? $"the context entry of SID 0x{requester:x4}"
+                : null;
+        },
+    };
 
     /// <summary>PASID directory entries by requester and index.</summary>
-    public Dictionary<(uint Requester, uint Index), CachedDirectory> Directories { get; } = [];
+    public TagCache<(uint Requester, uint Index), CachedDirectory> Directories { get; } = new("PASID-cache")
+    {
+        Describe = (key, directory) => (
+            $"SID 0x{key.Requester:x4} directory index 0x{key.Index:x}", $"directory 0x{directory.Value:x16}"),
+        LeadsInto = (key, directory, freed) =>
+            IsPage(freed, directory.Value & PasidDirectoryEntry.SMPTBLPTR.WordMask)
+                ? $"PASID directory entry 0x{key.Index:x} of SID 0x{key.Requester:x4}"
+                : null,
+    };
 
     /// <summary>PASID entries by requester and PASID.</summary>
-    public Dictionary<(uint Requester, uint Pasid), CachedEntry> Entries { get; } = [];
+    public TagCache<(uint Requester, uint Pasid), CachedEntry> Entries { get; } = new("PASID-cache")
+    {
+        Describe = (key, entry) => (
+            $"SID 0x{key.Requester:x4} PASID 0x{key.Pasid:x}",
+            $"directory 0x{entry.Directory:x16}, entry {Words(entry.Words ?? [])}"),
+        LeadsInto = (key, entry, freed) =>
+            entry.LeadsInto(freed) ? $"the entry of SID 0x{key.Requester:x4} PASID 0x{key.Pasid:x}" : null,
+    };
 
     /// <summary>Upper page table entries.</summary>
-    public Dictionary<TranslationKey, ulong> Upper { get; } = [];
+    public TranslationCache<TranslationTag, ulong> Upper { get; }
 
-    /// <summary>Translations.</summary>
-    public Dictionary<TranslationKey, CachedPage> Pages { get; } = [];
+    /// <summary>Translations of 4 KiB pages.</summary>
+    public TranslationCache<TranslationTag, CachedPage> Pages { get; } = new("IOTLB")
+    {
+        Describe = (key, page) => (
+            Tags(key, 0), $"page 0x{page.Page:x}{(page.Writable ? " writable" : string.Empty)}"),
+        LeadsInto = (key, page, freed) =>
+            IsPage(freed, page.Page) ? $"a translation of DID {key.Tag.DomainId} PASID 0x{key.Tag.Pasid:x}" : null,
+    };
 
     /// <summary>Faults that are kept with the translations, by requester and PASID.</summary>
-    public Dictionary<(uint Requester, uint Pasid), BlockedItem> Blocked { get; } = [];
-
-    /// <summary>Device TLBs.</summary>
-    public Dictionary<DeviceKey, DeviceItem> Devices { get; } = [];
-
-    /// <summary>Forgets everything.</summary>
-    public void Clear()
+    public TagCache<(uint Requester, uint Pasid), BlockedItem> Blocked { get; } = new("IOTLB")
     {
-        Roots.Clear();
-        Contexts.Clear();
-        Directories.Clear();
-        Entries.Clear();
-        Upper.Clear();
-        Pages.Clear();
-        Blocked.Clear();
-        Devices.Clear();
+        Describe = (key, blocked) => (
+            $"SID 0x{key.Requester:x4} PASID 0x{key.Pasid:x}",
+            $"fault {blocked.Fault:x2}h{(blocked.IsQuiet ? ", quiet" : string.Empty)}"),
+    };
+
+    /// <summary>Device TLBs, by 4 KiB pages.</summary>
+    public TranslationCache<DeviceTag, DeviceItem> Devices { get; } = new("device-TLB")
+    {
+        Describe = (key, item) => (
+            $"SID 0x{key.Tag.Requester:x4} PASID {Number(key.Tag.Pasid)} page 0x{key.First:x}", $"page 0x{item.Page:x}"),
+        LeadsInto = (key, item, freed) =>
+            IsPage(freed, item.Page) ? $"a translation in the TLB of SID 0x{key.Tag.Requester:x4}" : null,
+    };
+
+    /// <summary>Makes empty caches.</summary>
+    public VtdCaches()
+    {
+        Upper = new TranslationCache<TranslationTag, ulong>("paging-structure cache")
+        {
+            Describe = (key, entry) => (Tags(key, LevelOf(key.Shift)), $"entry 0x{entry:x16}"),
+
+            // The first stage of a nested entry has guest addresses.
+            LeadsInto = (key, entry, freed) =>
+                IsPage(freed, entry & FirstStageEntry.ADDR.WordMask)
+                && !(key.Tag.Type == PasidEntry.FirstStage && Entries.Values.Any(
+                    e => e.IsPresent && e.DomainId == key.Tag.DomainId && e.HasSecondStage))
+                    ? $"an upper page table entry of DID {key.Tag.DomainId} PASID 0x{key.Tag.Pasid:x}"
+                    : null,
+        };
+        All = new CacheSet(Roots, Contexts, Directories, Entries, Upper, Pages, Blocked, Devices);
     }
 
-    /// <summary>What is cached, in words.</summary>
-    public List<CachedItem> Describe()
-    {
-        List<CachedItem> items =
-        [
-            .. Roots.Select(r => new CachedItem(
-                "context-cache", Text($"bus {r.Key >> 1:x2} half {r.Key & 1}"), Text($"root entry 0x{r.Value:x16}"))),
-            .. Contexts.Select(c => new CachedItem(
-                "context-cache", Text($"SID 0x{c.Key:x4}"), Words(c.Value.Words))),
-            .. Directories.Select(d => new CachedItem(
-                "PASID-cache",
-                Text($"SID 0x{d.Key.Requester:x4} directory index 0x{d.Key.Index:x}"),
-                Text($"directory 0x{d.Value.Value:x16}"))),
-            .. Entries.Select(e => new CachedItem(
-                "PASID-cache",
-                Text($"SID 0x{e.Key.Requester:x4} PASID 0x{e.Key.Pasid:x}"),
-                Text($"directory 0x{e.Value.Directory:x16}, entry {Words(e.Value.Words ?? [])}"))),
-            .. Upper.Select(u => new CachedItem(
-                "paging-structure cache", Tags(u.Key), Text($"entry 0x{u.Value:x16}"))),
-            .. Pages.Select(p => new CachedItem(
-                "IOTLB",
-                Tags(p.Key),
-                Text($"page 0x{p.Value.Page:x}{(p.Value.Writable ? " writable" : string.Empty)}"))),
-            .. Blocked.Select(b => new CachedItem(
-                "IOTLB",
-                Text($"SID 0x{b.Key.Requester:x4} PASID 0x{b.Key.Pasid:x}"),
-                Text($"fault {b.Value.Fault:x2}h{(b.Value.IsQuiet ? ", quiet" : string.Empty)}"))),
-            .. Devices.Select(d => new CachedItem(
-                "device-TLB",
-                Text($"SID 0x{d.Key.Requester:x4} PASID {Number(d.Key.Pasid)} page 0x{d.Key.Page << 12:x}"),
-                Text($"page 0x{d.Value.Page:x}"))),
-        ];
-        return items;
-    }
+    /// <summary>log2 of the bytes that a page table entry of a level covers.</summary>
+    public static int ShiftOf(int level) => 12 + (9 * (level - 1));
 
-    private static string Number(uint? pasid) => pasid is { } number ? Text($"0x{number:x}") : "none";
+    /// <summary>The level of a page table entry that covers so much.</summary>
+    public static int LevelOf(int shift) => ((shift - 12) / 9) + 1;
 
-    private static string Tags(TranslationKey key) => Text(
-        $"PGTT {key.Type} DID {key.DomainId} PASID 0x{key.Pasid:x} level {key.Level} index 0x{key.Index:x}");
+    /// <summary>Whether a 4 KiB page is in a range.</summary>
+    public static bool IsPage(AddressRange range, ulong page) => range.Overlaps(page, page + 4095);
+
+    private static string Number(uint? pasid) => pasid is { } number ? $"0x{number:x}" : "none";
+
+    private static string Tags(in TranslationKey<TranslationTag> key, int level) =>
+        $"PGTT {key.Tag.Type} DID {key.Tag.DomainId} PASID 0x{key.Tag.Pasid:x} level {level} "
+        + $"index 0x{key.First >> key.Shift:x}";
 
     private static string Words(ulong[] words) =>
-        words.Length == 0 ? "none" : string.Join(' ', words.Select(w => Text($"0x{w:x16}")));
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+        words.Length == 0 ? "none" : string.Join(' ', words.Select(w => $"0x{w:x16}"));
 }

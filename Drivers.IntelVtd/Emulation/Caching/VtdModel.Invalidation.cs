@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Numerics;
 using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
@@ -18,13 +19,11 @@ namespace PasidFramework.Drivers.IntelVtd.Emulation.Caching;
 /// </remarks>
 internal sealed partial class VtdModel
 {
-    private readonly List<(List<ulong[]> Group, bool Drains)> _groups = [];
+    private readonly PendingInvalidations<ulong[]> _pending = new();
     private readonly List<ulong[]> _waits = [];
-    private List<ulong[]> _open = [];
-    private int _openAtLastWait;
 
     /// <inheritdoc/>
-    protected override void Invalidate(ReadOnlySpan<ulong> descriptor) => _open.Add(descriptor.ToArray());
+    protected override void Invalidate(ReadOnlySpan<ulong> descriptor) => _pending.Add(descriptor.ToArray());
 
     /// <inheritdoc/>
     protected override void Wait(ReadOnlySpan<ulong> descriptor)
@@ -33,15 +32,13 @@ internal sealed partial class VtdModel
         if (tells)
         {
             _waits.Add(descriptor.ToArray());
-            _openAtLastWait = _open.Count;
+            _pending.Wait();
         }
 
         // Without a fence what follows may have begun already, so the wait is answered when that is known.
         if (descriptor.Get(InvWait.FN) == 1)
         {
-            _groups.Add((_open, descriptor.Get(InvWait.PD) == 1));
-            _open = [];
-            _openAtLastWait = 0;
+            _pending.Fence(descriptor.Get(InvWait.PD) == 1);
             if (tells)
             {
                 Answer();
@@ -58,9 +55,7 @@ internal sealed partial class VtdModel
         }
 
         // What came after the last wait stays pending.
-        _groups.Add((_open[.._openAtLastWait], _waits[^1].AsSpan().Get(InvWait.PD) == 1));
-        _open = _open[_openAtLastWait..];
-        _openAtLastWait = 0;
+        _pending.FenceAtLastWait(_waits[^1].AsSpan().Get(InvWait.PD) == 1);
         Answer();
     }
 
@@ -68,14 +63,23 @@ internal sealed partial class VtdModel
     {
         lock (_cacheGate)
         {
-            foreach ((List<ulong[]> group, bool drains) in _groups)
+            _pending.Complete((group, drains) =>
             {
-                Apply(group);
-                Advance(group, drains);
-            }
+                foreach (ulong[] words in group)
+                {
+                    InvalidateDevice(words);
+                }
+
+                WorstOrder.Apply(
+                    group,
+                    access => _ = Resolve(access, fillsDevice: false),
+                    words => InvalidateTranslations(words),
+                    words => InvalidateEntries(words),
+                    words => InvalidateContexts(words));
+                GroupCompleted(new CompletedGroup(group, drains));
+            });
         }
 
-        _groups.Clear();
         ModelMemory.Settle();
         foreach (ulong[] wait in _waits)
         {
@@ -83,38 +87,6 @@ internal sealed partial class VtdModel
         }
 
         _waits.Clear();
-    }
-
-    private void Apply(List<ulong[]> group)
-    {
-        foreach (ulong[] words in group)
-        {
-            InvalidateDevice(words);
-        }
-
-        foreach (ulong[] words in group)
-        {
-            Refill(InvalidateTranslations(words));
-        }
-
-        foreach (ulong[] words in group)
-        {
-            Refill(InvalidateEntries(words));
-        }
-
-        foreach (ulong[] words in group)
-        {
-            Refill(InvalidateContexts(words));
-        }
-    }
-
-    // Accesses that are in flight come back at once and fill what they find.
-    private void Refill(List<DmaAccess> accesses)
-    {
-        foreach (DmaAccess access in accesses)
-        {
-            _ = Resolve(access, null);
-        }
     }
 
     private static DmaAccess InFlight(uint requester, uint? pasid, ulong address) =>
@@ -138,27 +110,20 @@ internal sealed partial class VtdModel
         // The lowest 0 bit from bit 12 on gives the size.
         int ones = sized ? BitOperations.TrailingZeroCount(~(address >> 12)) : -1;
         ulong low = ones >= 51 ? ulong.MaxValue : (1UL << (12 + ones + 1)) - 1;
-        foreach ((DeviceKey key, DeviceItem item) in _caches.Devices.ToArray())
+        foreach ((TranslationKey<DeviceTag> key, DeviceItem item) in _caches.Devices.Forget((key, _) =>
+            key.Tag.Requester == requester
+            && (global ? key.Tag.Pasid is not null : key.Tag.Pasid == pasid)
+            && (key.First & ~low) == (address & ~low)))
         {
-            bool same = key.Requester == requester
-                && (global ? key.Pasid is not null : key.Pasid == pasid)
-                && ((key.Page << 12) & ~low) == (address & ~low);
-            if (!same)
-            {
-                continue;
-            }
-
-            _caches.Devices.Remove(key);
-
             // A request that passed the PASID entry while it was there is drained by the IOTLB invalidation only: until
             // then it is answered from the IOTLB. Any other is answered by what the caches hold now.
-            if (!_required.ContainsKey((key.Requester, key.Pasid)))
+            if (!_required.IsRequired((key.Tag.Requester, key.Tag.Pasid)))
             {
-                _ = Resolve(InFlight(key.Requester, key.Pasid, key.Page << 12), key);
+                _ = Resolve(InFlight(key.Tag.Requester, key.Tag.Pasid, key.First), fillsDevice: true);
             }
-            else if (_caches.Pages.TryGetValue(item.Translation, out CachedPage? page))
+            else if (_caches.Pages.TryGet(item.Translation, out CachedPage? page))
             {
-                _caches.Devices[key] = new DeviceItem(item.Translation, page.Page, page.Writable, page.Root);
+                _caches.Devices.Replace(key, new DeviceItem(item.Translation, page.Page, page.Writable, page.Root));
             }
         }
     }
@@ -182,59 +147,42 @@ internal sealed partial class VtdModel
         ulong low = mask >= 52 ? ulong.MaxValue : (1UL << (12 + mask)) - 1;
         ulong first = words.GetAddress(InvIotlb.ADDR) & ~low;
 
-        bool Matches(TranslationKey key, int level)
+        bool isGlobal = !byPasid && granularity == InvIotlb.Global;
+
+        bool Matches(in TranslationKey<TranslationTag> key, int level)
         {
-            bool all = !byPasid && granularity == InvIotlb.Global;
-            if (!all && key.DomainId != domain)
+            TranslationTag tag = key.Tag;
+            if (!isGlobal && tag.DomainId != domain)
             {
                 return false;
             }
 
             // Second-stage translations have no PASID, and page-in-domain is for them: nested ones go as a whole.
-            bool kind = byPasid ? key.Type != PasidEntry.SecondStage && key.Pasid == pasid
-                : !page || key.Type != PasidEntry.FirstStage;
-            if (!kind || !page || (!byPasid && key.Type == PasidEntry.Nested))
+            bool kind = byPasid ? tag.Type != PasidEntry.SecondStage && tag.Pasid == pasid
+                : !page || tag.Type != PasidEntry.FirstStage;
+            if (!kind || !page || (!byPasid && tag.Type == PasidEntry.Nested))
             {
                 return kind;
             }
 
             // What the entry covers and the range overlap.
-            int shift = key.Level == 0 ? 12 : 12 + (9 * (key.Level - 1));
             ulong covered = WalkRules.LowBits(Math.Max(level, 1));
-            ulong start = (key.Index << shift) & ~covered;
+            ulong start = key.First & ~covered;
             return start <= (first | low) && first <= (start | covered);
         }
 
-        foreach ((TranslationKey key, CachedPage item) in _caches.Pages.ToArray())
+        lost.AddRange(_caches.Pages.Forget((key, item) => Matches(key, item.Level)).Select(
+            p => InFlight(p.Value.Requester, p.Value.RequestPasid, p.Key.First)));
+        if (!leavesOnly)
         {
-            if (Matches(key, item.Level))
-            {
-                _caches.Pages.Remove(key);
-                lost.Add(InFlight(item.Requester, item.RequestPasid, key.Index << 12));
-            }
+            _caches.Upper.Forget((key, _) => Matches(key, VtdCaches.LevelOf(key.Shift)));
         }
 
-        foreach (TranslationKey key in _caches.Upper.Keys.ToArray())
-        {
-            if (!leavesOnly && Matches(key, key.Level))
-            {
-                _caches.Upper.Remove(key);
-            }
-        }
-
-        foreach (((uint requester, uint of), BlockedItem item) in _caches.Blocked.ToArray())
-        {
-            bool all = !byPasid && granularity == InvIotlb.Global;
-            bool same = all || ((!byPasid || of == pasid) && !(page && !byPasid)
-                && (!page || ((item.Address ^ first) & ~low) == 0)
-                && MatchesReplacement(requester, item.RequestPasid, domain));
-            if (same)
-            {
-                _caches.Blocked.Remove((requester, of));
-                lost.Add(InFlight(requester, item.RequestPasid, item.Address));
-            }
-        }
-
+        lost.AddRange(_caches.Blocked.Forget((key, item) => isGlobal || ((!byPasid || key.Pasid == pasid)
+            && !(page && !byPasid)
+            && (!page || ((item.Address ^ first) & ~low) == 0)
+            && MatchesReplacement(key.Requester, item.RequestPasid, domain))).Select(
+                b => InFlight(b.Key.Requester, b.Value.RequestPasid, b.Value.Address)));
         return lost;
     }
 
@@ -251,31 +199,24 @@ internal sealed partial class VtdModel
         uint pasid = (uint)words.Get(InvPasidCache.PASID);
 
         // A directory entry has no domain id of its own: those of the entries below it count, any where there are none.
-        foreach (((uint requester, uint index), CachedDirectory directory) in _caches.Directories.ToArray())
+        lost.AddRange(_caches.Directories.Forget((key, _) =>
         {
-            uint[] domains = [.. PresentBelow(requester, index).Select(entry => entry.DomainId)];
-            if (granularity == InvPasidCache.Global
-                || ((granularity == InvPasidCache.Domain || index == pasid >> 6)
-                    && (domains.Length == 0 || domains.Contains(domain))))
-            {
-                _caches.Directories.Remove((requester, index));
-                lost.Add(InFlight(requester, directory.RequestPasid, 0));
-            }
-        }
+            uint[] domains = [.. PresentBelow(key.Requester, key.Index).Select(entry => entry.DomainId)];
+            return granularity == InvPasidCache.Global
+                || ((granularity == InvPasidCache.Domain || key.Index == pasid >> 6)
+                    && (domains.Length == 0 || domains.Contains(domain)));
+        }).Select(d => InFlight(d.Key.Requester, d.Value.RequestPasid, 0)));
 
-        foreach (((uint requester, uint of), CachedEntry entry) in _caches.Entries.ToArray())
+        foreach (((uint requester, uint of), CachedEntry entry) in _caches.Entries.Forget((key, entry) =>
+            granularity == InvPasidCache.Global
+            || ((granularity == InvPasidCache.Domain || key.Pasid == pasid)
+                && (entry.IsPresent
+                    ? entry.DomainId == domain
+                    : MatchesReplacement(
+                        key.Requester, entry.RequestPasid, domain, entry.Words is null ? 0 : entry.DomainId)))))
         {
-            uint field = entry.Words is null ? 0 : entry.DomainId;
-            bool same = granularity == InvPasidCache.Global
-                || ((granularity == InvPasidCache.Domain || of == pasid)
-                    && (entry.IsPresent ? field == domain
-                        : MatchesReplacement(requester, entry.RequestPasid, domain, field)));
-            if (same)
-            {
-                _caches.Entries.Remove((requester, of));
-                EntryDropped(requester, of, entry);
-                lost.Add(InFlight(requester, entry.RequestPasid, 0));
-            }
+            EntryDropped(requester, of, entry);
+            lost.Add(InFlight(requester, entry.RequestPasid, 0));
         }
 
         return lost;
@@ -299,15 +240,12 @@ internal sealed partial class VtdModel
         // The function mask leaves out 0 to 3 bits of the function number.
         uint mask = words.Get(InvContextCache.FM) switch { 1 => 4u, 2 => 6u, 3 => 7u, _ => 0u };
         uint of = (uint)words.Get(InvContextCache.SID);
-        foreach ((uint requester, CachedContext context) in _caches.Contexts.ToArray())
+        foreach ((uint requester, CachedContext context) in _caches.Contexts.Forget(
+            (requester, _) => global || ((requester ^ of) & ~mask) == 0))
         {
-            if (global || ((requester ^ of) & ~mask) == 0)
-            {
-                _caches.Contexts.Remove(requester);
-                ContextDropped(requester, context);
-                ForgetEmptyDirectories(requester);
-                lost.Add(InFlight(requester, null, 0));
-            }
+            ContextDropped(requester, context);
+            ForgetEmptyDirectories(requester);
+            lost.Add(InFlight(requester, null, 0));
         }
 
         return lost;
@@ -321,12 +259,10 @@ internal sealed partial class VtdModel
     // (table 28, context entry): what leads to none must not outlive the context entry then.
     private void ForgetEmptyDirectories(uint requester)
     {
-        foreach ((uint of, uint index) in _caches.Directories.Keys.ToArray())
+        if (!_cachingMode)
         {
-            if (of == requester && !_cachingMode && !PresentBelow(requester, index).Any())
-            {
-                _caches.Directories.Remove((requester, index));
-            }
+            _caches.Directories.Forget(
+                (key, _) => key.Requester == requester && !PresentBelow(requester, key.Index).Any());
         }
     }
 

@@ -1,4 +1,4 @@
-using System.Globalization;
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.IntelVtd.Formats;
@@ -13,13 +13,11 @@ namespace PasidFramework.Drivers.IntelVtd.Emulation.Caching;
 /// </content>
 internal sealed partial class VtdModel
 {
-    private const int MaxViolations = 256;
-
-    private readonly List<ProtocolViolation> _violations = [];
-    private readonly Dictionary<(uint Requester, uint? Pasid), RequiredInvalidation> _required = [];
-    private readonly Dictionary<(uint Requester, uint Pasid), Drain> _undrained = [];
+    private readonly ViolationLog _log;
+    private readonly RequiredInvalidations<(uint Requester, uint? Pasid), CompletedGroup> _required;
+    private readonly RequiredInvalidations<(uint Requester, uint Pasid), CompletedGroup> _undrained;
     private readonly Dictionary<uint, HashSet<uint>> _usedDomains = [];
-    private RequiredInvalidation? _requiredOfRoot;
+    private RequiredInvalidation<CompletedGroup>? _requiredOfRoot;
     private bool _rootLatched;
 
     private enum Need
@@ -31,41 +29,11 @@ internal sealed partial class VtdModel
         PasidDeviceTlb,
     }
 
-    // A PASID entry's teardown, then the drain of its page requests: in this order.
-    private enum DrainStep
-    {
-        Iotlb,
-        DeviceTlb,
-        IotlbAgain,
-        DeviceTlbAgain,
-        Wait,
-    }
+    /// <inheritdoc/>
+    public IReadOnlyList<ProtocolViolation> Violations => _log.All();
 
     /// <inheritdoc/>
-    public IReadOnlyList<ProtocolViolation> Violations
-    {
-        get
-        {
-            lock (_cacheGate)
-            {
-                return
-                [
-                    .. _violations,
-                    .. ModelMemory.StrayReads.Where(read => read.WasFreed).Select(read => new ProtocolViolation(
-                        "vtd-stray-read", Text($"the walker read freed memory at 0x{read.Address:x}"))),
-                ];
-            }
-        }
-    }
-
-    /// <inheritdoc/>
-    protected override void OnInvalidAccess(string rule, string message)
-    {
-        lock (_cacheGate)
-        {
-            ReportViolation(rule, message);
-        }
-    }
+    protected override void OnInvalidAccess(string rule, string message) => _log.Report(rule, message);
 
     /// <inheritdoc/>
     protected override void RootTableLatched()
@@ -75,23 +43,20 @@ internal sealed partial class VtdModel
             _rootLatched = true;
             _requiredOfRoot = Capabilities.Field(Cap.ESRTPS) == 1
                 ? null
-                : new RequiredInvalidation(
-                    [Need.ContextCache, Need.PasidCache, Need.Iotlb],
-                    [],
+                : new RequiredInvalidation<CompletedGroup>(
                     "a root table address was set",
-                    isOlderThanGroup: true);
+                    Steps([Need.ContextCache, Need.PasidCache, Need.Iotlb], [], 0, null),
+                    isOld: true);
         }
     }
 
     /// <inheritdoc/>
     protected override void QueueSwitched()
     {
-        if (_groups.Count + _open.Count > 0)
+        if (!_pending.IsEmpty)
         {
             OnInvalidAccess("vtd-queue-off", "the queue is switched while invalidations have not completed (section 6.5.2)");
-            _groups.Clear();
-            _open = [];
-            _openAtLastWait = 0;
+            _pending.Clear();
         }
     }
 
@@ -104,34 +69,30 @@ internal sealed partial class VtdModel
             {
                 if (!_rootLatched)
                 {
-                    ReportViolation("vtd-te", "TE is set before SRTP took a root table address (Global Command Register)");
+                    _log.Report("vtd-te", "TE is set before SRTP took a root table address (Global Command Register)");
                 }
 
                 if ((Status & GlobalCommandBits.QIE) == 0)
                 {
-                    ReportViolation("vtd-te", "TE is set in scalable mode without the invalidation queue (section 6.5.2)");
+                    _log.Report("vtd-te", "TE is set in scalable mode without the invalidation queue (section 6.5.2)");
                 }
 
                 if (_requiredOfRoot is { } required)
                 {
-                    ReportViolation("vtd-root-kept", Text($"TE is set and {required} (table 28, root entry)"));
+                    _log.Report("vtd-root-kept", $"TE is set and {required} (table 28, root entry)");
                 }
 
                 return;
             }
 
-            ReportMissing();
-            foreach ((uint requester, uint pasid) in _undrained.Keys.ToArray())
-            {
-                Undrained(requester, pasid);
-            }
-
+            _required.ReportMissing(_ => true);
+            _undrained.ReportMissing(_ => true, withNew: true);
             foreach ((uint requester, CachedContext context) in _caches.Contexts)
             {
                 if (context.IsPresent && WordNow(context.Address).Field(ContextEntry.P) == 0)
                 {
-                    ReportViolation("vtd-kept", Text(
-                        $"SID 0x{requester:x4}: context entry 0x{context.Address:x} went away and is cached still ")
+                    _log.Report("vtd-kept",
+                        $"SID 0x{requester:x4}: context entry 0x{context.Address:x} went away and is cached still "
                         + "(table 28, context entry)");
                 }
             }
@@ -140,36 +101,18 @@ internal sealed partial class VtdModel
         }
     }
 
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+    private void ReportMissing((uint Requester, uint? Pasid) key, RequiredInvalidation<CompletedGroup> missing) =>
+        _log.Report("vtd-kept", key.Pasid is { } pasid
+            ? $"SID 0x{key.Requester:x4} PASID 0x{pasid:x}: {missing} (table 28, PASID entry)"
+            : $"SID 0x{key.Requester:x4}: {missing} (table 28, context entry)");
 
-    private static string DescribeMissing(uint requester, uint? pasid, RequiredInvalidation required) => pasid is { } number
-        ? Text($"SID 0x{requester:x4} PASID 0x{number:x}: {required} (table 28, PASID entry)")
-        : Text($"SID 0x{requester:x4}: {required} (table 28, context entry)");
-
-    private void ReportViolation(string rule, string message)
-    {
-        var violation = new ProtocolViolation(rule, message);
-        if (_violations.Count < MaxViolations && !_violations.Contains(violation))
-        {
-            _violations.Add(violation);
-        }
-    }
-
-    // When the next entry goes away, or translation goes off, what was owed before must have been done.
-    private void ReportMissing()
-    {
-        foreach (((uint requester, uint? pasid), RequiredInvalidation required) in _required.ToArray())
-        {
-            if (!required.IsNew)
-            {
-                ReportViolation("vtd-kept", DescribeMissing(requester, pasid, required));
-                _required.Remove((requester, pasid));
-            }
-        }
-    }
+    private void ReportUndrained((uint Requester, uint Pasid) key, RequiredInvalidation<CompletedGroup> missing) =>
+        _log.Report("vtd-not-drained",
+            $"SID 0x{key.Requester:x4} PASID 0x{key.Pasid:x}: the entry went away and its page requests were not drained "
+            + "(IOTLB, device-TLB, wait with PD; sections 6.5.2 and 7)");
 
     // A context entry is used again: what its predecessor owed would be found now.
-    private void ContextFetched(uint requester) => Require(requester, null);
+    private void ContextFetched(uint requester) => _required.ReportMissing((requester, null));
 
     private void EntryFetched(uint requester, uint domain, uint pasid)
     {
@@ -179,58 +122,28 @@ internal sealed partial class VtdModel
         }
 
         domains.Add(domain);
-        Require(requester, pasid);
-        Undrained(requester, pasid);
+        _required.ReportMissing((requester, pasid));
+        _undrained.ReportMissing((requester, pasid));
     }
 
-    private void Require(uint requester, uint? pasid)
-    {
-        if (_required.Remove((requester, pasid), out RequiredInvalidation? required))
-        {
-            ReportViolation("vtd-kept", DescribeMissing(requester, pasid, required));
-        }
-    }
-
-    private void Undrained(uint requester, uint pasid)
-    {
-        if (_undrained.Remove((requester, pasid)))
-        {
-            ReportViolation("vtd-not-drained", Text(
-                $"SID 0x{requester:x4} PASID 0x{pasid:x}: the entry went away and its page requests were not drained ")
-                + "(IOTLB, device-TLB, wait with PD; sections 6.5.2 and 7)");
-        }
-    }
-
-    // When the number goes away elsewhere too, or another number of the device or the device as a whole, what was begun
-    // must be complete.
-    private void ReportMissingDrains(Func<(uint Requester, uint Pasid), bool> concerns)
-    {
-        foreach (((uint Requester, uint Pasid) key, Drain drain) in _undrained.ToArray())
-        {
-            if (drain.IsOld && concerns(key))
-            {
-                Undrained(key.Requester, key.Pasid);
-            }
-        }
-    }
-
+    // When the next entry goes away, or translation goes off, what was owed before must have been done. When the PASID
+    // goes away elsewhere too, or another PASID of the device or the device as a whole, a drain that was begun must be
+    // complete.
     private void EntryDropped(uint requester, uint pasid, CachedEntry entry)
     {
         if (entry.IsPresent && WordNow(entry.Address).Field(PasidEntry.P) == 0)
         {
-            ReportMissing();
-            ReportMissingDrains(left => left.Pasid == pasid || left.Requester == requester);
-            if (Rules.Has(Ecap.PDS) && _caches.Contexts.TryGetValue(requester, out CachedContext? context)
+            _required.ReportMissing(_ => true);
+            _undrained.ReportMissing(left => left.Pasid == pasid || left.Requester == requester);
+            if (Rules.Has(Ecap.PDS) && _caches.Contexts.TryGet(requester, out CachedContext? context)
                 && context.Words.AsSpan().Get(ContextEntry.PRE) == 1)
             {
-                _undrained[(requester, pasid)] = new Drain(entry.DomainId, HasSecondStage(entry));
+                _undrained.Require((requester, pasid), Drain(requester, pasid, entry.DomainId, entry.HasSecondStage));
             }
 
-            _required[(requester, pasid)] = new RequiredInvalidation(
-                [Need.Iotlb],
-                [entry.DomainId],
-                Text($"PASID entry 0x{entry.Address:x} went away"),
-                wholeDomains: HasSecondStage(entry));
+            _required.Require((requester, pasid), new RequiredInvalidation<CompletedGroup>(
+                $"PASID entry 0x{entry.Address:x} went away",
+                Steps([Need.Iotlb], [entry.DomainId], requester, pasid, entry.HasSecondStage)));
         }
     }
 
@@ -241,7 +154,7 @@ internal sealed partial class VtdModel
             return;
         }
 
-        ReportMissingDrains(left => left.Requester == requester);
+        _undrained.ReportMissing(left => left.Requester == requester);
         _usedDomains.Remove(requester, out HashSet<uint>? domains);
         var needs = new List<Need>();
         if (domains is not null)
@@ -266,15 +179,11 @@ internal sealed partial class VtdModel
 
         if (needs.Count > 0)
         {
-            ReportMissing();
-            _required[(requester, null)] = new RequiredInvalidation(
-                needs, domains ?? [], Text($"context entry 0x{context.Address:x} went away"));
+            _required.ReportMissing(_ => true);
+            _required.Require((requester, null), new RequiredInvalidation<CompletedGroup>(
+                $"context entry 0x{context.Address:x} went away", Steps(needs, domains ?? [], requester, null)));
         }
     }
-
-    // Table 28: what such an entry leads to is dropped for the whole domain.
-    private static bool HasSecondStage(CachedEntry entry) =>
-        entry.Words.AsSpan().Get(PasidEntry.PGTT) is PasidEntry.SecondStage or PasidEntry.Nested;
 
     private static bool DropsTranslations(ReadOnlySpan<ulong> words, uint? domain, uint? pasid, bool wholeDomain)
     {
@@ -287,7 +196,14 @@ internal sealed partial class VtdModel
                 && named && words.Get(InvPasidIotlb.PASID) == pasid);
     }
 
-    // Everything that a device asked for with a PASID, or with any.
+    // Everything that a device asked for without a PASID.
+    private static bool DropsDevice(ReadOnlySpan<ulong> words, uint requester) =>
+        words.Get(Invalidation.Type) == Invalidation.DeviceTlb
+        && words.Get(InvDeviceTlb.SID) == requester
+        && words.Get(InvDeviceTlb.S) == 1
+        && (words.Get(InvDeviceTlb.ADDR) | (1UL << 51)) == InvDeviceTlb.ADDR.ValueMask;
+
+    // Everything that a device asked for with a PASID, or with any: only GI names every PASID.
     private static bool DropsDevice(ReadOnlySpan<ulong> words, uint requester, uint? pasid) =>
         words.Get(Invalidation.Type) == Invalidation.PasidDeviceTlb
         && words.Get(InvPasidDeviceTlb.SID) == requester
@@ -299,28 +215,13 @@ internal sealed partial class VtdModel
     private ulong WordNow(ulong address) =>
         ModelMemory.IsBacked(address, 8) ? ModelMemory.Device.ReadQword(address) : 0;
 
-    // Each group can fulfil one step of a required that existed before it: the next step needs the one before completed.
-    private void Advance(List<ulong[]> group, bool drains)
+    private void GroupCompleted(CompletedGroup group)
     {
-        foreach (((uint requester, uint pasid), Drain drain) in _undrained.ToArray())
-        {
-            if (drain.Step(group, drains, requester, pasid))
-            {
-                _undrained.Remove((requester, pasid));
-            }
-        }
-
-        if (_requiredOfRoot is { } root && root.Step(group, 0, null))
+        _undrained.Completed(group);
+        _required.Completed(group);
+        if (_requiredOfRoot?.Completed(group) == true)
         {
             _requiredOfRoot = null;
-        }
-
-        foreach (((uint requester, uint? pasid), RequiredInvalidation required) in _required.ToArray())
-        {
-            if (required.Step(group, requester, pasid))
-            {
-                _required.Remove((requester, pasid));
-            }
         }
     }
 
@@ -336,7 +237,7 @@ internal sealed partial class VtdModel
 
         if (change.Kind == MemoryEventKind.Free)
         {
-            Freed(change.Address, change.Address + (((ulong)change.Bytes + 0xFFF) & ~0xFFFUL));
+            Freed(AddressRange.OfFreed(change));
             return;
         }
 
@@ -361,104 +262,18 @@ internal sealed partial class VtdModel
     }
 
     // Memory may go when nothing that is cached leads to it any more.
-    private void Freed(ulong start, ulong end)
+    private void Freed(AddressRange freed)
     {
         lock (_cacheGate)
         {
-            if (FindReferenceTo(start, end) is { } what)
+            string? what = VtdCaches.IsPage(freed, RootTable & RootTableAddress.RTA.WordMask)
+                ? "the root table address register"
+                : _caches.All.FindReferenceInto(freed);
+            if (what is not null)
             {
-                ReportViolation("vtd-freed-while-cached", Text(
-                    $"memory at 0x{start:x} was freed while {what} is cached and leads there (section 6.5.3.3)"));
+                _log.Report("vtd-freed-while-cached",
+                    $"memory at 0x{freed.First:x} was freed while {what} is cached and leads there (section 6.5.3.3)");
             }
-        }
-    }
-
-    private string? FindReferenceTo(ulong start, ulong end)
-    {
-        bool Hits(ulong address, ulong bytes = 4096) => address < end && address + bytes > start;
-        if (Hits(RootTable & RootTableAddress.RTA.WordMask))
-        {
-            return "the root table address register";
-        }
-
-        foreach ((uint key, ulong half) in _caches.Roots)
-        {
-            if (half.Field(RootEntry.LP) == 1 && Hits(half & RootEntry.LCTP.WordMask))
-            {
-                return Text($"the root entry of bus {key >> 1:x2}");
-            }
-        }
-
-        foreach ((uint requester, CachedContext context) in _caches.Contexts)
-        {
-            ReadOnlySpan<ulong> words = context.Words;
-            ulong bytes = (ulong)PasidDirectoryEntry.SizeBytes << ((int)words.Get(ContextEntry.PDTS) + 7);
-            if (context.IsPresent && Hits(words.GetAddress(ContextEntry.PASIDDIRPTR), bytes))
-            {
-                return Text($"the context entry of SID 0x{requester:x4}");
-            }
-        }
-
-        foreach (((uint requester, uint index), CachedDirectory directory) in _caches.Directories)
-        {
-            if (Hits(directory.Value & PasidDirectoryEntry.SMPTBLPTR.WordMask))
-            {
-                return Text($"PASID directory entry 0x{index:x} of SID 0x{requester:x4}");
-            }
-        }
-
-        foreach (((uint requester, uint pasid), CachedEntry entry) in _caches.Entries)
-        {
-            if (entry.IsPresent
-                && (Hits(entry.Directory & PasidDirectoryEntry.SMPTBLPTR.WordMask)
-                    || PageTableOf(entry).Any(table => Hits(table))))
-            {
-                return Text($"the entry of SID 0x{requester:x4} PASID 0x{pasid:x}");
-            }
-        }
-
-        foreach ((TranslationKey key, ulong value) in _caches.Upper)
-        {
-            // The first stage of a nested entry has guest addresses.
-            bool isGuest = key.Type == PasidEntry.FirstStage && _caches.Entries.Values.Any(
-                entry => entry.IsPresent && entry.DomainId == key.DomainId && HasSecondStage(entry));
-            if (!isGuest && Hits(value & FirstStageEntry.ADDR.WordMask))
-            {
-                return Text($"an upper page table entry of DID {key.DomainId} PASID 0x{key.Pasid:x}");
-            }
-        }
-
-        foreach ((TranslationKey key, CachedPage page) in _caches.Pages)
-        {
-            if (Hits(page.Page))
-            {
-                return Text($"a translation of DID {key.DomainId} PASID 0x{key.Pasid:x}");
-            }
-        }
-
-        foreach ((DeviceKey key, DeviceItem item) in _caches.Devices)
-        {
-            if (Hits(item.Page))
-            {
-                return Text($"a translation in the TLB of SID 0x{key.Requester:x4}");
-            }
-        }
-
-        return null;
-    }
-
-    // The top tables at host addresses that an entry leads to.
-    private static IEnumerable<ulong> PageTableOf(CachedEntry entry)
-    {
-        ulong[] words = entry.Words!;
-        ulong type = words.AsSpan().Get(PasidEntry.PGTT);
-        if (type == PasidEntry.FirstStage)
-        {
-            yield return words.AsSpan().GetAddress(PasidEntry.FSPTPTR);
-        }
-        else if (HasSecondStage(entry))
-        {
-            yield return words.AsSpan().GetAddress(PasidEntry.SSPTPTR);
         }
     }
 
@@ -475,124 +290,67 @@ internal sealed partial class VtdModel
         // P lies at the same place in both.
         if (words[word] != change.Value && (word > 0 || change.Value.Field(PasidEntry.P) == 1))
         {
-            ReportViolation("vtd-cached-entry-changed", Text(
-                $"word {word} of the {what} at 0x{address:x} becomes 0x{change.Value:x} while it is cached as present ")
-                + Text($"with 0x{words[word]:x} (section 6.2: clear P, invalidate, then change)"));
+            _log.Report("vtd-cached-entry-changed",
+                $"word {word} of the {what} at 0x{address:x} becomes 0x{change.Value:x} while it is cached as present "
+                + $"with 0x{words[word]:x} (section 6.2: clear P, invalidate, then change)");
         }
     }
 
-    /// <summary>Invalidations that are still owed, in order.</summary>
-    private sealed class RequiredInvalidation(
-        List<Need> needs,
-        HashSet<uint> domains,
-        string cause,
-        bool isOlderThanGroup = false,
-        bool wholeDomains = false)
+    // Table 28, in order.
+    private static IEnumerable<RequiredStep<CompletedGroup>> Steps(
+        IEnumerable<Need> needs, HashSet<uint> domains, uint requester, uint? pasid, bool wholeDomains = false) =>
+        needs.Select(need => new RequiredStep<CompletedGroup>(
+            need.ToString(),
+            group => need switch
+            {
+                // Both kinds of device TLB entries may go together, but not with what they come from.
+                Need.DeviceTlb => group.HasOnlyDevices && group.Any(words => DropsDevice(words, requester)),
+                Need.PasidDeviceTlb => group.HasOnlyDevices && group.Any(words => DropsDevice(words, requester, null)),
+                _ when domains.Count == 0 => group.Any(words => Meets(words, need, null, pasid, wholeDomains)),
+                _ => domains.All(domain => group.Any(words => Meets(words, need, domain, pasid, wholeDomains))),
+            },
+            SharesGroup: need == Need.DeviceTlb));
+
+    private static bool Meets(ReadOnlySpan<ulong> words, Need need, uint? domain, uint? pasid, bool wholeDomain)
     {
-        private readonly Queue<Need> _needs = new(needs);
-
-        /// <summary>Whether the group in which it arose is the last one so far.</summary>
-        public bool IsNew { get; private set; } = !isOlderThanGroup;
-
-        /// <summary>A group of invalidations has completed.</summary>
-        /// <returns>Whether nothing is owed any more.</returns>
-        public bool Step(List<ulong[]> group, uint requester, uint? pasid)
+        ulong type = words.Get(Invalidation.Type);
+        return need switch
         {
-            // The group in which the entry was dropped is no later one.
-            if (IsNew)
-            {
-                IsNew = false;
-                return false;
-            }
-
-            // Both kinds of device TLB entries may go together, but not with what they come from.
-            bool devices = group.All(words => words.AsSpan().Get(Invalidation.Type)
-                is Invalidation.DeviceTlb or Invalidation.PasidDeviceTlb);
-            bool more = true;
-            while (more && _needs.TryPeek(out Need need) && IsMet(group, need, requester, pasid, devices))
-            {
-                _needs.Dequeue();
-                more = need == Need.DeviceTlb;
-            }
-
-            return _needs.Count == 0;
-        }
-
-        public override string ToString() => $"{cause}, and still owed are: {string.Join(", ", _needs)}";
-
-        private bool IsMet(List<ulong[]> group, Need need, uint requester, uint? pasid, bool devices) =>
-            (devices || need is not (Need.DeviceTlb or Need.PasidDeviceTlb))
-            && (domains.Count == 0
-                ? group.Any(words => Meets(words, need, requester, pasid, null))
-                : domains.All(domain => group.Any(words => Meets(words, need, requester, pasid, domain))));
-
-        private bool Meets(ReadOnlySpan<ulong> words, Need need, uint requester, uint? pasid, uint? domain)
-        {
-            ulong type = words.Get(Invalidation.Type);
-            return need switch
-            {
-                Need.ContextCache => type == Invalidation.ContextCache
-                    && words.Get(InvContextCache.G) == InvContextCache.Global,
-                Need.PasidCache => type == Invalidation.PasidCache
-                    && (words.Get(InvPasidCache.G) == InvPasidCache.Global
-                        || (words.Get(InvPasidCache.G) == InvPasidCache.Domain
-                            && words.Get(InvPasidCache.DID) == domain)),
-                Need.Iotlb => DropsTranslations(words, domain, pasid, wholeDomains),
-                Need.DeviceTlb => type == Invalidation.DeviceTlb && words.Get(InvDeviceTlb.SID) == requester
-                    && words.Get(InvDeviceTlb.S) == 1
-                    && (words.Get(InvDeviceTlb.ADDR) | (1UL << 51)) == InvDeviceTlb.ADDR.ValueMask,
-
-                // Only GI names every PASID.
-                _ => DropsDevice(words, requester, null),
-            };
-        }
-    }
-
-    /// <summary>How far the teardown of a PASID entry and the drain of its page requests have come.</summary>
-    private sealed class Drain(uint domain, bool wholeDomain)
-    {
-        private DrainStep _step;
-
-        /// <summary>Whether the group in which it arose has completed.</summary>
-        public bool IsOld { get; private set; }
-
-        /// <summary>A group of invalidations has completed.</summary>
-        /// <param name="group">Its descriptors.</param>
-        /// <param name="drains">Whether the wait at its end has PD.</param>
-        /// <param name="requester">The device.</param>
-        /// <param name="pasid">The number.</param>
-        /// <returns>Whether page requests are drained.</returns>
-        public bool Step(List<ulong[]> group, bool drains, uint requester, uint pasid)
-        {
-            // The group in which the entry was dropped is no later one.
-            if (!IsOld)
-            {
-                IsOld = true;
-                return false;
-            }
-
-            // The teardown takes a group for each step; the drain may take one or several, a device TLB at a time.
-            bool more = true;
-            while (more && IsDone(group, drains, requester, pasid))
-            {
-                more = _step is DrainStep.IotlbAgain or DrainStep.DeviceTlbAgain;
-                if (_step == DrainStep.Wait)
-                {
-                    return true;
-                }
-
-                _step++;
-            }
-
-            return false;
-        }
-
-        private bool IsDone(List<ulong[]> group, bool drains, uint requester, uint pasid) => _step switch
-        {
-            DrainStep.Iotlb or DrainStep.IotlbAgain =>
-                group.Any(words => DropsTranslations(words, domain, pasid, wholeDomain)),
-            DrainStep.DeviceTlb or DrainStep.DeviceTlbAgain => group.Any(words => DropsDevice(words, requester, pasid)),
-            _ => drains,
+            Need.ContextCache => type == Invalidation.ContextCache
+                && words.Get(InvContextCache.G) == InvContextCache.Global,
+            Need.PasidCache => type == Invalidation.PasidCache
+                && (words.Get(InvPasidCache.G) == InvPasidCache.Global
+                    || (words.Get(InvPasidCache.G) == InvPasidCache.Domain && words.Get(InvPasidCache.DID) == domain)),
+            _ => DropsTranslations(words, domain, pasid, wholeDomain),
         };
+    }
+
+    // A PASID entry's teardown takes a group for each step; the drain of its page requests may take one or several, a
+    // device TLB at a time.
+    private static RequiredInvalidation<CompletedGroup> Drain(uint requester, uint pasid, uint domain, bool wholeDomain)
+    {
+        bool Translations(CompletedGroup group) =>
+            group.Any(words => DropsTranslations(words, domain, pasid, wholeDomain));
+        bool Device(CompletedGroup group) => group.Any(words => DropsDevice(words, requester, pasid));
+        return new RequiredInvalidation<CompletedGroup>(
+            "the entry went away",
+            [
+                new("IOTLB", Translations),
+                new("device-TLB", Device),
+                new("IOTLB again", Translations, SharesGroup: true),
+                new("device-TLB again", Device, SharesGroup: true),
+                new("wait with PD", group => group.Drains),
+            ]);
+    }
+
+    /// <summary>Invalidations that have completed.</summary>
+    /// <param name="Descriptors">The descriptors.</param>
+    /// <param name="Drains">Whether the wait at the end has PD.</param>
+    private sealed record CompletedGroup(IReadOnlyList<ulong[]> Descriptors, bool Drains)
+    {
+        public bool HasOnlyDevices => Descriptors.All(words => words.AsSpan().Get(Invalidation.Type)
+            is Invalidation.DeviceTlb or Invalidation.PasidDeviceTlb);
+
+        public bool Any(Func<ulong[], bool> isOne) => Descriptors.Any(isOne);
     }
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
@@ -32,6 +33,9 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
         ModelMemory = memory;
         _cachingMode = Capabilities.Field(Cap.CM) == 1;
         _uncached = new MemorySource(this);
+        _log = new ViolationLog(memory, "vtd-stray-read");
+        _required = new(ReportMissing);
+        _undrained = new(ReportUndrained);
         memory.Changed += OnChange;
     }
 
@@ -47,7 +51,7 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
         {
             lock (_cacheGate)
             {
-                return _caches.Describe();
+                return _caches.All.Items();
             }
         }
     }
@@ -57,7 +61,7 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
     {
         lock (_cacheGate)
         {
-            _caches.Clear();
+            _caches.All.Clear();
         }
     }
 
@@ -66,23 +70,23 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
         uint requester = point.Requester.Value;
         switch (point.Stage)
         {
-            case WalkStage.Root when _caches.Roots.TryGetValue(RootKey(point.Requester), out words[0]):
+            case WalkStage.Root when _caches.Roots.TryGet(RootKey(point.Requester), out words[0]):
                 return true;
-            case WalkStage.Context when _caches.Contexts.TryGetValue(requester, out CachedContext? context):
+            case WalkStage.Context when _caches.Contexts.TryGet(requester, out CachedContext? context):
                 context.Words.CopyTo(words);
                 return true;
-            case WalkStage.Directory when _caches.Entries.TryGetValue((requester, point.Pasid), out CachedEntry? entry):
+            case WalkStage.Directory when _caches.Entries.TryGet((requester, point.Pasid), out CachedEntry? entry):
                 words[0] = entry.Directory;
                 return true;
-            case WalkStage.Directory when _caches.Directories.TryGetValue(
+            case WalkStage.Directory when _caches.Directories.TryGet(
                 (requester, point.Pasid >> 6), out CachedDirectory? directory):
                 words[0] = directory.Value;
                 return true;
-            case WalkStage.Entry when _caches.Entries.TryGetValue((requester, point.Pasid), out CachedEntry? entry):
+            case WalkStage.Entry when _caches.Entries.TryGet((requester, point.Pasid), out CachedEntry? entry):
                 entry.Words!.CopyTo(words);
                 return true;
             case WalkStage.FirstStage or WalkStage.SecondStage
-                when _caches.Upper.TryGetValue(UpperKey(point), out words[0]):
+                when _caches.Upper.TryGet(UpperKey(point), out words[0]):
                 return true;
             default:
                 return ReadWords(point.Address, words);
@@ -100,10 +104,10 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
         switch (point.Stage)
         {
             case WalkStage.Root when keep:
-                _caches.Roots.TryAdd(RootKey(point.Requester), words[0]);
+                _caches.Roots.TryKeep(RootKey(point.Requester), words[0]);
                 break;
             case WalkStage.Context when keep:
-                if (_caches.Contexts.TryAdd(requester, new CachedContext(point.Address, words.ToArray(), fault == 0))
+                if (_caches.Contexts.TryKeep(requester, new CachedContext(point.Address, words.ToArray(), fault == 0))
                     && fault == 0)
                 {
                     ContextFetched(requester);
@@ -115,16 +119,16 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
                 if (fault == 0)
                 {
                     // One that is present is kept for all its PASIDs, whatever is in the table behind it.
-                    _caches.Directories.TryAdd((requester, point.Pasid >> 6), new CachedDirectory(words[0], asked));
+                    _caches.Directories.TryKeep((requester, point.Pasid >> 6), new CachedDirectory(words[0], asked));
                 }
                 else if (keep)
                 {
-                    _caches.Entries.TryAdd(tag, new CachedEntry(words[0], 0, null, false, asked));
+                    _caches.Entries.TryKeep(tag, new CachedEntry(words[0], 0, null, false, asked));
                 }
 
                 break;
             case WalkStage.Entry:
-                if (keep && _caches.Entries.TryAdd(
+                if (keep && _caches.Entries.TryKeep(
                     tag, new CachedEntry(_directory, point.Address, words.ToArray(), fault == 0, asked)) && fault == 0)
                 {
                     EntryFetched(requester, (uint)words.Get(PasidEntry.DID), point.Pasid);
@@ -133,7 +137,7 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
                 break;
             case WalkStage.FirstStage or WalkStage.SecondStage when fault == 0 && !IsLeaf(point, words[0]):
                 // Page table entries that are not present are never cached.
-                _caches.Upper.TryAdd(UpperKey(point), words[0]);
+                _caches.Upper.TryKeep(UpperKey(point), words[0]);
                 break;
             default:
                 break;
@@ -147,11 +151,11 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
         // What ended at the context entry is remembered by the caches behind it too, as blocked.
         if (point.Stage < WalkStage.Directory)
         {
-            _caches.Entries.TryAdd(tag, new CachedEntry(0, 0, null, false, asked));
+            _caches.Entries.TryKeep(tag, new CachedEntry(0, 0, null, false, asked));
         }
 
         bool quiet = point.Stage != WalkStage.Root && words[0].Field(PasidEntry.FPD) == 1;
-        _caches.Blocked.TryAdd(tag, new BlockedItem(fault, quiet, point.Input, asked));
+        _caches.Blocked.TryKeep(tag, new BlockedItem(fault, quiet, point.Input, asked));
     }
 
     bool IWalkSource.Update(in WalkPoint point, ulong expected, ulong entry) =>
@@ -180,38 +184,36 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
 
     private static uint RootKey(RequesterId requester) => ((uint)requester.Bus << 1) | ((uint)requester.DevFn >> 7);
 
-    private static TranslationKey UpperKey(in WalkPoint point) => new(
-        point.Stage == WalkStage.FirstStage ? PasidEntry.FirstStage : PasidEntry.SecondStage,
-        point.DomainId,
-        point.Stage == WalkStage.FirstStage ? point.Pasid : 0,
-        point.Level,
-        point.Input >> (12 + (9 * (point.Level - 1))));
+    private static TranslationKey<TranslationTag> UpperKey(in WalkPoint point) => TranslationKey.Of(
+        point.Stage == WalkStage.FirstStage
+            ? new TranslationTag(PasidEntry.FirstStage, point.DomainId, point.Pasid)
+            : new TranslationTag(PasidEntry.SecondStage, point.DomainId, 0),
+        point.Input,
+        VtdCaches.ShiftOf(point.Level));
 
     // PS lies at the same place in both stages.
     private static bool IsLeaf(in WalkPoint point, ulong entry) =>
         point.Level == 1 || entry.Field(FirstStageEntry.PS) == 1;
 
-    private static TranslationKey PageKey(in WalkResult found, ulong address) => new(
-        found.Type,
-        found.DomainId,
-        found.Type == PasidEntry.SecondStage ? 0 : found.Pasid,
-        0,
-        address >> 12);
+    private static TranslationKey<TranslationTag> PageKey(in WalkResult found, ulong address) => TranslationKey.Of(
+        new TranslationTag(found.Type, found.DomainId, found.Type == PasidEntry.SecondStage ? 0 : found.Pasid),
+        address,
+        12);
 
     // The device's own TLB first; a miss is asked for, and what comes back is kept.
     private Found Access(in DmaAccess access)
     {
-        var key = new DeviceKey(access.Requester.Value, access.Pasid?.Value, access.Address >> 12);
-        if (_caches.Devices.TryGetValue(key, out DeviceItem? item) && (!access.IsWrite || item.Writable))
+        var tag = new DeviceTag(access.Requester.Value, access.Pasid?.Value);
+        if (_caches.Devices.TryFind(tag, access.Address, out _, out DeviceItem? item) && (!access.IsWrite || item.Writable))
         {
             return Found.Translated(item.Page | (access.Address & 0xFFF), item.Root);
         }
 
-        return Resolve(access, key);
+        return Resolve(access, fillsDevice: true);
     }
 
-    // What is found goes to the device's TLB where a key for that is given.
-    private Found Resolve(in DmaAccess access, DeviceKey? key)
+    // What is found goes to the device's TLB where that asked for it.
+    private Found Resolve(in DmaAccess access, bool fillsDevice)
     {
         WalkResult found = TableWalker.Configure(Rules, RootTable, access, this);
         if (found.Fault != 0)
@@ -219,7 +221,7 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
             return Found.Failed(found.Fault, found.IsQuiet);
         }
 
-        if (_caches.Blocked.TryGetValue((access.Requester.Value, found.Pasid), out BlockedItem? blocked))
+        if (_caches.Blocked.TryGet((access.Requester.Value, found.Pasid), out BlockedItem? blocked))
         {
             return Found.Failed(blocked.Fault, blocked.IsQuiet);
         }
@@ -229,8 +231,8 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
             return new Found(TranslationStatus.Bypassed, access.Address, 0, 0, false);
         }
 
-        TranslationKey tags = PageKey(found, access.Address);
-        if (!_caches.Pages.TryGetValue(tags, out CachedPage? page)
+        TranslationKey<TranslationTag> tags = PageKey(found, access.Address);
+        if (!_caches.Pages.TryGet(tags, out CachedPage? page)
             || (access.IsWrite && page.Writable && !page.Dirty))
         {
             PageResult walked = TableWalker.Translate(Rules, found, access, this);
@@ -242,7 +244,7 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
             page = new CachedPage(
                 walked.Address & ~0xFFFUL, walked.Level, walked.Writable, walked.Dirty, found.PageTableRoot,
                 access.Requester.Value, access.Pasid?.Value);
-            _caches.Pages[tags] = page;
+            _caches.Pages.Replace(tags, page);
         }
 
         if (access.IsWrite && !page.Writable)
@@ -252,9 +254,11 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
                 found.IsQuiet);
         }
 
-        if (found.HasDeviceTlb && key is { } device)
+        if (found.HasDeviceTlb && fillsDevice)
         {
-            _caches.Devices[device] = new DeviceItem(tags, page.Page, page.Writable, page.Root);
+            _caches.Devices.Keep(
+                new DeviceTag(access.Requester.Value, access.Pasid?.Value), access.Address, 12,
+                new DeviceItem(tags, page.Page, page.Writable, page.Root));
         }
 
         return Found.Translated(page.Page | (access.Address & 0xFFF), page.Root);

@@ -2,8 +2,9 @@ using System.Globalization;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
-using PasidFramework.Drivers.VirtioIommu.Reader;
+using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 
@@ -23,6 +24,7 @@ internal sealed class ModelCaches
 
     private readonly ModelMemory _memory;
     private readonly ViolationReport _report;
+    private readonly AttachedStructures? _arm;
     private readonly Dictionary<(uint Endpoint, uint Index), ulong> _level1 = [];
     private readonly Dictionary<(uint Endpoint, uint Substream), ulong[]> _descriptors = [];
     private readonly Dictionary<TranslationKey, ulong> _entries = [];
@@ -34,8 +36,10 @@ internal sealed class ModelCaches
     /// <summary>Makes empty caches.</summary>
     /// <param name="memory">Where the tables are; only the walker's view is read.</param>
     /// <param name="report">Told of what is forbidden.</param>
-    public ModelCaches(ModelMemory memory, ViolationReport report)
+    /// <param name="arm">The structures of attached tables; null where none can be attached.</param>
+    public ModelCaches(ModelMemory memory, ViolationReport report, AttachedStructures? arm)
     {
+        _arm = arm;
         _memory = memory;
         _report = report;
     }
@@ -79,7 +83,7 @@ internal sealed class ModelCaches
             foreach (((uint endpoint, uint substream), ulong[] words) in _descriptors)
             {
                 if (endpoints.Contains(endpoint)
-                    && !new ContextDescriptorImage(words).TranslatesLike(Stored(table, substream)))
+                    && !new AttachedDescriptor(_arm!, words).TranslatesLike(Stored(table, substream)))
                 {
                     return Text(
                         $"the descriptor of endpoint 0x{endpoint:x}, PASID 0x{substream:x} is kept: {Describe(words)}");
@@ -88,7 +92,7 @@ internal sealed class ModelCaches
 
             foreach (TranslationKey key in _entries.Keys)
             {
-                ContextDescriptorImage stored = Stored(table, key.Substream);
+                AttachedDescriptor stored = Stored(table, key.Substream);
                 if (key.Domain == domain
                     && (!stored.IsValid || stored.IsQuiet || (!key.IsGlobal && stored.Asid != key.Asid)))
                 {
@@ -127,7 +131,7 @@ internal sealed class ModelCaches
         }
 
         _tables[domain.Id] = table;
-        int alignment = ArmTables.RootAlignmentLog2(table);
+        int alignment = table.RootAlignmentLog2;
         if ((table.S1ContextPtr & ((1UL << alignment) - 1)) != 0)
         {
             _report(
@@ -135,7 +139,7 @@ internal sealed class ModelCaches
                 $"table 0x{table.S1ContextPtr:x} of domain {domain.Id} is no multiple of 2^{alignment} (IHI 0070 5.2)");
         }
 
-        long bytes = ArmTables.RootEntries(table) * (table.S1Fmt == 0 ? ArmTables.DescriptorBytes : 8);
+        long bytes = table.RootBytes;
         if (!_memory.IsBacked(table.S1ContextPtr, bytes))
         {
             _report(
@@ -198,7 +202,7 @@ internal sealed class ModelCaches
                 continue;
             }
 
-            ulong end = table.S1ContextPtr + ((ulong)ArmTables.RootEntries(table) * 8);
+            ulong end = table.S1ContextPtr + (ulong)table.RootBytes;
             ulong first = Math.Max(change.Address & ~7UL, table.S1ContextPtr);
             ulong last = Math.Min(change.Address + (ulong)change.Bytes, end);
             for (ulong at = first; at < last; at += 8)
@@ -215,7 +219,7 @@ internal sealed class ModelCaches
     {
         ulong? descriptor = FindStored(table, substream, out ulong? level1);
         bool settled = level1 is not { } at || IsSettled(at);
-        for (int i = 0; i < ArmTables.DescriptorWords && descriptor is { } address; i++)
+        for (int i = 0; i < AttachedStructures.DescriptorWords && descriptor is { } address; i++)
         {
             settled &= IsSettled(address + ((ulong)i * 8));
         }
@@ -251,7 +255,7 @@ internal sealed class ModelCaches
     public WalkResult Walk(DeviceDomain domain, in DmaAccess access)
     {
         DeviceTable table = domain.Table!.Value;
-        if (ArmTables.Select(table, access.Pasid, out uint substream) is { } end)
+        if (Select(table, access.Pasid, out uint substream) is { } end)
         {
             return end;
         }
@@ -268,7 +272,7 @@ internal sealed class ModelCaches
             return refused;
         }
 
-        var descriptor = new ContextDescriptorImage(words);
+        var descriptor = new AttachedDescriptor(_arm!, words);
         if (descriptor.Objection(substream) is { } objection)
         {
             return WalkResult.Configuration($"{objection}");
@@ -291,9 +295,9 @@ internal sealed class ModelCaches
     private static string Place(TranslationKey key) =>
         Text($"level {key.Level}, address 0x{key.Prefix << StageOneEntry.Shift(key.Level):x}");
 
-    private static string Describe(ulong[] words)
+    private string Describe(ulong[] words)
     {
-        var descriptor = new ContextDescriptorImage(words);
+        var descriptor = new AttachedDescriptor(_arm!, words);
         return !descriptor.IsValid ? "not valid"
             : descriptor.IsQuiet ? Text($"ASID {descriptor.Asid}, EPD0")
             : Text($"ASID {descriptor.Asid}, TTB0 0x{descriptor.Ttb0:x}");
@@ -336,7 +340,7 @@ internal sealed class ModelCaches
         Drop(_descriptors, k => endpoints.Contains(k.Endpoint) && (all || k.Substream == what.Pasid));
         if (!what.Leaf)
         {
-            uint index = what.Pasid >> ArmTables.LeafBits(table.S1Fmt);
+            uint index = what.Pasid >> table.LeafBits;
             Drop(_level1, k => endpoints.Contains(k.Endpoint) && (all || k.Index == index));
         }
     }
@@ -363,9 +367,38 @@ internal sealed class ModelCaches
             && (what.Scope == InvalidationScope.Pasid || (first <= what.Last && last >= what.First));
     });
 
+    // Which descriptor an access uses, or what becomes of it before any is read (IHI 0070 5.2, S1DSS).
+    private static WalkResult? Select(in DeviceTable table, Pasid? pasid, out uint substream)
+    {
+        substream = 0;
+        if (pasid is { } number)
+        {
+            substream = number.Value;
+            if (substream == 0 && table.S1Dss == 2)
+            {
+                return WalkResult.Configuration($"substream 0 belongs to requests without PASID (S1DSS = 2)");
+            }
+
+            return table.S1CdMax == 0 || (table.S1CdMax < 32 && substream >> table.S1CdMax != 0)
+                ? WalkResult.Configuration($"substream 0x{substream:x} is beyond S1CDMax = {table.S1CdMax}")
+                : null;
+        }
+
+        return table.S1CdMax == 0 ? null : table.S1Dss switch
+        {
+            0 => WalkResult.Configuration($"requests without PASID are terminated (S1DSS = 0)"),
+            1 => new WalkResult(TranslationStatus.Bypassed, 0, false, null),
+            _ => null,
+        };
+    }
+
+    private bool IsValidLink(ulong level1) => (level1 & _arm!.LinkV.WordMask) != 0;
+
+    private ulong Leaf(ulong level1) => level1 & _arm!.LinkL2Ptr.WordMask;
+
     // Whether a level 1 descriptor is new and leads to a leaf whose contents are all settled.
-    private bool Links(uint domain, in DeviceTable table, ulong at, ulong level1) => ArmTables.IsLevel1Valid(level1)
-        && _linked.Add((domain, at, level1)) && IsLeafSettled(table, ArmTables.Leaf(level1));
+    private bool Links(uint domain, in DeviceTable table, ulong at, ulong level1) => IsValidLink(level1)
+        && _linked.Add((domain, at, level1)) && IsLeafSettled(table, Leaf(level1));
 
     private WalkResult? FindDescriptor(
         uint domain, in DeviceTable table, uint endpoint, uint substream, out ulong[] words)
@@ -377,10 +410,10 @@ internal sealed class ModelCaches
         }
 
         words = [];
-        ulong address = table.S1ContextPtr + ((ulong)substream * ArmTables.DescriptorBytes);
+        ulong address = table.S1ContextPtr + ((ulong)substream * AttachedStructures.DescriptorBytes);
         if (table.S1Fmt != 0)
         {
-            int split = ArmTables.LeafBits(table.S1Fmt);
+            int split = table.LeafBits;
             uint index = substream >> split;
             if (!_level1.TryGetValue((endpoint, index), out ulong level1))
             {
@@ -391,7 +424,7 @@ internal sealed class ModelCaches
                 }
 
                 level1 = _memory.Device.ReadQword(at);
-                if (ArmTables.Level1ReservedBits(level1) == 0 && Links(domain, table, at, level1))
+                if ((level1 & _arm!.LinkReserved) == 0 && Links(domain, table, at, level1))
                 {
                     // The driver's thread waits to tell of this store: no walk came to the leaf before this one.
                     _memory.Settle();
@@ -400,28 +433,28 @@ internal sealed class ModelCaches
                 Keep(_level1, (endpoint, index), level1);
             }
 
-            if (!ArmTables.IsLevel1Valid(level1))
+            if (!IsValidLink(level1))
             {
                 return WalkResult.Configuration($"the level 1 descriptor of substream 0x{substream:x} is not valid");
             }
 
-            if (ArmTables.Level1ReservedBits(level1) != 0)
+            if ((level1 & _arm!.LinkReserved) != 0)
             {
                 _report(
                     "virtio-reserved-bits",
                     $"level 1 descriptor 0x{level1:x} of PASID 0x{substream:x} has reserved bits set (IHI 0070 5.3)");
             }
 
-            address = ArmTables.Leaf(level1) + ((substream & ((1UL << split) - 1)) * ArmTables.DescriptorBytes);
+            address = Leaf(level1) + ((substream & ((1UL << split) - 1)) * AttachedStructures.DescriptorBytes);
         }
 
-        if (!_memory.Device.IsBacked(address, ArmTables.DescriptorBytes))
+        if (!_memory.Device.IsBacked(address, AttachedStructures.DescriptorBytes))
         {
             return Missing(address, "a context descriptor");
         }
 
         CheckTornReads(address, substream);
-        words = new ulong[ArmTables.DescriptorWords];
+        words = new ulong[AttachedStructures.DescriptorWords];
         for (int i = 0; i < words.Length; i++)
         {
             words[i] = _memory.Device.ReadQword(address + ((ulong)i * 8));
@@ -439,26 +472,26 @@ internal sealed class ModelCaches
         }
     }
 
-    private ContextDescriptorImage Stored(in DeviceTable table, uint substream)
+    private AttachedDescriptor Stored(in DeviceTable table, uint substream)
     {
-        Span<ulong> words = stackalloc ulong[ArmTables.DescriptorWords];
+        Span<ulong> words = stackalloc ulong[AttachedStructures.DescriptorWords];
         words.Clear();
         for (int i = 0; i < words.Length && FindStored(table, substream, out _) is { } address; i++)
         {
             words[i] = _memory.ReadQword(address + ((ulong)i * 8));
         }
 
-        return new ContextDescriptorImage(words);
+        return new AttachedDescriptor(_arm!, words);
     }
 
     // Where the driver has a descriptor; null where it has none.
     private ulong? FindStored(in DeviceTable table, uint substream, out ulong? level1)
     {
         level1 = null;
-        ulong address = table.S1ContextPtr + ((ulong)substream * ArmTables.DescriptorBytes);
+        ulong address = table.S1ContextPtr + ((ulong)substream * AttachedStructures.DescriptorBytes);
         if (table.S1Fmt != 0)
         {
-            int split = ArmTables.LeafBits(table.S1Fmt);
+            int split = table.LeafBits;
             ulong at = table.S1ContextPtr + ((ulong)(substream >> split) * 8);
             if (!_memory.IsBacked(at, 8))
             {
@@ -467,20 +500,20 @@ internal sealed class ModelCaches
 
             level1 = at;
             ulong word = _memory.ReadQword(at);
-            if (!ArmTables.IsLevel1Valid(word))
+            if (!IsValidLink(word))
             {
                 return null;
             }
 
-            address = ArmTables.Leaf(word) + ((substream & ((1UL << split) - 1)) * ArmTables.DescriptorBytes);
+            address = Leaf(word) + ((substream & ((1UL << split) - 1)) * AttachedStructures.DescriptorBytes);
         }
 
-        return _memory.IsBacked(address, ArmTables.DescriptorBytes) ? address : null;
+        return _memory.IsBacked(address, AttachedStructures.DescriptorBytes) ? address : null;
     }
 
     private bool IsLeafSettled(in DeviceTable table, ulong leaf)
     {
-        int bytes = ArmTables.DescriptorBytes << ArmTables.LeafBits(table.S1Fmt);
+        int bytes = AttachedStructures.DescriptorBytes << table.LeafBits;
         if (!_memory.IsBacked(leaf, bytes))
         {
             _report("virtio-table-memory", $"the leaf 0x{leaf:x} has {bytes} bytes that are not all memory");
@@ -509,22 +542,22 @@ internal sealed class ModelCaches
     // or what the driver has stored and is on its way.
     private void CheckTornReads(ulong address, uint substream)
     {
-        Span<ulong> words = stackalloc ulong[2 * ArmTables.DescriptorWords];
-        Span<ulong> storedWords = words[ArmTables.DescriptorWords..];
+        Span<ulong> words = stackalloc ulong[2 * AttachedStructures.DescriptorWords];
+        Span<ulong> storedWords = words[AttachedStructures.DescriptorWords..];
         for (int i = 0; i < storedWords.Length; i++)
         {
             words[i] = _memory.Device.ReadQword(address + ((ulong)i * 8));
             storedWords[i] = _memory.ReadQword(address + ((ulong)i * 8));
         }
 
-        var seen = new ContextDescriptorImage(words);
-        var stored = new ContextDescriptorImage(storedWords);
-        var mixtures = new List<ContextDescriptorImage>();
+        var seen = new AttachedDescriptor(_arm!, words);
+        var stored = new AttachedDescriptor(_arm!, storedWords);
+        var mixtures = new List<AttachedDescriptor>();
         bool torn = false;
         try
         {
             _ = _memory.ForEachTornRead(
-                address, ArmTables.DescriptorWords, mix => mixtures.Add(new ContextDescriptorImage(mix)));
+                address, AttachedStructures.DescriptorWords, mix => mixtures.Add(new AttachedDescriptor(_arm!, mix)));
 
             // The first mixture has every word's oldest value, the last the newest: the driver may have stored
             // meanwhile.
@@ -552,7 +585,7 @@ internal sealed class ModelCaches
     }
 
     private WalkResult Translate(
-        uint domain, uint substream, in ContextDescriptorImage descriptor, in DmaAccess access)
+        uint domain, uint substream, in AttachedDescriptor descriptor, in DmaAccess access)
     {
         var walk = new StageOneWalk(descriptor, access);
         if (walk.Refusal is { } refusal)
@@ -620,7 +653,7 @@ internal sealed class ModelCaches
     }
 
     // A process's memory is Normal memory (DDI 0487 B2.7): as Device memory it would bypass the caches of the CPU.
-    private void LookAtAttributes(in ContextDescriptorImage descriptor, in StageOneEntry entry)
+    private void LookAtAttributes(in AttachedDescriptor descriptor, in StageOneEntry entry)
     {
         if (entry.IsValid && !entry.IsTable && descriptor.IsDeviceMemory(entry.AttributeIndex))
         {
@@ -631,7 +664,7 @@ internal sealed class ModelCaches
     }
 
     private StageOneEntry? Kept(
-        uint domain, uint substream, in ContextDescriptorImage descriptor, int level, ulong address)
+        uint domain, uint substream, in AttachedDescriptor descriptor, int level, ulong address)
     {
         ulong prefix = address >> StageOneEntry.Shift(level);
         return _entries.TryGetValue(

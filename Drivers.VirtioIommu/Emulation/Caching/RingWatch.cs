@@ -1,7 +1,7 @@
 using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
+using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Drivers.VirtioIommu.Queues;
-using PasidFramework.Drivers.VirtioIommu.Reader;
 using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
@@ -212,7 +212,7 @@ internal sealed class RingWatch
 
             if (count == 0 && _shown(index, address, (int)Math.Min(bytes, int.MaxValue)) is { } named)
             {
-                owned.Add((named, ArmTables.DescriptorBytes));
+                owned.Add((named, AttachedStructures.DescriptorBytes));
             }
 
             if ((flags & VirtqueueLayout.FlagNext) == 0)

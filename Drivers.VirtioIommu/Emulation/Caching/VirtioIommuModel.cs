@@ -5,7 +5,6 @@ using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Drivers.VirtioIommu.Queues;
-using PasidFramework.Drivers.VirtioIommu.Reader;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 using PasidFramework.Records;
@@ -36,12 +35,14 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
     /// <summary>Makes a model after power-on.</summary>
     /// <param name="memory">The memory that it shares with the driver.</param>
     /// <param name="setup">What it reports of itself.</param>
-    public VirtioIommuModel(ModelMemory memory, HardwareSetup setup)
+    /// <param name="tables">Reads tables that are attached; null for a model that supports none.</param>
+    public VirtioIommuModel(ModelMemory memory, HardwareSetup setup, ITableReader? tables = null)
     {
+        AttachedStructures? arm = AttachedStructures.Of(tables);
         ModelMemory = memory;
-        _caches = new ModelCaches(memory, ReportViolation);
+        _caches = new ModelCaches(memory, ReportViolation, arm);
         _rings = new RingWatch(memory, ReportViolation, OnShown);
-        _device = new VirtioIommuHardware(memory, memory.Device, setup, this);
+        _device = new VirtioIommuHardware(memory, memory.Device, setup, this, arm);
         memory.Changed += OnMemory;
     }
 
@@ -170,7 +171,7 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
         }
         else if (_settled is { } address)
         {
-            ModelMemory.Settle(address, ArmTables.DescriptorBytes);
+            ModelMemory.Settle(address, AttachedStructures.DescriptorBytes);
         }
 
         _settled = null;

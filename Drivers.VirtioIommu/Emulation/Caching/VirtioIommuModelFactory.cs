@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Composition;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
+using PasidFramework.Drivers.VirtioIommu.Reader;
 using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
@@ -9,6 +11,10 @@ namespace PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 [IommuModel("virtio-iommu")]
 public sealed class VirtioIommuModelFactory : IIommuModelFactory
 {
+    /// <summary>Says what attached tables are made of; without it the model refuses to attach one.</summary>
+    [Import(VirtioTableReader.ArmReader, AllowDefault = true)]
+    public ITableReader? ArmSmmuV3Reader { get; set; }
+
     /// <inheritdoc/>
     public string PageTables => "arm-lpae-4k";
 
@@ -21,6 +27,6 @@ public sealed class VirtioIommuModelFactory : IIommuModelFactory
     public IIommuModel Create(HardwareSetup setup, StoreOrder order = StoreOrder.Immediate)
     {
         ArgumentNullException.ThrowIfNull(setup);
-        return new VirtioIommuModel(new ModelMemory(setup.Coherent, order), setup);
+        return new VirtioIommuModel(new ModelMemory(setup.Coherent, order), setup, ArmSmmuV3Reader);
     }
 }

@@ -1,13 +1,11 @@
 using System.Globalization;
+using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 
 /// <summary>A mapping of a standard domain; both ends included.</summary>
 internal readonly record struct DeviceMapping(ulong Start, ulong Last, ulong Physical, uint Flags);
-
-/// <summary>Where a domain's PASID table is and how it looks: the SMMUv3 STE fields of the same names.</summary>
-internal readonly record struct DeviceTable(int S1Fmt, ulong S1ContextPtr, int S1CdMax, int S1Dss);
 
 /// <summary>A domain as the device keeps it. It exists as long as an endpoint is in it.</summary>
 internal sealed class DeviceDomain
@@ -20,6 +18,9 @@ internal sealed class DeviceDomain
 
     /// <summary>Its PASID table; null for a domain of mappings.</summary>
     public DeviceTable? Table { get; init; }
+
+    /// <summary>That table in memory, for a device that keeps nothing of it.</summary>
+    public ITableView? View { get; init; }
 
     /// <summary>Endpoints in it.</summary>
     public int Endpoints { get; set; }
@@ -42,6 +43,14 @@ internal sealed record ConsumedRequest(byte[] Bytes, byte? Status);
 internal readonly record struct WalkResult(
     TranslationStatus Status, ulong PageTableRoot, bool IsMapping, string? Reason, ulong Address = 0)
 {
+    /// <summary>What the reader of such tables found.</summary>
+    public static WalkResult Of(TableWalk walk) => new(
+        walk.Result.Status,
+        walk.Result.PageTableRoot,
+        walk.IsConfigured && walk.Result.Status == TranslationStatus.Faulted,
+        walk.Result.Reason,
+        walk.Result.Address);
+
     /// <summary>A fault of the configuration.</summary>
     public static WalkResult Configuration(FormattableString why) =>
         new(TranslationStatus.Faulted, 0, false, why.ToString(CultureInfo.InvariantCulture));

@@ -15,6 +15,9 @@ internal sealed partial class VirtioIommuHardware
 {
     private const int Unusable = -1;
 
+    // Config of a stream table entry, Arm IHI 0070 5.2: stage 1 translates, stage 2 is bypassed.
+    private const ulong StageOneAlone = 5;
+
     private static readonly ulong[] s_attachReserved = ReservedBits(AttachRequest.Layout);
     private static readonly ulong[] s_detachReserved =
         ReservedBits(DetachRequest.Layout, FieldKind.Ignored);
@@ -141,6 +144,11 @@ internal sealed partial class VirtioIommuHardware
             return RequestStatus.Inval;
         }
 
+        if (_arm is null)
+        {
+            return RequestStatus.Unsupp;
+        }
+
         DeviceTable table;
         if (dialect is ProposalBDialect)
         {
@@ -163,29 +171,26 @@ internal sealed partial class VirtioIommuHardware
                 return RequestStatus.Unsupp;
             }
 
-            // Arm IHI 0070 section 5.2: V 0, Config 3:1, S1Fmt 5:4, S1ContextPtr 55:6, S1CDMax 63:59;
-            // word 1: S1DSS 1:0.
-            ulong ste0 = words.Get(ProposalEAttachArmSmmu3.Ste0);
-            const ulong ValidStage1 = 0b1011;
-            if ((ste0 & 0xF) != ValidStage1)
+            ReadOnlySpan<ulong> entry =
+                [words.Get(ProposalEAttachArmSmmu3.Ste0), words.Get(ProposalEAttachArmSmmu3.Ste1)];
+            if (entry.Get(_arm.EntryV) == 0 || entry.Get(_arm.EntryConfig) != StageOneAlone)
             {
                 return RequestStatus.Inval;
             }
 
-            // Section 5.2: EATS w1[29:28] needs IDR0.ATS, and S1STALLD w1[27] a STALL_MODEL of 0; neither is there.
-            ulong ste1 = words.Get(ProposalEAttachArmSmmu3.Ste1);
-            if ((ste1 >> 27 & 7) != 0)
+            // Section 5.2: EATS needs IDR0.ATS, and S1STALLD a STALL_MODEL of 0; neither is there.
+            if ((entry.Get(_arm.EntryEATS) | entry.Get(_arm.EntryS1STALLD)) != 0)
             {
                 _watcher?.ReportViolation(
                     "virtio-stream-entry",
-                    $"ste1 0x{ste1:x} asks for ATS or stalls, which the probed IDR0 does not have (IHI 0070 5.2)");
+                    $"ste1 0x{entry[1]:x} asks for ATS or stalls, which the probed IDR0 does not have (IHI 0070 5.2)");
             }
 
             table = new DeviceTable(
-                (int)((ste0 >> 4) & 3),
-                ste0 & 0x00FF_FFFF_FFFF_FFC0,
-                (int)(ste0 >> 59),
-                (int)(ste1 & 3));
+                (int)entry.Get(_arm.EntryS1Fmt),
+                entry.GetAddress(_arm.EntryS1ContextPtr),
+                (int)entry.Get(_arm.EntryS1CDMax),
+                (int)entry.Get(_arm.EntryS1DSS));
         }
 
         if (table.S1Fmt > 2 || table.S1Dss > 2 || (table.S1ContextPtr & 63) != 0)
@@ -229,7 +234,13 @@ internal sealed partial class VirtioIommuHardware
         }
         else
         {
-            domain = new DeviceDomain { Id = domainId, Bypass = bypass, Table = table };
+            domain = new DeviceDomain
+            {
+                Id = domainId,
+                Bypass = bypass,
+                Table = table,
+                View = _watcher is null ? table?.Open(_arm!.Reader, _seen) : null,
+            };
         }
 
         Leave(endpoint);

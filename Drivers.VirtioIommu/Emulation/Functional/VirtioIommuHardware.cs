@@ -1,5 +1,6 @@
 using System.Globalization;
 using PasidFramework.Allocation;
+using PasidFramework.Contracts;
 using PasidFramework.Drivers.VirtioIommu.Dialects;
 using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Drivers.VirtioIommu.Queues;
@@ -35,6 +36,7 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
     private readonly HardwareOptions _options;
     private readonly IDeviceMemory _seen;
     private readonly IDeviceWatcher? _watcher;
+    private readonly AttachedStructures? _arm;
     private readonly int _pasidBits;
     private readonly DeviceQueue[] _queues;
     private readonly Dictionary<uint, DeviceDomain> _domains = [];
@@ -55,8 +57,9 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
     /// <param name="memory">The memory that it shares with the driver.</param>
     /// <param name="setup">What it reports of itself.</param>
     /// <exception cref="ArgumentException">An option is not known, or the PASID width is not 0 to 20.</exception>
-    public VirtioIommuHardware(IPhysicalMemory memory, HardwareSetup setup)
-        : this(memory, memory, setup, null)
+    /// <param name="tables">Reads tables that are attached; null for a device that supports none.</param>
+    public VirtioIommuHardware(IPhysicalMemory memory, HardwareSetup setup, ITableReader? tables = null)
+        : this(memory, memory, setup, null, AttachedStructures.Of(tables))
     {
     }
 
@@ -66,8 +69,13 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
     /// <param name="setup">What it reports of itself.</param>
     /// <param name="watcher">What stands beside it; null for nothing.</param>
     /// <exception cref="ArgumentException">An option is not known, or the PASID width is not 0 to 20.</exception>
+    /// <param name="arm">The structures of tables that are attached; null for a device that supports none.</param>
     public VirtioIommuHardware(
-        IPhysicalMemory memory, IDeviceMemory seen, HardwareSetup setup, IDeviceWatcher? watcher)
+        IPhysicalMemory memory,
+        IDeviceMemory seen,
+        HardwareSetup setup,
+        IDeviceWatcher? watcher,
+        AttachedStructures? arm)
     {
         ArgumentNullException.ThrowIfNull(memory);
         ArgumentNullException.ThrowIfNull(setup);
@@ -83,6 +91,7 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
         Memory = memory;
         _seen = seen;
         _watcher = watcher;
+        _arm = arm;
         IsCoherent = setup.Coherent;
         Registers = new RegisterFile(this);
         IMemoryReader? stored = ReferenceEquals(memory, seen) ? null : memory;
@@ -208,11 +217,9 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
                 : Fault(FaultReason.Domain, access, "the endpoint is in no domain");
         }
 
-        if (domain.Table is { } table)
+        if (domain.Table is not null)
         {
-            WalkResult walk = _watcher is null
-                ? ContextDescriptorWalker.Walk(_seen, table, access)
-                : _watcher.Walk(domain, access);
+            WalkResult walk = _watcher?.Walk(domain, access) ?? WalkResult.Of(domain.View!.Walk(access));
             return walk.Status == TranslationStatus.Faulted
                 ? Fault(walk.IsMapping ? FaultReason.Mapping : FaultReason.Domain, access, walk.Reason!)
                 : new TranslationResult(

@@ -1,6 +1,5 @@
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
-using PasidFramework.Engine;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;

@@ -133,7 +133,7 @@ internal sealed class RecordingUnit : IIommuUnit
             }
 
             // C11: no link may be left.
-            if (_attached.Count != 0 && process.Contexts.Length != 0)
+            if (_attached.Count != 0 && ((ProcessRecord)process).Contexts.Length != 0)
             {
                 _broken.Add($"FreeProcess of {process} with links");
             }

@@ -2,7 +2,6 @@
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Units;
-using PasidFramework.Engine;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;

@@ -3,7 +3,6 @@ using Microsoft.Extensions.Logging;
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.IntelVtd.Emulation.Caching;
 using PasidFramework.Drivers.IntelVtd.Reader;
-using PasidFramework.Engine;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 using PasidFramework.TestKit;

@@ -4,7 +4,6 @@ using PasidFramework.Allocation;
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.Reference.Formats;
 using PasidFramework.Drivers.Reference.Reader;
-using PasidFramework.Engine;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 using PasidFramework.TestKit;

@@ -25,7 +25,7 @@ public sealed class FakeArmFormat : IPasidTableFormat
         int entries = 1 << pasidBits;
         bool linear = pasidBits <= 6;
         int bytes = linear ? entries * 64 : Math.Max(64, entries / 64 * 8);
-        OpResult<ulong> top = memory.AllocatePages(bytes);
+        OpResult<ulong> top = memory.AllocatePages(bytes, Math.Max(4096, bytes));
         return top.IsOk
             ? OpResult<IPasidTable>.Ok(new Table(this, memory, sync, pasidBits, linear, top.Value, bytes))
             : OpResult<IPasidTable>.Refuse(top.Outcome);

@@ -29,7 +29,7 @@ internal sealed class ModelFixture : IDisposable
     {
         Memory = new ModelMemory(coherent, order);
         Memory.Changed += beforeModel;
-        Model = new VirtioIommuModel(Memory, Fixture.Setup(dialect, coherent: coherent));
+        Model = new VirtioIommuModel(Memory, Fixture.Setup(dialect, coherent: coherent), new ArmSmmu.Reader.SmmuTableReader());
         Assert.True(TableDialect.TryParse(dialect, out TableDialect? parsed));
         Dialect = parsed;
         Started = Start();

@@ -9,7 +9,7 @@ internal sealed class TestHardware : IIommuHardware, IRegisterFile
 {
     public TestHardware(TestMemory memory, HardwareSetup setup)
     {
-        Device = new VirtioIommuHardware(memory, setup) { LogCapacity = 4096 };
+        Device = new VirtioIommuHardware(memory, setup, new ArmSmmu.Reader.SmmuTableReader()) { LogCapacity = 4096 };
         TestMemory = memory;
     }
 

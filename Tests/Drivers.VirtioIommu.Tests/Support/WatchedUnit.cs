@@ -2,7 +2,6 @@ using PasidFramework.Allocation;
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
-using PasidFramework.Engine;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
@@ -132,7 +131,7 @@ internal sealed class LoggedModelFactory(bool cold) : IIommuModelFactory
 {
     public IIommuModel Create(HardwareSetup setup, StoreOrder order = StoreOrder.Immediate)
     {
-        var model = (VirtioIommuModel)new VirtioIommuModelFactory().Create(setup, order);
+        var model = (VirtioIommuModel)new VirtioIommuModelFactory { ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() }.Create(setup, order);
         model.Device.LogCapacity = 1024;
         model.KeepsNothing = cold;
         return model;

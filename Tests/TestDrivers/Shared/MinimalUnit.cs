@@ -1,5 +1,4 @@
 using PasidFramework.Contracts;
-using PasidFramework.Engine;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
 using System.Collections.Concurrent;

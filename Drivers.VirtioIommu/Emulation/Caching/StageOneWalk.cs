@@ -1,7 +1,7 @@
 using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 using PasidFramework.Hardware;
 
-namespace PasidFramework.Drivers.VirtioIommu.Reader;
+namespace PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 
 // VMSAv8-64 stage 1 with a 4 KiB granule: Arm IHI 0070 section 3.4, DDI 0487 D8.
 
@@ -17,7 +17,7 @@ internal struct StageOneWalk
     private const ulong ForbidsUserBit = 1UL << 61;
     private const ulong ForbidsWriteBit = 1UL << 62;
 
-    private readonly ContextDescriptorImage _descriptor;
+    private readonly AttachedDescriptor _descriptor;
     private readonly DmaAccess _access;
     private ulong _table;
     private ulong _inherited;
@@ -25,7 +25,7 @@ internal struct StageOneWalk
     /// <summary>Begins at the descriptor's table.</summary>
     /// <param name="descriptor">A descriptor that hardware accepts and that translates.</param>
     /// <param name="access">The access.</param>
-    public StageOneWalk(in ContextDescriptorImage descriptor, in DmaAccess access)
+    public StageOneWalk(in AttachedDescriptor descriptor, in DmaAccess access)
     {
         _descriptor = descriptor;
         _access = access;
@@ -89,7 +89,7 @@ internal struct StageOneWalk
             return WalkResult.Mapping($"address 0x{_access.Address:x} is not mapped (level {Level})");
         }
 
-        if (entry.Address >> ArmTables.AddressBits(_descriptor.Ips) != 0)
+        if (entry.Address >> _descriptor.AddressBits != 0)
         {
             return WalkResult.Mapping($"0x{entry.Address:x} is outside of the output size, IPS {_descriptor.Ips}");
         }

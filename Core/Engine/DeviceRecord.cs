@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+using PasidFramework.Contracts;
+using PasidFramework.Identifiers;
+
+namespace PasidFramework.Engine;
+
+/// <summary>A device with what the engine keeps of it.</summary>
+internal sealed class DeviceRecord : Device
+{
+    public DeviceRecord(
+        string name, RequesterId requester, PasidRange range, DeviceFeatures features, DomainRecord domain)
+        : base(name, requester, range, features, domain) => Domain = domain;
+
+    public new DomainRecord Domain { get; }
+
+    public IommuInstance Instance => Domain.Instance;
+
+    /// <summary>Set once when the device is being removed: no new binding is accepted.</summary>
+    public volatile bool Removing;
+}

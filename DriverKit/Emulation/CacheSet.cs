@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+using PasidFramework.Contracts;
+
+namespace PasidFramework.DriverKit.Emulation;
+
+/// <summary>All caches of a model. Not safe for concurrent use.</summary>
+public sealed class CacheSet(params TaggedCache[] caches)
+{
+    /// <summary>What is kept, cache by cache, in words.</summary>
+    public IReadOnlyList<CachedItem> Items() => [.. caches.SelectMany(cache => cache.Items())];
+
+    /// <summary>Forgets everything, as hardware may at any time.</summary>
+    public void Clear() => Array.ForEach(caches, cache => cache.Clear());
+
+    /// <summary>The first thing that is kept and leads to memory of a range, in words; null for none.</summary>
+    public string? FindReferenceInto(AddressRange range)
+    {
+        foreach (TaggedCache cache in caches)
+        {
+            if (cache.FindReferenceInto(range) is { } subject)
+            {
+                return subject;
+            }
+        }
+
+        return null;
+    }
+}
