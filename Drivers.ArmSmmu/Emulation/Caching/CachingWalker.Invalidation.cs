@@ -1,3 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Records;
@@ -18,7 +20,7 @@ internal sealed partial class CachingWalker
         switch (command.Opcode)
         {
             case SmmuOpcode.CFGI_STE:
-                _streams.Remove(sid);
+                _caches.Streams.Remove(sid);
                 if (!isLeaf)
                 {
                     ForgetFirstStreams(sid, sid);
@@ -31,42 +33,26 @@ internal sealed partial class CachingWalker
                 uint count = isAll ? 0 : 2u << range;
                 uint first = isAll ? 0 : sid & ~(count - 1);
                 uint last = isAll ? uint.MaxValue : first + (count - 1);
-                foreach (uint found in _streams.Keys.Where(k => k >= first && k <= last).ToArray())
-                {
-                    _streams.Remove(found);
-                }
-
+                _caches.Streams.Forget((k, _) => k >= first && k <= last);
                 ForgetFirstStreams(first, last);
                 if (isAll)
                 {
-                    _contexts.Clear();
-                    _firstContexts.Clear();
+                    _caches.Contexts.Clear();
+                    _caches.FirstContexts.Clear();
                 }
 
                 break;
             case SmmuOpcode.CFGI_CD:
-                _contexts.Remove((sid, ssid));
+                _caches.Contexts.Remove((sid, ssid));
                 if (!isLeaf)
                 {
-                    foreach (((uint, uint) key, Descriptor _) in _firstContexts.Where(
-                        f => f.Key.Sid == sid && f.Key.Index == ssid >> f.Value.LeafBits).ToArray())
-                    {
-                        _firstContexts.Remove(key);
-                    }
+                    _caches.FirstContexts.Forget((k, first) => k.Sid == sid && k.Index == ssid >> first.LeafBits);
                 }
 
                 break;
             case SmmuOpcode.CFGI_CD_ALL:
-                foreach ((uint, uint) key in _contexts.Keys.Where(k => k.Sid == sid).ToArray())
-                {
-                    _contexts.Remove(key);
-                }
-
-                foreach ((uint, uint) key in _firstContexts.Keys.Where(k => k.Sid == sid).ToArray())
-                {
-                    _firstContexts.Remove(key);
-                }
-
+                _caches.Contexts.Forget((k, _) => k.Sid == sid);
+                _caches.FirstContexts.Forget((k, _) => k.Sid == sid);
                 break;
         }
     }
@@ -79,7 +65,8 @@ internal sealed partial class CachingWalker
     /// <param name="ssids">SubstreamIDs.</param>
     public void ReadContextsAgain(uint sid, IEnumerable<uint> ssids)
     {
-        if (!_streams.TryGetValue(sid, out Entry? stream) || SmmuRules.CheckStreamEntry(Options, stream.Words).IsFault)
+        if (!_caches.Streams.TryGet(sid, out CachedEntry? stream)
+            || SmmuRules.CheckStreamEntry(Options, stream.Words).IsFault)
         {
             return;
         }
@@ -100,7 +87,7 @@ internal sealed partial class CachingWalker
     }
 
     /// <summary>SubstreamIDs of a stream whose descriptors are cached.</summary>
-    public uint[] CachedSubstreams(uint sid) => [.. _contexts.Keys.Where(k => k.Sid == sid).Select(k => k.Ssid)];
+    public uint[] CachedSubstreams(uint sid) => [.. _caches.Contexts.Keys.Where(k => k.Sid == sid).Select(k => k.Ssid)];
 
     /// <summary>Forgets translations.</summary>
     /// <param name="command">A TLBI command.</param>
@@ -114,47 +101,66 @@ internal sealed partial class CachingWalker
         var span = Pages.Of(words);
         switch (command.Opcode)
         {
-            case SmmuOpcode.TLBI_NH_ALL:
-                return Forget(e => IsEl1(e.Tag, vmid), t => IsEl1(t.Tag, vmid));
-            case SmmuOpcode.TLBI_NH_ASID:
-                return Forget(
-                    e => IsEl1(e.Tag, vmid) && !e.IsGlobal && e.Tag.Asid == asid,
-                    t => IsEl1(t.Tag, vmid) && t.Tag.Asid == asid);
-            case SmmuOpcode.TLBI_NH_VA:
-                return Forget(
-                    e => IsEl1(e.Tag, vmid) && (e.IsGlobal || e.Tag.Asid == asid) && span.Hits(e),
-                    t => IsEl1(t.Tag, vmid) && t.Tag.Asid == asid && !isLeaf && span.Hits(t.Base, t.LowBit));
-            case SmmuOpcode.TLBI_NH_VAA:
-                return Forget(
-                    e => IsEl1(e.Tag, vmid) && span.Hits(e),
-                    t => IsEl1(t.Tag, vmid) && !isLeaf && span.Hits(t.Base, t.LowBit));
-            case SmmuOpcode.TLBI_EL2_ALL:
-                return Forget(e => e.Tag.IsEl2, t => t.Tag.IsEl2);
-            case SmmuOpcode.TLBI_EL2_ASID:
-                return Forget(
-                    e => e.Tag.IsEl2 && !e.IsGlobal && e.Tag.Asid == asid, t => t.Tag.IsEl2 && t.Tag.Asid == asid);
-            case SmmuOpcode.TLBI_EL2_VA:
-                return Forget(
-                    e => e.Tag.IsEl2 && (e.IsGlobal || e.Tag.Asid == asid) && span.Hits(e),
-                    t => t.Tag.IsEl2 && t.Tag.Asid == asid && !isLeaf && span.Hits(t.Base, t.LowBit));
-            case SmmuOpcode.TLBI_EL2_VAA:
-                return Forget(
-                    e => e.Tag.IsEl2 && span.Hits(e), t => t.Tag.IsEl2 && !isLeaf && span.Hits(t.Base, t.LowBit));
             case SmmuOpcode.TLBI_S12_VMALL:
-                _intermediate.RemoveAll(e => e.Vmid == vmid);
-                return Forget(e => !e.Tag.IsEl2 && e.Tag.Vmid == vmid, t => !t.Tag.IsEl2 && t.Tag.Vmid == vmid);
+                _caches.Intermediate.Forget((k, _) => k.Tag == vmid);
+                return Forget((k, _) => IsOfGuest(k.Tag, vmid), t => IsOfGuest(t.Tag, vmid));
             case SmmuOpcode.TLBI_S2_IPA:
                 // Translations of both stages joined are not in it: they need TLBI_NH_ALL.
-                _intermediate.RemoveAll(e => e.Vmid == vmid
-                    && span.Hits(e.Base, e.Translation.Shift, e.Translation.Level, e.GranuleShift));
+                _caches.Intermediate.Forget((k, e) => k.Tag == vmid && span.Hits(k.First, k.Last, e));
                 return Forget(
-                    e => !e.Tag.IsEl2 && e.Tag.Vmid == vmid && e.Tag.Asid is null && span.Hits(e), _ => false);
+                    (k, e) => IsOfGuest(k.Tag, vmid) && k.Tag.Asid is null && span.Hits(k.First, k.Last, e), _ => false);
             case SmmuOpcode.TLBI_NSNH_ALL:
-                _intermediate.Clear();
-                return Forget(e => !e.Tag.IsEl2, t => !t.Tag.IsEl2);
+                _caches.Intermediate.Clear();
+                return Forget((k, _) => !k.Tag.IsEl2, t => !t.Tag.IsEl2);
             default:
-                return [];
+                break;
         }
+
+        (Func<RegimeTag, bool> isNamed, bool byAsid, bool byAddress) = command.Opcode switch
+        {
+            SmmuOpcode.TLBI_NH_ALL => (IsEl1, false, false),
+            SmmuOpcode.TLBI_NH_ASID => (IsEl1, true, false),
+            SmmuOpcode.TLBI_NH_VA => (IsEl1, true, true),
+            SmmuOpcode.TLBI_NH_VAA => (IsEl1, false, true),
+            SmmuOpcode.TLBI_EL2_ALL => (IsEl2, false, false),
+            SmmuOpcode.TLBI_EL2_ASID => (IsEl2, true, false),
+            SmmuOpcode.TLBI_EL2_VA => (IsEl2, true, true),
+            SmmuOpcode.TLBI_EL2_VAA => (IsEl2, false, true),
+            _ => ((Func<RegimeTag, bool>)(_ => false), false, false),
+        };
+        bool IsEl1(RegimeTag tag) => IsOfGuest(tag, vmid) && tag.Asid is not null;
+        bool IsEl2(RegimeTag tag) => tag.IsEl2;
+
+        // By ASID alone global translations stay; by address they go with every ASID.
+        return Forget(
+            (k, e) => isNamed(k.Tag)
+                && (!byAsid || (k.Tag.IsGlobal ? byAddress : k.Tag.Asid == asid))
+                && (!byAddress || span.Hits(k.First, k.Last, e)),
+            t => isNamed(t.Tag)
+                && (!byAsid || t.Tag.Asid == asid)
+                && (!byAddress || (!isLeaf && span.Hits(t.First, t.Last))));
+    }
+
+    /// <summary>Devices forget translations.</summary>
+    /// <param name="command">ATC_INV.</param>
+    /// <returns>Who has forgotten which address.</returns>
+    public List<(uint Sid, uint? Ssid, ulong Address)> InvalidateDevices(SmmuCommand command)
+    {
+        ReadOnlySpan<ulong> words = [command.Word0, command.Word1];
+        uint sid = (uint)words.Get(Commands.SID);
+        uint ssid = (uint)words.Get(Commands.SSID);
+        bool hasSsid = words.Get(Commands.SSV) != 0;
+        bool isGlobal = words.Get(Commands.Global) != 0;
+        int size = (int)words.Get(Commands.AtcSize);
+        ulong low = size >= Commands.AtcSizeAll ? ulong.MaxValue : (1UL << (size + 12)) - 1;
+        ulong first = words.GetAddress(Commands.ADDR) & ~low;
+        var range = new AddressRange(first, first | low);
+        return
+        [
+            .. _caches.Devices.Forget((k, _) => k.Tag.Sid == sid
+                && (hasSsid ? k.Tag.Ssid is { } own && (isGlobal || own == ssid) : k.Tag.Ssid is null)
+                && k.Overlaps(range)).Select(d => (d.Key.Tag.Sid, d.Key.Tag.Ssid, d.Key.First)),
+        ];
     }
 
     /// <summary>Walks for an address again and keeps the result, as hardware may with what it has cached.</summary>
@@ -166,24 +172,21 @@ internal sealed partial class CachingWalker
         }
     }
 
-    private static bool IsEl1(in Tag tag, uint vmid) => !tag.IsEl2 && tag.Vmid == vmid && tag.Asid is not null;
+    private static bool IsOfGuest(in RegimeTag tag, uint vmid) => !tag.IsEl2 && tag.Vmid == vmid;
 
-    private List<(Tag, ulong)> Forget(Predicate<TlbEntry> translations, Predicate<TableEntry> tables)
+    private List<(Tag, ulong)> Forget(
+        Func<TranslationKey<RegimeTag>, CachedTranslation, bool> translations, Func<TranslationKey<RegimeTag>, bool> tables)
     {
-        List<(Tag, ulong)> forgotten = [.. _tlb.FindAll(translations).Select(e => (e.Tag, e.Base))];
-        _tlb.RemoveAll(translations);
-        _tables.RemoveAll(tables);
+        List<(Tag, ulong)> forgotten =
+            [.. _caches.Tlb.Forget(translations).Select(e => (e.Value.Tag, e.Key.First))];
+        _caches.Tables.Forget((key, _) => tables(key));
         return forgotten;
     }
 
     private void ForgetFirstStreams(uint first, uint last)
     {
         // Which StreamIDs a descriptor serves depends on SPLIT, which cannot have changed since it was cached.
-        foreach (ulong index in _firstStreams.Keys.Where(
-            k => k >= (ulong)first >> _split && k <= (ulong)last >> _split).ToArray())
-        {
-            _firstStreams.Remove(index);
-        }
+        _caches.FirstStreams.Forget((k, _) => k >= (ulong)first >> _split && k <= (ulong)last >> _split);
     }
 
     /// <summary>The addresses that a TLBI by address names.</summary>
@@ -203,15 +206,12 @@ internal sealed partial class CachingWalker
             return new Pages(address, address + bytes - 1, granule != 0, (int)words.Get(Commands.TTL), granule);
         }
 
-        public bool Hits(TlbEntry entry) =>
-            Hits(entry.Base, entry.Translation.Shift, entry.Translation.Level, entry.GranuleShift);
-
         /// <summary>A last-level translation; TTL and TG of a range say which ones need not be looked for.</summary>
-        public bool Hits(ulong start, int shift, int level, int granuleShift) =>
-            Hits(start, shift)
-            && (!IsRange || GranuleShift == granuleShift)
-            && (Level == 0 || !IsRange || Level == level);
+        public bool Hits(ulong first, ulong last, CachedTranslation entry) =>
+            Hits(first, last)
+            && (!IsRange || GranuleShift == entry.GranuleShift)
+            && (Level == 0 || !IsRange || Level == entry.Translation.Level);
 
-        public bool Hits(ulong start, int shift) => start <= Last && start + Low(shift) >= First;
+        public bool Hits(ulong first, ulong last) => first <= Last && last >= First;
     }
 }

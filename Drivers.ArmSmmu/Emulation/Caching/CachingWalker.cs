@@ -1,5 +1,4 @@
-using System.Globalization;
-using PasidFramework.Contracts;
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
 using PasidFramework.Drivers.ArmSmmu.Formats;
@@ -19,136 +18,21 @@ internal sealed partial class CachingWalker : SmmuWalker
     private const int MaxTornReads = 1024;
 
     private readonly Action<string, string> _report;
-    private readonly Dictionary<ulong, ulong> _firstStreams = [];
-    private readonly Dictionary<uint, Entry> _streams = [];
-    private readonly Dictionary<(uint Sid, uint Index), Descriptor> _firstContexts = [];
-    private readonly Dictionary<(uint Sid, uint Ssid), Entry> _contexts = [];
-    private readonly List<TlbEntry> _tlb = [];
-    private readonly List<TableEntry> _tables = [];
-    private readonly List<IntermediateEntry> _intermediate = [];
+    private readonly SmmuCaches _caches;
     private int _split;
 
     /// <summary>Makes a walker with empty caches.</summary>
     /// <param name="memory">What hardware sees.</param>
     /// <param name="options">What it supports.</param>
+    /// <param name="caches">Where it keeps what it reads.</param>
     /// <param name="report">Takes rule and message.</param>
-    public CachingWalker(IDeviceMemory memory, SmmuHardwareOptions options, Action<string, string> report)
+    public CachingWalker(
+        IDeviceMemory memory, SmmuHardwareOptions options, SmmuCaches caches, Action<string, string> report)
         : base(memory, options)
     {
+        _caches = caches;
         _report = report;
         WalksPages = true;
-    }
-
-    /// <summary>Everything that is cached.</summary>
-    public IEnumerable<CachedItem> Items()
-    {
-        foreach ((ulong index, ulong word) in _firstStreams)
-        {
-            yield return new CachedItem("L1STD", Text($"index 0x{index:x}"), Text($"0x{word:x}"));
-        }
-
-        foreach ((uint sid, Entry entry) in _streams)
-        {
-            yield return new CachedItem("STE", Text($"StreamID 0x{sid:x}"), Text($"0x{entry.Words[0]:x} 0x{entry.Words[1]:x}"));
-        }
-
-        foreach (((uint sid, uint index), Descriptor descriptor) in _firstContexts)
-        {
-            yield return new CachedItem(
-                "L1CD", Text($"StreamID 0x{sid:x} index 0x{index:x}"), Text($"0x{descriptor.Word:x}"));
-        }
-
-        foreach (((uint sid, uint ssid), Entry entry) in _contexts)
-        {
-            yield return new CachedItem(
-                "CD", Text($"StreamID 0x{sid:x} SubstreamID 0x{ssid:x}"), Text($"0x{entry.Words[0]:x} 0x{entry.Words[1]:x}"));
-        }
-
-        foreach (TlbEntry entry in _tlb)
-        {
-            yield return new CachedItem("TLB", entry.Tag.ToString(), Text($"0x{entry.Base:x} to 0x{entry.Translation.Address:x}"));
-        }
-
-        foreach (TableEntry entry in _tables)
-        {
-            yield return new CachedItem(
-                "walk cache", Text($"{entry.Tag} level {entry.Level} 0x{entry.Base:x}"), Text($"table 0x{entry.Table:x}"));
-        }
-
-        foreach (IntermediateEntry entry in _intermediate)
-        {
-            yield return new CachedItem(
-                "stage 2 TLB", Text($"VMID {entry.Vmid} 0x{entry.Base:x}"), Text($"0x{entry.Translation.Address:x}"));
-        }
-    }
-
-    /// <summary>Forgets everything.</summary>
-    public void Drop()
-    {
-        _firstStreams.Clear();
-        _streams.Clear();
-        _firstContexts.Clear();
-        _contexts.Clear();
-        _tlb.Clear();
-        _tables.Clear();
-        _intermediate.Clear();
-    }
-
-    /// <summary>What a cached entry leads to that is in a range of memory; null for nothing.</summary>
-    /// <param name="start">First byte.</param>
-    /// <param name="end">Byte after it.</param>
-    public string? FindReferenceInto(ulong start, ulong end)
-    {
-        bool In(ulong address) => address >= start && address < end;
-        foreach ((ulong index, ulong word) in _firstStreams)
-        {
-            ReadOnlySpan<ulong> words = [word];
-            if (words.Get(L1StreamDescriptor.Span) != 0 && In(words.GetAddress(L1StreamDescriptor.L2Ptr)))
-            {
-                return Text($"the first-level descriptor 0x{index:x} of the stream table");
-            }
-        }
-
-        foreach ((uint sid, Entry entry) in _streams)
-        {
-            ReadOnlySpan<ulong> ste = entry.Words;
-            if (ste.Get(StreamTableEntry.V) != 0
-                && ste.Get(StreamTableEntry.Config) == StreamTableEntry.ConfigStage1
-                && In(ste.GetAddress(StreamTableEntry.S1ContextPtr)))
-            {
-                return Text($"the stream table entry of StreamID 0x{sid:x}");
-            }
-        }
-
-        foreach (((uint sid, uint index), Descriptor descriptor) in _firstContexts)
-        {
-            ReadOnlySpan<ulong> words = [descriptor.Word];
-            if (words.Get(L1ContextDescriptor.V) != 0 && In(words.GetAddress(L1ContextDescriptor.L2Ptr)))
-            {
-                return Text($"the first-level context descriptor 0x{index:x} of StreamID 0x{sid:x}");
-            }
-        }
-
-        foreach (((uint sid, uint ssid), Entry entry) in _contexts)
-        {
-            ReadOnlySpan<ulong> cd = entry.Words;
-            if (cd.Get(ContextDescriptor.V) != 0
-                && cd.Get(ContextDescriptor.EPD0) == 0
-                && In(cd.GetAddress(ContextDescriptor.TTB0)))
-            {
-                return Text($"the context descriptor of StreamID 0x{sid:x} SubstreamID 0x{ssid:x}");
-            }
-        }
-
-        foreach (TableEntry entry in _tables)
-        {
-            if (In(entry.Table))
-            {
-                return Text($"a page table entry of {entry.Tag}");
-            }
-        }
-
-        return null;
     }
 
     /// <summary>
@@ -160,15 +44,15 @@ internal sealed partial class CachingWalker : SmmuWalker
     /// on to the next one.</remarks>
     public void CheckTornReads(ModelMemory memory)
     {
-        foreach ((uint sid, Entry entry) in _streams)
+        foreach ((uint sid, CachedEntry entry) in _caches.Streams)
         {
-            Check(memory, entry, isContext: false, Text($"the entry of StreamID 0x{sid:x}"));
+            Check(memory, entry, isContext: false, $"the entry of StreamID 0x{sid:x}");
         }
 
-        foreach (((uint sid, uint ssid), Entry entry) in _contexts)
+        foreach (((uint sid, uint ssid), CachedEntry entry) in _caches.Contexts)
         {
             Check(
-                memory, entry, isContext: true, Text($"the descriptor of StreamID 0x{sid:x} SubstreamID 0x{ssid:x}"));
+                memory, entry, isContext: true, $"the descriptor of StreamID 0x{sid:x} SubstreamID 0x{ssid:x}");
         }
     }
 
@@ -177,10 +61,10 @@ internal sealed partial class CachingWalker : SmmuWalker
     /// <param name="address">Input address.</param>
     public SmmuRegime? CachedRegime(in Tag tag, ulong address)
     {
-        if (!_streams.TryGetValue(tag.Sid, out Entry? stream)
+        if (!_caches.Streams.TryGet(tag.Sid, out CachedEntry? stream)
             || SmmuRules.CheckStreamEntry(Options, stream.Words).IsFault
             || tag.Ssid is not { } ssid
-            || !_contexts.TryGetValue((tag.Sid, ssid), out Entry? context)
+            || !_caches.Contexts.TryGet((tag.Sid, ssid), out CachedEntry? context)
             || SmmuRules.CheckContext(Options, stream.Words, context.Words).IsFault)
         {
             return null;
@@ -214,68 +98,53 @@ internal sealed partial class CachingWalker : SmmuWalker
     public string? FindStaleEntry(in StreamRoot root)
     {
         Span<ulong> word = [0];
-        foreach ((ulong index, ulong cached) in _firstStreams)
+        foreach ((ulong index, ulong cached) in _caches.FirstStreams)
         {
             if (!Load(root.Table + (index * L1StreamDescriptor.Bytes), word) || word[0] != cached)
             {
-                return Text($"first-level descriptor 0x{index:x} of the stream table is cached as 0x{cached:x}");
+                return $"first-level descriptor 0x{index:x} of the stream table is cached as 0x{cached:x}";
             }
         }
 
-        foreach (((uint sid, uint index), Descriptor descriptor) in _firstContexts)
+        foreach (((uint sid, uint index), CachedDescriptor descriptor) in _caches.FirstContexts)
         {
-            if (!_streams.TryGetValue(sid, out Entry? stream)
+            if (!_caches.Streams.TryGet(sid, out CachedEntry? stream)
                 || !stream.IsSet(StreamTableEntry.V)
                 || !Load(descriptor.Address, word)
                 || word[0] != descriptor.Word)
             {
-                return Text($"first-level context descriptor 0x{index:x} of StreamID 0x{sid:x} is cached as 0x{descriptor.Word:x}");
+                return $"first-level context descriptor 0x{index:x} of StreamID 0x{sid:x} is cached as 0x{descriptor.Word:x}";
             }
         }
 
-        foreach ((uint sid, Entry entry) in _streams)
+        foreach ((uint sid, CachedEntry entry) in _caches.Streams)
         {
             if (IsStale(entry, isContext: false))
             {
-                return Text($"the entry of StreamID 0x{sid:x} is cached as 0x{entry.Words[0]:x}");
+                return $"the entry of StreamID 0x{sid:x} is cached as 0x{entry.Words[0]:x}";
             }
         }
 
-        foreach (((uint sid, uint ssid), Entry entry) in _contexts)
+        foreach (((uint sid, uint ssid), CachedEntry entry) in _caches.Contexts)
         {
-            if (!_streams.TryGetValue(sid, out Entry? stream)
+            if (!_caches.Streams.TryGet(sid, out CachedEntry? stream)
                 || !stream.IsSet(StreamTableEntry.V)
                 || IsStale(entry, isContext: true))
             {
-                return Text($"the descriptor of StreamID 0x{sid:x} SubstreamID 0x{ssid:x} is cached as 0x{entry.Words[0]:x}");
+                return $"the descriptor of StreamID 0x{sid:x} SubstreamID 0x{ssid:x} is cached as 0x{entry.Words[0]:x}";
             }
         }
 
         return null;
     }
-
-    /// <summary>Every last-level translation with a SubstreamID.</summary>
-    public IEnumerable<DeviceTlbs.Held> Translations() => _tlb.Where(e => e.Tag.Ssid is not null).Select(e =>
-        new DeviceTlbs.Held(e.Tag.Sid, e.Tag.Ssid, e.Base, e.Translation.Shift, e.Translation.Address, e.Translation.Writable));
 
     /// <summary>A translation from the TLB only.</summary>
-    public SmmuTranslation? Peek(in SmmuRegime regime, ulong address)
-    {
-        foreach (TlbEntry entry in _tlb)
-        {
-            if (entry.Covers(regime, address))
-            {
-                return entry.At(address);
-            }
-        }
-
-        return null;
-    }
+    public SmmuTranslation? Peek(in SmmuRegime regime, ulong address) => _caches.Find(regime, address)?.At(address);
 
     /// <inheritdoc/>
     protected override bool ReadFirstLevel(ulong index, ulong address, Span<ulong> word)
     {
-        if (_firstStreams.TryGetValue(index, out word[0]))
+        if (_caches.FirstStreams.TryGet(index, out word[0]))
         {
             return true;
         }
@@ -286,7 +155,7 @@ internal sealed partial class CachingWalker : SmmuWalker
         }
 
         ReportReserved(L1StreamDescriptor.Layout, word, word.Get(L1StreamDescriptor.Span) != 0, address);
-        _firstStreams[index] = word[0];
+        _caches.FirstStreams.Replace(index, word[0]);
         return true;
     }
 
@@ -294,7 +163,7 @@ internal sealed partial class CachingWalker : SmmuWalker
     protected override SmmuFault ReadStreamEntry(uint sid, in StreamRoot root, Span<ulong> ste)
     {
         _split = root.Split;
-        if (!_streams.TryGetValue(sid, out Entry? entry))
+        if (!_caches.Streams.TryGet(sid, out CachedEntry? entry))
         {
             SmmuFault fault = FindStreamEntry(sid, root, out ulong address);
             if (fault.IsFault)
@@ -309,9 +178,9 @@ internal sealed partial class CachingWalker : SmmuWalker
             }
 
             ulong link = root.IsTwoLevel ? root.Table + ((ulong)sid >> root.Split << 3) : 0;
-            entry = new Entry(address, link, words);
+            entry = new CachedEntry(address, link, words);
             ReportReserved(StreamTableEntry.Layout, words, (words[0] & 1) != 0, address);
-            _streams[sid] = entry;
+            _caches.Streams.Replace(sid, entry);
         }
 
         entry.Words.CopyTo(ste);
@@ -322,7 +191,7 @@ internal sealed partial class CachingWalker : SmmuWalker
     protected override bool ReadFirstContext(uint sid, uint ssid, int leafBits, ulong address, Span<ulong> word)
     {
         uint index = ssid >> leafBits;
-        if (_firstContexts.TryGetValue((sid, index), out Descriptor cached))
+        if (_caches.FirstContexts.TryGet((sid, index), out CachedDescriptor cached))
         {
             word[0] = cached.Word;
             return true;
@@ -334,7 +203,7 @@ internal sealed partial class CachingWalker : SmmuWalker
         }
 
         ReportReserved(L1ContextDescriptor.Layout, word, word.Get(L1ContextDescriptor.V) != 0, address);
-        _firstContexts[(sid, index)] = new Descriptor(address, word[0], leafBits);
+        _caches.FirstContexts.Replace((sid, index), new CachedDescriptor(address, word[0], leafBits));
         return true;
     }
 
@@ -342,7 +211,7 @@ internal sealed partial class CachingWalker : SmmuWalker
     protected override SmmuFault ReadContext(
         uint sid, uint ssid, ReadOnlySpan<ulong> ste, in Stage2Root? second, Span<ulong> cd)
     {
-        if (!_contexts.TryGetValue((sid, ssid), out Entry? entry))
+        if (!_caches.Contexts.TryGet((sid, ssid), out CachedEntry? entry))
         {
             SmmuFault fault = FindContext(sid, ssid, ste, second, out ulong address);
             if (fault.IsFault)
@@ -357,10 +226,10 @@ internal sealed partial class CachingWalker : SmmuWalker
             }
 
             int leafBits = ste.Get(StreamTableEntry.S1Fmt) == StreamTableEntry.S1Fmt64KLeaf ? 10 : 6;
-            ulong link = _firstContexts.TryGetValue((sid, ssid >> leafBits), out Descriptor first) ? first.Address : 0;
-            entry = new Entry(address, link, words);
+            ulong link = _caches.FirstContexts.TryGet((sid, ssid >> leafBits), out CachedDescriptor first) ? first.Address : 0;
+            entry = new CachedEntry(address, link, words);
             ReportReserved(ContextDescriptor.Layout, words, entry.IsSet(ContextDescriptor.V), address);
-            _contexts[(sid, ssid)] = entry;
+            _caches.Contexts.Replace((sid, ssid), entry);
         }
 
         entry.Words.CopyTo(cd);
@@ -370,17 +239,13 @@ internal sealed partial class CachingWalker : SmmuWalker
     /// <inheritdoc/>
     protected override SmmuTranslation Translate(in SmmuRegime regime, ulong address, bool isWrite)
     {
-        foreach (TlbEntry entry in _tlb)
+        if (_caches.Find(regime, address) is { } entry)
         {
-            if (!entry.Covers(regime, address))
-            {
-                continue;
-            }
-
             if (entry.Root != regime.First?.Table)
             {
-                _report("smmu-asid-of-two-tables", Text(
-                    $"{entry.Tag}: a translation of 0x{address:x} through table 0x{entry.Root:x} is still cached, now the table is 0x{regime.First?.Table:x} (3.17)"));
+                _report("smmu-asid-of-two-tables",
+                    $"{entry.Tag}: a translation of 0x{address:x} through table 0x{entry.Root:x} is still cached, now the table "
+                    + $"is 0x{regime.First?.Table:x} (3.17)");
             }
 
             return entry.At(address).For(isWrite, Events.ClassInput);
@@ -391,7 +256,11 @@ internal sealed partial class CachingWalker : SmmuWalker
         // Faults are not cached, but an entry that refuses a write is.
         if (!found.Fault.IsFault || found.Fault.Event == SmmuEvent.F_PERMISSION)
         {
-            Keep(regime, address, found with { Fault = default });
+            _caches.Tlb.Keep(RegimeTag.Of(regime, found.IsGlobal), address, found.Shift, Cached(
+                Tag.Of(regime),
+                regime.First?.GranuleShift ?? regime.Second!.Value.GranuleShift,
+                regime.First?.Table,
+                found with { Fault = default }));
         }
 
         return found;
@@ -400,24 +269,15 @@ internal sealed partial class CachingWalker : SmmuWalker
     /// <inheritdoc/>
     protected override SmmuTranslation TranslateIntermediate(uint vmid, in Stage2Root second, ulong address)
     {
-        foreach (IntermediateEntry entry in _intermediate)
+        if (_caches.Intermediate.TryFind(vmid, address, out _, out CachedTranslation? entry))
         {
-            if (entry.Vmid == vmid && entry.Base == (address & ~Low(entry.Translation.Shift)))
-            {
-                return entry.Translation with
-                {
-                    Address = entry.Translation.Address | (address & Low(entry.Translation.Shift)),
-                    Ipa = address,
-                };
-            }
+            return entry.At(address) with { Ipa = address };
         }
 
         SmmuTranslation found = base.TranslateIntermediate(vmid, second, address);
         if (!found.Fault.IsFault)
         {
-            ulong low = Low(found.Shift);
-            _intermediate.Add(new IntermediateEntry(
-                vmid, second.GranuleShift, address & ~low, found with { Address = found.Address & ~low }));
+            _caches.Intermediate.Keep(vmid, address, found.Shift, Cached(default, second.GranuleShift, null, found));
         }
 
         return found;
@@ -426,34 +286,25 @@ internal sealed partial class CachingWalker : SmmuWalker
     /// <inheritdoc/>
     protected override void FindTable(in SmmuRegime regime, ulong address, ref int level, ref ulong table)
     {
-        foreach (TableEntry entry in _tables)
+        // The smallest is the deepest.
+        if (_caches.Tables.TryFind(RegimeTag.Of(regime, isGlobal: false), address, out _, out CachedTable? entry)
+            && entry.Level > level)
         {
-            if (entry.Level > level && entry.Tag.Matches(regime) && entry.Base == (address & ~Low(entry.LowBit)))
-            {
-                level = entry.Level;
-                table = entry.Table;
-            }
+            level = entry.Level;
+            table = entry.Table;
         }
     }
 
     /// <inheritdoc/>
     protected override void KeepTable(in SmmuRegime regime, ulong address, int level, int lowBit, ulong table) =>
-        _tables.Add(new TableEntry(Tag.Of(regime), level, lowBit, address & ~Low(lowBit), table));
+        _caches.Tables.Keep(
+            RegimeTag.Of(regime, isGlobal: false), address, lowBit, new CachedTable(Tag.Of(regime), level, table));
 
-    private static ulong Low(int bits) => (1UL << bits) - 1;
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
-
-    private void Keep(in SmmuRegime regime, ulong address, in SmmuTranslation found)
+    private static CachedTranslation Cached(Tag tag, int granuleShift, ulong? root, in SmmuTranslation found)
     {
-        ulong low = Low(found.Shift);
-        _tlb.Add(new TlbEntry(
-            Tag.Of(regime),
-            found.IsGlobal,
-            regime.First?.GranuleShift ?? regime.Second!.Value.GranuleShift,
-            regime.First?.Table,
-            address & ~low,
-            found with { Address = found.Address & ~low, Ipa = found.Ipa & ~low }));
+        ulong low = (1UL << found.Shift) - 1;
+        return new CachedTranslation(
+            tag, granuleShift, root, found with { Address = found.Address & ~low, Ipa = found.Ipa & ~low });
     }
 
     // A valid entry with bits that must be 0, or a combination that no implementation takes: what hardware makes of it
@@ -462,11 +313,11 @@ internal sealed partial class CachingWalker : SmmuWalker
     {
         if (isValid && layout.Check(words) is { Count: > 0 } violations)
         {
-            _report("smmu-reserved-bits", Text($"{layout.Id} at 0x{address:x}: {violations[0]}"));
+            _report("smmu-reserved-bits", $"{layout.Id} at 0x{address:x}: {violations[0]}");
         }
     }
 
-    private void Check(ModelMemory memory, Entry entry, bool isContext, string what)
+    private void Check(ModelMemory memory, CachedEntry entry, bool isContext, string what)
     {
         // What became reachable within the window may have been written before, at leisure.
         if (!memory.Device.IsBacked(entry.Address, entry.Words.Length * 8)
@@ -526,12 +377,12 @@ internal sealed partial class CachingWalker : SmmuWalker
 
         if (isTorn)
         {
-            _report("smmu-torn-entry", Text(
-                $"{what} at 0x{entry.Address:x} changed so that a fetch under way may see neither the old nor the new one (3.21)"));
+            _report("smmu-torn-entry",
+                $"{what} at 0x{entry.Address:x} changed so that a fetch under way may see neither the old nor the new one (3.21)");
         }
     }
 
-    private bool IsStale(Entry entry, bool isContext)
+    private bool IsStale(CachedEntry entry, bool isContext)
     {
         Span<ulong> now = stackalloc ulong[StreamTableEntry.Words];
         return !Load(entry.Address, now) || !Means(entry.Words, now, isContext);
@@ -555,47 +406,4 @@ internal sealed partial class CachingWalker : SmmuWalker
 
         return true;
     }
-
-    /// <summary>The tags of a translation, and whose access brought it in.</summary>
-    internal readonly record struct Tag(uint Sid, uint? Ssid, bool IsEl2, uint Vmid, uint? Asid)
-    {
-        public static Tag Of(in SmmuRegime regime) =>
-            new(regime.Sid, regime.Ssid, regime.IsEl2, regime.Vmid, regime.First?.Asid);
-
-        public bool Matches(in SmmuRegime regime) =>
-            IsEl2 == regime.IsEl2 && Vmid == regime.Vmid && Asid == regime.First?.Asid;
-
-        public override string ToString() => Text($"VMID {Vmid} ASID {Asid}");
-    }
-
-    private sealed record Entry(ulong Address, ulong Link, ulong[] Words)
-    {
-        /// <summary>Values of each word that a fetch under way may have read before the last synchronisation.</summary>
-        public List<ulong>[] Seen { get; } = [.. Words.Select(_ => new List<ulong>())];
-
-        public bool IsSet(Field field) => ((ReadOnlySpan<ulong>)Words).Get(field) != 0;
-    }
-
-    private readonly record struct Descriptor(ulong Address, ulong Word, int LeafBits);
-
-    private sealed record TlbEntry(
-        Tag Tag, bool IsGlobal, int GranuleShift, ulong? Root, ulong Base, SmmuTranslation Translation)
-    {
-        public bool Covers(in SmmuRegime regime, ulong address) =>
-            Tag.IsEl2 == regime.IsEl2
-            && Tag.Vmid == regime.Vmid
-            && Tag.Asid is null == regime.First is null
-            && (IsGlobal || Tag.Asid == regime.First?.Asid)
-            && Base == (address & ~Low(Translation.Shift));
-
-        public SmmuTranslation At(ulong address) => Translation with
-        {
-            Address = Translation.Address | (address & Low(Translation.Shift)),
-            Ipa = Translation.Ipa | (address & Low(Translation.Shift)),
-        };
-    }
-
-    private sealed record TableEntry(Tag Tag, int Level, int LowBit, ulong Base, ulong Table);
-
-    private sealed record IntermediateEntry(uint Vmid, int GranuleShift, ulong Base, SmmuTranslation Translation);
 }

@@ -1,4 +1,4 @@
-using System.Globalization;
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
@@ -22,15 +22,13 @@ namespace PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
 /// </remarks>
 internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
 {
-    private const int MaxViolations = 1000;
-
     private readonly Lock _gate = new();
     private readonly SmmuHardwareOptions _options;
     private readonly SmmuRegisterFile _registers;
     private readonly CachingWalker _walker;
-    private readonly DeviceTlbs _devices = new();
-    private readonly List<ProtocolViolation> _violations = [];
-    private readonly List<SmmuCommand> _pending = [];
+    private readonly SmmuCaches _caches = new();
+    private readonly ViolationLog _log;
+    private readonly PendingInvalidations<SmmuCommand> _pending = new();
     private readonly HashSet<(uint Sid, uint? Ssid)> _seen = [];
 
     // What a reset leaves in the caches is unknown until it has been invalidated.
@@ -46,8 +44,9 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
     {
         ModelMemory = memory;
         _options = SmmuHardwareOptions.Parse(setup, isModel: true);
+        _log = new ViolationLog(memory, "smmu-stray-read", " (3.21)");
         _registers = new SmmuRegisterFile(memory.Device, _options, this);
-        _walker = new CachingWalker(memory.Device, _options, ReportViolation);
+        _walker = new CachingWalker(memory.Device, _options, _caches, _log.Report);
         memory.Changed += OnChange;
     }
 
@@ -66,21 +65,7 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
     public bool IsCoherent => _options.Coherent;
 
     /// <inheritdoc/>
-    public IReadOnlyList<ProtocolViolation> Violations
-    {
-        get
-        {
-            lock (_gate)
-            {
-                return
-                [
-                    .. _violations,
-                    .. ModelMemory.StrayReads.Where(s => s.WasFreed).Select(s => new ProtocolViolation(
-                        "smmu-stray-read", Text($"the walker read freed memory at 0x{s.Address:x} (3.21)"))),
-                ];
-            }
-        }
-    }
+    public IReadOnlyList<ProtocolViolation> Violations => _log.All();
 
     /// <inheritdoc/>
     public IReadOnlyList<CachedItem> Cached
@@ -89,7 +74,7 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
         {
             lock (_gate)
             {
-                return [.. _walker.Items(), .. _devices.Items()];
+                return _caches.All.Items();
             }
         }
     }
@@ -99,8 +84,7 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
     {
         lock (_gate)
         {
-            _walker.Drop();
-            _devices.Drop();
+            _caches.All.Clear();
         }
     }
 
@@ -137,16 +121,16 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
             }
 
             // It remembers within this look only.
-            var fresh = new CachingWalker(ModelMemory.Device, _options, static (_, _) => { });
+            var fresh = new CachingWalker(ModelMemory.Device, _options, new SmmuCaches(), static (_, _) => { });
             StreamRoot root = _registers.StreamRoot;
-            return _walker.FindStaleEntry(root) ?? _walker.Translations().Concat(_devices.Translations()).Select(held =>
+            return _walker.FindStaleEntry(root) ?? _caches.Translations().Select(held =>
             {
                 Pasid? pasid = held.Ssid is { } ssid ? new Pasid(ssid) : null;
                 TranslationResult now = fresh.Follow(
-                    new DmaAccess(new RequesterId(held.Sid), pasid, held.Base, IsWrite: false), root).Result;
+                    new DmaAccess(new RequesterId(held.Sid), pasid, held.First, IsWrite: false), root).Result;
                 return now.Status == TranslationStatus.Translated && now.Address == held.Target
                     ? null
-                    : Text($"StreamID 0x{held.Sid:x} PASID 0x{held.Ssid:x}: 0x{held.Base:x} is cached as 0x{held.Target:x}, now it is {now.Status} 0x{now.Address:x}");
+                    : $"StreamID 0x{held.Sid:x} PASID 0x{held.Ssid:x}: 0x{held.First:x} is cached as 0x{held.Target:x}, now it is {now.Status} 0x{now.Address:x}";
             }).FirstOrDefault(text => text is not null);
         }
     }
@@ -164,8 +148,8 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
                 return;
             }
 
-            Complete();
-            _pending.Clear();
+            _pending.Fence();
+            _pending.Complete((group, _) => Complete(group));
         }
 
         Signal(command);
@@ -178,7 +162,7 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
             bool isOn = (after & Formats.Registers.CR0_SMMUEN) != 0;
             if (isOn && (before & Formats.Registers.CR0_SMMUEN) == 0 && !(_configurationKnown && _translationsKnown))
             {
-                ReportViolation(
+                _log.Report(
                     "smmu-unknown-caches",
                     "SMMUEN was set although CFGI_ALL and TLBI_NSNH_ALL had not completed since reset (6.3.9, 3.11)");
             }
@@ -186,8 +170,8 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
             _enabled = isOn;
             if ((after & ~before & Formats.Registers.CR0_EVTQEN) != 0 && FindUnsettledEvent() is { } address)
             {
-                ReportViolation("smmu-event-queue-unsettled", Text(
-                    $"EVTQEN was set before a store at 0x{address:x} arrived: it would overwrite a record (7.2)"));
+                _log.Report("smmu-event-queue-unsettled",
+                    $"EVTQEN was set before a store at 0x{address:x} arrived: it would overwrite a record (7.2)");
             }
         }
     }
@@ -196,8 +180,8 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
     {
         lock (_gate)
         {
-            ReportViolation("smmu-register-in-use", Text(
-                $"0x{value:x} was written to register 0x{offset:x}, which may not change while its function is enabled (6.3)"));
+            _log.Report("smmu-register-in-use",
+                $"0x{value:x} was written to register 0x{offset:x}, which may not change while its function is enabled (6.3)");
         }
     }
 
@@ -208,29 +192,9 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
         ulong queue = words.GetAddress(Formats.Registers.QUEUE_ADDR);
         int log2 = Math.Min(_options.EventQueueLog2, (int)words.Get(Formats.Registers.QUEUE_LOG2SIZE));
         ulong end = queue + (1UL << (log2 + Events.BytesLog2));
-        if (ModelMemory.IsBacked(queue, (long)(end - queue)))
-        {
-            for (ulong at = queue; at < end; at += 8)
-            {
-                if (ModelMemory.Device.ReadQword(at) != ModelMemory.ReadQword(at))
-                {
-                    return at;
-                }
-            }
-        }
-
-        return null;
-    }
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
-
-    private void ReportViolation(string rule, string message)
-    {
-        var violation = new ProtocolViolation(rule, message);
-        if (_violations.Count < MaxViolations && !_violations.Contains(violation))
-        {
-            _violations.Add(violation);
-        }
+        return ModelMemory.IsBacked(queue, (long)(end - queue))
+            ? ModelMemory.FindUnsettled(queue, (long)(end - queue))
+            : null;
     }
 
     private void OnChange(MemoryEvent change)
@@ -243,12 +207,11 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
         lock (_gate)
         {
             // Hardware may fetch configuration ahead of any access: what has been asked for once may be asked for again.
-            ulong end = change.Address + (((ulong)change.Bytes + 4095) & ~4095UL);
             FetchAhead();
-            if (_enabled && _walker.FindReferenceInto(change.Address, end) is { } entry)
+            if (_enabled && _caches.All.FindReferenceInto(AddressRange.OfFreed(change)) is { } entry)
             {
-                ReportViolation("smmu-freed-while-cached", Text(
-                    $"memory at 0x{change.Address:x} was freed while {entry} is cached and leads there (3.21)"));
+                _log.Report("smmu-freed-while-cached",
+                    $"memory at 0x{change.Address:x} was freed while {entry} is cached and leads there (3.21)");
             }
         }
     }
@@ -259,9 +222,11 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
         StreamRoot root = _registers.StreamRoot;
         uint? ssid = access.Pasid?.Value;
         _seen.Add((access.Requester.Value, ssid));
-        if (_devices.Find(access.Requester.Value, ssid, access.Address, access.IsWrite) is { } held)
+        if (_caches.Devices.TryFind(
+            (access.Requester.Value, ssid), access.Address, out TranslationKey<(uint, uint?)> key, out DeviceItem held)
+            && (held.Writable || !access.IsWrite))
         {
-            return Translated(access, root, held);
+            return Translated(access, root, held.Target | (access.Address - key.First));
         }
 
         // A request that may be answered by ATS: what succeeds is kept by the device; what fails comes again as an
@@ -269,7 +234,7 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
         WalkOutcome outcome = _walker.Follow(access, root);
         if (outcome.Result.Status == TranslationStatus.Translated && outcome.Ats == StreamTableEntry.EatsFull)
         {
-            _devices.Keep(access.Requester.Value, ssid, access.Address, outcome.Translation);
+            _caches.KeepInDevice(access.Requester.Value, ssid, access.Address, outcome.Translation);
         }
 
         return outcome;
@@ -290,7 +255,7 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
         if (!fault.IsFault && ste.Get(StreamTableEntry.EATS) != StreamTableEntry.EatsFull)
         {
             fault = new SmmuFault(
-                SmmuEvent.F_TRANSL_FORBIDDEN, Text($"a translated request with EATS {ste.Get(StreamTableEntry.EATS)}"));
+                SmmuEvent.F_TRANSL_FORBIDDEN, $"a translated request with EATS {ste.Get(StreamTableEntry.EATS)}");
         }
 
         return fault.IsFault
@@ -302,11 +267,11 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
     }
 
     // Inside the gate: everything since the last SYNC takes effect, in the worst order.
-    private void Complete()
+    private void Complete(IReadOnlyList<SmmuCommand> group)
     {
-        SmmuCommand[] devices = [.. _pending.Where(c => c.Opcode == SmmuOpcode.ATC_INV)];
-        SmmuCommand[] translations = [.. _pending.Where(c => IsTlbi(c.Opcode))];
-        SmmuCommand[] configuration = [.. _pending.Where(c => IsCfgi(c.Opcode))];
+        SmmuCommand[] devices = [.. group.Where(c => c.Opcode == SmmuOpcode.ATC_INV)];
+        SmmuCommand[] translations = [.. group.Where(c => IsTlbi(c.Opcode))];
+        SmmuCommand[] configuration = [.. group.Where(c => IsCfgi(c.Opcode))];
         if (configuration.Length > 0)
         {
             _walker.CheckTornReads(ModelMemory);
@@ -314,7 +279,7 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
 
         foreach (SmmuCommand command in devices)
         {
-            List<DeviceTlbs.Held> forgotten = _devices.Invalidate(command);
+            List<(uint Sid, uint? Ssid, ulong Address)> forgotten = _walker.InvalidateDevices(command);
             if (_enabled)
             {
                 forgotten.ForEach(FetchAgain);
@@ -323,7 +288,7 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
 
         foreach (SmmuCommand command in translations)
         {
-            List<(CachingWalker.Tag Tag, ulong Address)> forgotten = _walker.InvalidateTranslations(command);
+            List<(Tag Tag, ulong Address)> forgotten = _walker.InvalidateTranslations(command);
             if (configuration.Length > 0 && _enabled)
             {
                 forgotten.ForEach(f => _walker.WalkAgain(f.Tag, f.Address));
@@ -377,13 +342,13 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
     }
 
     // A device that has lost a translation asks for it at once, and gets it where the main TLB still has it.
-    private void FetchAgain(DeviceTlbs.Held held)
+    private void FetchAgain((uint Sid, uint? Ssid, ulong Address) held)
     {
         if (held.Ssid is { } ssid
-            && _walker.CachedRegime(new CachingWalker.Tag(held.Sid, ssid, false, 0, null), held.Base) is { } regime
-            && _walker.Peek(regime, held.Base) is { } translation)
+            && _walker.CachedRegime(new Tag(held.Sid, ssid, false, 0, null), held.Address) is { } regime
+            && _walker.Peek(regime, held.Address) is { } translation)
         {
-            _devices.Keep(held.Sid, ssid, held.Base, translation);
+            _caches.KeepInDevice(held.Sid, ssid, held.Address, translation);
         }
     }
 
