@@ -28,10 +28,20 @@ public interface IPasidTable : IDisposable
     /// <returns>Success; EINVAL beyond the width; EEXIST where a valid entry is; ENOMEM for a leaf.</returns>
     OpResult Set(Pasid pasid, in PasidTableEntry entry);
 
+    /// <summary>
+    /// Whether the format can express a quiet entry. Where it cannot (AMD has one bit per device for it), a process that
+    /// dies has its entry cleared, and its device's accesses are refused with records until it stops.
+    /// </summary>
+    bool CanQuiet => true;
+
     /// <summary>Makes an entry translate nothing, without faults of configuration, while it stays in place.</summary>
+    /// <returns>Success; EINVAL beyond the width; ENOENT; EOPNOTSUPP where <see cref="CanQuiet"/> is false; the refusal of
+    /// an invalidation, and the entry is quiet all the same.</returns>
     OpResult Quiet(Pasid pasid);
 
     /// <summary>Removes an entry, valid bit first.</summary>
+    /// <returns>Success; EINVAL beyond the width; ENOENT; the refusal of an invalidation, and the entry is gone all the
+    /// same.</returns>
     OpResult Clear(Pasid pasid);
 }
 
@@ -41,8 +51,15 @@ public interface IPasidTable : IDisposable
 public readonly record struct PasidTableEntry(ulong PageTableRoot, uint ArchId);
 
 /// <summary>
-/// Told by a table writer at the points where its format demands an invalidation; returns when it has completed.
+/// Called by a table writer at the points where its format demands an invalidation; returns when it has completed. One
+/// protocol for all formats: the writer stores and writes back, the sync orders that ahead of what it sends.
 /// </summary>
+/// <remarks>
+/// <see cref="IPasidTable.Set"/> calls <see cref="ConfigurationChanged"/>. <see cref="IPasidTable.Quiet"/> and
+/// <see cref="IPasidTable.Clear"/> call <see cref="EntryRemoved"/>, or both of the others in its order;
+/// <see cref="IPasidTable.Clear"/> of a quiet entry that is known to be invalidated calls
+/// <see cref="ConfigurationChanged"/> alone, as such an entry leads to no translation.
+/// </remarks>
 public interface IPasidTableSync
 {
     /// <summary>The entry, or with <paramref name="leafOnly"/> false also the path to it, has changed.</summary>
@@ -50,4 +67,15 @@ public interface IPasidTableSync
 
     /// <summary>Translations tagged with this PASID and <paramref name="archId"/> are no longer valid.</summary>
     OpResult TranslationsChanged(Pasid pasid, uint archId);
+
+    /// <summary>
+    /// The entry is gone or quiet: its configuration is invalidated, then the translations that were made from it. Both
+    /// are, whatever the first one answers. Hardware that takes both in one batch overrides it.
+    /// </summary>
+    OpResult EntryRemoved(Pasid pasid, uint archId)
+    {
+        OpResult entry = ConfigurationChanged(pasid, leafOnly: true);
+        OpResult translations = TranslationsChanged(pasid, archId);
+        return entry.IsOk ? translations : entry;
+    }
 }

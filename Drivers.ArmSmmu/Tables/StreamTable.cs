@@ -1,4 +1,5 @@
 using System.Globalization;
+using PasidFramework.DriverKit.Tables;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Hardware;
 using PasidFramework.Records;
@@ -31,26 +32,18 @@ internal sealed class StreamTable : IDisposable
     /// <summary>Widest StreamID of a two-level table: 1 MiB of first-level descriptors.</summary>
     public const int MaxTwoLevelBits = 25;
 
-    private const int LeafBytes = StreamTableEntry.Bytes << Split;
-
     private readonly IPhysicalMemory _memory;
+    private readonly TwoLevelTable<StreamLink> _table;
     private readonly IStreamTableSync _sync;
-    private readonly int _rootBytes;
-    private readonly ulong[] _leaves;
-    private readonly bool[] _linked;
-    private bool _disposed;
 
     private StreamTable(
-        IPhysicalMemory memory, IStreamTableSync sync, int bits, bool twoLevel, ulong root, int rootBytes)
+        IPhysicalMemory memory, TwoLevelTable<StreamLink> table, IStreamTableSync sync, int bits, bool twoLevel)
     {
         _memory = memory;
+        _table = table;
         _sync = sync;
         Bits = bits;
         IsTwoLevel = twoLevel;
-        Root = root;
-        _rootBytes = rootBytes;
-        _leaves = twoLevel ? new ulong[1 << (bits - Split)] : [];
-        _linked = new bool[_leaves.Length];
     }
 
     /// <summary>StreamID bits that the table covers: LOG2SIZE.</summary>
@@ -60,7 +53,7 @@ internal sealed class StreamTable : IDisposable
     public bool IsTwoLevel { get; }
 
     /// <summary>Byte address of the linear table or of the first level.</summary>
-    public ulong Root { get; }
+    public ulong Root => _table.Root;
 
     /// <summary>The value of STRTAB_BASE_CFG.</summary>
     public uint BaseConfiguration
@@ -112,15 +105,19 @@ internal sealed class StreamTable : IDisposable
         int bytes = twoLevel
             ? Math.Max(64, L1StreamDescriptor.Bytes << (bits - Split))
             : StreamTableEntry.Bytes << bits;
-        OpResult<ulong> root = memory.AllocatePages(bytes, Math.Max(4096, bytes));
-        if (!root.IsOk)
-        {
-            return OpResult<StreamTable>.Refuse(root.Outcome);
-        }
 
-        // Commands go to the hardware before it is enabled, and order this.
-        memory.Flush(root.Value, bytes);
-        return OpResult<StreamTable>.Ok(new StreamTable(memory, sync, bits, twoLevel, root.Value, bytes));
+        // Commands go to the hardware before it is enabled, and order the zeroes.
+        OpResult<TwoLevelTable<StreamLink>> table = TwoLevelTable<StreamLink>.Create(memory, new TableGeometry(
+            bits,
+            StreamTableEntry.Bytes,
+            Split,
+            bytes,
+            Math.Max(4096, bytes),
+            StreamTableEntry.Bytes << Split,
+            !twoLevel));
+        return table.IsOk
+            ? OpResult<StreamTable>.Ok(new StreamTable(memory, table.Value, sync, bits, twoLevel))
+            : OpResult<StreamTable>.Refuse(table.Outcome);
     }
 
     /// <summary>Installs an entry so that a walker sees none or all of it.</summary>
@@ -129,35 +126,46 @@ internal sealed class StreamTable : IDisposable
     /// <returns>Success; EINVAL out of range; EEXIST; ENOMEM; an error of the synchronisation.</returns>
     public OpResult Set(uint sid, ReadOnlySpan<ulong> words)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
         if ((ulong)sid >> Bits != 0)
         {
             return OpResult.Refuse(Errno.EINVAL, Text(
                 $"StreamID 0x{sid:x} is out of range: {Bits} bits, last 0x{(1UL << Bits) - 1:x}"));
         }
 
-        if (Find(sid) is { } existing && IsValid(existing))
+        ulong address = _table.Find(sid);
+        bool isNewLeaf = address == 0;
+        OpResult result = OpResult.Ok;
+        if (isNewLeaf)
+        {
+            result = _table.AddLeaf(sid, words);
+            if (!result.IsOk)
+            {
+                return OpResult.Refuse(
+                    result.Errno, Text($"no memory for the stream table of StreamID 0x{sid:x}: {result.Reason}"));
+            }
+
+            address = _table.Find(sid);
+        }
+        else if (_table.State(sid) != 0)
         {
             return OpResult.Refuse(Errno.EEXIST, Text($"StreamID 0x{sid:x} has a valid stream table entry already"));
         }
 
-        if (IsTwoLevel && _leaves[sid >> Split] == 0)
+        if (isNewLeaf || _table.IsUnconfirmed(sid))
         {
-            return SetInNewLeaf(sid, words);
+            result = _table.Confirm(sid, _sync.StreamChanged(sid, leafOnly: false));
         }
 
-        OpResult result = ConfirmPath(sid);
-        if (!result.IsOk)
-        {
-            return result;
-        }
-
-        ulong address = Find(sid)!.Value;
         var sync = new StreamSync(_sync, sid);
-        result = EntryWriter.Write<StreamEntryRules, StreamSync>(_memory, address, words, ref sync);
-        if (!result.IsOk && IsValid(address))
+        if (result.IsOk && !isNewLeaf)
         {
-            EntryWriter.WriteWord(_memory, address, 0);
+            result = HitlessWriter.Write<StreamEntryRules, StreamSync>(_memory, address, words, ref sync);
+        }
+
+        _table.State(sid) = result.IsOk ? 1u : 0;
+        if (!result.IsOk && _memory.ReadQword(address) != 0)
+        {
+            StoreFirstWord(address, 0);
             _ = sync.Synchronise();
         }
 
@@ -168,100 +176,24 @@ internal sealed class StreamTable : IDisposable
     /// <returns>Success; ENOENT; an error of the synchronisation (the entry is gone all the same).</returns>
     public OpResult Clear(uint sid)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        if ((ulong)sid >> Bits != 0 || Find(sid) is not { } address || !IsValid(address))
+        ulong address = (ulong)sid >> Bits == 0 ? _table.Find(sid) : 0;
+        if (address == 0 || _table.State(sid) == 0)
         {
             return OpResult.Refuse(Errno.ENOENT, Text($"StreamID 0x{sid:x} has no valid stream table entry"));
         }
 
-        Span<ulong> words = stackalloc ulong[StreamTableEntry.Words];
-        EntryWriter.Load(_memory, address, words);
-        words[0] = 0;
-        var sync = new StreamSync(_sync, sid);
-        return EntryWriter.Write<StreamEntryRules, StreamSync>(_memory, address, words, ref sync);
+        _table.State(sid) = 0;
+        StoreFirstWord(address, 0);
+        return _sync.StreamChanged(sid, leafOnly: true);
     }
 
     /// <summary>Frees the table; the unit is off.</summary>
-    public void Dispose()
+    public void Dispose() => _table.Dispose();
+
+    private void StoreFirstWord(ulong address, ulong value)
     {
-        if (_disposed)
-        {
-            return;
-        }
-
-        _disposed = true;
-        foreach (ulong leaf in _leaves)
-        {
-            if (leaf != 0)
-            {
-                _memory.FreePages(leaf, LeafBytes);
-            }
-        }
-
-        _memory.FreePages(Root, _rootBytes);
-    }
-
-    private ulong? Find(uint sid)
-    {
-        if (!IsTwoLevel)
-        {
-            return Root + ((ulong)sid << StreamTableEntry.BytesLog2);
-        }
-
-        ulong leaf = _leaves[sid >> Split];
-        return leaf == 0 ? null : EntryInLeaf(leaf, sid);
-    }
-
-    private static ulong EntryInLeaf(ulong leaf, uint sid) =>
-        leaf + (((ulong)sid & ((1u << Split) - 1)) << StreamTableEntry.BytesLog2);
-
-    private bool IsValid(ulong address)
-    {
-        ReadOnlySpan<ulong> word = [_memory.ReadQword(address)];
-        return word.Get(StreamTableEntry.V) != 0;
-    }
-
-    // As for context descriptors: what a new leaf holds is written before anything leads to it.
-    private OpResult SetInNewLeaf(uint sid, ReadOnlySpan<ulong> words)
-    {
-        int index = (int)(sid >> Split);
-        OpResult<ulong> leaf = _memory.AllocatePages(LeafBytes, LeafBytes);
-        if (!leaf.IsOk)
-        {
-            return OpResult.Refuse(
-                leaf.Errno, Text($"no memory for the stream table of StreamID 0x{sid:x}: {leaf.Reason}"));
-        }
-
-        ulong address = EntryInLeaf(leaf.Value, sid);
-        EntryWriter.Fill(_memory, address, words);
-        _memory.Flush(leaf.Value, LeafBytes);
-        _memory.StoreBarrier();
-        _leaves[index] = leaf.Value;
-        Span<ulong> link = [0];
-        link.SetAddress(L1StreamDescriptor.L2Ptr, leaf.Value);
-        link.Set(L1StreamDescriptor.Span, Split + 1);
-        EntryWriter.WriteWord(_memory, Root + ((ulong)index * L1StreamDescriptor.Bytes), link[0]);
-        OpResult result = ConfirmPath(sid);
-        if (!result.IsOk)
-        {
-            EntryWriter.WriteWord(_memory, address, 0);
-            _ = _sync.StreamChanged(sid, leafOnly: true);
-        }
-
-        return result;
-    }
-
-    private OpResult ConfirmPath(uint sid)
-    {
-        int index = (int)(sid >> Split);
-        if (!IsTwoLevel || _linked[index])
-        {
-            return OpResult.Ok;
-        }
-
-        OpResult result = _sync.StreamChanged(sid, leafOnly: false);
-        _linked[index] = result.IsOk;
-        return result;
+        _memory.WriteQword(address, value);
+        _memory.Flush(address, 8);
     }
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);

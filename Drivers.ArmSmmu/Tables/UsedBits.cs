@@ -1,23 +1,8 @@
+using PasidFramework.DriverKit.Tables;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tables;
-
-/// <summary>Which bits of a 64-byte entry the hardware looks at, as its own contents say (Arm IHI 0070 3.21, 5.2,
-/// 5.4).</summary>
-internal interface IEntryRules
-{
-    /// <summary>Marks the bits that count in an entry.</summary>
-    /// <param name="entry">Eight words.</param>
-    /// <param name="used">Eight words, all 0; a bit is set where the entry's bit counts.</param>
-    static abstract void Used(ReadOnlySpan<ulong> entry, Span<ulong> used);
-
-    /// <summary>Marks the bits that may change at any moment without harm although they count.</summary>
-    /// <param name="current">The entry as it is.</param>
-    /// <param name="target">The entry as it is to be.</param>
-    /// <param name="safe">Eight words, all 0.</param>
-    static abstract void Safe(ReadOnlySpan<ulong> current, ReadOnlySpan<ulong> target, Span<ulong> safe);
-}
 
 /// <summary>What counts in a stream table entry (Arm IHI 0070 5.2, 13.5).</summary>
 internal readonly struct StreamEntryRules : IEntryRules

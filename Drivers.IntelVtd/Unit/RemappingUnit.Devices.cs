@@ -12,6 +12,9 @@ namespace PasidFramework.Drivers.IntelVtd.Unit;
 /// <content>Root and context tables. Sections 9.2, 9.4 and 6.5.3.3.</content>
 internal sealed partial class RemappingUnit
 {
+    // A context table serves the 128 device-and-function numbers of half a bus.
+    private const int ContextsPerTableLog2 = 7;
+
     /// <summary>Points a device's context entry at a domain's PASID table.</summary>
     /// <param name="requester">The device.</param>
     /// <param name="features">What it can do.</param>
@@ -77,7 +80,7 @@ internal sealed partial class RemappingUnit
     }
 
     private OpResult InstallContextEntry(
-        RequesterId requester, VtdDevice device, PasidTableWriter table, out bool newTable)
+        RequesterId requester, VtdDevice device, VtdTable table, out bool newTable)
     {
         Span<ulong> words = stackalloc ulong[ContextEntry.Words];
         words.Clear();
@@ -86,28 +89,35 @@ internal sealed partial class RemappingUnit
         words.Set(ContextEntry.PASIDE, 1);
         words.Set(ContextEntry.PRE, device.RequestsPages ? 1u : 0);
         words.Set(ContextEntry.PDTS, (ulong)table.DirectorySize);
-        words.SetAddress(ContextEntry.PASIDDIRPTR, table.Directory);
+        words.SetAddress(ContextEntry.PASIDDIRPTR, table.Root);
         words.Set(ContextEntry.RID_PASID, RidPasid.Value);
 
         // Neighbouring devices of any domain share the tables.
         _gate.Enter();
         try
         {
-            ulong at = FindContextEntry(requester);
+            uint index = requester.Value;
+            ulong at = Contexts.Find(index);
             newTable = at == 0;
             if (newTable)
             {
-                OpResult added = AddContextTable(requester, words);
-                table.IsPublished |= added.IsOk;
+                OpResult added = Contexts.AddLeaf(index, words);
+                if (added.IsOk)
+                {
+                    Contexts.State(index) = 1;
+                    table.IsPublished = true;
+                }
+
                 return added;
             }
 
-            if (_memory.ReadQword(at) != 0)
+            if (Contexts.State(index) != 0)
             {
                 return OpResult.Refuse(Errno.EEXIST, $"{Name}: {requester} has a context entry already");
             }
 
-            bool stored = StoreContextWords(at, words);
+            Contexts.State(index) = 1;
+            bool stored = _memory.WriteWords(at + 8, words[1..]) != 0;
             if (stored)
             {
                 _memory.Flush(at, ContextEntry.SizeBytes);
@@ -129,23 +139,6 @@ internal sealed partial class RemappingUnit
         }
     }
 
-    // All words but the first, where they differ from what is there.
-    private bool StoreContextWords(ulong at, ReadOnlySpan<ulong> words)
-    {
-        bool stored = false;
-        for (int i = 1; i < ContextEntry.Words; i++)
-        {
-            ulong word = at + ((ulong)i * 8);
-            if (_memory.ReadQword(word) != words[i])
-            {
-                _memory.WriteQword(word, words[i]);
-                stored = true;
-            }
-        }
-
-        return stored;
-    }
-
     // Not present first, in one store, which the submission that follows makes visible; the rest follows when no cache
     // and no walk uses the entry any more.
     private bool ClearContextEntry(RequesterId requester)
@@ -153,12 +146,13 @@ internal sealed partial class RemappingUnit
         _gate.Enter();
         try
         {
-            ulong at = FindContextEntry(requester);
-            if (at == 0 || _memory.ReadQword(at) == 0)
+            ulong at = Contexts.Find(requester.Value);
+            if (at == 0 || Contexts.State(requester.Value) == 0)
             {
                 return false;
             }
 
+            Contexts.State(requester.Value) = 0;
             _memory.WriteQword(at, 0);
             _memory.Flush(at, 8);
             return true;
@@ -175,52 +169,17 @@ internal sealed partial class RemappingUnit
         try
         {
             // A successor with the same requester may have come in the meantime.
-            ulong at = FindContextEntry(requester);
-            if (_memory.ReadQword(at) == 0)
+            if (Contexts.State(requester.Value) == 0)
             {
-                Span<ulong> words = stackalloc ulong[ContextEntry.Words];
+                Span<ulong> words = stackalloc ulong[ContextEntry.Words - 1];
                 words.Clear();
-                StoreContextWords(at, words);
+                _ = _memory.WriteWords(Contexts.Find(requester.Value) + 8, words);
             }
         }
         finally
         {
             _gate.Exit();
         }
-    }
-
-    // Address of an entry, 0 where it has no table.
-    private ulong FindContextEntry(RequesterId requester)
-    {
-        ulong half = _memory.ReadQword(RootHalf(requester));
-        return half == 0 ? 0 : (half & RootEntry.LCTP.WordMask) + ContextOffset(requester);
-    }
-
-    private ulong RootHalf(RequesterId requester) =>
-        _root + ((ulong)requester.Bus * RootEntry.SizeBytes) + (requester.DevFn >= 0x80 ? 8u : 0u);
-
-    private static ulong ContextOffset(RequesterId requester) =>
-        (ulong)(requester.DevFn & 0x7F) * ContextEntry.SizeBytes;
-
-    // A new context table gets its entry first and is linked by one store, when all of it is visible; the halves of a
-    // root entry have the same form.
-    private OpResult AddContextTable(RequesterId requester, ReadOnlySpan<ulong> words)
-    {
-        OpResult<ulong> table = _memory.AllocatePages(ContextEntry.TableBytes);
-        if (!table.IsOk)
-        {
-            return table.Outcome;
-        }
-
-        ulong at = table.Value + ContextOffset(requester);
-        StoreContextWords(at, words);
-        _memory.WriteQword(at, words[0]);
-        _memory.Flush(table.Value, ContextEntry.TableBytes);
-        _memory.StoreBarrier();
-        ulong half = RootHalf(requester);
-        _memory.WriteQword(half, table.Value | RootEntry.LP.WordMask);
-        _memory.Flush(half, 8);
-        return OpResult.Ok;
     }
 
     private OpResult MadePresent(VtdDevice device, bool newTable)
@@ -244,11 +203,11 @@ internal sealed partial class RemappingUnit
         batch.Fence();
         if (pasidCache)
         {
-            batch.PasidCache(InvPasidCache.Domain, PasidTableWriter.DomainId);
+            batch.PasidCache(InvPasidCache.Domain, VtdTable.DomainId);
             batch.Fence();
         }
 
-        batch.Iotlb(InvIotlb.Domain, PasidTableWriter.DomainId);
+        batch.Iotlb(InvIotlb.Domain, VtdTable.DomainId);
         if (deviceTlb)
         {
             // The first leaves alone what the device asked for with a PASID.
@@ -262,21 +221,7 @@ internal sealed partial class RemappingUnit
 
     private void FreeTables()
     {
-        if (_root != 0)
-        {
-            for (int offset = 0; offset < RootEntry.TableBytes; offset += 8)
-            {
-                ulong half = _memory.ReadQword(_root + (ulong)offset);
-                if (half != 0)
-                {
-                    _memory.FreePages(half & RootEntry.LCTP.WordMask, ContextEntry.TableBytes);
-                }
-            }
-
-            _memory.FreePages(_root, RootEntry.TableBytes);
-            _root = 0;
-        }
-
+        _contexts?.Dispose();
         if (_pageRequestQueue != 0)
         {
             _memory.FreePages(_pageRequestQueue, PageRequestQueueBytes);

@@ -1,6 +1,8 @@
 using PasidFramework.DriverKit.Queues;
+using PasidFramework.DriverKit.Tables;
 using PasidFramework.Drivers.IntelVtd.Formats;
 using PasidFramework.Drivers.IntelVtd.Queues;
+using PasidFramework.Drivers.IntelVtd.Tables;
 using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Unit;
@@ -19,14 +21,14 @@ internal sealed partial class RemappingUnit
 
         // What an earlier owner left is not about anything of this unit.
         Faults.Take([]);
-        OpResult<ulong> root = _memory.AllocatePages(RootEntry.TableBytes);
-        if (!root.IsOk)
+        OpResult<TwoLevelTable<RootLink>> contexts = TwoLevelTable<RootLink>.Create(
+            _memory, new TableGeometry(16, ContextEntry.SizeBytes, ContextsPerTableLog2, RootEntry.TableBytes));
+        if (!contexts.IsOk)
         {
-            return root.Outcome;
+            return contexts.Outcome;
         }
 
-        _root = root.Value;
-        _memory.Flush(_root, RootEntry.TableBytes);
+        _contexts = contexts.Value;
         OpResult<InvalidationQueue> queue = InvalidationQueue.Create(
             _memory, _registers, _timeout, _options.QueuePagesLog2);
         if (!queue.IsOk)
@@ -51,7 +53,7 @@ internal sealed partial class RemappingUnit
         }
 
         _registers.Write64(
-            VtdRegisters.RTADDR, _root | 0UL.With(RootTableAddress.TTM, RootTableAddress.ScalableMode));
+            VtdRegisters.RTADDR, Root | 0UL.With(RootTableAddress.TTM, RootTableAddress.ScalableMode));
         result = _command.SetRootTable();
         if (!result.IsOk)
         {

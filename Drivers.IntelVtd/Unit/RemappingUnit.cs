@@ -1,5 +1,6 @@
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Tables;
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.IntelVtd.Formats;
 using PasidFramework.Drivers.IntelVtd.Queues;
@@ -24,10 +25,9 @@ internal sealed partial class RemappingUnit : IDisposable
     private readonly VtdUnitOptions _options;
     private readonly PollTimeout _timeout;
     private readonly GlobalCommand _command;
-    private readonly TableCounters _counters = new();
     private readonly HashSet<VtdDomain> _domains = [];
     private InvalidationQueue? _queue;
-    private ulong _root;
+    private TwoLevelTable<RootLink>? _contexts;
     private ulong _pageRequestQueue;
     private SpinGate _gate;
     private bool _stopped;
@@ -58,7 +58,23 @@ internal sealed partial class RemappingUnit : IDisposable
     public Pasid RidPasid => _options.RidPasid;
 
     /// <summary>What it holds and has done.</summary>
-    public UnitStatistics Statistics => new(_counters.Bytes, _counters.Leaves, Queue.Commands);
+    public UnitStatistics Statistics
+    {
+        get
+        {
+            long bytes = 0;
+            int leaves = 0;
+            _gate.Enter();
+            foreach (VtdDomain domain in _domains)
+            {
+                bytes += domain.Table.TableBytes;
+                leaves += domain.Table.Leaves;
+            }
+
+            _gate.Exit();
+            return new UnitStatistics(bytes, leaves, Queue.Commands);
+        }
+    }
 
     /// <summary>The invalidation queue.</summary>
     public InvalidationQueue Queue => _queue!;
@@ -67,7 +83,10 @@ internal sealed partial class RemappingUnit : IDisposable
     public FaultRecords Faults { get; }
 
     /// <summary>Address of the root table.</summary>
-    public ulong Root => _root;
+    public ulong Root => Contexts.Root;
+
+    // Root and context tables; an index is a requester ID.
+    private TwoLevelTable<RootLink> Contexts => _contexts!;
 
     /// <summary>Starts a unit.</summary>
     /// <returns>The unit; ENODEV (a capability is absent); EINVAL (an option); ENOMEM; ETIMEDOUT, EIO.</returns>
@@ -121,20 +140,20 @@ internal sealed partial class RemappingUnit : IDisposable
                 Errno.EINVAL, $"{Name}: a PASID table of {pasidBits} bits; the unit supports 1 to {PasidBits}");
         }
 
-        int hardwareBits = PasidTableWriter.SizeOf(pasidBits) + ContextEntry.MinPasidBits;
+        int hardwareBits = VtdTable.SizeOf(pasidBits) + ContextEntry.MinPasidBits;
         if (RidPasid.Value >> hardwareBits != 0)
         {
             return OpResult<VtdDomain>.Refuse(
                 Errno.EINVAL, $"{Name}: rid-pasid {RidPasid} is beyond the {hardwareBits} bits of the PASID directory");
         }
 
-        OpResult<PasidTableWriter> table = PasidTableWriter.Create(_memory, Capabilities, _counters, pasidBits);
-        if (!table.IsOk)
+        var domain = new VtdDomain(_memory, Queue, _command, Capabilities, RidPasid);
+        OpResult created = domain.CreateTable(pasidBits);
+        if (!created.IsOk)
         {
-            return OpResult<VtdDomain>.Refuse(table.Outcome);
+            return OpResult<VtdDomain>.Refuse(created);
         }
 
-        var domain = new VtdDomain(table.Value, Queue, _command, Capabilities, RidPasid);
         _gate.Enter();
         _domains.Add(domain);
         _gate.Exit();

@@ -1,4 +1,5 @@
 using PasidFramework.Drivers.IntelVtd.Formats;
+using PasidFramework.Drivers.IntelVtd.Tables;
 using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.IntelVtd.Unit;
@@ -59,4 +60,7 @@ internal sealed class VtdCapabilities(ulong cap, ulong ecap)
 
     /// <summary>A wait can drain page requests.</summary>
     public bool PageRequestDrain { get; } = ecap.Field(Ecap.PDS) == 1;
+
+    /// <summary>What PASID entries may say.</summary>
+    public PasidEntrySettings EntrySettings => new(AddressWidth, WalkSnoop, Supervisor);
 }

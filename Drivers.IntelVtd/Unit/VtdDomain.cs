@@ -1,8 +1,10 @@
 using System.Runtime.InteropServices;
+using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Queues;
 using PasidFramework.Drivers.IntelVtd.Formats;
 using PasidFramework.Drivers.IntelVtd.Queues;
 using PasidFramework.Drivers.IntelVtd.Tables;
+using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
 
@@ -14,23 +16,34 @@ namespace PasidFramework.Drivers.IntelVtd.Unit;
 /// </summary>
 /// <remarks>Not safe for concurrent use: the core serialises per domain. Different domains may run at once.</remarks>
 internal sealed class VtdDomain(
-    PasidTableWriter table,
+    IPhysicalMemory memory,
     InvalidationQueue queue,
     GlobalCommand command,
     VtdCapabilities capabilities,
-    Pasid ridPasid) : IDisposable
+    Pasid ridPasid) : IPasidTableSync, IDisposable
 {
     private readonly List<VtdDevice> _withTlb = [];
+    private VtdTable _table = null!;
     private VtdLink? _free;
 
     /// <summary>Its PASID table.</summary>
-    public PasidTableWriter Table => table;
+    public VtdTable Table => _table;
 
     /// <summary>
     /// Whether the hardware did not confirm that it forgot a device of this domain: it may still walk the table, which
     /// is then kept until translation is off.
     /// </summary>
     public bool MayBeWalked { get; set; }
+
+    /// <summary>Makes its empty PASID table.</summary>
+    /// <param name="pasidBits">Width in bits.</param>
+    /// <returns>Success; ENOMEM; EINVAL for the width.</returns>
+    public OpResult CreateTable(int pasidBits)
+    {
+        OpResult<VtdTable> table = VtdTable.Create(memory, pasidBits, this, capabilities.EntrySettings);
+        _table = table.Value!;
+        return table.Outcome;
+    }
 
     /// <summary>A device walks the domain's table from now on: its TLB may hold any translation of it.</summary>
     public void Add(VtdDevice device)
@@ -72,18 +85,9 @@ internal sealed class VtdDomain(
                 Errno.EINVAL, $"PASID {pasid} is RID_PASID: requests that carry it are faulted (48h)");
         }
 
-        OpResult result = table.Set(pasid, pageTableRoot);
+        OpResult result = _table.Set(pasid, new PasidTableEntry(pageTableRoot, VtdTable.DomainId));
         if (!result.IsOk)
         {
-            return result;
-        }
-
-        result = MadePresent(pasid);
-        if (!result.IsOk)
-        {
-            table.Clear(pasid);
-            table.Publish();
-            table.Erase(pasid);
             return result;
         }
 
@@ -118,33 +122,39 @@ internal sealed class VtdDomain(
             return left.IsOk ? Drain(pasid, [device]) : left;
         }
 
-        OpResult result = Remove(pasid, link);
+        OpResult result = _table.Clear(pasid);
+        if (result.IsOk && !link.IsQuiet)
+        {
+            result = Drain(pasid, CollectionsMarshal.AsSpan(_withTlb));
+        }
+
         PutLink(link);
         link = null;
-        return result;
+        return Known(pasid, result);
     }
 
     /// <summary>The process died: its entry translates nothing any more, and says nothing about it (D12).</summary>
     /// <returns>Success; ESRCH; ETIMEDOUT, EIO.</returns>
     public OpResult Exit(Pasid pasid, VtdLink? link)
     {
-        if (link is null || !table.Quiet(pasid))
+        if (link is null)
         {
-            return OpResult.Refuse(Errno.ESRCH, $"PASID {pasid} has no entry");
+            return OpResult.Refuse(Errno.ESRCH, $"PASID {pasid} has no link");
         }
 
-        var batch = new CommandBatch(queue);
-        InvalidateEntry(ref batch, pasid);
-        InvalidateDevices(ref batch, pasid);
-        OpResult result = batch.Complete();
+        OpResult result = _table.Quiet(pasid);
         if (result.IsOk)
         {
             result = Drain(pasid, CollectionsMarshal.AsSpan(_withTlb));
+            if (!result.IsOk)
+            {
+                _table.Doubt(pasid);
+            }
         }
 
         // Where a cache did not answer, the detach asks it again.
         link.IsQuiet = result.IsOk;
-        return result;
+        return Known(pasid, result);
     }
 
     /// <summary>Mappings of [start, end) changed (D6).</summary>
@@ -162,18 +172,16 @@ internal sealed class VtdDomain(
             return OpResult.Ok;
         }
 
-        var batch = new CommandBatch(queue);
         if (range.IsAll)
         {
-            batch.PasidIotlb(PasidTableWriter.DomainId, pasid);
-            InvalidateDevices(ref batch, pasid);
-            return batch.Complete();
+            return TranslationsChanged(pasid, VtdTable.DomainId);
         }
 
+        var batch = new CommandBatch(queue);
         for (int i = 0; i < range.Blocks; i++)
         {
             batch.PasidIotlb(
-                PasidTableWriter.DomainId, pasid, range.First + ((ulong)i * range.BlockBytes), range.AddressMask);
+                VtdTable.DomainId, pasid, range.First + ((ulong)i * range.BlockBytes), range.AddressMask);
         }
 
         if (_withTlb.Count > 0)
@@ -194,61 +202,64 @@ internal sealed class VtdDomain(
     }
 
     /// <inheritdoc/>
-    public void Dispose() => table.Dispose();
-
-    // An entry that was not present needs an invalidation only where such entries are cached (CM); a new directory
-    // entry is covered by it, since the PASIDs beside this one are not present still and get their own.
-    private OpResult MadePresent(Pasid pasid)
+    /// <remarks>
+    /// An entry that was not present needs an invalidation only where such entries are cached (CM), and so does a quiet
+    /// one that goes. A new directory entry is covered by it, since the PASIDs beside this one are not present still and
+    /// get their own.
+    /// </remarks>
+    public OpResult ConfigurationChanged(Pasid pasid, bool leafOnly)
     {
+        bool isPresent = _table.Has(pasid);
         if (!capabilities.CachingMode)
         {
-            table.Publish();
-            return capabilities.WriteBuffer ? command.FlushWriteBuffer() : OpResult.Ok;
+            memory.StoreBarrier();
+            return capabilities.WriteBuffer && isPresent ? command.FlushWriteBuffer() : OpResult.Ok;
         }
 
         var batch = new CommandBatch(queue);
-        InvalidateEntry(ref batch, pasid);
+        if (isPresent)
+        {
+            InvalidateEntry(ref batch, pasid);
+        }
+        else
+        {
+            batch.PasidCache(InvPasidCache.PasidInDomain, VtdTable.DomainId, pasid);
+        }
+
         return batch.Complete();
     }
 
-    private OpResult Remove(Pasid pasid, VtdLink link)
+    /// <inheritdoc/>
+    public OpResult TranslationsChanged(Pasid pasid, uint archId)
     {
-        bool known = table.Clear(pasid);
         var batch = new CommandBatch(queue);
-
-        // After a completed exit no cache holds the entry; with CM the quiet entry itself may be cached.
-        if (!link.IsQuiet)
-        {
-            InvalidateEntry(ref batch, pasid);
-            InvalidateDevices(ref batch, pasid);
-        }
-        else if (capabilities.CachingMode)
-        {
-            batch.PasidCache(InvPasidCache.PasidInDomain, PasidTableWriter.DomainId, pasid);
-        }
-
-        OpResult result = batch.IsEmpty ? Published() : batch.Complete();
-        table.Erase(pasid);
-        if (result.IsOk && !link.IsQuiet)
-        {
-            result = Drain(pasid, CollectionsMarshal.AsSpan(_withTlb));
-        }
-
-        return known || !result.IsOk ? result : OpResult.Refuse(Errno.ESRCH, $"PASID {pasid} has no entry");
+        batch.PasidIotlb(VtdTable.DomainId, pasid);
+        InvalidateDevices(ref batch, pasid);
+        return batch.Complete();
     }
 
-    private OpResult Published()
+    /// <inheritdoc/>
+    public OpResult EntryRemoved(Pasid pasid, uint archId)
     {
-        table.Publish();
-        return OpResult.Ok;
+        var batch = new CommandBatch(queue);
+        InvalidateEntry(ref batch, pasid);
+        InvalidateDevices(ref batch, pasid);
+        return batch.Complete();
     }
+
+    /// <inheritdoc/>
+    public void Dispose() => _table.Dispose();
+
+    private static OpResult Known(Pasid pasid, OpResult result) => result.Errno == Errno.ENOENT
+        ? OpResult.Refuse(Errno.ESRCH, $"PASID {pasid} has no entry")
+        : result;
 
     // Stages of table 28: entries, then translations that were made from them.
     private static void InvalidateEntry(ref CommandBatch batch, Pasid pasid)
     {
-        batch.PasidCache(InvPasidCache.PasidInDomain, PasidTableWriter.DomainId, pasid);
+        batch.PasidCache(InvPasidCache.PasidInDomain, VtdTable.DomainId, pasid);
         batch.Fence();
-        batch.PasidIotlb(PasidTableWriter.DomainId, pasid);
+        batch.PasidIotlb(VtdTable.DomainId, pasid);
     }
 
     private static void InvalidateDevice(ref CommandBatch batch, Pasid pasid, VtdDevice device)
@@ -284,7 +295,7 @@ internal sealed class VtdDomain(
             {
                 if (batch.IsEmpty)
                 {
-                    batch.PasidIotlb(PasidTableWriter.DomainId, pasid);
+                    batch.PasidIotlb(VtdTable.DomainId, pasid);
                 }
 
                 batch.PasidDeviceTlb(device.Requester, pasid);

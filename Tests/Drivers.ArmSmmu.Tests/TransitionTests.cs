@@ -1,5 +1,6 @@
 using System.Globalization;
 using PasidFramework.DriverKit.Emulation;
+using PasidFramework.DriverKit.Tables;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Drivers.ArmSmmu.Tables;
 using PasidFramework.Drivers.ArmSmmu.Tests.Support;
@@ -151,8 +152,8 @@ public sealed class TransitionTests
             var sync = new Sync(this, counter);
             _memory.Changed += _ => Look();
             Outcome = _isCd
-                ? EntryWriter.Write<ContextRules, Sync>(_memory, _address, _to, ref sync)
-                : EntryWriter.Write<StreamEntryRules, Sync>(_memory, _address, _to, ref sync);
+                ? HitlessWriter.Write<ContextRules, Sync>(_memory, _address, _to, ref sync)
+                : HitlessWriter.Write<StreamEntryRules, Sync>(_memory, _address, _to, ref sync);
             Assert.Equal(FailAt == 0, Outcome.IsOk);
             Assert.Equal(0, _memory.PendingStores);
             return counter.Count;

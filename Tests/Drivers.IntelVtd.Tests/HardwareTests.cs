@@ -1,3 +1,4 @@
+using PasidFramework.Contracts;
 using PasidFramework.Drivers.IntelVtd.Unit;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
@@ -33,7 +34,7 @@ public sealed class HardwareTests
         Fixture fixture = Attached(out VtdDomain domain, pasidBits);
         Toggle(fixture, fixture.Unit.Root + 16, inRoot);
         Toggle(fixture, ContextEntry(fixture), inContext);
-        Toggle(fixture, domain.Table.Directory, inDirectory);
+        Toggle(fixture, domain.Table.Root, inDirectory);
 
         TranslationResult result = fixture.Read(otherBus != 0 ? new RequesterId(0x0500) : Fixture.Nic, 5);
 
@@ -113,7 +114,7 @@ public sealed class HardwareTests
         Fixture fixture = Attached(out VtdDomain domain);
         Assert.Equal(0x59, fixture.Read(Fixture.Nic, null).FaultCode);
 
-        Fixture.Ok(domain.Table.Set(new Pasid(0), 0x7000));
+        Fixture.Ok(domain.Table.Set(new Pasid(0), new PasidTableEntry(0x7000, 1)));
 
         Assert.Equal(0x7000UL, fixture.Read(Fixture.Nic, null).PageTableRoot);
         Assert.Equal(Root, fixture.Read(Fixture.Nic, 5).PageTableRoot);
@@ -131,7 +132,7 @@ public sealed class HardwareTests
         Assert.Equal(TranslationStatus.Faulted, fixture.Read(Fixture.Nic, 5).Status);
         ClearFaults(fixture);
 
-        Toggle(fixture, level == 0 ? entry : level == 1 ? domain.Table.Directory : ContextEntry(fixture), fpd);
+        Toggle(fixture, level == 0 ? entry : level == 1 ? domain.Table.Root : ContextEntry(fixture), fpd);
 
         Assert.Equal(
             new TranslationResult(TranslationStatus.AbortedQuietly, 0, 0, 0, null), fixture.Read(Fixture.Nic, 5));
@@ -142,10 +143,10 @@ public sealed class HardwareTests
     public void Pointers_to_nowhere_are_access_faults()
     {
         Fixture fixture = Attached(out VtdDomain domain);
-        ulong leaf = fixture.Memory.ReadQword(domain.Table.Directory);
-        fixture.Memory.WriteQword(domain.Table.Directory, 0x000F_0000_0000_0001);
+        ulong leaf = fixture.Memory.ReadQword(domain.Table.Root);
+        fixture.Memory.WriteQword(domain.Table.Root, 0x000F_0000_0000_0001);
         Assert.Equal(0x58, fixture.Read(Fixture.Nic, 5).FaultCode);
-        fixture.Memory.WriteQword(domain.Table.Directory, leaf);
+        fixture.Memory.WriteQword(domain.Table.Root, leaf);
 
         ulong context = fixture.Memory.ReadQword(ContextEntry(fixture));
         fixture.Memory.WriteQword(ContextEntry(fixture), 0x000F_0000_0000_0E09);
@@ -163,14 +164,14 @@ public sealed class HardwareTests
     {
         var fixture = new Fixture(Fixture.With(("haw", "40")));
         (VtdDomain domain, _) = fixture.AddDevice(Fixture.Nic);
-        Fixture.Ok(domain.Table.Set(new Pasid(5), Root));
+        Fixture.Ok(domain.Table.Set(new Pasid(5), new PasidTableEntry(Root, 1)));
         Assert.Equal(0, fixture.Read(Fixture.Nic, 5).FaultCode);
         const ulong Above = 1UL << 40;
 
         ulong[] pointers =
         [
             PasidTableTests.EntryAddress(fixture.Memory, domain.Table, 5) + 16,
-            domain.Table.Directory,
+            domain.Table.Root,
             ContextEntry(fixture),
             fixture.Unit.Root + 16,
         ];

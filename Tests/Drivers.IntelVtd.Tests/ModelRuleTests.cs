@@ -117,7 +117,7 @@ public sealed class ModelRuleTests : IDisposable
     {
         Start(DeviceFeatures.Ats | DeviceFeatures.Pri);
         Assert.Equal(_frame, Reach(Fixture.Nic, s_pasid));
-        Assert.True(_domain.Table.Clear(s_pasid));
+        _memory.WriteQword(PasidTableTests.EntryAddress(_memory, _domain.Table, s_pasid.Value), 0);
         ulong[] translations = [0x0000_0005_0001_0026, 0, 0, 0];
         ulong[] device = [0x0000_0005_0118_0018, 0x7FFF_FFFF_FFFF_F800, 0, 0];
         Send([0x0000_0005_0001_0017, 0, 0, 0]);
@@ -136,7 +136,7 @@ public sealed class ModelRuleTests : IDisposable
             }
         }
 
-        Fixture.Ok(_domain.Table.Set(s_pasid, _table.Root));
+        PasidTableTests.StoreUnnoticed(_memory, _domain.Table, s_pasid.Value, _table.Root);
         Assert.Equal(_frame, Reach(Fixture.Nic, s_pasid));
         Assert.Equal(drained ? [] : ["vtd-not-drained"], _model.Violations.Select(c => c.Rule));
     }
@@ -167,7 +167,7 @@ public sealed class ModelRuleTests : IDisposable
             _memory.WriteQword(leaf + (7 * 64) + word, _memory.ReadQword(entry + word));
         }
 
-        _memory.WriteQword(_domain.Table.Directory, leaf | 1);
+        _memory.WriteQword(_domain.Table.Root, leaf | 1);
 
         Assert.Equal(0UL, Reach(Fixture.Nic, other));
         Assert.Equal(0UL, Reach(Fixture.Nic, asked));
@@ -211,8 +211,8 @@ public sealed class ModelRuleTests : IDisposable
         {
             "root" => (_unit.Root, 4096),
             "contexts" => (_memory.ReadQword(_unit.Root + 16) & Address, 4096),
-            "directory" => (_domain.Table.Directory, 128 << 10),
-            "leaf" => (_memory.ReadQword(_domain.Table.Directory) & Address, 4096),
+            "directory" => (_domain.Table.Root, 128 << 10),
+            "leaf" => (_memory.ReadQword(_domain.Table.Root) & Address, 4096),
             "top" => (_table.Root, 4096),
             "table" => (_memory.ReadQword(_table.Root) & 0x000F_FFFF_FFFF_F000, 4096),
             _ => (_frame, 4096),
@@ -241,7 +241,7 @@ public sealed class ModelRuleTests : IDisposable
     public void The_entry_of_requests_without_a_number_is_filled_again_from_a_stale_context_entry()
     {
         Start(DeviceFeatures.None);
-        Fixture.Ok(_domain.Table.Set(new Pasid(0), _table.Root));
+        Fixture.Ok(_domain.Table.Set(new Pasid(0), new PasidTableEntry(_table.Root, 1)));
         Assert.Equal(_frame, Reach(Fixture.Nic, null));
         _memory.WriteQword((_memory.ReadQword(_unit.Root + 16) & ~0xFFFUL) + (0x18 * 32), 0);
 
@@ -258,7 +258,7 @@ public sealed class ModelRuleTests : IDisposable
     {
         Start(DeviceFeatures.None, ("caching-mode", "1"));
         Assert.Equal(0UL, Reach(Fixture.Nic, null));
-        Fixture.Ok(_domain.Table.Set(new Pasid(0), _table.Root));
+        PasidTableTests.StoreUnnoticed(_memory, _domain.Table, 0, _table.Root);
 
         Send(
             [0x17 | (domain << 16), 0, 0, 0],

@@ -125,7 +125,7 @@ public sealed class UnitTests
         Assert.Equal(Errno.EINVAL, fixture.Unit.AddDomain(13).Errno);
         VtdDomain domain = Fixture.Ok(fixture.Unit.AddDomain(14));
         Fixture.Ok(fixture.Unit.AddDevice(Fixture.Nic, DeviceFeatures.None, domain));
-        Fixture.Ok(domain.Table.Set(new Pasid(8192), 0x5000));
+        Fixture.Ok(domain.Table.Set(new Pasid(8192), new PasidTableEntry(0x5000, 1)));
         Assert.Equal(0x5000UL, fixture.Read(Fixture.Nic, null).PageTableRoot);
     }
 
@@ -150,7 +150,7 @@ public sealed class UnitTests
         ulong upper = fixture.Memory.ReadQword(fixture.Unit.Root + (2 * 16) + 8);
         Assert.Equal(1UL, upper & 0xFFF);
         ulong entry = (upper & ~0xFFFUL) + (0x20 * 32);
-        Assert.Equal(domain.Table.Directory | 0xE1D, fixture.Memory.ReadQword(entry));
+        Assert.Equal(domain.Table.Root | 0xE1D, fixture.Memory.ReadQword(entry));
         Assert.Equal(0UL, fixture.Memory.ReadQword(entry + 8));
         Assert.Equal(0UL, fixture.Memory.ReadQword(fixture.Unit.Root + (2 * 16)));
     }
@@ -188,7 +188,7 @@ public sealed class UnitTests
         Assert.Equal(
             [
                 new(EventKind.Allocate, table, 4096),
-                new(EventKind.Store, entry, domain.Table.Directory | 0xE09),
+                new(EventKind.Store, entry, domain.Table.Root | 0xE09),
                 new(EventKind.Flush, table, 4096),
                 new(EventKind.Barrier, 0, 0),
                 new(EventKind.Store, half, table | 1),
@@ -324,8 +324,8 @@ public sealed class UnitTests
         long started = fixture.Recorder.AllocatedBytes;
         VtdDomain one = Fixture.Ok(fixture.Unit.AddDomain(20));
         VtdDomain two = Fixture.Ok(fixture.Unit.AddDomain(8));
-        Fixture.Ok(one.Table.Set(new Pasid(64), 0x5000));
-        Fixture.Ok(two.Table.Set(new Pasid(1), 0x5000));
+        Fixture.Ok(one.Table.Set(new Pasid(64), new PasidTableEntry(0x5000, 1)));
+        Fixture.Ok(two.Table.Set(new Pasid(1), new PasidTableEntry(0x5000, 1)));
 
         Assert.Equal(
             (131072 + (3L * 4096), 2), (fixture.Unit.Statistics.PasidTableBytes, fixture.Unit.Statistics.PasidTableLeaves));
@@ -356,7 +356,7 @@ public sealed class UnitTests
     {
         var fixture = new Fixture();
         (VtdDomain domain, _) = fixture.AddDevice(Fixture.Nic);
-        Fixture.Ok(domain.Table.Set(new Pasid(1), 0x5000));
+        Fixture.Ok(domain.Table.Set(new Pasid(1), new PasidTableEntry(0x5000, 1)));
 
         fixture.Unit.Dispose();
         fixture.Unit.Dispose();

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+using PasidFramework.DriverKit.Tables;
+using PasidFramework.Drivers.ArmSmmu.Formats;
+using PasidFramework.Records;
+
+namespace PasidFramework.Drivers.ArmSmmu.Tables;
+
+/// <summary>First-level context descriptor (Arm IHI 0070 5.3).</summary>
+internal readonly struct ContextLink : ITableLink
+{
+    /// <inheritdoc/>
+    public static ulong Encode(ulong leaf)
+    {
+        Span<ulong> word = [0];
+        word.SetAddress(L1ContextDescriptor.L2Ptr, leaf);
+        word.Set(L1ContextDescriptor.V, 1);
+        return word[0];
+    }
+}
+
+/// <summary>First-level stream table descriptor (Arm IHI 0070 5.1).</summary>
+internal readonly struct StreamLink : ITableLink
+{
+    /// <inheritdoc/>
+    public static ulong Encode(ulong leaf)
+    {
+        Span<ulong> word = [0];
+        word.SetAddress(L1StreamDescriptor.L2Ptr, leaf);
+        word.Set(L1StreamDescriptor.Span, StreamTable.Split + 1);
+        return word[0];
+    }
+}
