@@ -1,5 +1,6 @@
 using System.Globalization;
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Tables;
 using PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Hardware;
@@ -61,13 +62,10 @@ public sealed class SmmuTableReader : ITableReader
     public OpResult<ITableView> Open(IMemoryReader memory, IReadOnlyDictionary<string, ulong> registers)
     {
         ArgumentNullException.ThrowIfNull(memory);
-        ArgumentNullException.ThrowIfNull(registers);
-        foreach (string name in registers.Keys)
+        OpResult known = TableRoots.Check(this, registers);
+        if (!known.IsOk)
         {
-            if (!Registers.Any(r => r.Name == name))
-            {
-                return Refuse($"no register '{name}'; known are {string.Join(", ", Registers.Select(r => r.Name))}");
-            }
+            return OpResult<ITableView>.Refuse(known);
         }
 
         bool walksPages = registers.GetValueOrDefault("PAGES", 1UL) != 0;
@@ -78,12 +76,10 @@ public sealed class SmmuTableReader : ITableReader
     private OpResult<ITableView> OpenStreams(
         IMemoryReader memory, IReadOnlyDictionary<string, ulong> registers, bool walksPages)
     {
-        foreach (RootRegister register in Registers.Take(2))
+        OpResult given = TableRoots.Require(this, registers, "STRTAB_BASE", "STRTAB_BASE_CFG");
+        if (!given.IsOk)
         {
-            if (!registers.ContainsKey(register.Name))
-            {
-                return Refuse($"register {register.Name} is missing: {register.Meaning}");
-            }
+            return OpResult<ITableView>.Refuse(given);
         }
 
         ReadOnlySpan<ulong> shape = [registers["STRTAB_BASE_CFG"]];

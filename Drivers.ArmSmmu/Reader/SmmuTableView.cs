@@ -1,6 +1,6 @@
-using System.Buffers.Binary;
 using System.Globalization;
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Tables;
 using PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Hardware;
@@ -10,12 +10,6 @@ using PasidFramework.Records;
 namespace PasidFramework.Drivers.ArmSmmu.Reader;
 
 /// <summary>The tables behind one stream table, whatever is in memory.</summary>
-/// <remarks>
-/// Depth is fixed (first level, STE, first level, CD), so nothing loops; a table that was met before as something else,
-/// or twice in one place, is a finding and not followed. Entries of a context descriptor table that several devices share
-/// are remembered and listed for each. Where a table runs through <see cref="MaxMissingPages"/> pages that are no memory
-/// the rest of it is not looked for.
-/// </remarks>
 /// <param name="memory">Memory or a dump.</param>
 /// <param name="root">Where the stream table is.</param>
 /// <param name="attached">The entry of one stream instead; null for a stream table.</param>
@@ -25,14 +19,9 @@ internal sealed class SmmuTableView(
     IMemoryReader memory, StreamRoot root, AttachedStream? attached, SmmuHardwareOptions options, bool walksPages)
     : ITableView
 {
-    /// <summary>Pages in a row that may be missing from a table before the rest is given up.</summary>
-    public const int MaxMissingPages = 64;
-
-    private const int PageBytes = 4096;
-
     /// <inheritdoc/>
-    public IEnumerable<TableItem> Items(int maxItems = 1 << 20) => TableItems.TruncateWithFinding(
-        Everything(), maxItems, Text($"there are more than {maxItems} items"));
+    public IEnumerable<TableItem> Items(int maxItems = 1 << 20) =>
+        attached is null ? Streams(maxItems) : Contexts(attached, maxItems);
 
     /// <inheritdoc/>
     public TableWalk Walk(in DmaAccess access)
@@ -53,401 +42,178 @@ internal sealed class SmmuTableView(
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
-    // A lister remembers the tables that it has met: each time that the list is asked for there is a new one.
-    private IEnumerable<TableItem> Everything()
+    private static TableItem Origin(Layout layout, ulong address, ulong[] words, string? field, RequesterId? stream) => new()
     {
-        var lister = new Lister(memory, root, options);
-        foreach (TableItem item in attached is null ? lister.Streams() : lister.Attached(attached))
+        Kind = TableItemKind.Finding,
+        Structure = layout.Id,
+        Address = address,
+        Words = words,
+        Field = field,
+        Requester = stream,
+        Text = string.Empty,
+    };
+
+    private IEnumerable<TableItem> Streams(int maxItems)
+    {
+        var streams = new TableLevel(StreamTableEntry.Layout, "stream table", TableItemKind.Device, Stream)
         {
-            yield return item;
+            Numbers = EntryNumber.Requester,
+        };
+        if (!root.IsTwoLevel)
+        {
+            return TableLister.Items(
+                memory,
+                new TableReference(streams, root.Table, 1L << root.Log2Size),
+                Origin(StreamTableEntry.Layout, root.Table, [], null, null),
+                maxItems);
         }
+
+        TableLevel leaf = streams with { Name = "leaf of the stream table", IsExclusive = true };
+        var first = new TableLevel(
+            L1StreamDescriptor.Layout,
+            "first level of the stream table",
+            TableItemKind.Directory,
+            entry => StreamLeaf(entry, leaf));
+        return TableLister.Items(
+            memory,
+            new TableReference(first, root.Table, 1L << Math.Max(0, root.Log2Size - root.Split)),
+            Origin(L1StreamDescriptor.Layout, root.Table, [], null, null),
+            maxItems);
     }
 
-    private sealed class Lister(IMemoryReader memory, StreamRoot root, SmmuHardwareOptions options)
+    private IEnumerable<TableItem> Contexts(AttachedStream stream, int maxItems)
     {
-        private readonly byte[] _page = new byte[PageBytes];
-        private readonly Dictionary<ulong, string> _tables = [];
-        private readonly Dictionary<(ulong Table, ulong Format, int Bits), List<TableItem>> _contexts = [];
+        ulong[] ste = stream.Entry;
+        TableReference contexts = Contexts(ste, stream.Stream);
+        TableItem origin = Origin(
+            StreamTableEntry.Layout, contexts.Address, ste, nameof(StreamTableEntry.S1ContextPtr), stream.Stream);
+        SmmuFault fault = SmmuRules.CheckStreamEntry(options, ste);
+        return fault.IsFault
+            ? TableLister.TruncateWithFinding([origin with { Text = $"{fault.Event}: {fault.Reason}" }], maxItems)
+            : TableLister.Items(memory, contexts, origin, maxItems);
+    }
 
-        public IEnumerable<TableItem> Streams()
+    private EntryReading StreamLeaf(TableEntry entry, TableLevel leaf)
+    {
+        ReadOnlySpan<ulong> descriptor = entry.Words;
+        int span = (int)descriptor.Get(L1StreamDescriptor.Span);
+        ulong table = descriptor.GetAddress(L1StreamDescriptor.L2Ptr);
+        long first = entry.Number << root.Split;
+        return span == 0
+            ? new EntryReading("invalid", [], IsChecked: false)
+            : new EntryReading(
+                Text($"StreamIDs from 0x{first:x}, Span {span}, leaf 0x{table:x}"),
+                [
+                    span > root.Split + 1
+                        ? EntryStep.Finding(
+                            nameof(L1StreamDescriptor.Span),
+                            Text($"is {span}, the limit is SPLIT + 1 = {root.Split + 1}: C_BAD_STREAMID"))
+                        : EntryStep.Follow(
+                            nameof(L1StreamDescriptor.L2Ptr), new TableReference(leaf, table, 1L << (span - 1), first)),
+                ]);
+    }
+
+    private EntryReading Stream(TableEntry entry)
+    {
+        ReadOnlySpan<ulong> ste = entry.Words;
+        if (ste.Get(StreamTableEntry.V) == 0)
         {
-            if (!root.IsTwoLevel)
+            return new EntryReading("invalid", [], IsChecked: false);
+        }
+
+        int bits = (int)ste.Get(StreamTableEntry.S1CDMax);
+        ulong config = ste.Get(StreamTableEntry.Config);
+        SmmuFault fault = SmmuRules.CheckStreamEntry(options, ste);
+        string contexts = Text($"{bits} PASID bits, contexts at 0x{ste.GetAddress(StreamTableEntry.S1ContextPtr):x}");
+        return new EntryReading(
+            config switch
             {
-                _tables[root.Table] = "stream table";
-                return Entries(
-                    root.Table, 1L << root.Log2Size, StreamTableEntry.Layout, null, null,
-                    (number, address, words) => Stream((uint)number, address, words));
-            }
+                < StreamTableEntry.ConfigBypass => "abort",
+                StreamTableEntry.ConfigBypass => "bypass",
+                StreamTableEntry.ConfigStage2 => "stage 2",
+                StreamTableEntry.ConfigStage1 => $"stage 1, {contexts}",
+                _ => $"stages 1 and 2, {contexts}",
+            },
+            fault.IsFault ? [EntryStep.Finding(null, $"{fault.Event}: {fault.Reason}")]
+                : config switch
+                {
+                    // Addresses of these tables are intermediate ones; a walk translates them.
+                    StreamTableEntry.ConfigNested =>
+                    [
+                        EntryStep.Finding(
+                            nameof(StreamTableEntry.S1ContextPtr),
+                            "is an intermediate address: the contexts are not listed"),
+                    ],
+                    StreamTableEntry.ConfigStage1 =>
+                        [EntryStep.Follow(nameof(StreamTableEntry.S1ContextPtr), Contexts(entry.Words, entry.Requester))],
+                    _ => [],
+                });
+    }
 
-            _tables[root.Table] = "first level of the stream table";
-            long count = 1L << Math.Max(0, root.Log2Size - root.Split);
-            return Entries(
-                root.Table, count, L1StreamDescriptor.Layout, null, null,
-                (number, address, words) => Leaf((ulong)number, address, words));
-        }
-
-        public IEnumerable<TableItem> Attached(AttachedStream attached)
+    // The table of a stream table entry; several streams may share it.
+    private TableReference Contexts(ulong[] entry, RequesterId? stream)
+    {
+        ReadOnlySpan<ulong> ste = entry;
+        ulong format = ste.Get(StreamTableEntry.S1Fmt);
+        int bits = (int)ste.Get(StreamTableEntry.S1CDMax);
+        ulong table = ste.GetAddress(StreamTableEntry.S1ContextPtr);
+        var contexts = new TableLevel(
+            ContextDescriptor.Layout, "table of context descriptors", TableItemKind.Pasid, e => Context(e, entry))
         {
-            ReadOnlySpan<ulong> ste = attached.Entry;
-            ulong table = ste.GetAddress(StreamTableEntry.S1ContextPtr);
-            SmmuFault fault = SmmuRules.CheckStreamEntry(options, ste);
-            return fault.IsFault
-                ? [Finding(StreamTableEntry.Layout.Id, table, attached.Entry, null, $"{fault.Event}: {fault.Reason}") with
-                    { Requester = attached.Stream }]
-                : Contexts(
-                    attached.Stream,
-                    table,
-                    attached.Entry,
-                    table,
-                    ste.Get(StreamTableEntry.S1Fmt),
-                    (int)ste.Get(StreamTableEntry.S1CDMax));
-        }
-
-        private static TableItem Finding(
-            string structure, ulong address, IReadOnlyList<ulong> words, string? field, string text) => new()
-        {
-            Kind = TableItemKind.Finding,
-            Structure = structure,
-            Address = address,
-            Words = words,
-            Field = field,
-            Text = text,
+            Numbers = EntryNumber.Pasid,
         };
-
-        private static IEnumerable<TableItem> Check(Layout layout, ulong address, ulong[] words) =>
-            layout.Check(words).Select(v => Finding(layout.Id, address, words, v.Field, v.Message));
-
-        // Every entry of a table that is not all zero, read by pages.
-        private IEnumerable<TableItem> Entries(
-            ulong table,
-            long count,
-            Layout layout,
-            RequesterId? requester,
-            Func<long, Pasid?>? pasid,
-            Func<long, ulong, ulong[], IEnumerable<TableItem>> read)
+        if (format == StreamTableEntry.S1FmtLinear || bits == 0)
         {
-            int bytes = layout.Bytes;
-            int missing = 0;
-            for (long first = 0; first < count;)
-            {
-                ulong start = table + ((ulong)first * (ulong)bytes);
-                int length = (int)Math.Min(
-                    PageBytes - (long)(start & (PageBytes - 1)), (count - first) * bytes);
-                int entries = Math.Max(1, length / bytes);
-                if (start < table || !memory.IsBacked(start, length))
-                {
-                    if (missing++ == 0)
-                    {
-                        yield return Finding(layout.Id, start, [], null, "no memory is there") with
-                        {
-                            Requester = requester,
-                            Pasid = pasid?.Invoke(first),
-                        };
-                    }
-
-                    if (missing >= MaxMissingPages || start < table)
-                    {
-                        yield break;
-                    }
-
-                    first += entries;
-                    continue;
-                }
-
-                missing = 0;
-                memory.Read(start, _page.AsSpan(0, length));
-                if (_page.AsSpan(0, length).IndexOfAnyExcept((byte)0) < 0)
-                {
-                    first += entries;
-                    continue;
-                }
-
-                // The buffer is used again by the tables below.
-                byte[] copy = _page.AsSpan(0, length).ToArray();
-                for (int entry = 0; entry < entries; entry++, first++)
-                {
-                    var words = new ulong[layout.Words];
-                    for (int word = 0; word < words.Length; word++)
-                    {
-                        words[word] = BinaryPrimitives.ReadUInt64LittleEndian(copy.AsSpan((entry * bytes) + (word * 8)));
-                    }
-
-                    if (words.AsSpan().IndexOfAnyExcept(0UL) < 0)
-                    {
-                        continue;
-                    }
-
-                    foreach (TableItem item in read(first, start + (ulong)(entry * bytes), words))
-                    {
-                        yield return item;
-                    }
-                }
-            }
+            return new TableReference(contexts, table, 1L << bits, 0, stream);
         }
 
-        // Whether a table may be followed: it was met nowhere else.
-        private TableItem? Enter(Layout from, ulong address, ulong[] words, Field field, ulong table, string kind)
-        {
-            if (!memory.IsBacked(table, 8))
-            {
-                return Finding(from.Id, address, words, field.Mnemonic, Text($"0x{table:x} is outside of memory"));
-            }
+        int leafBits = format == StreamTableEntry.S1Fmt64KLeaf ? 10 : 6;
+        TableLevel leaf = contexts with { Name = "leaf of context descriptors", IsExclusive = true };
+        var first = new TableLevel(
+            L1ContextDescriptor.Layout,
+            "first level of context descriptors",
+            TableItemKind.Directory,
+            e => ContextLeaf(e, leaf, leafBits, Math.Min(bits, leafBits)));
+        return new TableReference(first, table, 1L << Math.Max(0, bits - leafBits), 0, stream);
+    }
 
-            return _tables.TryAdd(table, kind)
-                ? null
-                : Finding(
-                    from.Id, address, words, field.Mnemonic, Text($"0x{table:x} is a {_tables[table]} already: not followed"));
+    private static EntryReading ContextLeaf(TableEntry entry, TableLevel leaf, int leafBits, int usedBits)
+    {
+        ReadOnlySpan<ulong> descriptor = entry.Words;
+        ulong table = descriptor.GetAddress(L1ContextDescriptor.L2Ptr);
+        ulong bytes = (ulong)ContextDescriptor.Bytes << leafBits;
+        long first = entry.Number << leafBits;
+        EntryStep follow = EntryStep.Follow(
+            nameof(L1ContextDescriptor.L2Ptr), new TableReference(leaf, table, 1L << usedBits, first, entry.Requester));
+        return descriptor.Get(L1ContextDescriptor.V) == 0
+            ? new EntryReading("invalid", [], IsChecked: false)
+            : new EntryReading(Text($"PASIDs from 0x{first:x}, leaf 0x{table:x}"), (table & (bytes - 1)) == 0
+                ? [follow]
+                :
+                [
+                    EntryStep.Finding(
+                        nameof(L1ContextDescriptor.L2Ptr), Text($"0x{table:x} is no multiple of 0x{bytes:x}")),
+                    follow,
+                ]);
+    }
+
+    private EntryReading Context(TableEntry entry, ulong[] ste)
+    {
+        ReadOnlySpan<ulong> cd = entry.Words;
+        if (cd.Get(ContextDescriptor.V) == 0)
+        {
+            return new EntryReading("invalid", [], IsChecked: false);
         }
 
-        private IEnumerable<TableItem> Leaf(ulong number, ulong address, ulong[] words)
-        {
-            Layout layout = L1StreamDescriptor.Layout;
-            ReadOnlySpan<ulong> descriptor = words;
-            int span = (int)descriptor.Get(L1StreamDescriptor.Span);
-            ulong table = descriptor.GetAddress(L1StreamDescriptor.L2Ptr);
-            yield return new TableItem
-            {
-                Kind = TableItemKind.Directory,
-                Structure = layout.Id,
-                Address = address,
-                Words = words,
-                Text = span == 0
-                    ? "invalid"
-                    : Text($"StreamIDs from 0x{number << root.Split:x}, Span {span}, leaf 0x{table:x}"),
-            };
-            if (span == 0)
-            {
-                yield break;
-            }
-
-            foreach (TableItem item in Check(layout, address, words))
-            {
-                yield return item;
-            }
-
-            if (span > root.Split + 1)
-            {
-                yield return Finding(
-                    layout.Id, address, words, nameof(L1StreamDescriptor.Span),
-                    Text($"is {span}, the limit is SPLIT + 1 = {root.Split + 1}: C_BAD_STREAMID"));
-                yield break;
-            }
-
-            if (Enter(layout, address, words, L1StreamDescriptor.L2Ptr, table, "leaf of the stream table") is { } wrong)
-            {
-                yield return wrong;
-                yield break;
-            }
-
-            foreach (TableItem item in Entries(
-                table, 1L << (span - 1), StreamTableEntry.Layout, null, null,
-                (index, at, ste) => Stream((uint)((number << root.Split) + (ulong)index), at, ste)))
-            {
-                yield return item;
-            }
-        }
-
-        private IEnumerable<TableItem> Stream(uint sid, ulong address, ulong[] words)
-        {
-            var requester = new RequesterId(sid);
-            ReadOnlySpan<ulong> ste = words;
-            ulong config = ste.Get(StreamTableEntry.Config);
-            bool isValid = ste.Get(StreamTableEntry.V) != 0;
-            SmmuFault fault = SmmuRules.CheckStreamEntry(options, ste);
-            int bits = (int)ste.Get(StreamTableEntry.S1CDMax);
-            ulong format = ste.Get(StreamTableEntry.S1Fmt);
-            ulong table = ste.GetAddress(StreamTableEntry.S1ContextPtr);
-            yield return new TableItem
-            {
-                Kind = TableItemKind.Device,
-                Structure = StreamTableEntry.Layout.Id,
-                Address = address,
-                Words = words,
-                Requester = requester,
-                Text = !isValid ? "invalid" : config switch
-                {
-                    < StreamTableEntry.ConfigBypass => "abort",
-                    StreamTableEntry.ConfigBypass => "bypass",
-                    StreamTableEntry.ConfigStage2 => "stage 2",
-                    StreamTableEntry.ConfigStage1 => Text($"stage 1, {bits} PASID bits, contexts at 0x{table:x}"),
-                    _ => Text($"stages 1 and 2, {bits} PASID bits, contexts at 0x{table:x}"),
-                },
-            };
-            if (!isValid)
-            {
-                yield break;
-            }
-
-            foreach (TableItem item in Check(StreamTableEntry.Layout, address, words))
-            {
-                yield return item with { Requester = requester };
-            }
-
-            if (fault.IsFault)
-            {
-                yield return Finding(
-                    StreamTableEntry.Layout.Id, address, words, null, $"{fault.Event}: {fault.Reason}") with
-                {
-                    Requester = requester,
-                };
-                yield break;
-            }
-
-            if (config == StreamTableEntry.ConfigNested)
-            {
-                // Addresses of these tables are intermediate ones; a walk translates them.
-                yield return Finding(
-                    StreamTableEntry.Layout.Id, address, words, nameof(StreamTableEntry.S1ContextPtr),
-                    "is an intermediate address: the contexts are not listed") with
-                {
-                    Requester = requester,
-                };
-                yield break;
-            }
-
-            if (config != StreamTableEntry.ConfigStage1)
-            {
-                yield break;
-            }
-
-            foreach (TableItem item in Contexts(requester, address, words, table, format, bits))
-            {
-                yield return item;
-            }
-        }
-
-        private IEnumerable<TableItem> Contexts(
-            RequesterId? requester, ulong address, ulong[] words, ulong table, ulong format, int bits)
-        {
-            bool isLinear = format == StreamTableEntry.S1FmtLinear || bits == 0;
-            var key = (table, isLinear ? StreamTableEntry.S1FmtLinear : format, bits);
-            if (_contexts.TryGetValue(key, out List<TableItem>? known))
-            {
-                foreach (TableItem item in known)
-                {
-                    yield return item with { Requester = requester };
-                }
-
-                yield break;
-            }
-
-            if (Enter(
-                StreamTableEntry.Layout, address, words, StreamTableEntry.S1ContextPtr, table,
-                "table of context descriptors") is { } wrong)
-            {
-                yield return wrong with { Requester = requester };
-                yield break;
-            }
-
-            _contexts[key] = known = [];
-            int leafBits = format == StreamTableEntry.S1Fmt64KLeaf ? 10 : 6;
-            IEnumerable<TableItem> items = isLinear
-                ? Entries(
-                    table, 1L << bits, ContextDescriptor.Layout, requester, n => new Pasid((uint)n),
-                    (number, at, cd) => Context(requester, (uint)number, at, cd, words))
-                : Entries(
-                    table, 1L << Math.Max(0, bits - leafBits), L1ContextDescriptor.Layout, requester, null,
-                    (number, at, link) => ContextLeaf(requester, (uint)number, leafBits, at, link, words));
-            foreach (TableItem item in items)
-            {
-                known.Add(item);
-                yield return item;
-            }
-        }
-
-        private IEnumerable<TableItem> ContextLeaf(
-            RequesterId? requester, uint number, int leafBits, ulong address, ulong[] words, ulong[] ste)
-        {
-            Layout layout = L1ContextDescriptor.Layout;
-            ReadOnlySpan<ulong> descriptor = words;
-            bool isValid = descriptor.Get(L1ContextDescriptor.V) != 0;
-            ulong table = descriptor.GetAddress(L1ContextDescriptor.L2Ptr);
-            yield return new TableItem
-            {
-                Kind = TableItemKind.Directory,
-                Structure = layout.Id,
-                Address = address,
-                Words = words,
-                Requester = requester,
-                Text = isValid ? Text($"PASIDs from 0x{number << leafBits:x}, leaf 0x{table:x}") : "invalid",
-            };
-            if (!isValid)
-            {
-                yield break;
-            }
-
-            foreach (TableItem item in Check(layout, address, words))
-            {
-                yield return item with { Requester = requester };
-            }
-
-            if (Enter(layout, address, words, L1ContextDescriptor.L2Ptr, table, "leaf of context descriptors") is { } wrong)
-            {
-                yield return wrong with { Requester = requester };
-                yield break;
-            }
-
-            uint first = number << leafBits;
-            foreach (TableItem item in Entries(
-                table, 1L << leafBits, ContextDescriptor.Layout, requester, n => new Pasid(first + (uint)n),
-                (index, at, cd) => Context(requester, first + (uint)index, at, cd, ste)))
-            {
-                yield return item;
-            }
-        }
-
-        private IEnumerable<TableItem> Context(
-            RequesterId? requester, uint ssid, ulong address, ulong[] words, ulong[] ste)
-        {
-            var pasid = new Pasid(ssid);
-            ReadOnlySpan<ulong> cd = words;
-            bool isValid = cd.Get(ContextDescriptor.V) != 0;
-            bool isWalked = cd.Get(ContextDescriptor.EPD0) == 0;
-            ulong table = cd.GetAddress(ContextDescriptor.TTB0);
-            yield return new TableItem
-            {
-                Kind = TableItemKind.Pasid,
-                Structure = ContextDescriptor.Layout.Id,
-                Address = address,
-                Words = words,
-                Requester = requester,
-                Pasid = pasid,
-                Text = !isValid
-                    ? "invalid"
-                    : isWalked
-                        ? Text($"ASID {cd.Get(ContextDescriptor.ASID)}, page table 0x{table:x}")
-                        : Text($"ASID {cd.Get(ContextDescriptor.ASID)}, not walked (EPD0)"),
-            };
-            if (!isValid)
-            {
-                yield break;
-            }
-
-            foreach (TableItem item in Check(ContextDescriptor.Layout, address, words))
-            {
-                yield return item with { Requester = requester, Pasid = pasid };
-            }
-
-            SmmuFault fault = SmmuRules.CheckContext(options, ste, words);
-            if (fault.IsFault)
-            {
-                yield return Finding(
-                    ContextDescriptor.Layout.Id, address, words, null, $"{fault.Event}: {fault.Reason}") with
-                {
-                    Requester = requester,
-                    Pasid = pasid,
-                };
-            }
-            else if (isWalked && !memory.IsBacked(table, 8))
-            {
-                yield return Finding(
-                    ContextDescriptor.Layout.Id, address, words, nameof(ContextDescriptor.TTB0),
-                    Text($"0x{table:x} is outside of memory")) with
-                {
-                    Requester = requester,
-                    Pasid = pasid,
-                };
-            }
-        }
+        bool isWalked = cd.Get(ContextDescriptor.EPD0) == 0;
+        ulong table = cd.GetAddress(ContextDescriptor.TTB0);
+        SmmuFault fault = SmmuRules.CheckContext(options, ste, cd);
+        return new EntryReading(
+            isWalked
+                ? Text($"ASID {cd.Get(ContextDescriptor.ASID)}, page table 0x{table:x}")
+                : Text($"ASID {cd.Get(ContextDescriptor.ASID)}, not walked (EPD0)"),
+            fault.IsFault ? [EntryStep.Finding(null, $"{fault.Event}: {fault.Reason}")]
+            : isWalked ? [EntryStep.PageTable(nameof(ContextDescriptor.TTB0), table, 8)]
+            : []);
     }
 }

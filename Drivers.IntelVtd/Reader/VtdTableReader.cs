@@ -1,9 +1,11 @@
 using System.Globalization;
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Tables;
 using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
 using PasidFramework.Drivers.IntelVtd.Formats;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
+using PasidFramework.Records;
 using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Reader;
@@ -45,24 +47,19 @@ public sealed class VtdTableReader : ITableReader
     ];
 
     /// <inheritdoc/>
+    public IReadOnlyList<Layout> Structures => IntelVtdLayouts.All;
+
+    /// <inheritdoc/>
     public OpResult<ITableView> Open(IMemoryReader memory, IReadOnlyDictionary<string, ulong> registers)
     {
         ArgumentNullException.ThrowIfNull(memory);
-        ArgumentNullException.ThrowIfNull(registers);
-        foreach (string name in registers.Keys)
+        OpResult known = TableRoots.Check(this, registers);
+        if (!known.IsOk)
         {
-            if (!Registers.Any(known => known.Name == name))
-            {
-                return OpResult<ITableView>.Refuse(
-                    Errno.EINVAL, $"intel-vtd tables do not begin at '{name}'; they take RTADDR, CAP, ECAP");
-            }
+            return OpResult<ITableView>.Refuse(known);
         }
 
-        if (!registers.TryGetValue("RTADDR", out ulong rtaddr))
-        {
-            return OpResult<ITableView>.Refuse(Errno.EINVAL, "intel-vtd tables begin at RTADDR, which is missing");
-        }
-
+        ulong rtaddr = registers["RTADDR"];
         var rules = new WalkRules(
             registers.GetValueOrDefault("CAP", s_cap), registers.GetValueOrDefault("ECAP", s_ecap), 52);
         int fault = rules.CheckRootAddress(rtaddr, hasPasid: false);

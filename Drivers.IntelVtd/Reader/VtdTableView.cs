@@ -1,9 +1,9 @@
 using System.Globalization;
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Tables;
 using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
 using PasidFramework.Drivers.IntelVtd.Formats;
 using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Reader;
@@ -12,10 +12,26 @@ namespace PasidFramework.Drivers.IntelVtd.Reader;
 internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong rtaddr) : ITableView
 {
     private const int PageBytes = 4096;
+    private const int LeafBits = 6;
 
     /// <inheritdoc/>
-    public IEnumerable<TableItem> Items(int maxItems = 1 << 20) => TableItems.TruncateWithFinding(
-        Everything(maxItems), maxItems, Text($"there is more than fits into {maxItems} items"));
+    public IEnumerable<TableItem> Items(int maxItems = 1 << 20)
+    {
+        TableReference root = Root();
+        return TableLister.Items(
+            memory,
+            root,
+            new TableItem
+            {
+                Kind = TableItemKind.Finding,
+                Structure = RootTableAddress.Layout.Id,
+                Address = root.Address,
+                Words = [rtaddr],
+                Field = "RTA",
+                Text = string.Empty,
+            },
+            maxItems);
+    }
 
     /// <inheritdoc/>
     public TableWalk Walk(in DmaAccess access)
@@ -44,258 +60,95 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
             : new TranslationResult(
                 found.IsQuiet ? TranslationStatus.AbortedQuietly : TranslationStatus.Faulted, 0, 0,
                 found.IsQuiet ? 0 : page.Fault, Reason(page.Fault));
-        return new TableWalk(result, steps.Steps);
+        return new TableWalk(result, steps.Steps) { IsConfigured = found.Fault == 0 };
     }
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     private static string Reason(int fault) => Text($"{fault:x2}h: {FaultReason.Describe(fault)}");
 
-    private static TableItem Finding(
-        string structure,
-        ulong address,
-        ulong[] words,
-        string? field,
-        string text,
-        RequesterId? requester,
-        Pasid? pasid) =>
-        new()
-        {
-            Kind = TableItemKind.Finding,
-            Structure = structure,
-            Address = address,
-            Words = words,
-            Field = field,
-            Text = text,
-            Requester = requester,
-            Pasid = pasid,
-        };
-
-    private IEnumerable<TableItem> Everything(int maxItems)
+    private TableReference Root()
     {
-        // Made anew each time that the list is asked for.
-        var seen = new Seen(maxItems);
-        ulong root = rtaddr & RootTableAddress.RTA.WordMask;
-        if (!memory.IsBacked(root, RootEntry.TableBytes))
+        var pasids = new TableLevel(PasidEntry.Layout, "PASID table", TableItemKind.Pasid, Pasid)
         {
-            yield return Finding(
-                RootTableAddress.Layout.Id, root, [rtaddr], "RTA", Text($"no memory for the 4 KiB at 0x{root:x}"),
-                null, null);
-            yield break;
-        }
-
-        seen.Enter(root, PageBytes, WalkStage.Root);
-        for (int bus = 0; bus < 256; bus++)
+            Numbers = EntryNumber.Pasid,
+        };
+        var directory = new TableLevel(
+            PasidDirectoryEntry.Layout, "PASID directory", TableItemKind.Directory, entry => Directory(entry, pasids));
+        var contexts = new TableLevel(
+            ContextEntry.Layout, "context table", TableItemKind.Device, entry => Context(entry, directory))
         {
-            ulong at = root + (ulong)(bus * RootEntry.SizeBytes);
-            ulong[] words = Read(at, RootEntry.Words);
-            if (words.All(word => word == 0))
+            Numbers = EntryNumber.Requester,
+        };
+        return new TableReference(
+            new TableLevel(
+                RootEntry.Layout,
+                "root table",
+                TableItemKind.Directory,
+                entry => new EntryReading(Text($"bus {entry.Number:x2}"), Halves(entry, contexts))),
+            rtaddr & RootTableAddress.RTA.WordMask,
+            RootEntry.TableBytes / RootEntry.SizeBytes);
+    }
+
+    private IEnumerable<EntryStep> Halves(TableEntry entry, TableLevel contexts)
+    {
+        for (int half = 0; half < 2; half++)
+        {
+            ulong table = entry.Words[half] & RootEntry.LCTP.WordMask;
+            string field = half == 0 ? "LCTP" : "UCTP";
+            int fault = rules.CheckRootHalf(entry.Words[half]);
+            if (fault == FaultReason.RootReserved && TooHigh(table) is { } wrong)
             {
-                continue;
+                yield return EntryStep.Finding(field, wrong);
             }
 
-            yield return new TableItem
+            if (fault == 0)
             {
-                Kind = TableItemKind.Directory,
-                Structure = RootEntry.Layout.Id,
-                Address = at,
-                Words = words,
-                Text = Text($"bus {bus:x2}"),
-            };
-            foreach (Violation wrong in RootEntry.Layout.Check(words))
-            {
-                yield return Finding(
-                    RootEntry.Layout.Id, at, words, wrong.Field, wrong.Message, null, null);
-            }
-
-            for (int half = 0; half < 2; half++)
-            {
-                foreach (TableItem item in Half(seen, at, words, bus, half))
-                {
-                    yield return item;
-                }
-            }
-
-            if (seen.IsSpent)
-            {
-                yield return Finding(
-                    RootEntry.Layout.Id, at, words, null,
-                    "so many entries are 0 or point to the same tables that the rest was not looked through",
-                    null, null);
-                yield break;
+                yield return EntryStep.Follow(field, new TableReference(
+                    contexts, table, ContextEntry.TableBytes / ContextEntry.SizeBytes, (entry.Number << 8) | ((long)half << 7)));
             }
         }
     }
 
-    private IEnumerable<TableItem> Half(Seen seen, ulong at, ulong[] words, int bus, int half)
+    private EntryReading Context(TableEntry entry, TableLevel directory)
     {
-        ulong table = words[half] & RootEntry.LCTP.WordMask;
-        string field = half == 0 ? "LCTP" : "UCTP";
-        int fault = rules.CheckRootHalf(words[half]);
-        if (fault == FaultReason.RootReserved && TooHigh(table) is { } wrong)
-        {
-            yield return Finding(RootEntry.Layout.Id, at, words, field, wrong, null, null);
-        }
-
-        if (fault != 0)
-        {
-            yield break;
-        }
-
-        if (Refusal(seen, table, ContextEntry.TableBytes, WalkStage.Context) is { } refusal)
-        {
-            yield return Finding(RootEntry.Layout.Id, at, words, field, refusal, null, null);
-            yield break;
-        }
-
-        for (int i = 0; i < 128 && seen.Spend(ContextEntry.Words); i++)
-        {
-            ulong entry = table + (ulong)(i * ContextEntry.SizeBytes);
-            ulong[] context = Read(entry, ContextEntry.Words);
-            if (context.All(word => word == 0))
-            {
-                continue;
-            }
-
-            var requester = new RequesterId((uint)((bus << 8) | (half << 7) | i));
-            foreach (TableItem item in Context(seen, entry, context, requester))
-            {
-                yield return item;
-            }
-        }
-
-        seen.Leave(table, ContextEntry.TableBytes);
-    }
-
-    private IEnumerable<TableItem> Context(Seen seen, ulong at, ulong[] words, RequesterId requester)
-    {
-        ulong directory = ((ReadOnlySpan<ulong>)words).GetAddress(ContextEntry.PASIDDIRPTR);
-        int entries = 1 << ((int)((ReadOnlySpan<ulong>)words).Get(ContextEntry.PDTS) + 7);
-        yield return new TableItem
-        {
-            Kind = TableItemKind.Device,
-            Structure = ContextEntry.Layout.Id,
-            Address = at,
-            Words = words,
-            Requester = requester,
-            Text = Text($"device {requester}: {State(words, entries)}"),
-        };
-        foreach (Violation wrong in ContextEntry.Layout.Check(words))
-        {
-            yield return Finding(ContextEntry.Layout.Id, at, words, wrong.Field, wrong.Message, requester, null);
-        }
-
+        ReadOnlySpan<ulong> words = entry.Words;
+        ulong table = words.GetAddress(ContextEntry.PASIDDIRPTR);
+        int entries = 1 << ((int)words.Get(ContextEntry.PDTS) + 7);
         int fault = rules.CheckContext(words);
-        if (fault == FaultReason.ContextNotPresent)
-        {
-            yield break;
-        }
-
-        if (fault != 0)
-        {
-            yield return Finding(
-                ContextEntry.Layout.Id, at, words, rules.ContextField(words), Reason(fault), requester, null);
-            yield break;
-        }
-
-        int bytes = entries * PasidDirectoryEntry.SizeBytes;
-        if (Refusal(seen, directory, bytes, WalkStage.Directory) is { } refusal)
-        {
-            yield return Finding(ContextEntry.Layout.Id, at, words, "PASIDDIRPTR", refusal, requester, null);
-            yield break;
-        }
-
-        for (int i = 0; i < entries && seen.Spend(1); i++)
-        {
-            ulong entry = directory + (ulong)(i * PasidDirectoryEntry.SizeBytes);
-            ulong value = memory.ReadQword(entry);
-            if (value != 0)
+        return new EntryReading(
+            Text($"device {entry.Requester}: {State(entry.Words, entries)}"),
+            fault switch
             {
-                foreach (TableItem item in Directory(seen, entry, value, requester, i))
-                {
-                    yield return item;
-                }
-            }
-        }
-
-        seen.Leave(directory, bytes);
+                0 => [EntryStep.Follow("PASIDDIRPTR", new TableReference(directory, table, entries, 0, entry.Requester))],
+                FaultReason.ContextNotPresent => [],
+                _ => [EntryStep.Finding(rules.ContextField(words), Reason(fault))],
+            });
     }
 
-    private IEnumerable<TableItem> Directory(Seen seen, ulong at, ulong value, RequesterId requester, int index)
+    private EntryReading Directory(TableEntry entry, TableLevel pasids)
     {
-        ulong[] words = [value];
-        yield return new TableItem
-        {
-            Kind = TableItemKind.Directory,
-            Structure = PasidDirectoryEntry.Layout.Id,
-            Address = at,
-            Words = words,
-            Requester = requester,
-            Text = Text($"PASIDs 0x{index << 6:x} to 0x{(index << 6) | 63:x}"),
-        };
-        foreach (Violation wrong in PasidDirectoryEntry.Layout.Check(words))
-        {
-            yield return Finding(PasidDirectoryEntry.Layout.Id, at, words, wrong.Field, wrong.Message, requester, null);
-        }
-
-        ulong table = value & PasidDirectoryEntry.SMPTBLPTR.WordMask;
-        int fault = rules.CheckDirectory(value);
-        if (fault == FaultReason.DirectoryReserved && TooHigh(table) is { } tooHigh)
-        {
-            yield return Finding(PasidDirectoryEntry.Layout.Id, at, words, "SMPTBLPTR", tooHigh, requester, null);
-        }
-
-        if (fault != 0)
-        {
-            yield break;
-        }
-
-        if (Refusal(seen, table, PasidEntry.TableBytes, WalkStage.Entry) is { } refusal)
-        {
-            yield return Finding(PasidDirectoryEntry.Layout.Id, at, words, "SMPTBLPTR", refusal, requester, null);
-            yield break;
-        }
-
-        for (int i = 0; i < 64 && seen.Spend(PasidEntry.Words); i++)
-        {
-            ulong entry = table + (ulong)(i * PasidEntry.SizeBytes);
-            ulong[] content = Read(entry, PasidEntry.Words);
-            if (content.All(word => word == 0))
-            {
-                continue;
-            }
-
-            foreach (TableItem item in Entry(seen, entry, content, requester, new Pasid((uint)((index << 6) | i))))
-            {
-                yield return item;
-            }
-        }
-
-        seen.Leave(table, PasidEntry.TableBytes);
+        ulong table = entry.Words[0] & PasidDirectoryEntry.SMPTBLPTR.WordMask;
+        long first = entry.Number << LeafBits;
+        int fault = rules.CheckDirectory(entry.Words[0]);
+        return new EntryReading(
+            Text($"PASIDs 0x{first:x} to 0x{first | ((1 << LeafBits) - 1):x}"),
+            fault == 0
+                ? [EntryStep.Follow("SMPTBLPTR", new TableReference(
+                    pasids, table, 1 << LeafBits, first, entry.Requester))]
+            : fault == FaultReason.DirectoryReserved && TooHigh(table) is { } wrong
+                ? [EntryStep.Finding("SMPTBLPTR", wrong)]
+            : []);
     }
 
-    private IEnumerable<TableItem> Entry(Seen seen, ulong at, ulong[] words, RequesterId requester, Pasid pasid)
+    private EntryReading Pasid(TableEntry entry) => new(Describe(entry.Words), PageTables(entry.Words));
+
+    private IEnumerable<EntryStep> PageTables(ulong[] words)
     {
         int fault = rules.CheckEntry(words);
-        yield return new TableItem
-        {
-            Kind = TableItemKind.Pasid,
-            Structure = PasidEntry.Layout.Id,
-            Address = at,
-            Words = words,
-            Requester = requester,
-            Pasid = pasid,
-            Text = Describe(words),
-        };
-        foreach (Violation wrong in PasidEntry.Layout.Check(words))
-        {
-            yield return Finding(PasidEntry.Layout.Id, at, words, wrong.Field, wrong.Message, requester, pasid);
-        }
-
         if (fault is not (0 or FaultReason.EntryNotPresent))
         {
-            yield return Finding(
-                PasidEntry.Layout.Id, at, words, rules.EntryField(words), Reason(fault), requester, pasid);
+            yield return EntryStep.Finding(rules.EntryField(words), Reason(fault));
         }
 
         if (fault != 0)
@@ -304,52 +157,23 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
         }
 
         ulong type = ((ReadOnlySpan<ulong>)words).Get(PasidEntry.PGTT);
-        ulong first = ((ReadOnlySpan<ulong>)words).GetAddress(PasidEntry.FSPTPTR);
-        ulong second = ((ReadOnlySpan<ulong>)words).GetAddress(PasidEntry.SSPTPTR);
-
-        // A nested entry's first stage lies at a guest address.
-        if (type == PasidEntry.FirstStage && PageTable(seen, first) is { } wrongFirst)
+        if (type == PasidEntry.FirstStage)
         {
-            yield return Finding(PasidEntry.Layout.Id, at, words, "FSPTPTR", wrongFirst, requester, pasid);
+            yield return EntryStep.PageTable(
+                "FSPTPTR", ((ReadOnlySpan<ulong>)words).GetAddress(PasidEntry.FSPTPTR), PageBytes);
         }
 
-        if (type is PasidEntry.SecondStage or PasidEntry.Nested && PageTable(seen, second) is { } wrongSecond)
+        // A nested entry's first stage lies at a guest address.
+        if (type is PasidEntry.SecondStage or PasidEntry.Nested)
         {
-            yield return Finding(PasidEntry.Layout.Id, at, words, "SSPTPTR", wrongSecond, requester, pasid);
+            yield return EntryStep.PageTable(
+                "SSPTPTR", ((ReadOnlySpan<ulong>)words).GetAddress(PasidEntry.SSPTPTR), PageBytes);
         }
     }
 
     private string? TooHigh(ulong table) => (table & rules.AboveHostAddresses) == 0
         ? null
         : Text($"0x{table:x} has bits above the host address width");
-
-    private string? PageTable(Seen seen, ulong table) =>
-        !memory.IsBacked(table, PageBytes) ? Text($"no memory for the 4 KiB at 0x{table:x}")
-        : seen.KindOf(table, PageBytes) is { } kind ? Text($"0x{table:x} is a {kind} table as well")
-        : null;
-
-    // Why a table is not followed; null where it is, and then it is remembered.
-    private string? Refusal(Seen seen, ulong table, int bytes, WalkStage stage)
-    {
-        if (!memory.IsBacked(table, bytes))
-        {
-            return Text($"no memory for the {bytes} bytes at 0x{table:x}");
-        }
-
-        if (seen.IsAncestor(table, bytes))
-        {
-            return Text($"0x{table:x} leads back to a table on the way here: a loop, not followed");
-        }
-
-        if (seen.KindOf(table, bytes, stage) is { } kind)
-        {
-            return Text($"0x{table:x} is a {kind} table as well, not followed");
-        }
-
-        return seen.Enter(table, bytes, stage)
-            ? null
-            : "too many tables to remember them all, not followed";
-    }
 
     private static string State(ulong[] context, int entries) =>
         (context[0] & 1) == 0 ? "not present" : Text($"PASID directory of {entries} entries");
@@ -375,89 +199,6 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
             PasidEntry.PassThrough => Text($"pass-through, domain id {domain}"),
             ulong type => Text($"reserved type {type}"),
         };
-    }
-
-    private ulong[] Read(ulong at, int count)
-    {
-        var words = new ulong[count];
-        for (int i = 0; i < count; i++)
-        {
-            words[i] = memory.ReadQword(at + ((ulong)i * 8));
-        }
-
-        return words;
-    }
-
-    /// <summary>Pages of the tables that were met: which are on the way now, and what each was used as.</summary>
-    private sealed class Seen(int limit)
-    {
-        private readonly Dictionary<ulong, WalkStage> _kinds = [];
-        private readonly HashSet<ulong> _path = [];
-
-        // Tables that are shared many times over would otherwise be looked through as often.
-        private long _budget = (1L << 20) + (64L * limit);
-
-        public bool IsSpent => _budget < 0;
-
-        public bool Spend(int words)
-        {
-            _budget -= words;
-            return _budget >= 0;
-        }
-
-        public bool Enter(ulong table, int bytes, WalkStage stage)
-        {
-            if (_kinds.Count >= limit)
-            {
-                return false;
-            }
-
-            foreach (ulong page in Pages(table, bytes))
-            {
-                _kinds.TryAdd(page, stage);
-                _path.Add(page);
-            }
-
-            return true;
-        }
-
-        public void Leave(ulong table, int bytes)
-        {
-            foreach (ulong page in Pages(table, bytes))
-            {
-                _path.Remove(page);
-            }
-        }
-
-        public bool IsAncestor(ulong table, int bytes) => Pages(table, bytes).Any(_path.Contains);
-
-        /// <summary>What else a table is; null for nothing, or for the same kind.</summary>
-        public string? KindOf(ulong table, int bytes, WalkStage? like = null)
-        {
-            foreach (ulong page in Pages(table, bytes))
-            {
-                if (_kinds.TryGetValue(page, out WalkStage stage) && stage != like)
-                {
-                    return stage switch
-                    {
-                        WalkStage.Root => "root",
-                        WalkStage.Context => "context",
-                        WalkStage.Directory => "PASID directory",
-                        _ => "PASID",
-                    };
-                }
-            }
-
-            return null;
-        }
-
-        private static IEnumerable<ulong> Pages(ulong table, int bytes)
-        {
-            for (int offset = 0; offset < bytes; offset += PageBytes)
-            {
-                yield return (table + (ulong)offset) >> 12;
-            }
-        }
     }
 
     /// <summary>Reads memory and writes down every step.</summary>

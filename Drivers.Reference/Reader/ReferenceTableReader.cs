@@ -1,5 +1,6 @@
 using System.Globalization;
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Tables;
 using PasidFramework.Drivers.Reference.Formats;
 using PasidFramework.Hardware;
 using PasidFramework.Results;
@@ -24,22 +25,13 @@ public sealed class ReferenceTableReader : ITableReader
     public OpResult<ITableView> Open(IMemoryReader memory, IReadOnlyDictionary<string, ulong> registers)
     {
         ArgumentNullException.ThrowIfNull(memory);
-        ArgumentNullException.ThrowIfNull(registers);
-        foreach (string name in registers.Keys)
+        OpResult known = TableRoots.Check(this, registers);
+        if (!known.IsOk)
         {
-            if (name != "DEVICE_TABLE")
-            {
-                return OpResult<ITableView>.Refuse(
-                    Errno.EINVAL, $"reference tables do not begin at '{name}'; they take DEVICE_TABLE");
-            }
+            return OpResult<ITableView>.Refuse(known);
         }
 
-        if (!registers.TryGetValue("DEVICE_TABLE", out ulong root))
-        {
-            return OpResult<ITableView>.Refuse(
-                Errno.EINVAL, "reference tables begin at DEVICE_TABLE, which is missing");
-        }
-
+        ulong root = registers["DEVICE_TABLE"];
         ulong log2 = root.Get(DeviceTable.LOG2);
         return DeviceTable.Layout.Check([root]).Count == 0 && log2 is >= 1 and <= DeviceTable.MostLog2
             ? OpResult<ITableView>.Ok(new ReferenceTableView(memory, root))

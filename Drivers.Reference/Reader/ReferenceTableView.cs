@@ -1,5 +1,6 @@
 using System.Globalization;
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Tables;
 using PasidFramework.Drivers.Reference.Emulation.Functional;
 using PasidFramework.Drivers.Reference.Formats;
 using PasidFramework.Hardware;
@@ -12,8 +13,29 @@ namespace PasidFramework.Drivers.Reference.Reader;
 internal sealed class ReferenceTableView(IMemoryReader memory, ulong deviceTable) : ITableView
 {
     /// <inheritdoc/>
-    public IEnumerable<TableItem> Items(int maxItems = 1 << 20) => TableItems.TruncateWithFinding(
-        Everything(maxItems), maxItems, Text($"there is more than fits into {maxItems} items"));
+    public IEnumerable<TableItem> Items(int maxItems = 1 << 20)
+    {
+        ulong table = deviceTable.GetAddress(DeviceTable.BASE);
+        return TableLister.Items(
+            memory,
+            new TableReference(
+                new TableLevel(DeviceEntry.Layout, "device table", TableItemKind.Device, Device)
+                {
+                    Numbers = EntryNumber.Requester,
+                },
+                table,
+                1L << (int)deviceTable.Get(DeviceTable.LOG2)),
+            new TableItem
+            {
+                Kind = TableItemKind.Finding,
+                Structure = DeviceTable.Layout.Id,
+                Address = table,
+                Words = [deviceTable],
+                Field = "BASE",
+                Text = string.Empty,
+            },
+            maxItems);
+    }
 
     /// <inheritdoc/>
     public TableWalk Walk(in DmaAccess access)
@@ -35,174 +57,64 @@ internal sealed class ReferenceTableView(IMemoryReader memory, ulong deviceTable
                 FaultCode.Quiet => new TranslationResult(TranslationStatus.AbortedQuietly, 0, 0, 0, reason),
                 _ => new TranslationResult(TranslationStatus.Faulted, 0, 0, (int)fault, reason),
             },
-            steps.Done);
+            steps.Done)
+        {
+            IsConfigured = found.Fault == FaultCode.None,
+        };
     }
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     private static string State(ulong entry) => (entry & 1) != 0 ? "valid" : "not valid";
 
-    private IEnumerable<TableItem> Everything(int maxItems)
+    // As the hardware does: what is not valid or ill-formed leads nowhere.
+    private static bool IsFollowed(Layout layout, ulong[] words) => (words[0] & 1) != 0 && layout.Check(words).Count == 0;
+
+    private static EntryReading Device(TableEntry entry)
     {
-        // Entries that are 0 are no items, and many entries may point to one table: without a limit of its own a list
-        // of nothing could take hours.
-        long wordsLeft = (1L << 20) + (64L * maxItems);
-        ulong start = deviceTable.GetAddress(DeviceTable.BASE);
-        for (uint requester = 0; requester < 1u << (int)deviceTable.Get(DeviceTable.LOG2); requester++)
-        {
-            var device = new Place(
-                DeviceEntry.Layout,
-                start + ((ulong)requester * DeviceEntry.SizeBytes),
-                new RequesterId(requester),
-                null);
-            if (!memory.IsBacked(device.Address, DeviceEntry.SizeBytes))
-            {
-                yield return device.Finding([], "BASE", Text($"no memory at 0x{device.Address:x}"));
-                yield break;
-            }
-
-            wordsLeft--;
-            ulong entry = memory.ReadQword(device.Address);
-            if (entry == 0)
-            {
-                continue;
-            }
-
-            foreach (TableItem item in device.Items(TableItemKind.Device, [entry], Text(
-                $"device {device.Requester}: {State(entry)}, PASIDs of {entry.Get(DeviceEntry.WIDTH)} bits")))
-            {
-                yield return item;
-            }
-
-            if (!device.CanFollow([entry]))
-            {
-                continue;
-            }
-
-            foreach (TableItem item in PasidTable(device, entry, () => --wordsLeft >= 0))
-            {
-                yield return item;
-            }
-
-            if (wordsLeft < 0)
-            {
-                yield return device.Finding(
-                    [entry],
-                    null,
-                    "so many entries are 0 or point to the same tables that the rest was not looked through");
-                yield break;
-            }
-        }
+        ulong word = entry.Words[0];
+        int bits = (int)word.Get(DeviceEntry.WIDTH);
+        return new EntryReading(
+            Text($"device {entry.Requester}: {State(word)}, PASIDs of {bits} bits"),
+            !IsFollowed(DeviceEntry.Layout, entry.Words) ? [] :
+            [
+                EntryStep.Follow("TABLE", new TableReference(
+                    new TableLevel(DirectoryEntry.Layout, "directory", TableItemKind.Directory, e => Directory(e, bits)),
+                    word.GetAddress(DeviceEntry.TABLE),
+                    1L << Math.Max(0, bits - PasidEntry.IndexBits),
+                    0,
+                    entry.Requester)),
+            ]);
     }
 
-    private IEnumerable<TableItem> PasidTable(Place device, ulong deviceEntry, Func<bool> trySpend)
+    // With a table of fewer bits than a leaf has, the rest of the leaf cannot be reached.
+    private static EntryReading Directory(TableEntry entry, int bits)
     {
-        ulong table = deviceEntry.GetAddress(DeviceEntry.TABLE);
-        int directoryBits = Math.Max(0, (int)deviceEntry.Get(DeviceEntry.WIDTH) - PasidEntry.IndexBits);
-        if (!memory.IsBacked(table, DirectoryEntry.SizeBytes << directoryBits))
-        {
-            yield return device.Finding([deviceEntry], "TABLE", Text($"no memory for the directory at 0x{table:x}"));
-            yield break;
-        }
-
-        for (uint index = 0; index < 1u << directoryBits && trySpend(); index++)
-        {
-            var place = new Place(
-                DirectoryEntry.Layout, table + ((ulong)index * DirectoryEntry.SizeBytes), device.Requester, null);
-            ulong entry = memory.ReadQword(place.Address);
-            if (entry == 0)
-            {
-                continue;
-            }
-
-            uint first = index << PasidEntry.IndexBits;
-            foreach (TableItem item in place.Items(TableItemKind.Directory, [entry], Text(
-                $"PASIDs 0x{first:x} to 0x{first | ((1u << PasidEntry.IndexBits) - 1):x}: {State(entry)}")))
-            {
-                yield return item;
-            }
-
-            if (!place.CanFollow([entry]))
-            {
-                continue;
-            }
-
-            // With a table of fewer bits than a leaf has, the rest of the leaf cannot be reached.
-            uint end = Math.Min(first + (1u << PasidEntry.IndexBits), 1u << (int)deviceEntry.Get(DeviceEntry.WIDTH));
-            foreach (TableItem item in Leaf(place, entry, first, end, trySpend))
-            {
-                yield return item;
-            }
-        }
+        ulong word = entry.Words[0];
+        long first = entry.Number << PasidEntry.IndexBits;
+        return new EntryReading(
+            Text($"PASIDs 0x{first:x} to 0x{first | ((1L << PasidEntry.IndexBits) - 1):x}: {State(word)}"),
+            !IsFollowed(DirectoryEntry.Layout, entry.Words) ? [] :
+            [
+                EntryStep.Follow("LEAF", new TableReference(
+                    new TableLevel(PasidEntry.Layout, "leaf", TableItemKind.Pasid, Leaf) { Numbers = EntryNumber.Pasid },
+                    word.GetAddress(DirectoryEntry.LEAF),
+                    1L << Math.Min(bits, PasidEntry.IndexBits),
+                    first,
+                    entry.Requester)),
+            ]);
     }
 
-    private IEnumerable<TableItem> Leaf(
-        Place directory, ulong directoryEntry, uint first, uint end, Func<bool> trySpend)
+    private static EntryReading Leaf(TableEntry entry)
     {
-        ulong leaf = directoryEntry.GetAddress(DirectoryEntry.LEAF);
-        if (!memory.IsBacked(leaf, PasidEntry.LeafBytes))
-        {
-            yield return directory.Finding([directoryEntry], "LEAF", Text($"no memory for the leaf at 0x{leaf:x}"));
-            yield break;
-        }
-
-        for (uint pasid = first; pasid < end && trySpend() && trySpend(); pasid++)
-        {
-            var place = new Place(
-                PasidEntry.Layout, leaf + ((ulong)(pasid - first) * PasidEntry.SizeBytes), directory.Requester,
-                new Pasid(pasid));
-            ulong[] words = [memory.ReadQword(place.Address), memory.ReadQword(place.Address + 8)];
-            if (words[0] == 0 && words[1] == 0)
-            {
-                continue;
-            }
-
-            ulong root = words[0].GetAddress(PasidEntry.ROOT);
-            bool leads = words[0].Has(PasidEntry.V) && !words[0].Has(PasidEntry.Q);
-            string text = leads ? Text($"ASID {words[1].Get(PasidEntry.ASID)}, page table 0x{root:x}")
+        ulong[] words = entry.Words;
+        ulong root = words[0].GetAddress(PasidEntry.ROOT);
+        bool leads = words[0].Has(PasidEntry.V) && !words[0].Has(PasidEntry.Q);
+        return new EntryReading(
+            leads ? Text($"ASID {words[1].Get(PasidEntry.ASID)}, page table 0x{root:x}")
                 : words[0].Has(PasidEntry.V) ? "quiet"
-                : "not valid";
-            foreach (TableItem item in place.Items(TableItemKind.Pasid, words, text))
-            {
-                yield return item;
-            }
-
-            if (leads && !memory.IsBacked(root, PageTableEntry.TableBytes))
-            {
-                yield return place.Finding(words, "ROOT", Text($"no memory for the page table at 0x{root:x}"));
-            }
-        }
-    }
-
-    /// <summary>An entry's place, and the items that it makes.</summary>
-    private sealed record Place(Layout Layout, ulong Address, RequesterId Requester, Pasid? Pasid)
-    {
-        public IEnumerable<TableItem> Items(TableItemKind kind, ulong[] words, string text)
-        {
-            yield return Item(kind, words, null, text);
-            foreach (Violation wrong in Layout.Check(words))
-            {
-                yield return Finding(words, wrong.Field, wrong.Message);
-            }
-        }
-
-        public TableItem Finding(ulong[] words, string? field, string text) =>
-            Item(TableItemKind.Finding, words, field, text);
-
-        // As the hardware does: what is not valid or ill-formed leads nowhere.
-        public bool CanFollow(ulong[] words) => (words[0] & 1) != 0 && Layout.Check(words).Count == 0;
-
-        private TableItem Item(TableItemKind kind, ulong[] words, string? field, string text) => new()
-        {
-            Kind = kind,
-            Structure = Layout.Id,
-            Address = Address,
-            Words = words,
-            Requester = Requester,
-            Pasid = Pasid,
-            Field = field,
-            Text = text,
-        };
+                : "not valid",
+            leads ? [EntryStep.PageTable("ROOT", root, PageTableEntry.TableBytes)] : []);
     }
 
     /// <summary>Memory that notes every step of a walk.</summary>

@@ -1,6 +1,7 @@
 using System.Composition;
 using System.Globalization;
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Tables;
 using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Hardware;
 using PasidFramework.Records;
@@ -51,14 +52,10 @@ public sealed class VirtioTableReader : ITableReader
     public OpResult<ITableView> Open(IMemoryReader memory, IReadOnlyDictionary<string, ulong> registers)
     {
         ArgumentNullException.ThrowIfNull(memory);
-        ArgumentNullException.ThrowIfNull(registers);
-        foreach (string name in registers.Keys)
+        OpResult known = TableRoots.Check(this, registers);
+        if (!known.IsOk)
         {
-            if (!s_registers.Any(r => r.Name == name))
-            {
-                return Invalid(
-                    $"there is no parameter {name}; known are {string.Join(", ", s_registers.Select(r => r.Name))}");
-            }
+            return OpResult<ITableView>.Refuse(known);
         }
 
         bool isE = registers.ContainsKey("ste0");

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Tables;
 using PasidFramework.Drivers.ArmSmmu.PageTables;
 using PasidFramework.Drivers.ArmSmmu.Reader;
 using PasidFramework.Drivers.ArmSmmu.Tests.Support;
@@ -54,7 +55,7 @@ public sealed class ReaderTests
             if (most < items.Length)
             {
                 Assert.Equal((TableItemKind.Finding, items[most - 1].Address), (few[^1].Kind, few[^1].Address));
-                Assert.Contains($"more than {most} items", few[^1].Text, StringComparison.Ordinal);
+                Assert.Contains($"more than fits into {most} items", few[^1].Text, StringComparison.Ordinal);
             }
         }
     }
@@ -140,7 +141,7 @@ public sealed class ReaderTests
     {
         const ulong Streams = 0x10_0000;
         const ulong Contexts = 0x4000_0000;
-        const int Hole = SmmuTableView.MaxMissingPages - 24;
+        const int Hole = TableLister.MaxMissingPages - 24;
         var memory = new MemoryImage();
         memory.Add(Streams, PageWith(1 | (5 << 1) | Contexts | (16UL << 59), 2));
         memory.Add(Contexts, PageWith());

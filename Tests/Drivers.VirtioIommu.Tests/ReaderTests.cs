@@ -125,7 +125,7 @@ public sealed class ReaderTests
 
         Assert.Equal(most, items.Length);
         Assert.Equal(TableItemKind.Finding, items[^1].Kind);
-        Assert.Contains("there are more", items[^1].Text, StringComparison.Ordinal);
+        Assert.Contains("there is more", items[^1].Text, StringComparison.Ordinal);
         Assert.Equal(5, view.Items(5).Count(i => i.Kind == TableItemKind.Pasid));
         Assert.Throws<ArgumentOutOfRangeException>(() => view.Items(0));
         Assert.Throws<ArgumentOutOfRangeException>(() => view.Items(-most));
@@ -159,7 +159,7 @@ public sealed class ReaderTests
         { "s1contextptr=1000000000000", "below 2^48" },
         { "ste0=9", "stage 1 alone" },
         { "s1contextptr=1000 endpoint=100000000", "32 bits" },
-        { "s1contextptr=1000 pasid=1", "no parameter pasid" },
+        { "s1contextptr=1000 pasid=1", "'pasid'" },
     };
 
     [Theory]
