@@ -1,4 +1,5 @@
 using PasidFramework.Allocation;
+using PasidFramework.DriverKit.Queues;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Hardware;
 using PasidFramework.Records;
@@ -126,29 +127,18 @@ internal sealed class SmmuRegisterFile(
                 return;
             }
 
-            (ulong address, int log2) = Queue(Registers.EVENTQ_BASE);
-            uint mask = (2u << log2) - 1;
+            DeviceRing ring = Ring(Registers.EVENTQ_BASE, Events.Words * sizeof(ulong));
             uint producer = Read32(Registers.EVENTQ_PROD);
             uint consumer = Read32(Registers.EVENTQ_CONS);
-            uint index = producer & (mask >> 1);
-            ulong target = address + ((ulong)index << Events.BytesLog2);
-            if (((producer ^ consumer) & mask) == 1u << log2 || !memory.IsBacked(target, Events.Words * 8))
+            if (!ring.IsFull(producer, consumer) && ring.TryWrite(producer, record))
+            {
+                Put(Registers.EVENTQ_PROD, (producer & Registers.QueueOverflow) | ring.Next(producer));
+            }
+            else if (((producer ^ consumer) & Registers.QueueOverflow) == 0)
             {
                 // The flag toggles once; the driver acknowledges by copying it to the consumer.
-                if (((producer ^ consumer) & Registers.QueueOverflow) == 0)
-                {
-                    Put(Registers.EVENTQ_PROD, producer ^ Registers.QueueOverflow);
-                }
-
-                return;
+                Put(Registers.EVENTQ_PROD, producer ^ Registers.QueueOverflow);
             }
-
-            for (int word = 0; word < Events.Words; word++)
-            {
-                memory.WriteQword(target + ((ulong)word * 8), record[word]);
-            }
-
-            Put(Registers.EVENTQ_PROD, (producer & Registers.QueueOverflow) | ((producer + 1) & mask));
         }
         finally
         {
@@ -246,10 +236,14 @@ internal sealed class SmmuRegisterFile(
         }
     }
 
-    private (ulong Address, int Log2) Queue(int offset)
+    private DeviceRing Ring(int offset, int entryBytes)
     {
         ReadOnlySpan<ulong> words = [Read64(offset)];
-        return (words.GetAddress(Registers.QUEUE_ADDR), (int)Math.Min(19, words.Get(Registers.QUEUE_LOG2SIZE)));
+        return new DeviceRing(
+            memory,
+            words.GetAddress(Registers.QUEUE_ADDR),
+            (int)Math.Min(19, words.Get(Registers.QUEUE_LOG2SIZE)),
+            entryBytes);
     }
 
     // Inside the gate: takes commands until the queue is empty or one is wrong.
@@ -260,21 +254,20 @@ internal sealed class SmmuRegisterFile(
             return;
         }
 
-        (ulong address, int log2) = Queue(Registers.CMDQ_BASE);
-        uint mask = (2u << log2) - 1;
-        uint producer = _page0[Registers.CMDQ_PROD / 4] & mask;
-        uint consumer = _page0[Registers.CMDQ_CONS / 4] & mask;
-        while (consumer != producer
+        DeviceRing ring = Ring(Registers.CMDQ_BASE, SmmuCommand.Bytes);
+        uint producer = _page0[Registers.CMDQ_PROD / 4];
+        uint consumer = _page0[Registers.CMDQ_CONS / 4] & ((2 * ring.Slots) - 1);
+        Span<ulong> words = stackalloc ulong[SmmuCommand.Words];
+        while (!ring.IsEmpty(producer, consumer)
             && ((_page0[Registers.GERROR / 4] ^ _page0[Registers.GERRORN / 4]) & Registers.GERROR_CMDQ_ERR) == 0)
         {
-            ulong at = address + ((ulong)(consumer & (mask >> 1)) << SmmuCommand.BytesLog2);
-            if (!memory.IsBacked(at, SmmuCommand.Bytes))
+            if (!ring.TryRead(consumer, words))
             {
                 Stop(consumer, Registers.CERROR_ABT);
                 return;
             }
 
-            var command = new SmmuCommand(memory.ReadQword(at), memory.ReadQword(at + 8));
+            var command = new SmmuCommand(words[0], words[1]);
             if (!Commands.IsLegal(command, options.HasRange))
             {
                 Stop(consumer, Registers.CERROR_ILL);
@@ -293,7 +286,7 @@ internal sealed class SmmuRegisterFile(
             }
 
             Volatile.Write(ref _consumed, _consumed + 1);
-            consumer = (consumer + 1) & mask;
+            consumer = ring.Next(consumer);
             Put(Registers.CMDQ_CONS, consumer);
         }
     }

@@ -1,3 +1,4 @@
+using PasidFramework.DriverKit.Queues;
 using PasidFramework.Drivers.IntelVtd.Formats;
 using PasidFramework.Records;
 
@@ -80,15 +81,17 @@ internal partial class VtdHardware
             : (_iqt & (Invalidation.SizeBytes - 1)) != 0 ? QueueError.TailMisaligned
             : 0;
 
+        var ring = new DeviceRing(
+            QueueMemory,
+            _iqa & QueueAddress.IQA.WordMask,
+            int.Log2((int)bytes / Invalidation.SizeBytes),
+            Invalidation.SizeBytes);
         Span<ulong> words = stackalloc ulong[Invalidation.Words];
         while (error == 0 && _iqh != _iqt)
         {
-            ulong at = (_iqa & QueueAddress.IQA.WordMask) + _iqh;
-            error = Fetch(at, words);
-            if (error == 0)
-            {
-                error = Validate(words);
-            }
+            error = ring.TryRead((uint)(_iqh / Invalidation.SizeBytes), words)
+                ? Validate(words)
+                : QueueError.FetchError;
 
             if (error == 0)
             {
@@ -110,21 +113,6 @@ internal partial class VtdHardware
         }
 
         QueueStopped();
-    }
-
-    private ulong Fetch(ulong at, Span<ulong> words)
-    {
-        if (!QueueMemory.IsBacked(at, Invalidation.SizeBytes))
-        {
-            return QueueError.FetchError;
-        }
-
-        for (int i = 0; i < words.Length; i++)
-        {
-            words[i] = QueueMemory.ReadQword(at + ((ulong)i * 8));
-        }
-
-        return 0;
     }
 
     private ulong Validate(ReadOnlySpan<ulong> words)
