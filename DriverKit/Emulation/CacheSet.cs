@@ -12,17 +12,10 @@ public sealed class CacheSet(params TaggedCache[] caches)
     /// <summary>Forgets everything, as hardware may at any time.</summary>
     public void Clear() => Array.ForEach(caches, cache => cache.Clear());
 
-    /// <summary>The first thing that is kept and leads to memory of a range, in words; null for none.</summary>
-    public string? FindReferenceInto(AddressRange range)
-    {
-        foreach (TaggedCache cache in caches)
-        {
-            if (cache.FindReferenceInto(range) is { } subject)
-            {
-                return subject;
-            }
-        }
+    /// <summary>What is kept and leads to memory of a range, in words.</summary>
+    public IEnumerable<string> FindReferencesInto(AddressRange range) =>
+        caches.SelectMany(cache => cache.FindReferencesInto(range));
 
-        return null;
-    }
+    /// <summary>The first thing that is kept and leads to memory of a range, in words; null for none.</summary>
+    public string? FindReferenceInto(AddressRange range) => FindReferencesInto(range).FirstOrDefault();
 }

@@ -23,6 +23,9 @@ public class TagCache<TKey, TValue>(string name, int maxEntries = int.MaxValue)
     /// <summary>What an entry is, in words, where it leads to memory of a range; null where it does not.</summary>
     public Func<TKey, TValue, AddressRange, string?>? LeadsInto { get; init; }
 
+    /// <summary>Which cache an entry is in, where one structure of the model stands for several.</summary>
+    public Func<TKey, TValue, string>? NameOf { get; init; }
+
     /// <summary>How much is kept.</summary>
     public int Count => _kept.Count;
 
@@ -93,25 +96,25 @@ public class TagCache<TKey, TValue>(string name, int maxEntries = int.MaxValue)
         foreach ((TKey key, TValue value) in _kept)
         {
             (string tags, string what) = Describe(key, value);
-            yield return new CachedItem(NameOf(key, value), tags, what);
+            yield return new CachedItem(NameOf?.Invoke(key, value) ?? Name, tags, what);
         }
     }
 
     /// <inheritdoc/>
-    public override string? FindReferenceInto(AddressRange range)
+    public override IEnumerable<string> FindReferencesInto(AddressRange range)
     {
-        if (LeadsInto is not null)
+        if (LeadsInto is null)
         {
-            foreach ((TKey key, TValue value) in _kept)
-            {
-                if (LeadsInto(key, value, range) is { } subject)
-                {
-                    return subject;
-                }
-            }
+            yield break;
         }
 
-        return null;
+        foreach ((TKey key, TValue value) in _kept)
+        {
+            if (LeadsInto(key, value, range) is { } subject)
+            {
+                yield return subject;
+            }
+        }
     }
 
     /// <summary>Everything that is kept with its tags.</summary>
@@ -120,7 +123,4 @@ public class TagCache<TKey, TValue>(string name, int maxEntries = int.MaxValue)
     IEnumerator<KeyValuePair<TKey, TValue>> IEnumerable<KeyValuePair<TKey, TValue>>.GetEnumerator() => GetEnumerator();
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
-
-    /// <summary>Which cache an entry is in, where one structure of the model stands for several.</summary>
-    protected virtual string NameOf(TKey key, TValue value) => Name;
 }

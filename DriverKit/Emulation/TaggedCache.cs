@@ -19,6 +19,6 @@ public abstract class TaggedCache(string name)
     /// <summary>What is kept, in words.</summary>
     public abstract IEnumerable<CachedItem> Items();
 
-    /// <summary>The first thing that is kept and leads to memory of a range, in words; null for none.</summary>
-    public abstract string? FindReferenceInto(AddressRange range);
+    /// <summary>What is kept and leads to memory of a range, in words.</summary>
+    public abstract IEnumerable<string> FindReferencesInto(AddressRange range);
 }

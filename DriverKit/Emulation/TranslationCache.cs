@@ -41,7 +41,14 @@ public class TranslationCache<TTag, TValue>(string name, int maxEntries = int.Ma
     /// <param name="address">Any address that it covers.</param>
     /// <param name="shift">log2 of the bytes that it covers.</param>
     /// <param name="value">What is kept.</param>
-    public void Keep(TTag tag, ulong address, int shift, TValue value)
+    public void Keep(TTag tag, ulong address, int shift, TValue value) => Replace(KeyOf(tag, address, shift), value);
+
+    /// <summary>Keeps what covers an address, where nothing is kept with the same tags.</summary>
+    /// <inheritdoc cref="Keep"/>
+    public void TryKeep(TTag tag, ulong address, int shift, TValue value) =>
+        _ = TryKeep(KeyOf(tag, address, shift), value);
+
+    private TranslationKey<TTag> KeyOf(TTag tag, ulong address, int shift)
     {
         int place = _shifts.BinarySearch(shift);
         if (place < 0)
@@ -49,6 +56,6 @@ public class TranslationCache<TTag, TValue>(string name, int maxEntries = int.Ma
             _shifts.Insert(~place, shift);
         }
 
-        Replace(TranslationKey.Of(tag, address, shift), value);
+        return TranslationKey.Of(tag, address, shift);
     }
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.Reference.Emulation.Functional;
@@ -13,14 +14,39 @@ namespace PasidFramework.Drivers.Reference.Emulation.Caching;
 /// </summary>
 internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
 {
-    private const int MaxViolations = 256;
     private const ulong PageMask = 0xFFF;
 
-    private readonly Dictionary<(Stage Stage, ulong Table, uint Index), Entry> _entries = [];
-    private readonly Dictionary<(uint Asid, ulong Page), Translation> _translations = [];
-    private readonly Dictionary<(uint Requester, uint Pasid, ulong Page), Translation> _tlbs = [];
+    private readonly TagCache<(Stage Stage, ulong Table, uint Index), Entry> _entries = new("entry")
+    {
+        NameOf = (key, _) => key.Stage switch
+        {
+            Stage.Device => "device entry",
+            Stage.Directory => "directory entry",
+            _ => "PASID entry",
+        },
+        Describe = (key, entry) => (
+            $"table 0x{key.Table:x} index 0x{key.Index:x}", string.Join(' ', entry.Words.Select(word => $"0x{word:x16}"))),
+        LeadsInto = (key, entry, freed) => freed.Contains(entry.Address) || entry.LeadsInto(key.Stage, freed)
+            ? $"{key.Stage} entry, table 0x{key.Table:x} index 0x{key.Index:x}"
+            : null,
+    };
+
+    private readonly TranslationCache<uint, Translation> _translations = new("translation")
+    {
+        Describe = (key, found) => ($"ASID 0x{key.Tag:x} page 0x{key.First:x}", found.ToString()),
+        LeadsInto = (_, found, freed) => found.LeadsInto(freed),
+    };
+
+    private readonly TranslationCache<(uint Requester, uint Pasid), Translation> _tlbs = new("device TLB")
+    {
+        Describe = (key, found) => (
+            $"requester 0x{key.Tag.Requester:x} PASID 0x{key.Tag.Pasid:x} page 0x{key.First:x}", found.ToString()),
+        LeadsInto = (_, found, freed) => found.LeadsInto(freed),
+    };
+
+    private readonly CacheSet _caches;
+    private readonly ViolationLog _log;
     private readonly HashSet<uint> _tlbsInDoubt = [];
-    private readonly List<ProtocolViolation> _violations = [];
     private DmaAccess _access;
 
     /// <summary>Makes a model.</summary>
@@ -28,6 +54,8 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
         : base(memory, memory.Device, setup)
     {
         ModelMemory = memory;
+        _caches = new CacheSet(_entries, _translations, _tlbs);
+        _log = new ViolationLog(memory, "reference-stray-read", " (6)");
         memory.Changed += OnChange;
     }
 
@@ -37,21 +65,7 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
     IModelMemory IIommuModel.ModelMemory => ModelMemory;
 
     /// <inheritdoc/>
-    public IReadOnlyList<ProtocolViolation> Violations
-    {
-        get
-        {
-            lock (Gate)
-            {
-                return
-                [
-                    .. _violations,
-                    .. ModelMemory.StrayReads.Where(read => read.WasFreed).Select(read => new ProtocolViolation(
-                        "reference-stray-read", Text($"the walker read freed memory at 0x{read.Address:x} (6)"))),
-                ];
-            }
-        }
-    }
+    public IReadOnlyList<ProtocolViolation> Violations => _log.All();
 
     /// <inheritdoc/>
     public IReadOnlyList<CachedItem> Cached
@@ -60,24 +74,7 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
         {
             lock (Gate)
             {
-                return
-                [
-                    .. _entries.Select(e => new CachedItem(
-                        e.Key.Stage switch
-                        {
-                            Stage.Device => "device entry",
-                            Stage.Directory => "directory entry",
-                            _ => "PASID entry",
-                        },
-                        Text($"table 0x{e.Key.Table:x} index 0x{e.Key.Index:x}"),
-                        string.Join(' ', e.Value.Words.Select(word => Text($"0x{word:x16}"))))),
-                    .. _translations.Select(t => new CachedItem(
-                        "translation", Text($"ASID 0x{t.Key.Asid:x} page 0x{t.Key.Page << 12:x}"), t.Value.ToString())),
-                    .. _tlbs.Select(t => new CachedItem(
-                        "device TLB",
-                        Text($"requester 0x{t.Key.Requester:x} PASID 0x{t.Key.Pasid:x} page 0x{t.Key.Page << 12:x}"),
-                        t.Value.ToString())),
-                ];
+                return _caches.Items();
             }
         }
     }
@@ -87,9 +84,7 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
     {
         lock (Gate)
         {
-            _entries.Clear();
-            _translations.Clear();
-            _tlbs.Clear();
+            _caches.Clear();
         }
     }
 
@@ -104,7 +99,7 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
         }
 
         var key = (point.Stage, point.Table, point.Index);
-        if (_entries.TryGetValue(key, out Entry? kept))
+        if (_entries.TryGet(key, out Entry? kept))
         {
             kept.Words.CopyTo(words);
             return true;
@@ -113,7 +108,7 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
         bool isThere = base.Read(point, words);
         if (isThere)
         {
-            _entries[key] = new Entry(point.Address, words.ToArray(), _access);
+            _entries.TryKeep(key, new Entry(point.Address, words.ToArray(), _access));
         }
 
         return isThere;
@@ -122,7 +117,7 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
     /// <inheritdoc/>
     protected override (FaultCode Fault, TranslationResult Result) Access(in DmaAccess access) =>
         access.Pasid is { } pasid
-            && _tlbs.TryGetValue((access.Requester.Value, pasid.Value, access.Address >> 12), out Translation? kept)
+            && _tlbs.TryFind((access.Requester.Value, pasid.Value), access.Address, out _, out Translation? kept)
             && (kept.Page.IsWritable || !access.IsWrite)
             ? (FaultCode.None, kept.Reach(access))
             : Resolve(access);
@@ -136,28 +131,27 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
         uint requester = (uint)word0.Get(Command.REQUESTER);
         uint asid = (uint)word0.Get(Command.ASID);
         ulong table = command[1].GetAddress(Command.TABLE);
-        ulong first = command[1].GetAddress(Command.ADDRESS) >> 12;
+        ulong first = command[1].GetAddress(Command.ADDRESS);
         ulong count = command[1].Get(Command.COUNT);
-        bool Covers(ulong page) => all || (page >= first && page - first <= count);
-        var underWay = new List<DmaAccess>();
+        bool Covers(ulong page) => all || (page >= first && (page - first) >> 12 <= count);
+        IEnumerable<DmaAccess> underWay;
         switch (word0.Get(Command.OP))
         {
             case Command.Device:
                 Doubt(requester);
-                Forget(_entries, key => key.Stage == Stage.Device && key.Index == requester, e => e.Access, underWay);
+                underWay = _entries.Forget((key, _) => key.Stage == Stage.Device && key.Index == requester)
+                    .Select(e => e.Value.Access);
                 break;
             case Command.PasidTable:
                 bool leafOnly = word0.Has(Command.LEAF);
-                Forget(
-                    _entries,
-                    key => key.Table == table && key.Stage != Stage.Device && (all
-                        || (key.Stage == Stage.Entry && key.Index == pasid)
-                        || (key.Stage == Stage.Directory && key.Index == pasid >> PasidEntry.IndexBits && !leafOnly)),
-                    e => e.Access,
-                    underWay);
+                underWay = _entries.Forget((key, _) => key.Table == table && key.Stage != Stage.Device && (all
+                    || (key.Stage == Stage.Entry && key.Index == pasid)
+                    || (key.Stage == Stage.Directory && key.Index == pasid >> PasidEntry.IndexBits && !leafOnly)))
+                    .Select(e => e.Value.Access);
                 break;
             case Command.Translations:
-                Forget(_translations, key => key.Asid == asid && Covers(key.Page), t => t.Access, underWay);
+                underWay = _translations.Forget((key, _) => key.Tag == asid && Covers(key.First))
+                    .Select(t => t.Value.Access);
                 break;
             default:
                 bool any = word0.Has(Command.ANY);
@@ -166,11 +160,9 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
                     _tlbsInDoubt.Remove(requester);
                 }
 
-                Forget(
-                    _tlbs,
-                    key => key.Requester == requester && (any || key.Pasid == pasid) && Covers(key.Page),
-                    t => t.Access,
-                    underWay);
+                underWay = _tlbs.Forget((key, _) =>
+                    key.Tag.Requester == requester && (any || key.Tag.Pasid == pasid) && Covers(key.First))
+                    .Select(t => t.Value.Access);
                 break;
         }
 
@@ -202,14 +194,7 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
     }
 
     /// <inheritdoc/>
-    protected override void OnInvalidAccess(string rule, string message)
-    {
-        var violation = new ProtocolViolation(rule, message);
-        if (_violations.Count < MaxViolations && !_violations.Contains(violation))
-        {
-            _violations.Add(violation);
-        }
-    }
+    protected override void OnInvalidAccess(string rule, string message) => _log.Report(rule, message);
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
@@ -219,20 +204,6 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
     }
 
     private static bool HasTlb(ulong deviceEntry) => deviceEntry.Has(DeviceEntry.V) && deviceEntry.Has(DeviceEntry.ATS);
-
-    private static void Forget<TKey, TValue>(
-        Dictionary<TKey, TValue> cache,
-        Func<TKey, bool> goes,
-        Func<TValue, DmaAccess> askedBy,
-        List<DmaAccess> underWay)
-        where TKey : notnull
-    {
-        foreach ((TKey key, TValue value) in cache.Where(item => goes(item.Key)).ToArray())
-        {
-            cache.Remove(key);
-            underWay.Add(askedBy(value));
-        }
-    }
 
     // Through the caches of the IOMMU; what comes out goes to the device's TLB where it has room.
     private (FaultCode Fault, TranslationResult Result) Resolve(in DmaAccess access)
@@ -244,8 +215,7 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
             return (found.Fault, default);
         }
 
-        ulong number = access.Address >> 12;
-        if (!_translations.TryGetValue((found.Asid, number), out Translation? translation))
+        if (!_translations.TryFind(found.Asid, access.Address, out _, out Translation? translation))
         {
             Page page = Walker.Translate(found.Root, access.Address, this);
             if (page.Fault != FaultCode.None)
@@ -254,7 +224,7 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
             }
 
             translation = new Translation(page, found.Root, access);
-            _translations[(found.Asid, number)] = translation;
+            _translations.Keep(found.Asid, access.Address, 12, translation);
         }
 
         if (access.IsWrite && !translation.Page.IsWritable)
@@ -264,7 +234,7 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
 
         if (found.HasTlb)
         {
-            _tlbs.TryAdd((access.Requester.Value, access.Pasid!.Value.Value, number), translation);
+            _tlbs.TryKeep((access.Requester.Value, access.Pasid!.Value.Value), access.Address, 12, translation);
         }
 
         return (FaultCode.None, translation.Reach(access));
@@ -274,7 +244,7 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
     private void Doubt(uint requester)
     {
         ReportMissing(requester);
-        bool hadTlb = _entries.TryGetValue((Stage.Device, 0, requester), out Entry? kept) && HasTlb(kept.Words[0]);
+        bool hadTlb = _entries.TryGet((Stage.Device, 0, requester), out Entry? kept) && HasTlb(kept.Words[0]);
         var point = new WalkPoint(Stage.Device, 0, requester, DeviceEntryAt(requester));
         Span<ulong> now = stackalloc ulong[1];
         if (hadTlb || (IsOn && base.Read(point, now) && HasTlb(now[0])))
@@ -287,8 +257,8 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
     {
         if (_tlbsInDoubt.Remove(requester))
         {
-            OnInvalidAccess("reference-tlb-in-doubt", Text(
-                $"requester 0x{requester:x}: INVALIDATE_DEVICE_TLB, ANY and ALL, did not follow the device entry (4)"));
+            OnInvalidAccess("reference-tlb-in-doubt",
+                $"requester 0x{requester:x}: INVALIDATE_DEVICE_TLB, ANY and ALL, did not follow the device entry (4)");
         }
     }
 
@@ -300,7 +270,7 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
             {
                 if (change.Kind == MemoryEventKind.Free)
                 {
-                    Freed(change.Address, change.Address + (((ulong)change.Bytes + PageMask) & ~PageMask));
+                    Freed(AddressRange.OfFreed(change));
                 }
                 else
                 {
@@ -311,27 +281,11 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
     }
 
     // Memory goes, and something that is kept comes from it or leads to it.
-    private void Freed(ulong start, ulong end)
+    private void Freed(AddressRange freed)
     {
-        bool Within(ulong address) => address >= start && address < end;
-        foreach (((Stage stage, ulong table, uint index), Entry entry) in _entries)
+        foreach (string kept in _caches.FindReferencesInto(freed))
         {
-            ulong word = entry.Words[0];
-            bool leadsThere = (word & 1) != 0 && (stage != Stage.Entry || !word.Has(PasidEntry.Q))
-                && Within(word.GetAddress(DirectoryEntry.LEAF));
-            if (Within(entry.Address) || leadsThere)
-            {
-                OnInvalidAccess("reference-freed-while-kept", Text(
-                    $"0x{start:x} was freed: {stage} entry, table 0x{table:x} index 0x{index:x}, is kept (6)"));
-            }
-        }
-
-        foreach (Translation translation in _translations.Values.Concat(_tlbs.Values))
-        {
-            if (Within(translation.Page.Entry) || Within(translation.Page.Target))
-            {
-                OnInvalidAccess("reference-freed-while-kept", Text($"0x{start:x} was freed: {translation} is kept (6)"));
-            }
+            _log.Report("reference-freed-while-kept", $"0x{freed.First:x} was freed: {kept} is kept (6)");
         }
     }
 
@@ -350,8 +304,8 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
             bool isGone = (now & 1) == 0 || (stage == Stage.Entry && now.Has(PasidEntry.Q));
             if (!isGone && Memory.ReadQword(address) != entry.Words[(address - entry.Address) / 8])
             {
-                OnInvalidAccess("reference-entry-changed", Text(
-                    $"{stage} entry, table 0x{table:x} index 0x{index:x}, was changed while valid and kept (3)"));
+                OnInvalidAccess("reference-entry-changed",
+                    $"{stage} entry, table 0x{table:x} index 0x{index:x}, was changed while valid and kept (3)");
             }
         }
     }
@@ -360,7 +314,12 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
     /// <param name="Address">Where.</param>
     /// <param name="Words">What.</param>
     /// <param name="Access">For whom.</param>
-    private sealed record Entry(ulong Address, ulong[] Words, DmaAccess Access);
+    private sealed record Entry(ulong Address, ulong[] Words, DmaAccess Access)
+    {
+        public bool LeadsInto(Stage stage, AddressRange freed) =>
+            (Words[0] & 1) != 0 && (stage != Stage.Entry || !Words[0].Has(PasidEntry.Q))
+            && freed.Contains(Words[0].GetAddress(DirectoryEntry.LEAF));
+    }
 
     /// <summary>A translation of one page.</summary>
     /// <param name="Page">Where it leads.</param>
@@ -371,7 +330,10 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
         public TranslationResult Reach(in DmaAccess access) => new(
             TranslationStatus.Translated, Page.Target | (access.Address & PageMask), Root, 0, null);
 
-        public override string ToString() => Text(
-            $"{(Page.IsWritable ? "writable" : "read-only")} page 0x{Page.Target:x} by entry 0x{Page.Entry:x}");
+        public string? LeadsInto(AddressRange freed) =>
+            freed.Contains(Page.Entry) || freed.Contains(Page.Target) ? ToString() : null;
+
+        public override string ToString() =>
+            $"{(Page.IsWritable ? "writable" : "read-only")} page 0x{Page.Target:x} by entry 0x{Page.Entry:x}";
     }
 }

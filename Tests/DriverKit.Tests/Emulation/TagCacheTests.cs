@@ -68,6 +68,9 @@ public sealed class TagCacheTests
         Assert.Equal(("page", 0x40_1000UL, 0x40_1FFFUL), (found, key.First, key.Last));
         Assert.True(cache.TryFind(5, 0x40_2000, out _, out found));
         Assert.Equal("block", found);
+        cache.TryKeep(5, 0x40_1000, 12, "another");
+        Assert.True(cache.TryFind(5, 0x40_1000, out _, out found));
+        Assert.Equal("page", found);
         Assert.False(cache.TryFind(6, 0x40_1000, out _, out _));
         Assert.False(cache.TryFind(5, 0x60_0000, out _, out _));
 
