@@ -56,7 +56,7 @@ public sealed class VirtioIommuDriver : IPasidDriver
     /// <remarks>
     /// Options: <c>dialect</c> = <c>none</c>, <c>B</c> (default) or <c>E</c>; <c>bypass</c> = <c>on</c> or <c>off</c>
     /// (default): what endpoints without a domain may do; <c>endpoints</c> = a comma-separated list (all by default);
-    /// <c>inputBits</c> = 12 to 63: width of addresses (INPUT_RANGE; unlimited by default).
+    /// <c>input-bits</c> = 12 to 63: width of addresses (INPUT_RANGE; unlimited by default).
     /// </remarks>
     /// <exception cref="ArgumentException">An option or its value is not known, or the width is not 0 to
     /// 20.</exception>
@@ -67,15 +67,16 @@ public sealed class VirtioIommuDriver : IPasidDriver
     /// <remarks>
     /// Options: <c>dialect</c> = <c>none</c>, <c>B</c> (default) or <c>E</c>: the proposal that is spoken if the device
     /// offers it; <c>map</c>: the standard alone, a process a domain; <c>pages</c> = <c>x86-64</c> (default) or
-    /// <c>arm-lpae-4k</c>: the processes' page tables, for map; <c>probeEndpoint</c> = the endpoint that is asked for
+    /// <c>arm-lpae-4k</c>: the processes' page tables, for map; <c>probe-endpoint</c> = the endpoint that is asked for
     /// the PASID width (0 by default).
     /// </remarks>
     public OpResult<IIommuUnit> CreateUnit(UnitSetup setup)
     {
         ArgumentNullException.ThrowIfNull(setup);
-        OpResult<UnitOptions> options = UnitOptions.Parse(setup.Options);
-        return options.Value?.PageTables is { } pages
-            ? MapUnit.Start(setup, pages, pages == UnitOptions.Arm ? ArmPageTables : X86PageTables)
-            : VirtioIommuUnit.Start(setup, ArmSmmuV3Format);
+        OpResult<UnitOptions> options = UnitOptions.Read(setup);
+        return !options.IsOk ? OpResult<IIommuUnit>.Refuse(options.Outcome)
+            : options.Value.PageTables is { } pages
+                ? MapUnit.Start(setup, pages, pages == UnitOptions.Arm ? ArmPageTables : X86PageTables)
+                : VirtioIommuUnit.Start(setup, ArmSmmuV3Format);
     }
 }

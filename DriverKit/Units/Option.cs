@@ -39,11 +39,11 @@ public abstract class Option
             return value || text is "0" or "false" or "off";
         });
 
-    /// <summary>One of several words; the first is the standard.</summary>
-    public static Option<string> Choice(string name, params string[] words) => new(
+    /// <summary>One of several words.</summary>
+    public static Option<string> Choice(string name, string standard, params string[] words) => new(
         name,
         $"one of {string.Join(", ", words)}",
-        words[0],
+        standard,
         (string text, out string? value) =>
         {
             value = text;

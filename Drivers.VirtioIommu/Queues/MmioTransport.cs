@@ -1,4 +1,5 @@
 using System.Globalization;
+using PasidFramework.DriverKit.Units;
 using PasidFramework.Hardware;
 using PasidFramework.Results;
 
@@ -16,6 +17,19 @@ internal readonly record struct DeviceConfig(
 {
     /// <summary>log2 of the smallest page, in bytes.</summary>
     public int GranuleLog2 => System.Numerics.BitOperations.TrailingZeroCount(PageSizeMask);
+
+    /// <summary>The device's number for a domain of the core: the same one where the device's range allows it.</summary>
+    /// <param name="id">The core's number, from 1.</param>
+    /// <returns>The number; ENOSPC beyond the device's range.</returns>
+    public OpResult<uint> DomainNumber(int id)
+    {
+        ulong number = Math.Max(DomainFirst, 1UL) + (ulong)(id - 1);
+        return number <= DomainLast
+            ? OpResult<uint>.Ok((uint)number)
+            : OpResult<uint>.Refuse(
+                Errno.ENOSPC,
+                $"virtio-iommu: domain {number} is beyond the device's domain_range [{DomainFirst}, {DomainLast}]");
+    }
 }
 
 /// <summary>
@@ -68,17 +82,15 @@ internal sealed class MmioTransport
     public OpResult Reset()
     {
         _registers.Write32(MmioRegister.Status, 0);
-        SpinWait spin = default;
-        long since = 0;
-        for (int poll = 0; !_timeout.IsExhausted(poll, ref since); poll++)
+        PollBudget budget = _timeout.Start();
+        do
         {
             if (_registers.Read32(MmioRegister.Status) == 0)
             {
                 return OpResult.Ok;
             }
-
-            spin.SpinOnce(sleep1Threshold: -1);
         }
+        while (budget.TrySpend());
 
         return OpResult.Refuse(
             Errno.ETIMEDOUT, "virtio-iommu: the device did not finish its reset (Status stays non-zero)");
@@ -128,8 +140,8 @@ internal sealed class MmioTransport
     /// <returns>The configuration; ENODEV; ETIMEDOUT.</returns>
     public OpResult<DeviceConfig> ReadConfig(ulong features)
     {
-        long since = 0;
-        for (int attempt = 0; !_timeout.IsExhausted(attempt, ref since); attempt++)
+        PollBudget budget = _timeout.Start();
+        do
         {
             uint before = _registers.Read32(MmioRegister.ConfigGeneration);
             ulong pageSizes = ReadConfig64(ConfigOffset.PageSizeMask);
@@ -166,6 +178,7 @@ internal sealed class MmioTransport
                 : OpResult<DeviceConfig>.Refuse(Missing(
                     $"probe_size is {probe} bytes, this driver accepts at most {MaxProbeBytes}"));
         }
+        while (budget.TrySpend());
 
         return OpResult<DeviceConfig>.Refuse(
             Errno.ETIMEDOUT, "virtio-iommu: the configuration space does not stop changing (ConfigGeneration)");

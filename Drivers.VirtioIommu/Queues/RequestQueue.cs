@@ -1,3 +1,4 @@
+using PasidFramework.DriverKit.Units;
 using PasidFramework.Allocation;
 using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Hardware;
@@ -152,9 +153,8 @@ internal sealed class RequestQueue
 
     private bool TryTakeSlot(out int slot, out RequestStatus refusal)
     {
-        SpinWait spin = default;
-        long since = 0;
-        for (int poll = 0; ; poll++)
+        PollBudget budget = _timeout.Start();
+        while (true)
         {
             _gate.Enter();
             if (_freeCount == 0)
@@ -171,23 +171,19 @@ internal sealed class RequestQueue
                 return true;
             }
 
-            if (broken || _timeout.IsExhausted(poll, ref since))
+            if (broken || !budget.TrySpend())
             {
                 refusal = broken ? RequestStatus.Broken : RequestStatus.QueueFull;
                 return false;
             }
-
-            spin.SpinOnce(sleep1Threshold: -1);
         }
     }
 
     private RequestStatus Wait(int slot, ulong writable, int writableBytes)
     {
-        SpinWait spin = default;
-        long since = 0;
-        for (int poll = 0; ; poll++)
+        PollBudget budget = _timeout.Start();
+        for (bool exhausted = false; ; exhausted = !budget.TrySpend())
         {
-            bool exhausted = _timeout.IsExhausted(poll, ref since);
             _gate.Enter();
             Reap();
             if (_states[slot] == SlotState.Answered)
@@ -207,7 +203,6 @@ internal sealed class RequestQueue
             }
 
             _gate.Exit();
-            spin.SpinOnce(sleep1Threshold: -1);
         }
     }
 

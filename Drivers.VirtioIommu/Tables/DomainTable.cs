@@ -1,6 +1,7 @@
 using System.Globalization;
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.VirtioIommu.Dialects;
 using PasidFramework.Drivers.VirtioIommu.Queues;
 using PasidFramework.Drivers.VirtioIommu.Unit;
@@ -17,7 +18,7 @@ namespace PasidFramework.Drivers.VirtioIommu.Tables;
 /// As the unit promises: entry operations of one domain are never called concurrently; endpoints may come and go beside
 /// them.
 /// </remarks>
-internal sealed class DomainTable : IPasidTableSync, IDisposable
+internal sealed class DomainTable : UnitDomain<UnitDevice>, IPasidTableSync
 {
     private readonly StartedDevice _device;
     private readonly TableDialect _dialect;
@@ -25,8 +26,7 @@ internal sealed class DomainTable : IPasidTableSync, IDisposable
     private AttachWords _words;
     private int _endpoints;
     private int _attaching;
-    private volatile bool _mayBeWalked;
-    private readonly HashSet<uint> _quiet = [];
+    private bool _isQuiet;
     private bool _translationsTold;
 
     // Endpoints that are in the domain; they come and go beside the entries.
@@ -46,11 +46,11 @@ internal sealed class DomainTable : IPasidTableSync, IDisposable
     /// <summary>Width of the table in bits.</summary>
     public int PasidBits => _table.PasidBits;
 
-    /// <summary>Bytes of page memory in the table.</summary>
-    public long TableBytes => _table.TableBytes;
+    /// <inheritdoc/>
+    public override long TableBytes => _table.TableBytes;
 
-    /// <summary>Leaf tables among them.</summary>
-    public int Leaves => _table.Leaves;
+    /// <inheritdoc/>
+    public override int Leaves => _table.Leaves;
 
     /// <summary>Endpoints that are attached.</summary>
     public int Endpoints => Volatile.Read(ref _endpoints);
@@ -116,7 +116,7 @@ internal sealed class DomainTable : IPasidTableSync, IDisposable
             // No answer is no refusal: the endpoint may get the table later.
             if (!sent.Answered)
             {
-                _mayBeWalked = true;
+                MayBeWalked = true;
             }
         }
         else
@@ -130,7 +130,7 @@ internal sealed class DomainTable : IPasidTableSync, IDisposable
     }
 
     /// <summary>
-    /// Detaches an endpoint. If the device does not confirm it, the table's memory is kept until a reset.
+    /// Detaches an endpoint. If the device does not confirm it, the table is kept until the unit is off.
     /// </summary>
     /// <returns>Success; the device's refusal.</returns>
     public OpResult RemoveEndpoint(uint endpoint)
@@ -142,7 +142,7 @@ internal sealed class DomainTable : IPasidTableSync, IDisposable
         Interlocked.Decrement(ref _endpoints);
         if (!detached.IsOk)
         {
-            _mayBeWalked = true;
+            MayBeWalked = true;
         }
 
         return detached;
@@ -157,69 +157,11 @@ internal sealed class DomainTable : IPasidTableSync, IDisposable
         return has;
     }
 
-    /// <summary>Installs an entry.</summary>
-    public OpResult Install(Pasid pasid, ulong pageTableRoot, uint asid)
+    /// <inheritdoc/>
+    public override void Dispose()
     {
-        _quiet.Remove(pasid.Value);
-        return _table.Set(pasid, new PasidTableEntry(pageTableRoot, asid));
-    }
-
-    /// <summary>Makes an entry translate nothing and tells every cache.</summary>
-    public OpResult Quiet(Pasid pasid, uint asid)
-    {
-        _translationsTold = false;
-        OpResult done = Finish(_table.Quiet(pasid), pasid, asid);
-        if (done.IsOk)
-        {
-            // From here on the entry leads to no translation that could be kept.
-            _quiet.Add(pasid.Value);
-        }
-
-        return done;
-    }
-
-    /// <summary>Removes an entry and tells every cache.</summary>
-    public OpResult Remove(Pasid pasid, uint asid)
-    {
-        _translationsTold = false;
-        OpResult done = Finish(_table.Clear(pasid), pasid, asid);
-        _quiet.Remove(pasid.Value);
-        return done;
-    }
-
-    /// <summary>
-    /// One of several devices stops using a PASID. The entry stays for the others and so do its translations, which are
-    /// right: the dialects know no cache of one endpoint alone, and the last device's removal tells all of them. Only
-    /// the faults that name the PASID are taken.
-    /// </summary>
-    /// <param name="pasid">The PASID.</param>
-    /// <param name="endpoint">The device.</param>
-    public void ReleaseEndpoint(Pasid pasid, uint endpoint) => _device.DrainEvents(pasid, this, endpoint);
-
-    /// <summary>Tells every cache that mappings of [start, end) changed (D6).</summary>
-    /// <param name="pasid">The PASID.</param>
-    /// <param name="asid">Its ASID.</param>
-    /// <param name="start">First byte.</param>
-    /// <param name="end">Byte after the range, 0 for the top of memory, so that 0, 0 is everything; any other end
-    /// equal to
-    /// start is an empty range.</param>
-    public OpResult Invalidate(Pasid pasid, uint asid, ulong start, ulong end)
-    {
-        int granule = _device.Config.GranuleLog2;
-        InvalidationRange range = InvalidationRange.Cover(start, end, granule);
-        if (range.Extent == InvalidationExtent.Nothing)
-        {
-            return OpResult.Ok;
-        }
-
-        if (range.Extent == InvalidationExtent.WholePasid)
-        {
-            return TranslationsChanged(pasid, asid);
-        }
-
-        Span<ulong> words = stackalloc ulong[TableDialect.MaxWords];
-        return SendInvalidate(
-            _dialect.EncodeRange(words, Domain, pasid.Value, asid, range.FirstByte, range.Pages, granule), pasid);
+        _table.Dispose();
+        base.Dispose();
     }
 
     /// <inheritdoc/>
@@ -233,7 +175,7 @@ internal sealed class DomainTable : IPasidTableSync, IDisposable
     public OpResult TranslationsChanged(Pasid pasid, uint archId)
     {
         _translationsTold = true;
-        if (_quiet.Contains(pasid.Value))
+        if (_isQuiet)
         {
             return OpResult.Ok;
         }
@@ -242,21 +184,59 @@ internal sealed class DomainTable : IPasidTableSync, IDisposable
         return SendInvalidate(_dialect.EncodeTranslations(words, Domain, pasid.Value, archId), pasid);
     }
 
-    /// <summary>Frees the table, now or, where an endpoint may still walk it, after the device's reset.</summary>
-    public void Dispose()
+    /// <inheritdoc/>
+    protected override OpResult Install(UnitLink link) =>
+        _table.Set(link.Pasid, new PasidTableEntry(link.PageTableRoot, link.Tag));
+
+    /// <summary>Nothing: the table's writer has done so.</summary>
+    protected override void RollBack(UnitLink link)
     {
-        if (_mayBeWalked || Endpoints != 0)
-        {
-            _device.Orphan(_table);
-        }
-        else
-        {
-            _table.Dispose();
-        }
     }
 
-    /// <summary>The unit goes: the device is reset next, and the table is freed after that.</summary>
-    public void Abandon() => _device.Orphan(_table);
+    /// <inheritdoc/>
+    protected override OpResult Quiet(UnitLink link)
+    {
+        _translationsTold = false;
+        return Finish(_table.Quiet(link.Pasid), link);
+    }
+
+    /// <inheritdoc/>
+    protected override OpResult Clear(UnitLink link)
+    {
+        _translationsTold = false;
+        _isQuiet = link.IsQuiet;
+        OpResult done = Finish(_table.Clear(link.Pasid), link);
+        _isQuiet = false;
+        return done;
+    }
+
+    /// <summary>
+    /// One of several devices stops using a PASID. The entry stays for the others and so do its translations, which are
+    /// right: the dialects know no cache of one endpoint alone, and the last device's removal invalidates all of them.
+    /// Only the faults that name the PASID are taken.
+    /// </summary>
+    protected override OpResult Leave(UnitLink link, UnitDevice device)
+    {
+        _device.DrainEvents(link.Pasid, this, device.Requester.Value);
+        return OpResult.Ok;
+    }
+
+    /// <inheritdoc/>
+    protected override OpResult InvalidateRange(UnitLink link, ulong start, ulong end)
+    {
+        int granule = _device.Config.GranuleLog2;
+        InvalidationRange range = InvalidationRange.Cover(start, end, granule);
+        if (range.Extent == InvalidationExtent.WholePasid)
+        {
+            return link.IsQuiet ? OpResult.Ok : TranslationsChanged(link.Pasid, link.Tag);
+        }
+
+        Span<ulong> words = stackalloc ulong[TableDialect.MaxWords];
+        return SendInvalidate(
+            _dialect.EncodeRange(
+                words, Domain, link.Pasid.Value, link.Tag, range.FirstByte, range.Pages, granule),
+            link.Pasid);
+    }
 
     private OpResult CheckEndpoint(uint endpoint)
     {
@@ -294,15 +274,15 @@ internal sealed class DomainTable : IPasidTableSync, IDisposable
             : OpResult.Ok;
     }
 
-    private OpResult Finish(OpResult done, Pasid pasid, uint asid)
+    private OpResult Finish(OpResult done, UnitLink link)
     {
         // A table writer is to ask for this itself; if it did not, stale translations would outlive the entry.
         if (done.IsOk && !_translationsTold)
         {
-            done = TranslationsChanged(pasid, asid);
+            done = TranslationsChanged(link.Pasid, link.Tag);
         }
 
-        _device.DrainEvents(pasid, this);
+        _device.DrainEvents(link.Pasid, this);
         return done;
     }
 

@@ -1,7 +1,7 @@
 using System.Globalization;
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.VirtioIommu.Dialects;
-using PasidFramework.Identifiers;
 using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Unit;
@@ -15,7 +15,7 @@ namespace PasidFramework.Drivers.VirtioIommu.Unit;
 /// take its neighbours away for a moment, under the accesses of devices.</para>
 /// <para>Operations of one domain are never called concurrently, as the unit promises.</para>
 /// </remarks>
-internal sealed class MappedDomain
+internal sealed class MappedDomain : UnitDomain<UnitDevice>
 {
     /// <summary>Most pages of a process: 4 GiB. What a page table says is not trusted further.</summary>
     public const int MaxPages = 1 << 20;
@@ -34,7 +34,6 @@ internal sealed class MappedDomain
     private ulong _root;
     private bool _isBound;
     private bool _hasExited;
-    private bool _hasStranger;
 
     /// <summary>Makes a domain; the device learns of it with the first endpoint.</summary>
     /// <param name="device">The device; MAP_UNMAP was negotiated.</param>
@@ -93,7 +92,7 @@ internal sealed class MappedDomain
         else
         {
             // Without an answer it may come in later.
-            _hasStranger |= IsUnconfirmed(result);
+            MayBeWalked |= UnitProcess.IsUnconfirmed(result);
         }
 
         return result;
@@ -105,8 +104,8 @@ internal sealed class MappedDomain
     {
         OpResult result = _device.Standard.Detach(Number, endpoint);
         _endpoints.Remove(endpoint);
-        _hasStranger |= !result.IsOk;
-        if (_endpoints.Count == 0 && !_hasStranger)
+        MayBeWalked |= !result.IsOk;
+        if (_endpoints.Count == 0 && !MayBeWalked)
         {
             _mapped.Clear();
         }
@@ -115,23 +114,21 @@ internal sealed class MappedDomain
     }
 
     /// <summary>Maps every page of a process.</summary>
-    /// <param name="pasid">The label of the link, for messages.</param>
-    /// <param name="root">Byte address of the process's top table.</param>
     /// <returns>
     /// Success. EOPNOTSUPP: the domain has a process. EINVAL: a page that the device cannot map. ENOMEM: too many
     /// pages, for the framework or the device. In these cases nothing is mapped. EIO, ETIMEDOUT: the device did not confirm.
     /// </returns>
-    public OpResult Attach(Pasid pasid, ulong root)
+    protected override OpResult Install(UnitLink link)
     {
         if (_isBound)
         {
             // Not EEXIST: it is another process, and requests without a PASID cannot be told apart, ever.
             return Refuse(
                 Errno.EOPNOTSUPP,
-                $"PASID 0x{pasid.Value:x} would be the second process: without PASIDs a domain has one address space");
+                $"PASID 0x{link.Pasid.Value:x} would be the second process: without PASIDs a domain has one address space");
         }
 
-        if (_hasStranger)
+        if (MayBeWalked)
         {
             return Refuse(Errno.EIO, $"an endpoint whose ATTACH or DETACH was not confirmed may be in it");
         }
@@ -143,7 +140,7 @@ internal sealed class MappedDomain
         }
 
         var pages = new List<PageMapping>();
-        foreach (PageMapping page in Pages(root, 0, ulong.MaxValue))
+        foreach (PageMapping page in Pages(link.PageTableRoot, 0, ulong.MaxValue))
         {
             if (Objection(page) is { } objection)
             {
@@ -168,24 +165,28 @@ internal sealed class MappedDomain
             }
         }
 
-        _root = root;
+        _root = link.PageTableRoot;
         _isBound = true;
         _hasExited = false;
         return OpResult.Ok;
     }
 
+    /// <summary>Nothing: what can be unmapped is; the rest goes before the domain gets its next process.</summary>
+    protected override void RollBack(UnitLink link)
+    {
+    }
+
     /// <summary>The last device leaves the process: unmaps everything.</summary>
     /// <returns>Success; EIO, ETIMEDOUT: what is left goes before the domain gets its next process or
     /// endpoint.</returns>
-    public OpResult Detach()
+    protected override OpResult Clear(UnitLink link)
     {
         _isBound = false;
         return UnmapAll();
     }
 
     /// <summary>The process died: unmaps everything and maps nothing any more.</summary>
-    /// <returns>As <see cref="Detach"/>.</returns>
-    public OpResult Exit()
+    protected override OpResult Quiet(UnitLink link)
     {
         _hasExited = true;
         return UnmapAll();
@@ -194,13 +195,10 @@ internal sealed class MappedDomain
     /// <summary>
     /// Makes the device's mappings of a range what the page table says now. Pages that did not change are not touched.
     /// </summary>
-    /// <param name="start">First byte.</param>
-    /// <param name="end">Byte after the range, 0 for the top of memory; 0, 0 is everything; any other end equal to
-    /// start is empty.</param>
     /// <returns>Success, also where a page cannot be mapped: it faults, and a line says so; EIO, ETIMEDOUT.</returns>
-    public OpResult Invalidate(ulong start, ulong end)
+    protected override OpResult InvalidateRange(UnitLink link, ulong start, ulong end)
     {
-        if (!_isBound || _hasExited || (start == end && end != 0))
+        if (!_isBound || _hasExited)
         {
             return OpResult.Ok;
         }
@@ -231,7 +229,7 @@ internal sealed class MappedDomain
             }
 
             result = Map(page);
-            if (IsUnconfirmed(result))
+            if (UnitProcess.IsUnconfirmed(result))
             {
                 return result;
             }
@@ -258,8 +256,6 @@ internal sealed class MappedDomain
 
         return null;
     }
-
-    private static bool IsUnconfirmed(OpResult result) => result.Errno is Errno.EIO or Errno.ETIMEDOUT;
 
     private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
@@ -389,7 +385,7 @@ internal sealed class MappedDomain
     private OpResult Unmap(ulong first, ulong last)
     {
         OpResult result = _device.Standard.Unmap(Number, first, last);
-        return result.IsOk || IsUnconfirmed(result) ? result : OpResult.Refuse(Errno.EIO, result.Reason!);
+        return result.IsOk || UnitProcess.IsUnconfirmed(result) ? result : OpResult.Refuse(Errno.EIO, result.Reason!);
     }
 
     private OpResult Map(in PageMapping page)
@@ -400,7 +396,7 @@ internal sealed class MappedDomain
             page.Address + PageMask,
             page.Target,
             Formats.MapRequest.FlagRead | (page.IsWritable ? Formats.MapRequest.FlagWrite : 0));
-        if (result.IsOk || IsUnconfirmed(result))
+        if (result.IsOk || UnitProcess.IsUnconfirmed(result))
         {
             _mapped.Add(page);
         }

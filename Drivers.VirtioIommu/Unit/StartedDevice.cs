@@ -1,7 +1,7 @@
 using System.Globalization;
 using Microsoft.Extensions.Logging;
+using PasidFramework.DriverKit.Units;
 using PasidFramework.Allocation;
-using PasidFramework.Contracts;
 using PasidFramework.Drivers.VirtioIommu.Dialects;
 using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Drivers.VirtioIommu.Queues;
@@ -24,8 +24,7 @@ internal sealed partial class StartedDevice : IDisposable
     private readonly ILogger _logger;
     private readonly bool _flush;
     private readonly List<(ulong Address, int Bytes)> _pages;
-    private readonly List<IPasidTable> _orphanTables = [];
-    private SpinGate _orphanGate;
+    private SpinGate _pagesGate;
     private bool _disposed;
 
     private StartedDevice(
@@ -151,9 +150,9 @@ internal sealed partial class StartedDevice : IDisposable
         if (status is RequestStatus.TimedOut or RequestStatus.Broken)
         {
             // The device may still write there: the page goes back after the reset that Dispose does.
-            _orphanGate.Enter();
+            _pagesGate.Enter();
             _pages.Add((address, bytes));
-            _orphanGate.Exit();
+            _pagesGate.Exit();
         }
 
         OpResult result = status.ToResult("PROBE", 0, "endpoint", endpoint);
@@ -178,40 +177,30 @@ internal sealed partial class StartedDevice : IDisposable
     /// <summary>Says something to whoever watches the unit.</summary>
     public void Warn(string message) => _logger.LogWarning("{Unit}: {Message}", Name, message);
 
-    /// <summary>Keeps a table that the device may still walk until the device is reset.</summary>
-    public void Orphan(IPasidTable table)
+    /// <summary>Resets the device: it knows no memory any more.</summary>
+    /// <returns>Success; ETIMEDOUT.</returns>
+    public OpResult Stop()
     {
-        _orphanGate.Enter();
-        _orphanTables.Add(table);
-        _orphanGate.Exit();
-    }
-
-    /// <summary>Resets the device and frees all memory that it knew of.</summary>
-    public void Dispose()
-    {
-        if (_disposed)
-        {
-            return;
-        }
-
         _faultGate.Enter();
         _disposed = true;
         _faultGate.Exit();
-        OpResult reset = _transport.Reset();
-        if (!reset.IsOk)
-        {
-            // Memory that a device may write to must not be used for anything else.
-            Warn("memory is kept: " + reset.Reason);
-            return;
-        }
+        return _transport.Reset();
+    }
 
-        foreach (IPasidTable table in _orphanTables)
-        {
-            table.Dispose();
-        }
-
+    /// <summary>Frees all memory that the device knew of; it is reset.</summary>
+    public void Free()
+    {
         FreePages(Memory, _pages);
         _pages.Clear();
+    }
+
+    /// <summary>Resets the device, and frees its memory where that was confirmed.</summary>
+    public void Dispose()
+    {
+        if (!_disposed && Stop().IsOk)
+        {
+            Free();
+        }
     }
 
     private static OpResult<StartedDevice> Start(

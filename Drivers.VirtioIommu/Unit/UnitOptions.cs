@@ -1,5 +1,5 @@
-using System.Globalization;
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.VirtioIommu.Dialects;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
@@ -12,14 +12,6 @@ namespace PasidFramework.Drivers.VirtioIommu.Unit;
 /// <param name="PageTables">With dialect <c>map</c>, the format of the processes' page tables; else null.</param>
 internal sealed record UnitOptions(TableDialect? Dialect, uint ProbeEndpoint, string? PageTables)
 {
-    /// <summary>Name of the option that chooses the dialect: <c>none</c>, <c>B</c> (the default), <c>E</c> or
-    /// <c>map</c>.</summary>
-    public const string DialectName = "dialect";
-
-    /// <summary>Name of the option that names the page tables of dialect map: <see cref="X86"/> (the default) or
-    /// <see cref="Arm"/>.</summary>
-    public const string PagesName = "pages";
-
     /// <summary>Page tables of x86-64 CPUs.</summary>
     public const string X86 = "x86-64";
 
@@ -28,54 +20,38 @@ internal sealed record UnitOptions(TableDialect? Dialect, uint ProbeEndpoint, st
 
     private const string Map = "map";
 
-    /// <summary>Name of the option that names the endpoint to ask, 0 by default.</summary>
-    public const string ProbeEndpointName = "probeEndpoint";
+    private static readonly Option<string> s_dialect = Option.Choice("dialect", "B", "none", "B", "E", Map);
+    private static readonly Option<string> s_pages = Option.Choice("pages", X86, X86, Arm);
+    private static readonly Option<RequesterId> s_probeEndpoint = new(
+        "probe-endpoint", "bb:dd.f or a 32-bit number", default, RequesterId.TryParse);
 
-    /// <summary>Reads the settings.</summary>
+    private static readonly OptionSet s_options = new("virtio-iommu", s_dialect, s_pages, s_probeEndpoint);
+
+    /// <summary>Name of the option that names the page tables of dialect map.</summary>
+    public static string PagesName => s_pages.Name;
+
+    /// <summary>Reads the settings and checks the PASID width.</summary>
     /// <returns>The settings; EINVAL, naming what is allowed.</returns>
-    public static OpResult<UnitOptions> Parse(IReadOnlyDictionary<string, string> options)
+    public static OpResult<UnitOptions> Read(UnitSetup setup)
     {
-        TableDialect? dialect = ProposalBDialect.Instance;
-        uint endpoint = 0;
-        bool maps = false;
-        string? pages = null;
-        foreach ((string name, string value) in options.OrderBy(o => o.Key, StringComparer.Ordinal))
+        OpResult<OptionValues> read = s_options.Read(setup);
+        if (!read.IsOk)
         {
-            switch (name)
-            {
-                case DialectName:
-                    maps = value == Map;
-                    if (!TableDialect.TryParse(value, out dialect) && !maps)
-                    {
-                        return Invalid($"option {DialectName} = '{value}' is not known; allowed are none, B, E, map");
-                    }
-
-                    break;
-                case PagesName when value is X86 or Arm:
-                    pages = value;
-                    break;
-                case PagesName:
-                    return Invalid($"option {PagesName} = '{value}' is not known; allowed are {X86}, {Arm}");
-                case ProbeEndpointName:
-                    if (!RequesterId.TryParse(value, out RequesterId requester))
-                    {
-                        return Invalid(
-                            $"option {ProbeEndpointName} = '{value}' is neither bb:dd.f nor a 32-bit number");
-                    }
-
-                    endpoint = requester.Value;
-                    break;
-                default:
-                    const string Allowed = $"{DialectName} (none, B, E, map), {PagesName} and {ProbeEndpointName}";
-                    return Invalid($"option '{name}' is unknown; allowed are {Allowed}");
-            }
+            return OpResult<UnitOptions>.Refuse(read.Outcome);
         }
 
-        return pages is not null && !maps
-            ? Invalid($"option {PagesName} belongs to {DialectName} = {Map}; the other dialects walk no page tables")
-            : OpResult<UnitOptions>.Ok(new UnitOptions(dialect, endpoint, maps ? pages ?? X86 : null));
-    }
+        OptionValues values = read.Value;
+        string dialect = values.Get(s_dialect);
+        if (dialect != Map && values.IsSet(s_pages))
+        {
+            return OpResult<UnitOptions>.Refuse(
+                Errno.EINVAL,
+                $"{setup.Name}: option {s_pages.Name} belongs to {s_dialect.Name} = {Map}; the other dialects walk no "
+                + "page tables");
+        }
 
-    private static OpResult<UnitOptions> Invalid(FormattableString why) =>
-        OpResult<UnitOptions>.Refuse(Errno.EINVAL, "virtio-iommu: " + why.ToString(CultureInfo.InvariantCulture));
+        _ = TableDialect.TryParse(dialect, out TableDialect? table);
+        return OpResult<UnitOptions>.Ok(new UnitOptions(
+            table, values.Get(s_probeEndpoint).Value, dialect == Map ? values.Get(s_pages) : null));
+    }
 }

@@ -1,3 +1,6 @@
+using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Units;
+using PasidFramework.Drivers.VirtioIommu.Unit;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Drivers.VirtioIommu.Queues;
@@ -384,35 +387,37 @@ public sealed class DomainTableTests
     [MemberData(nameof(Dialects))]
     public void A_table_that_the_device_may_still_walk_is_freed_only_after_the_reset(string dialect)
     {
-        Fixture fixture = Fixture.Start(dialect);
-        DomainTable table = Attached(fixture);
-        fixture.Hardware.Deafen();
+        VirtioIommuUnit unit = Fixture.StartUnit(dialect, out TestHardware hardware);
+        DomainTable table = unit.AddDomain(1, 16).Value!;
+        UnitDevice device = unit.AddDevice(table, new RequesterId(Endpoint), DeviceFeatures.None).Value!;
+        hardware.Deafen();
 
-        Assert.Equal(Errno.ETIMEDOUT, table.RemoveEndpoint(Endpoint).Errno);
-        long before = fixture.Memory.AllocatedBytes;
-        table.Dispose();
+        Assert.Equal(Errno.ETIMEDOUT, unit.RemoveDevice(table, device).Errno);
+        long before = hardware.TestMemory.AllocatedBytes;
+        unit.RemoveDomain(table);
 
-        Assert.Equal(before, fixture.Memory.AllocatedBytes);
-        fixture.Dispose();
-        Assert.Equal(0, fixture.Memory.AllocatedBytes);
+        Assert.Equal(before, hardware.TestMemory.AllocatedBytes);
+        unit.Dispose();
+        Assert.Equal(0, hardware.TestMemory.AllocatedBytes);
     }
 
     [Theory]
     [MemberData(nameof(Dialects))]
     public void A_table_whose_attach_was_never_answered_is_freed_only_after_the_reset(string dialect)
     {
-        Fixture fixture = Fixture.Start(dialect);
-        DomainTable table = fixture.CreateTable();
+        VirtioIommuUnit unit = Fixture.StartUnit(dialect, out TestHardware hardware);
+        DomainTable table = unit.AddDomain(1, 16).Value!;
         int notifies = 0;
-        fixture.Hardware.AcceptsWrite = (offset, _) => offset != MmioRegister.QueueNotify || notifies++ == 0;
+        hardware.AcceptsWrite = (offset, _) => offset != MmioRegister.QueueNotify || notifies++ == 0;
 
-        Assert.Equal(Errno.ETIMEDOUT, table.AddEndpoint(Endpoint).Errno);
-        long before = fixture.Memory.AllocatedBytes;
-        table.Dispose();
+        Assert.Equal(
+            Errno.ETIMEDOUT, unit.AddDevice(table, new RequesterId(Endpoint), DeviceFeatures.None).Errno);
+        long before = hardware.TestMemory.AllocatedBytes;
+        unit.RemoveDomain(table);
 
-        Assert.Equal(before, fixture.Memory.AllocatedBytes);
-        fixture.Dispose();
-        Assert.Equal(0, fixture.Memory.AllocatedBytes);
+        Assert.Equal(before, hardware.TestMemory.AllocatedBytes);
+        unit.Dispose();
+        Assert.Equal(0, hardware.TestMemory.AllocatedBytes);
     }
 
     [Theory]

@@ -1,6 +1,7 @@
 using System.Composition.Hosting;
 using Moq;
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.VirtioIommu.Dialects;
 using PasidFramework.Drivers.VirtioIommu.Queues;
 using PasidFramework.Drivers.VirtioIommu.Tables;
@@ -70,7 +71,7 @@ public sealed class DriverTests
     {
         using VirtioIommuUnit unit = StartUnit(device, asked);
 
-        OpResult<DomainTable> table = unit.CreateTable(1, 8);
+        OpResult<DomainTable> table = unit.AddDomain(1, 8);
 
         Assert.Equal(0, unit.PasidBits);
         Assert.Equal(Errno.EOPNOTSUPP, table.Errno);
@@ -119,7 +120,7 @@ public sealed class DriverTests
             Assert.Equal(14, blind.PasidBits);
         }
 
-        var options = new Dictionary<string, string> { ["dialect"] = "B", ["probeEndpoint"] = "0x18" };
+        var options = new Dictionary<string, string> { ["dialect"] = "B", ["probe-endpoint"] = "0x18" };
         using IIommuUnit asked = Start(driver, setup with { Options = options });
         Assert.Equal(9, asked.PasidBits);
     }
@@ -139,8 +140,8 @@ public sealed class DriverTests
     [Theory]
     [InlineData("dialect", "C", "none, B, E")]
     [InlineData("dialect", "b", "none, B, E")]
-    [InlineData("probeEndpoint", "nine", "32-bit number")]
-    [InlineData("colour", "red", "allowed are dialect")]
+    [InlineData("probe-endpoint", "nine", "32-bit number")]
+    [InlineData("colour", "red", "it has dialect, pages, probe-endpoint")]
     public void An_unknown_option_of_a_unit_is_EINVAL_naming_what_is_allowed(string name, string value, string allowed)
     {
         // A strict mock: a refused option must not touch the hardware.
@@ -190,7 +191,7 @@ public sealed class DriverTests
     [InlineData(21)]
     public void Hardware_of_an_impossible_width_throws(int bits)
     {
-        Assert.Throws<ArgumentOutOfRangeException>(() => new VirtioIommuDriver().CreateHardware(
+        Assert.Throws<ArgumentException>(() => new VirtioIommuDriver().CreateHardware(
             new SystemMemory(), new HardwareSetup { PasidBits = bits }));
     }
 
@@ -202,7 +203,7 @@ public sealed class DriverTests
     {
         using VirtioIommuUnit unit = StartUnit("B", "B", pasidBits: 10);
 
-        Assert.Equal(Errno.EINVAL, unit.CreateTable(1, bits).Errno);
+        Assert.Equal(Errno.EINVAL, unit.AddDomain(1, bits).Errno);
     }
 
     [Fact]
@@ -212,7 +213,7 @@ public sealed class DriverTests
         using VirtioIommuUnit unit = StartUnit("B", "B", memory: memory);
         long started = unit.Statistics.Commands;
         Assert.Equal(1, started);
-        DomainTable table = unit.CreateTable(1, 10).Value!;
+        DomainTable table = unit.AddDomain(1, 10).Value!;
         table.AddEndpoint(0x18);
 
         table.Install(new Pasid(1), 0x1000, 1);
@@ -222,7 +223,7 @@ public sealed class DriverTests
         // PROBE, ATTACH and three configuration changes; a top table and two leaves.
         Assert.Equal(new UnitStatistics(3 * 4096, 2, started + 5), unit.Statistics);
         table.RemoveEndpoint(0x18);
-        unit.RemoveTable(table);
+        unit.RemoveDomain(table);
         Assert.Equal(new UnitStatistics(0, 0, started + 6), unit.Statistics);
     }
 
@@ -231,14 +232,14 @@ public sealed class DriverTests
     {
         var memory = new TestMemory();
         VirtioIommuUnit unit = StartUnit("B", "B", memory: memory);
-        DomainTable kept = unit.CreateTable(1, 16).Value!;
+        DomainTable kept = unit.AddDomain(1, 16).Value!;
         kept.AddEndpoint(0x18);
         kept.Install(new Pasid(7), 0x1000, 1);
 
         unit.Dispose();
 
         Assert.Equal(0, memory.AllocatedBytes);
-        unit.RemoveTable(kept);
+        unit.RemoveDomain(kept);
         unit.Dispose();
         Assert.Equal(0, memory.AllocatedBytes);
     }
@@ -248,15 +249,15 @@ public sealed class DriverTests
     {
         using VirtioIommuUnit unit = StartUnit("B", "B");
 
-        object? one = unit.TakeAsid().Value;
-        object? two = unit.TakeAsid().Value;
+        UnitProcess? one = unit.AllocateProcess().Value;
+        UnitProcess? two = unit.AllocateProcess().Value;
 
         Assert.NotEqual(one, two);
         Assert.Equal(2, unit.LiveAsids);
-        unit.GiveAsid(one);
-        unit.GiveAsid(two);
+        unit.FreeProcess(one);
+        unit.FreeProcess(two);
         Assert.Equal(0, unit.LiveAsids);
-        Assert.Throws<ArgumentOutOfRangeException>(() => unit.GiveAsid(two));
+        Assert.Throws<ArgumentException>(() => unit.FreeProcess(two));
     }
 
     [Fact]
@@ -265,10 +266,10 @@ public sealed class DriverTests
         using VirtioIommuUnit unit = StartUnit("B", "B");
         for (int i = 1; i <= 65535; i++)
         {
-            Assert.True(unit.TakeAsid().Outcome.IsOk);
+            Assert.True(unit.AllocateProcess().Outcome.IsOk);
         }
 
-        OpResult<object?> none = unit.TakeAsid();
+        OpResult<UnitProcess?> none = unit.AllocateProcess();
 
         Assert.Equal(Errno.ENOSPC, none.Errno);
         Assert.Contains("65535", none.Reason, StringComparison.Ordinal);

@@ -223,7 +223,7 @@ public sealed class MapTests : IDisposable
     [Fact]
     public void Pages_beyond_the_input_range_are_refused_before_anything_is_mapped()
     {
-        Start(options: ("inputBits", "39"));
+        Start(options: ("input-bits", "39"));
         MappedDomain domain = Domain(1, Nic);
         const ulong Last = (1UL << 39) - 0x1000;
         IPageTable table = Table((0x1000, Target, true), (Last, Target, true), (Last + 0x1000, Target, true));
@@ -353,7 +353,7 @@ public sealed class MapTests : IDisposable
     public void A_device_that_comes_later_reaches_the_process_and_its_reserved_regions_count()
     {
         Start();
-        MappedDomain domain = _unit!.CreateDomain(1, 20).Value!;
+        MappedDomain domain = _unit!.AddDomain(1, 20).Value!;
         Assert.Equal(OpResult.Ok, domain.AddEndpoint(Nic));
         Assert.Equal(OpResult.Ok, domain.Attach(s_pasid, Table((Page, Target, true)).Root));
 
@@ -447,9 +447,9 @@ public sealed class MapTests : IDisposable
     }
 
     [Theory]
-    [InlineData("pages", "sv39", "allowed are x86-64, arm-lpae-4k")]
+    [InlineData("pages", "sv39", "it must be one of x86-64, arm-lpae-4k")]
     [InlineData("pages", "x86-64", "belongs to dialect = map")]
-    [InlineData("dialect", "mapp", "allowed are none, B, E, map")]
+    [InlineData("dialect", "mapp", "it must be one of none, B, E, map")]
     public void Options_that_mean_nothing_are_refused(string name, string value, string why)
     {
         var driver = new VirtioIommuDriver();
@@ -547,7 +547,7 @@ public sealed class MapTests : IDisposable
 
     private MappedDomain Domain(int id, params uint[] endpoints)
     {
-        MappedDomain domain = _unit!.CreateDomain(id, 20).Value!;
+        MappedDomain domain = _unit!.AddDomain(id, 20).Value!;
         Assert.All(endpoints, endpoint => Assert.Equal(OpResult.Ok, domain.AddEndpoint(endpoint)));
         return domain;
     }
@@ -615,7 +615,7 @@ public sealed class MapTests : IDisposable
 
         public MappedDomain Domain()
         {
-            MappedDomain domain = _unit.CreateDomain(1, 20).Value!;
+            MappedDomain domain = _unit.AddDomain(1, 20).Value!;
             Assert.Equal(OpResult.Ok, domain.AddEndpoint(Nic));
             return domain;
         }

@@ -386,8 +386,8 @@ public sealed class ModelTests
         Assert.Equal(ModelFixture.Target, fixture.Access(s_pasid).Address);
 
         // Nothing is detached: the reset must do.
-        first.Dispose();
         fixture.Restart();
+        first.Dispose();
         Assert.Empty(fixture.Model.Cached);
         using DomainTable other = fixture.Attach(endpoint: 0x20);
         using DomainTable moved = fixture.Attach(domain: 2);

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 using PasidFramework.Drivers.VirtioIommu.Queues;
 using PasidFramework.Drivers.VirtioIommu.Tests.Support;
@@ -287,10 +288,10 @@ public sealed class QueueTests
         Assert.Equal(RequestStatus.TimedOut, bench.Queue.Send(new ulong[3], 20));
         Assert.InRange(clock.Looks, 6, 8);
 
-        long since = 0;
-        var byCount = new PollTimeout(clock, TimeSpan.MaxValue, 100);
-        Assert.False(byCount.IsExhausted(99, ref since));
-        Assert.True(byCount.IsExhausted(100, ref since));
+        bench = new Bench(8, new PollTimeout(clock, TimeSpan.MaxValue, 3));
+        int looks = clock.Looks;
+        Assert.Equal(RequestStatus.TimedOut, bench.Queue.Send(new ulong[3], 20));
+        Assert.Equal(looks, clock.Looks);
     }
 
     [Fact]

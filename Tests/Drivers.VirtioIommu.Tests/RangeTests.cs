@@ -54,6 +54,7 @@ public sealed class RangeTests
             using Fixture fixture = Fixture.Start(dialect);
             using DomainTable table = fixture.CreateTable(1, 16);
             Assert.Equal(OpResult.Ok, table.AddEndpoint(0x18));
+            Assert.Equal(OpResult.Ok, table.Install(new Pasid(5), 0x1000, 7));
             fixture.TakeLog();
 
             Prop.ForAll<ulong, ulong, int>((a, b, shift) =>

@@ -189,7 +189,7 @@ public sealed class StartTests
     [InlineData(0u, uint.MaxValue, int.MaxValue, (uint)int.MaxValue)]
     public void A_domain_gets_a_number_in_the_devices_range(uint first, uint last, int id, uint expected)
     {
-        Assert.Equal(expected, VirtioIommuUnit.DomainNumber(first, last, id).Value);
+        Assert.Equal(expected, new DeviceConfig(4096, 0, ulong.MaxValue, first, last, 0).DomainNumber(id).Value);
     }
 
     [Theory]
@@ -197,7 +197,7 @@ public sealed class StartTests
     [InlineData(0u, 0u, 1)]
     public void A_domain_beyond_the_devices_range_is_ENOSPC(uint first, uint last, int id)
     {
-        Assert.Equal(Errno.ENOSPC, VirtioIommuUnit.DomainNumber(first, last, id).Errno);
+        Assert.Equal(Errno.ENOSPC, new DeviceConfig(4096, 0, ulong.MaxValue, first, last, 0).DomainNumber(id).Errno);
     }
 
     [Fact]

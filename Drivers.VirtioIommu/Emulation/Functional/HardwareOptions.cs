@@ -1,4 +1,4 @@
-using System.Globalization;
+using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.VirtioIommu.Dialects;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
@@ -12,62 +12,41 @@ namespace PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 /// <param name="InputBits">Width of the addresses that can be mapped; 64 for no INPUT_RANGE.</param>
 internal sealed record HardwareOptions(TableDialect? Dialect, bool Bypass, HashSet<uint>? Endpoints, int InputBits)
 {
-    private const string Allowed =
-        "dialect (none, B, E), bypass (on, off), endpoints (a comma-separated list) and inputBits (12 to 63)";
+    private static readonly Option<string> s_dialect = Option.Choice("dialect", "B", "none", "B", "E");
+    private static readonly Option<bool> s_bypass = Option.Flag("bypass", false);
+    private static readonly Option<HashSet<uint>?> s_endpoints = new(
+        "endpoints", "a comma-separated list of bb:dd.f or 32-bit numbers", null, TryParseEndpoints);
+
+    private static readonly Option<int> s_inputBits = Option.Number("input-bits", 12, 63, 64);
+    private static readonly OptionSet s_options =
+        new("virtio-iommu hardware", s_dialect, s_bypass, s_endpoints, s_inputBits);
 
     /// <summary>Last byte that can be mapped.</summary>
     public ulong InputLast => ulong.MaxValue >> (64 - InputBits);
 
     /// <summary>Reads the settings.</summary>
-    /// <exception cref="ArgumentException">A name or value is not known; the message names what is allowed.</exception>
-    public static HardwareOptions Parse(IReadOnlyDictionary<string, string> options)
+    /// <exception cref="ArgumentException">A name or value is not known, or the PASID width is not 0 to 20; the message
+    /// names what is allowed.</exception>
+    public static HardwareOptions Read(HardwareSetup setup)
     {
-        TableDialect? dialect = ProposalBDialect.Instance;
-        bool bypass = false;
-        HashSet<uint>? endpoints = null;
-        int inputBits = 64;
-        foreach ((string name, string value) in options)
-        {
-            switch (name)
-            {
-                case "dialect" when TableDialect.TryParse(value, out dialect):
-                    break;
-                case "bypass" when value is "on" or "off":
-                    bypass = value == "on";
-                    break;
-                case "endpoints":
-                    endpoints = ParseEndpoints(value);
-                    break;
-                case "inputBits" when int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out inputBits)
-                    && inputBits is >= 12 and <= 63:
-                    break;
-                default:
-                    throw new ArgumentException(
-                        $"virtio-iommu hardware has no option {name} = '{value}'; allowed are {Allowed}.",
-                        nameof(options));
-            }
-        }
-
-        return new HardwareOptions(dialect, bypass, endpoints, inputBits);
+        OptionValues values = s_options.Read(setup);
+        _ = TableDialect.TryParse(values.Get(s_dialect), out TableDialect? dialect);
+        return new HardwareOptions(dialect, values.Get(s_bypass), values.Get(s_endpoints), values.Get(s_inputBits));
     }
 
-    private static HashSet<uint> ParseEndpoints(string list)
+    private static bool TryParseEndpoints(string list, out HashSet<uint>? endpoints)
     {
-        var endpoints = new HashSet<uint>();
+        endpoints = [];
         foreach (string item in list.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
         {
             if (!RequesterId.TryParse(item, out RequesterId requester))
             {
-                throw new ArgumentException(
-                    string.Create(
-                        CultureInfo.InvariantCulture,
-                        $"virtio-iommu hardware option endpoints: '{item}' is neither bb:dd.f nor a 32-bit number."),
-                    nameof(list));
+                return false;
             }
 
             endpoints.Add(requester.Value);
         }
 
-        return endpoints;
+        return true;
     }
 }

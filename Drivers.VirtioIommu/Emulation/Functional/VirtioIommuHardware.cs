@@ -5,7 +5,6 @@ using PasidFramework.Drivers.VirtioIommu.Dialects;
 using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Drivers.VirtioIommu.Queues;
 using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
@@ -78,14 +77,7 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
         AttachedStructures? arm)
     {
         ArgumentNullException.ThrowIfNull(memory);
-        ArgumentNullException.ThrowIfNull(setup);
-        if (setup.PasidBits is < 0 or > Pasid.MaxBits)
-        {
-            throw new ArgumentOutOfRangeException(
-                nameof(setup), setup.PasidBits, "A virtio-iommu has a PASID width of 0 to 20 bits.");
-        }
-
-        _options = HardwareOptions.Parse(setup.Options);
+        _options = HardwareOptions.Read(setup);
         _pasidBits = setup.PasidBits;
         _bypass = _options.Bypass;
         Memory = memory;

@@ -10,7 +10,7 @@ public class OptionSetTests
 {
     private static readonly Option<int> s_size = Option.Number("event-queue-log2", 1, 19, 7);
     private static readonly Option<bool> s_ats = Option.Flag("ats", true);
-    private static readonly Option<string> s_pages = Option.Choice("pages", "x86-64", "arm-lpae-4k");
+    private static readonly Option<string> s_pages = Option.Choice("pages", "x86-64", "x86-64", "arm-lpae-4k");
     private static readonly OptionSet s_options = new("fake", s_size, s_ats, s_pages);
 
     [Fact]

@@ -1,4 +1,6 @@
 using Microsoft.Extensions.Logging.Abstractions;
+using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.VirtioIommu.Dialects;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 using PasidFramework.Drivers.VirtioIommu.Queues;
@@ -60,6 +62,20 @@ internal sealed class Fixture : IDisposable
             StartedDevice.Start("viommu0", hardware, parsed, NullLogger.Instance, timeout ?? Short);
         Assert.True(started.IsOk, started.ToString());
         return started.Value;
+    }
+
+    public static VirtioIommuUnit StartUnit(string dialect, out TestHardware hardware)
+    {
+        hardware = new TestHardware(new TestMemory(), Setup(dialect));
+        var setup = new UnitSetup
+        {
+            Name = "viommu0",
+            Hardware = hardware,
+            Options = new Dictionary<string, string> { ["dialect"] = dialect },
+        };
+        OpResult<IIommuUnit> unit = VirtioIommuUnit.Start(setup, new FakeArmFormat(), Short);
+        Assert.True(unit.IsOk, unit.ToString());
+        return (VirtioIommuUnit)unit.Value;
     }
 
     public DomainTable CreateTable(uint domain = 1, int pasidBits = 16)

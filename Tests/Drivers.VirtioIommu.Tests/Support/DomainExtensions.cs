@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Runtime.CompilerServices;
+using PasidFramework.DriverKit.Units;
+using PasidFramework.Drivers.VirtioIommu.Tables;
+using PasidFramework.Drivers.VirtioIommu.Unit;
+using PasidFramework.Identifiers;
+using PasidFramework.Results;
+
+namespace PasidFramework.Drivers.VirtioIommu.Tests.Support;
+
+/// <summary>Operations of a domain by numbers alone; the links are kept here, as the core does.</summary>
+internal static class DomainExtensions
+{
+    private static readonly UnitDevice s_device = new(new RequesterId(0), hasTlb: false);
+    private static readonly ConditionalWeakTable<object, Dictionary<Pasid, UnitLink?>> s_links = [];
+
+    public static OpResult Install(this DomainTable table, Pasid pasid, ulong root, uint asid)
+    {
+        UnitLink? link = null;
+        OpResult result = table.Attach(pasid, root, new UnitProcess(asid), s_device, first: true, ref link);
+        if (result.IsOk)
+        {
+            Links(table)[pasid] = link;
+        }
+
+        return result;
+    }
+
+    public static OpResult Quiet(this DomainTable table, Pasid pasid, uint asid) => table.Exit(Link(table, pasid, asid));
+
+    public static OpResult Remove(this DomainTable table, Pasid pasid, uint asid)
+    {
+        Links(table).Remove(pasid, out UnitLink? link);
+        return table.Detach(s_device, last: true, ref link);
+    }
+
+    public static OpResult Invalidate(this DomainTable table, Pasid pasid, uint asid, ulong start, ulong end) =>
+        table.Invalidate(Link(table, pasid, asid), start, end);
+
+    public static void ReleaseEndpoint(this DomainTable table, Pasid pasid, uint endpoint)
+    {
+        UnitLink? link = Links(table)[pasid];
+        Assert.Equal(
+            OpResult.Ok,
+            table.Detach(new UnitDevice(new RequesterId(endpoint), hasTlb: false), last: false, ref link));
+    }
+
+    public static OpResult Attach(this MappedDomain domain, Pasid pasid, ulong root)
+    {
+        UnitLink? link = null;
+        OpResult result = domain.Attach(pasid, root, null, s_device, first: true, ref link);
+        if (result.IsOk)
+        {
+            Links(domain)[default] = link;
+        }
+
+        return result;
+    }
+
+    public static OpResult Detach(this MappedDomain domain) =>
+        Links(domain).Remove(default, out UnitLink? link)
+            ? domain.Detach(s_device, last: true, ref link)
+            : OpResult.Ok;
+
+    public static OpResult Exit(this MappedDomain domain) => domain.Exit(Links(domain)[default]);
+
+    public static OpResult Invalidate(this MappedDomain domain, ulong start, ulong end) =>
+        domain.Invalidate(Links(domain)[default], start, end);
+
+    private static Dictionary<Pasid, UnitLink?> Links(object domain) => s_links.GetOrCreateValue(domain);
+
+    private static UnitLink? Link(DomainTable table, Pasid pasid, uint asid)
+    {
+        UnitLink? link = Links(table)[pasid];
+        Assert.Equal(asid, link?.Tag);
+        return link;
+    }
+}
