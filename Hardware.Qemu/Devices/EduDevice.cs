@@ -51,37 +51,42 @@ internal sealed class EduDevice
     /// <remarks>The processor cannot see the buffer: what was read is known when it has been stored somewhere.</remarks>
     public void Load(ulong address)
     {
-        QTestClient client = _machine.Client;
-        client.Write64(_bar + Source, address);
-        client.Write64(_bar + Destination, Buffer);
-        client.Write64(_bar + Count, 4);
         _isSetToStore = false;
-        Transfer(Run);
+        Transfer(
+            QTestCommand.Write(_bar + Source, address, 64),
+            QTestCommand.Write(_bar + Destination, Buffer, 64),
+            QTestCommand.Write(_bar + Count, 4, 64),
+            QTestCommand.Write(_bar + Command, Run, 64));
     }
 
     /// <summary>Writes the buffer's first 4 bytes by DMA; where the access is refused, nothing is written.</summary>
     /// <param name="address">Untranslated address, a multiple of 4.</param>
     public void Store(ulong address)
     {
-        QTestClient client = _machine.Client;
-        client.Write64(_bar + Destination, address);
-        if (!_isSetToStore)
+        QTestCommand destination = QTestCommand.Write(_bar + Destination, address, 64);
+        QTestCommand run = QTestCommand.Write(_bar + Command, Run | ToMemory, 64);
+        if (_isSetToStore)
         {
-            client.Write64(_bar + Source, Buffer);
-            client.Write64(_bar + Count, 4);
-            _isSetToStore = true;
+            Transfer(destination, run);
+            return;
         }
 
-        Transfer(Run | ToMemory);
+        Transfer(
+            destination,
+            QTestCommand.Write(_bar + Source, Buffer, 64),
+            QTestCommand.Write(_bar + Count, 4, 64),
+            run);
+        _isSetToStore = true;
     }
 
-    private void Transfer(uint command)
+    // The timer that ends it expires when time has passed: at once with the qtest accelerator, otherwise when QEMU is idle.
+    private void Transfer(params ReadOnlySpan<QTestCommand> commands)
     {
         QTestClient client = _machine.Client;
-        client.Write64(_bar + Command, command);
-        _machine.LetTimersExpire();
+        QTestCommand state = QTestCommand.Read(_bar + Command, 32);
         long since = Stopwatch.GetTimestamp();
-        while ((client.Read32(_bar + Command) & Run) != 0)
+        ulong value = client.Run([.. commands, .. _machine.TimersExpire, state]);
+        while ((value & Run) != 0)
         {
             if (Stopwatch.GetElapsedTime(since) > _machine.Setup.Patience)
             {
@@ -89,6 +94,9 @@ internal sealed class EduDevice
                     CultureInfo.InvariantCulture,
                     $"the edu device {Requester} did not end its transfer within {_machine.Setup.Patience.TotalSeconds} s"));
             }
+
+            Thread.Yield();
+            value = client.Run(state);
         }
     }
 }

@@ -15,6 +15,10 @@ namespace PasidFramework.Qemu.Hardware;
 /// <remarks>Safe for concurrent use: accesses come one after the other, beside whatever a driver does.</remarks>
 internal abstract class QemuHardware : ITestHardware
 {
+    /// <summary>A PC without the interval timer, which is periodic from the start: where virtual time jumps to the next
+    /// timer, QEMU would never be idle and take a whole processor.</summary>
+    protected const string QuietPc = "q35,pit=off";
+
     private const int PageBytes = 4096;
     private const ulong PageMask = PageBytes - 1;
 

@@ -130,14 +130,9 @@ internal sealed class QemuMachine : IDisposable
         }
     }
 
-    /// <summary>Lets timers of at most 200 ms expire; without the qtest accelerator virtual time needs no help.</summary>
-    public void LetTimersExpire()
-    {
-        if (!IsHalting)
-        {
-            Client.StepClock(200_000_000);
-        }
-    }
+    /// <summary>What lets timers of at most 200 ms expire; nothing without the qtest accelerator, where virtual time needs
+    /// no help.</summary>
+    public QTestCommand[] TimersExpire => IsHalting ? [] : [QTestCommand.StepClock(200_000_000)];
 
     /// <inheritdoc/>
     public void Dispose()

@@ -32,6 +32,9 @@ internal sealed class SmmuQemuRegisters(QTestClient client, ulong registers, Qem
     private readonly Lock _eventGate = new();
     private readonly Lock _commandGate = new();
     private bool _isBeingTaken;
+
+    // Whether the queue is empty for sure: only the devices, which access one at a time, and the driver change that.
+    private bool _isEmpty;
     private uint _firstNew;
     private uint _lastCommand;
 
@@ -94,6 +97,15 @@ internal sealed class SmmuQemuRegisters(QTestClient client, ulong registers, Qem
                 {
                     client.Write32(registers + EventConsumer, value);
                     _isBeingTaken = false;
+                    _isEmpty = false;
+                }
+
+                break;
+            case EventProducer:
+                lock (_eventGate)
+                {
+                    client.Write32(registers + EventProducer, value);
+                    _isEmpty = false;
                 }
 
                 break;
@@ -141,6 +153,11 @@ internal sealed class SmmuQemuRegisters(QTestClient client, ulong registers, Qem
     {
         lock (_eventGate)
         {
+            if (_isEmpty)
+            {
+                return;
+            }
+
             uint producer = client.Read32(registers + EventProducer);
             uint consumer = client.Read32(registers + EventConsumer);
             if (producer != consumer && !_isBeingTaken)
@@ -150,6 +167,7 @@ internal sealed class SmmuQemuRegisters(QTestClient client, ulong registers, Qem
             }
 
             _firstNew = producer;
+            _isEmpty = producer == consumer;
         }
     }
 
@@ -163,6 +181,7 @@ internal sealed class SmmuQemuRegisters(QTestClient client, ulong registers, Qem
                 return [];
             }
 
+            _isEmpty = false;
             ulong queue = client.Read64(registers + EventBase);
             uint index = _firstNew & ((1u << (int)(queue & 0x1F)) - 1);
             ulong at = (queue & QueueAddress) + (index * EventWords * 8UL);

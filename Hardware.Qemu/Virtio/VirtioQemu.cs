@@ -70,7 +70,7 @@ internal sealed class VirtioQemu : QemuHardware
         {
             Installation = installation,
             Target = QemuTarget.X86,
-            Machine = "q35",
+            Machine = QuietPc,
             RamBase = 0,
             Arguments =
             [

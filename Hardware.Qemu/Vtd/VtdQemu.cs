@@ -94,7 +94,7 @@ internal sealed class VtdQemu : QemuHardware
         {
             Installation = installation,
             Target = QemuTarget.X86,
-            Machine = "q35",
+            Machine = QuietPc,
             RamBase = 0,
             Arguments =
             [

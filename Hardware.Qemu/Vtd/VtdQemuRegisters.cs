@@ -24,8 +24,21 @@ internal sealed class VtdQemuRegisters(QTestClient client, ulong registers, int 
     private readonly int _record = 16 * (int)((client.Read64(registers + Cap) >> 24) & 0x3FF);
     private bool _isBeingTaken;
 
+    // Nobody but the devices causes records, and they access one at a time.
+    private bool _mayHaveRecord = true;
+    private ulong? _root;
+
     /// <summary>Byte address of the root table.</summary>
-    public ulong Root => client.Read64(registers + RootTable) & ~0xFFFUL;
+    public ulong Root
+    {
+        get
+        {
+            lock (_faultGate)
+            {
+                return (_root ??= client.Read64(registers + RootTable)) & ~0xFFFUL;
+            }
+        }
+    }
 
     public uint Read32(int offset)
     {
@@ -57,6 +70,7 @@ internal sealed class VtdQemuRegisters(QTestClient client, ulong registers, int 
         lock (_faultGate)
         {
             client.Write32(registers + (ulong)offset, value);
+            _root = (offset & ~7) == RootTable ? null : _root;
             _isBeingTaken &= offset != _record + 12 || (value & FaultBit) == 0;
         }
     }
@@ -66,6 +80,7 @@ internal sealed class VtdQemuRegisters(QTestClient client, ulong registers, int 
         lock (_faultGate)
         {
             client.Write64(registers + (ulong)offset, value);
+            _root = offset == RootTable ? null : _root;
             _isBeingTaken &= offset != _record + 8 || value >> 63 == 0;
         }
     }
@@ -76,6 +91,7 @@ internal sealed class VtdQemuRegisters(QTestClient client, ulong registers, int 
         lock (_faultGate)
         {
             ulong high = client.Read64(registers + (ulong)_record + 8);
+            _mayHaveRecord = high >> 63 != 0;
             return high >> 63 == 0 ? (0, 0) : (client.Read64(registers + (ulong)_record), high);
         }
     }
@@ -86,8 +102,9 @@ internal sealed class VtdQemuRegisters(QTestClient client, ulong registers, int 
     {
         lock (_faultGate)
         {
-            if (client.Read64(registers + (ulong)_record + 8) >> 63 == 0)
+            if (!_mayHaveRecord || client.Read64(registers + (ulong)_record + 8) >> 63 == 0)
             {
+                _mayHaveRecord = false;
                 return true;
             }
 
@@ -97,6 +114,7 @@ internal sealed class VtdQemuRegisters(QTestClient client, ulong registers, int 
             }
 
             client.Write32(registers + (ulong)_record + 12, FaultBit);
+            _mayHaveRecord = false;
             client.Write32(registers + FaultStatus, client.Read32(registers + FaultStatus) & 1);
             return true;
         }
