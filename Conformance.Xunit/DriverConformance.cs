@@ -6,6 +6,7 @@ using PasidFramework.Conformance.Results;
 using PasidFramework.Conformance.Running;
 using PasidFramework.Conformance.Waivers;
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.PageTables;
 using PasidFramework.Records;
 using Xunit;
 
@@ -50,8 +51,12 @@ public abstract class DriverConformance
     /// <summary>The structures that are judged.</summary>
     protected virtual IReadOnlyList<Layout> Structures => Found.Structures;
 
-    /// <summary>Page table formats by name, for what the back ends walk.</summary>
-    protected virtual IReadOnlyDictionary<string, IPageTableFormat> PageTables => Found.PageTables;
+    /// <summary>Page table formats by name, for what the back ends walk: those of CPUs, and what the driver's assembly
+    /// exports.</summary>
+    /// <exception cref="ArgumentException">The assembly exports one under the name of a CPU's.</exception>
+    protected virtual IReadOnlyDictionary<string, IPageTableFormat> PageTables => CpuPageTables.All
+        .Select(format => KeyValuePair.Create<string, IPageTableFormat>(format.Name, format)).Concat(Found.PageTables)
+        .ToDictionary(StringComparer.Ordinal);
 
     /// <summary>Table readers of other assemblies, for a driver, model or reader that imports one by name.</summary>
     protected virtual IReadOnlyList<ITableReader> ForeignReaders => [];

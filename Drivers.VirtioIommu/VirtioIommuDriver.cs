@@ -1,5 +1,6 @@
 using System.Composition;
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.PageTables;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 using PasidFramework.Drivers.VirtioIommu.Reader;
 using PasidFramework.Drivers.VirtioIommu.Unit;
@@ -44,14 +45,6 @@ public sealed class VirtioIommuDriver : IPasidDriver
     [Import(VirtioTableReader.ArmReader, AllowDefault = true)]
     public ITableReader? ArmSmmuV3Reader { get; set; }
 
-    /// <summary>Reads page tables of x86-64 CPUs, for dialect map; null where no plug-in exports it.</summary>
-    [Import(PageTableFormatAttribute.ImportPrefix + UnitOptions.X86, AllowDefault = true)]
-    public IPageTableFormat? X86PageTables { get; set; }
-
-    /// <summary>Reads page tables of AArch64 CPUs, for dialect map; null where no plug-in exports it.</summary>
-    [Import(PageTableFormatAttribute.ImportPrefix + UnitOptions.Arm, AllowDefault = true)]
-    public IPageTableFormat? ArmPageTables { get; set; }
-
     /// <inheritdoc/>
     /// <remarks>
     /// Options: <c>dialect</c> = <c>none</c>, <c>B</c> (default) or <c>E</c>; <c>bypass</c> = <c>on</c> or <c>off</c>
@@ -76,7 +69,7 @@ public sealed class VirtioIommuDriver : IPasidDriver
         OpResult<UnitOptions> options = UnitOptions.Read(setup);
         return !options.IsOk ? OpResult<IIommuUnit>.Refuse(options.Outcome)
             : options.Value.PageTables is { } pages
-                ? MapUnit.Start(setup, pages, pages == UnitOptions.Arm ? ArmPageTables : X86PageTables)
+                ? MapUnit.Start(setup, pages == UnitOptions.Arm ? ArmPageTables.Granule4K : X86PageTables.FourLevel)
                 : VirtioIommuUnit.Start(setup, ArmSmmuV3Format);
     }
 }

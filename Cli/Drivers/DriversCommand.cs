@@ -87,7 +87,8 @@ internal static class DriversCommand
 
         WriteNames(output, "models", catalog.Models.Keys);
         WriteNames(output, "readers", catalog.TableReaders.Keys);
-        WriteNames(output, "pages", catalog.PageTables.Keys);
+        WriteNames(output, "pages", catalog.PageTables.Keys.Except(FrameworkPageTables.All.Keys));
+        WriteNames(output, "pages", FrameworkPageTables.All.Keys, " of the framework");
         foreach (RefusedPlugin refused in catalog.Refusals)
         {
             output.WriteLine($"refused   {refused.Path}");
@@ -105,12 +106,12 @@ internal static class DriversCommand
 
     private static string Count(int count, string noun) => Text($"{count} {noun}{(count == 1 ? string.Empty : "s")}");
 
-    private static void WriteNames(TextWriter output, string what, IEnumerable<string> names)
+    private static void WriteNames(TextWriter output, string what, IEnumerable<string> names, string behind = "")
     {
         string list = string.Join(", ", names.Order(StringComparer.Ordinal));
         if (list.Length > 0)
         {
-            output.WriteLine($"{what,-10}{list}");
+            output.WriteLine($"{what,-10}{list}{behind}");
         }
     }
 

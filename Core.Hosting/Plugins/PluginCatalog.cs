@@ -71,7 +71,8 @@ public sealed class PluginCatalog : IDisposable
     /// <summary>The exported table readers by the name of their architecture.</summary>
     public IReadOnlyDictionary<string, ITableReader> TableReaders => _readers;
 
-    /// <summary>The exported page table formats by name.</summary>
+    /// <summary>The page table formats by name: those of the framework (<see cref="FrameworkPageTables"/>) and those that
+    /// plug-ins export.</summary>
     public IReadOnlyDictionary<string, IPageTableFormat> PageTables => _pageTables;
 
     /// <summary>What was not loaded, in ordinal order of the paths.</summary>
@@ -256,7 +257,8 @@ public sealed class PluginCatalog : IDisposable
         _allocators = _plugins.SelectMany(plugin => plugin.Allocators).ToFrozenDictionary(StringComparer.Ordinal);
         _models = _plugins.SelectMany(plugin => plugin.Extras.Models).ToFrozenDictionary(StringComparer.Ordinal);
         _readers = _plugins.SelectMany(plugin => plugin.Extras.TableReaders).ToFrozenDictionary(StringComparer.Ordinal);
-        _pageTables = _plugins.SelectMany(plugin => plugin.Extras.PageTables).ToFrozenDictionary(StringComparer.Ordinal);
+        _pageTables = FrameworkPageTables.All.Concat(_plugins.SelectMany(plugin => plugin.Extras.PageTables))
+            .ToFrozenDictionary(StringComparer.Ordinal);
         _structures = new StructureCatalog(UniqueLayouts());
     }
 }

@@ -178,15 +178,15 @@ internal sealed class PluginComposer(
     // The list is the plug-in's own: what is wrong with it must show here, where it is a line about that plug-in.
     private static Layout[] Copy(IStructureProvider provider, string name)
     {
-        Layout[] layouts = [.. provider.Layouts ?? throw new InvalidExportException($"structures '{name}' are null")];
+        Layout[] layouts = [.. provider.Layouts ?? throw new RefusedExportException(RefusalReason.InvalidExport, $"structures '{name}' are null")];
         return Array.IndexOf(layouts, null) is >= 0 and int at
-            ? throw new InvalidExportException($"structure {at} of '{name}' is null")
+            ? throw new RefusedExportException(RefusalReason.InvalidExport, $"structure {at} of '{name}' is null")
             : layouts;
     }
 
     private static T SameName<T>(T export, string own, string stated) => own == stated
         ? export
-        : throw new InvalidExportException($"'{stated}' calls itself '{own}': the same name is expected");
+        : throw new RefusedExportException(RefusalReason.InvalidExport, $"'{stated}' calls itself '{own}': the same name is expected");
 
     // They are found by their metadata's name. One that is there already stays, as everywhere: the first path wins.
     private void Collect<TExport, T>(
@@ -208,6 +208,20 @@ internal sealed class PluginComposer(
 
             Plugin? owner = plugins.FirstOrDefault(
                 other => other.State != PluginState.Gone && table(other.Extras).ContainsKey(name));
+            bool isPages = typeof(TExport) == typeof(IPageTableFormat);
+            if (isPages && FrameworkPageTables.All.ContainsKey(name))
+            {
+                throw new RefusedExportException(
+                    RefusalReason.DuplicateName, $"{what} '{name}' are there already, from the framework itself");
+            }
+
+            if (owner is not null && isPages)
+            {
+                throw new RefusedExportException(
+                    RefusalReason.DuplicateName,
+                    $"{what} '{name}' are there already, from {owner.Manifest.Path} (the first path in ordinal order wins)");
+            }
+
             if (owner is not null)
             {
                 warnings.Add($"{plugin.Manifest.Path}: {what} '{name}' not taken, it is there from {owner.Manifest.Path}");
@@ -302,7 +316,7 @@ internal sealed class PluginComposer(
     }
 
     private IPageTableFormat? FindPages(Plugin importer, string name) =>
-        FindExtra(importer, PageTableFormatAttribute.ImportPrefix, name, extras => extras.PageTables);
+        FrameworkPageTables.All.TryGetValue(name, out IPageTableFormat? format) ? format : FindExtra(importer, PageTableFormatAttribute.ImportPrefix, name, extras => extras.PageTables);
 
     private ITableReader? FindReader(Plugin importer, string name) =>
         FindExtra(importer, TableReaderAttribute.ImportPrefix, name, extras => extras.TableReaders);
@@ -349,7 +363,7 @@ internal sealed class PluginComposer(
                 RefusalReason.TypeLoadFailed, $"{stage} failed: {Describe(exception)}"),
             TypeInitializationException { InnerException: { } inner } => (
                 RefusalReason.ConstructorThrew, $"{stage} failed: its static initialiser threw {Describe(inner)}"),
-            InvalidExportException => (RefusalReason.InvalidExport, exception.Message),
+            RefusedExportException refused => (refused.Reason, exception.Message),
             _ => (RefusalReason.ConstructorThrew, $"{stage} failed: it threw {Describe(exception)}"),
         };
         return new RefusedPlugin(plugin.Manifest.Path, reason, message);
@@ -361,6 +375,9 @@ internal sealed class PluginComposer(
     private static string Describe(Exception exception) =>
         $"{exception.GetType().FullName}: {AssemblyHeader.OneLine(exception.Message)}";
 
-    /// <summary>An export says or holds what cannot be.</summary>
-    private sealed class InvalidExportException(string message) : Exception(message);
+    /// <summary>An export says or holds what cannot be, or has a name that is taken.</summary>
+    private sealed class RefusedExportException(RefusalReason reason, string message) : Exception(message)
+    {
+        public RefusalReason Reason => reason;
+    }
 }

@@ -30,7 +30,8 @@ public enum RefusalReason
     /// <summary>An assembly that it references is not there.</summary>
     MissingDependency,
 
-    /// <summary>A loaded plug-in has a driver, table format or allocator of the same name.</summary>
+    /// <summary>A loaded plug-in, or the framework itself, has a driver, table format, allocator or page table format
+    /// of the same name.</summary>
     DuplicateName,
 
     /// <summary>An exported class has neither a public parameterless constructor nor an importing one.</summary>

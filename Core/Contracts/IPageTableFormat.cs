@@ -16,6 +16,10 @@ public interface IPageTableFormat
     /// <summary>Width of a virtual address of the lower half in bits: the last address is 2^width - 1.</summary>
     int AddressBits { get; }
 
+    /// <summary>Sizes of a page in bytes, ascending; the first is what <see cref="IPageTable.Map(ulong, ulong, bool)"/>
+    /// maps.</summary>
+    IReadOnlyList<ulong> PageSizes => [4096];
+
     /// <summary>Makes an empty page table.</summary>
     /// <param name="memory">Where.</param>
     /// <returns>The table; ENOMEM.</returns>
@@ -43,17 +47,40 @@ public interface IPageTable : IDisposable
     /// <summary>Byte address of the top table.</summary>
     ulong Root { get; }
 
-    /// <summary>Maps one page of 4096 bytes, or changes its mapping.</summary>
-    /// <param name="address">Virtual byte address, a multiple of 4096.</param>
-    /// <param name="target">Physical byte address, a multiple of 4096.</param>
+    /// <summary>Maps one page of the smallest size, or changes its mapping.</summary>
+    /// <param name="address">Virtual byte address, a multiple of the page's size: 4096, where the format has no larger
+    /// granule.</param>
+    /// <param name="target">Physical byte address, a multiple of the page's size.</param>
     /// <param name="writable">Whether devices may write.</param>
-    /// <returns>Success; ENOMEM (a table); EINVAL (misaligned or out of range).</returns>
+    /// <returns>Success; ENOMEM (a table); EINVAL (misaligned or out of range); EEXIST (a larger page covers
+    /// it).</returns>
     OpResult Map(ulong address, ulong target, bool writable);
 
-    /// <summary>Takes one page's mapping away.</summary>
-    /// <param name="address">Virtual byte address, a multiple of 4096.</param>
-    /// <returns>Success, whether or not it was mapped; EINVAL (misaligned or out of range).</returns>
+    /// <summary>Maps one page of a size, or changes its mapping.</summary>
+    /// <param name="address">Virtual byte address, a multiple of the size.</param>
+    /// <param name="target">Physical byte address, a multiple of the size.</param>
+    /// <param name="writable">Whether devices may write.</param>
+    /// <param name="bytes">One of <see cref="IPageTableFormat.PageSizes"/>.</param>
+    /// <returns>Success; ENOMEM (a table); EINVAL (misaligned, out of range, no such size); EEXIST (a larger page
+    /// covers it, or a table for smaller ones is there, even an empty one).</returns>
+    OpResult Map(ulong address, ulong target, bool writable, ulong bytes) => bytes == 4096
+        ? Map(address, target, writable)
+        : OpResult.Refuse(Errno.EINVAL, $"pages of {bytes} bytes are not supported, only of 4096");
+
+    /// <summary>Takes the mapping of one page of the smallest size away.</summary>
+    /// <param name="address">Virtual byte address, a multiple of the page's size.</param>
+    /// <returns>Success, whether or not it was mapped; EINVAL (misaligned or out of range); EEXIST (a larger page
+    /// covers it).</returns>
     OpResult Unmap(ulong address);
+
+    /// <summary>Takes the mapping of one page of a size away.</summary>
+    /// <param name="address">Virtual byte address, a multiple of the size.</param>
+    /// <param name="bytes">One of <see cref="IPageTableFormat.PageSizes"/>.</param>
+    /// <returns>Success, whether or not it was mapped; EINVAL (misaligned, out of range, no such size); EEXIST (a
+    /// larger page covers it, or a table for smaller ones is there).</returns>
+    OpResult Unmap(ulong address, ulong bytes) => bytes == 4096
+        ? Unmap(address)
+        : OpResult.Refuse(Errno.EINVAL, $"pages of {bytes} bytes are not supported, only of 4096");
 }
 
 /// <summary>Exports a page table format.</summary>

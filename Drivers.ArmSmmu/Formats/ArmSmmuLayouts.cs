@@ -1,3 +1,4 @@
+using PasidFramework.DriverKit.PageTables;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Formats;
@@ -15,8 +16,8 @@ public static class ArmSmmuLayouts
         .. Commands.All,
         .. Events.All,
         PageRequestEntry.Layout,
-        Stage1PageTableEntry.Layout,
-        Stage2PageTableEntry.Layout,
+        ArmStage1Entry.Layout,
+        ArmStage2Entry.Layout,
         .. IdRegisters.All,
     ];
 }

@@ -1,3 +1,4 @@
+using PasidFramework.DriverKit.PageTables;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Formats;
@@ -11,7 +12,7 @@ public static class IntelVtdLayouts
         CapabilityRegisters.Capability,
         CapabilityRegisters.ExtendedCapability,
         FaultRecord.Layout,
-        FirstStageEntry.Layout,
+        X86Entry.Layout,
         InvContextCache.Layout,
         InvDeviceTlb.Layout,
         InvInterruptEntryCache.Layout,
@@ -27,7 +28,7 @@ public static class IntelVtdLayouts
         RootTableAddress.Layout,
         ContextEntry.Layout,
         RootEntry.Layout,
-        SecondStageEntry.Layout,
+        VtdSecondStageEntry.Layout,
         VirtualCommand.Layout,
         VirtualCommandResponse.Layout,
     ];

@@ -1,3 +1,4 @@
+using PasidFramework.DriverKit.PageTables;
 using System.Globalization;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Tables;
@@ -228,8 +229,8 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
                 WalkStage.Context => ContextEntry.Layout.Id,
                 WalkStage.Directory => PasidDirectoryEntry.Layout.Id,
                 WalkStage.Entry => PasidEntry.Layout.Id,
-                WalkStage.FirstStage => FirstStageEntry.Layout.Id,
-                _ => SecondStageEntry.Layout.Id,
+                WalkStage.FirstStage => X86Entry.Layout.Id,
+                _ => VtdSecondStageEntry.Layout.Id,
             },
             point.Address,
             _wasRead ? words.ToArray() : [],
@@ -244,9 +245,9 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
             WalkStage.Context => Text($"PASID directory at 0x{words.GetAddress(ContextEntry.PASIDDIRPTR):x}"),
             WalkStage.Directory => Text($"PASID table at 0x{words[0] & PasidDirectoryEntry.SMPTBLPTR.WordMask:x}"),
             WalkStage.Entry => Describe(words.ToArray()),
-            _ when point.Level == 1 || words[0].Field(FirstStageEntry.PS) == 1 =>
-                Text($"level {point.Level}: page at 0x{words[0] & FirstStageEntry.ADDR.WordMask:x}"),
-            _ => Text($"level {point.Level}: table at 0x{words[0] & FirstStageEntry.ADDR.WordMask:x}"),
+            _ when point.Level == 1 || words[0].Field(X86Entry.PS) == 1 =>
+                Text($"level {point.Level}: page at 0x{words[0] & X86Entry.ADDR.WordMask:x}"),
+            _ => Text($"level {point.Level}: table at 0x{words[0] & X86Entry.ADDR.WordMask:x}"),
         };
     }
 }

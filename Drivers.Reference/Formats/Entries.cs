@@ -99,12 +99,8 @@ internal static class PasidEntry
 /// </summary>
 internal static class PageTableEntry
 {
-    public const int SizeBytes = 8;
-    public const int Levels = 4;
-    public const int IndexBits = 9;
     public const int PageShift = 12;
-    public const int TableBytes = SizeBytes << IndexBits;
-    public const int AddressBits = PageShift + (Levels * IndexBits);
+    public const int TableBytes = 4096;
 
     public static readonly Layout Layout = new(
         "reference/page_table_entry",
@@ -123,8 +119,4 @@ internal static class PageTableEntry
     public static Field W => new(1, 1, "W");
 
     public static Field TARGET => new(51, 12, "TARGET");
-
-    /// <summary>Byte address of the entry for a virtual address in a table of a level, 4 (top) to 1.</summary>
-    public static ulong At(ulong table, ulong address, int level) =>
-        table + (((address >> (PageShift + (IndexBits * (level - 1)))) & ((1 << IndexBits) - 1)) * SizeBytes);
 }

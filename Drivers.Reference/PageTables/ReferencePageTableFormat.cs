@@ -1,35 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.PageTables;
 using PasidFramework.Drivers.Reference.Formats;
-using PasidFramework.Drivers.Reference.Tables;
-using PasidFramework.Hardware;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.Reference.PageTables;
 
-/// <summary>The page tables that the reference IOMMU walks: four levels, pages of 4 KiB. Reference architecture,
-/// section 3.4.</summary>
+/// <summary>The page tables that the reference IOMMU walks: four levels, pages of 4 KiB, 48 bits of address and no
+/// upper half. Reference architecture, section 3.4.</summary>
 [PageTableFormat(FormatName)]
-public sealed class ReferencePageTableFormat : IPageTableFormat
+public sealed class ReferencePageTableFormat : RadixFormat
 {
     internal const string FormatName = "reference-4k";
 
-    /// <inheritdoc/>
-    public string Name => FormatName;
-
-    /// <summary>48 bits, all of them: there is no upper half.</summary>
-    public int AddressBits => PageTableEntry.AddressBits;
-
-    /// <inheritdoc/>
-    public OpResult<IPageTable> Create(IPhysicalMemory memory)
+    /// <summary>Makes the format.</summary>
+    public ReferencePageTableFormat()
     {
-        ArgumentNullException.ThrowIfNull(memory);
-        OpResult<ulong> root = memory.AllocatePages(PageTableEntry.TableBytes);
-        if (!root.IsOk)
-        {
-            return OpResult<IPageTable>.Refuse(root.Outcome);
-        }
-
-        memory.Publish(root.Value, PageTableEntry.TableBytes);
-        return OpResult<IPageTable>.Ok(new ReferencePageTable(memory, root.Value));
+        ulong present = PageTableEntry.P.WordMask;
+        ulong write = PageTableEntry.W.WordMask;
+        Name = FormatName;
+        AddressBits = 48;
+        AddressMask = PageTableEntry.TARGET.WordMask;
+        LeafLevels = 1 << 1;
+        PresentBits = present;
+        PageBits = present;
+        TableRights = new(Write: write);
+        LeafRights = new(Write: write);
+        TableValue = present | write;
+        PageValue = present;
+        WritableValue = write;
     }
+
+    internal static ReferencePageTableFormat Instance { get; } = new();
 }

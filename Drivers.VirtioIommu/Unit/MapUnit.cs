@@ -20,24 +20,11 @@ internal sealed class MapUnit : VirtioUnit<MappedDomain>
 
     /// <summary>Starts a unit.</summary>
     /// <param name="setup">Hardware and limits.</param>
-    /// <param name="pages">Name of the page tables that processes have.</param>
-    /// <param name="format">Reads them; null where no plug-in exports it.</param>
+    /// <param name="format">Reads the page tables that processes have.</param>
     /// <param name="timeout">When the device counts as stuck; null for the default.</param>
     /// <returns>The unit; ENODEV, ENOMEM, EINVAL, ETIMEDOUT.</returns>
-    public static OpResult<IIommuUnit> Start(
-        UnitSetup setup, string pages, IPageTableFormat? format, PollTimeout? timeout = null)
+    public static OpResult<IIommuUnit> Start(UnitSetup setup, IPageTableFormat format, PollTimeout? timeout = null)
     {
-        // A format that is there and cannot be read back is as good as none.
-        if (format?.Mappings(setup.Hardware.Memory, 0, 0, 0) is null)
-        {
-            string plugin = pages == UnitOptions.Arm ? "arm-smmu" : "intel-vtd";
-            return OpResult<IIommuUnit>.Refuse(
-                Errno.ENODEV,
-                $"virtio-iommu {setup.Name}: dialect map reads page tables in the format '{pages}', and no loaded plug-in "
-                + $"exports one that can be read; the {plugin} plug-in does: put it beside this one, or set the option "
-                + UnitOptions.PagesName);
-        }
-
         OpResult<StartedDevice> started = StartedDevice.Start(
             setup.Name, setup.Hardware, null, setup.Logger, timeout ?? Timeout(setup.Time));
         if (!started.IsOk)

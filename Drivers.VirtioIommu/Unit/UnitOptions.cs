@@ -27,9 +27,6 @@ internal sealed record UnitOptions(TableDialect? Dialect, uint ProbeEndpoint, st
 
     private static readonly OptionSet s_options = new("virtio-iommu", s_dialect, s_pages, s_probeEndpoint);
 
-    /// <summary>Name of the option that names the page tables of dialect map.</summary>
-    public static string PagesName => s_pages.Name;
-
     /// <summary>Reads the settings and checks the PASID width.</summary>
     /// <returns>The settings; EINVAL, naming what is allowed.</returns>
     public static OpResult<UnitOptions> Read(UnitSetup setup)

@@ -23,7 +23,7 @@ public sealed class ReferenceTests
         ["TestKit"] = ["Core", "DriverKit"],
         ["Comparison"] = ["Core"],
         ["Conformance"] = ["Core"],
-        ["Conformance.Xunit"] = ["Core", "Conformance"],
+        ["Conformance.Xunit"] = ["Core", "Conformance", "DriverKit"],
         ["Drivers.ArmSmmu"] = ["Core", "DriverKit"],
         ["Drivers.IntelVtd"] = ["Core", "DriverKit"],
         ["Drivers.Reference"] = ["Core", "DriverKit"],

@@ -80,7 +80,7 @@ public sealed class PluginCatalogTests
         Assert.NotEqual(catalog.Structures.TryFind("test/entry", out _), catalog.Structures.TryFind("test/more", out _));
         Assert.Equal(["test"], catalog.Models.Keys);
         Assert.Equal(["test"], catalog.TableReaders.Keys);
-        Assert.Equal(["test"], catalog.PageTables.Keys);
+        Assert.Equal(["test"], catalog.PageTables.Keys.Except(FrameworkPageTables.All.Keys));
         Assert.Contains(
             $"{path}: structures 'test' not taken, it is there from {path}", catalog.Warnings);
         Assert.Contains(
@@ -103,7 +103,7 @@ public sealed class PluginCatalogTests
         Assert.All(catalog.Structures.All, layout => Assert.Contains(layout, PcieLayouts.All));
         Assert.Empty(catalog.Models);
         Assert.Empty(catalog.TableReaders);
-        Assert.Empty(catalog.PageTables);
+        Assert.Equal(FrameworkPageTables.All.Keys.Order(), catalog.PageTables.Keys.Order());
     }
 
     [Fact]
@@ -228,6 +228,21 @@ public sealed class PluginCatalogTests
     }
 
     [Fact]
+    public void Page_tables_of_CPUs_need_no_plug_in()
+    {
+        using PluginFolder folder = new();
+        using PluginCatalog catalog = folder.Load();
+
+        Assert.Equal(
+            [
+                "arm-lpae-16k", "arm-lpae-16k-stage2", "arm-lpae-4k", "arm-lpae-4k-stage2", "arm-lpae-64k",
+                "arm-lpae-64k-stage2", "riscv-sv39", "riscv-sv48", "riscv-sv57", "vtd-second-stage",
+                "vtd-second-stage-3level", "vtd-second-stage-5level", "x86-64", "x86-64-5level",
+            ],
+            catalog.PageTables.Keys.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
     public void Page_table_formats_that_nobody_has_stay_null()
     {
         using PluginFolder folder = new();
@@ -238,6 +253,7 @@ public sealed class PluginCatalogTests
         Assert.Empty(catalog.Refusals);
         LoadedDriver borrowing = catalog.Find("borrowing").Value!;
         Assert.Null(Property(borrowing.Instance, "Pages"));
+        Assert.Same(catalog.PageTables["x86-64"], Property(borrowing.Instance, "CpuPages"));
         Assert.Equal(["good-table"], borrowing.ImportedTableFormats);
     }
 

@@ -551,6 +551,26 @@ public sealed class PluginRefusalTests
     }
 
     [Fact]
+    public void Page_tables_whose_name_the_framework_or_an_earlier_plug_in_has_are_refused_in_one_line()
+    {
+        using PluginFolder folder = new();
+        string cpu = folder.Add("CpuPages", "a");
+        string first = folder.Add("Structures", "b");
+        string second = folder.Add("SecondPages", "c");
+        using PluginCatalog catalog = folder.Load();
+
+        Assert.Equal(
+            [
+                (cpu, RefusalReason.DuplicateName, "page tables 'x86-64' are there already, from the framework itself"),
+                (second, RefusalReason.DuplicateName,
+                    $"page tables 'test' are there already, from {first} (the first path in ordinal order wins)"),
+            ],
+            catalog.Refusals.Select(refusal => (refusal.Path, refusal.Reason, refusal.Message)));
+        Assert.Equal(["plain"], catalog.Allocators.Keys); // A plug-in is loaded as a whole or not at all.
+        Assert.Same(FrameworkPageTables.All["x86-64"], catalog.PageTables["x86-64"]);
+    }
+
+    [Fact]
     public void A_mandatory_import_without_an_export_is_refused_by_the_formats_name()
     {
         using PluginFolder folder = new();

@@ -2,7 +2,7 @@ using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
 using PasidFramework.Drivers.ArmSmmu.Formats;
-using PasidFramework.Drivers.ArmSmmu.PageTables;
+using PasidFramework.DriverKit.PageTables;
 using PasidFramework.Drivers.ArmSmmu.Tests.Support;
 using PasidFramework.Drivers.ArmSmmu.Unit;
 using PasidFramework.Hardware;
@@ -326,7 +326,7 @@ public sealed class FaultTests : IDisposable
                 | DriverCapabilities.OwnAllocator,
             attribute.Capabilities);
         Assert.NotNull(_unit.CreateAllocator(new PasidRange(1, 9)));
-        Assert.Equal(LpaePageTableFormat.FormatName, ((IIommuModelFactory)new SmmuModelFactory()).PageTables);
+        Assert.Equal(ArmPageTables.Granule4K.Name, ((IIommuModelFactory)new SmmuModelFactory()).PageTables);
     }
 
     private static void Succeeds(OpResult result) => Assert.True(result.IsOk, result.ToString());
@@ -345,7 +345,7 @@ public sealed class FaultTests : IDisposable
         _unit = unit.Value!;
         _domain = _unit.CreateDomain(20).Value!;
         _stream = _unit.AddStream(_domain, s_nic, ats: false).Value!;
-        _pages = new LpaePageTableFormat().Create(_memory).Value!;
+        _pages = ArmPageTables.Granule4K.Create(_memory).Value!;
         Succeeds(_pages.Map(Page, Target, writable: false));
         _link = new SmmuLink(_unit.CreateProcess().Value!);
         Succeeds(_domain.Attach(_link, s_pasid, _pages.Root, first: true));

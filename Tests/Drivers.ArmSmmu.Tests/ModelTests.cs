@@ -2,7 +2,7 @@ using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
 using PasidFramework.Drivers.ArmSmmu.Formats;
-using PasidFramework.Drivers.ArmSmmu.PageTables;
+using PasidFramework.DriverKit.PageTables;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 
@@ -30,7 +30,7 @@ public sealed class ModelTests : IDisposable
             PasidBits = 6,
             Options = new Dictionary<string, string> { ["sid-bits"] = "6" },
         });
-        _pages = new LpaePageTableFormat().Create(_memory).Value!;
+        _pages = ArmPageTables.Granule4K.Create(_memory).Value!;
         _pages.Map(Page, Target, writable: false);
         _streams = _memory.AllocatePages(4096).Value;
         _contexts = _memory.AllocatePages(4096).Value;
@@ -158,7 +158,7 @@ public sealed class ModelTests : IDisposable
     public void Two_tables_under_one_ASID_freed_memory_and_torn_entries_are_complained_of()
     {
         Reach(5, Page);
-        using IPageTable other = new LpaePageTableFormat().Create(_memory).Value!;
+        using IPageTable other = ArmPageTables.Granule4K.Create(_memory).Value!;
         other.Map(Page, Target + 0x3000, writable: true);
         Context(6, asid: 7, other.Root);
         Assert.Equal((TranslationStatus.Translated, Target), Reach(6, Page));

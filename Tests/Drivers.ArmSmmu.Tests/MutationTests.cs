@@ -3,7 +3,7 @@ using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
 using PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
-using PasidFramework.Drivers.ArmSmmu.PageTables;
+using PasidFramework.DriverKit.PageTables;
 using PasidFramework.Drivers.ArmSmmu.Tests.Support;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
@@ -103,7 +103,7 @@ public sealed class MutationTests(ITestOutputHelper output)
             Driver = new SmmuDriver(),
             Model = judge,
             UnitOptions = new Dictionary<string, string> { ["poll-limit"] = "1000" },
-            PageTables = new LpaePageTableFormat(),
+            PageTables = ArmPageTables.Granule4K,
             Hardware = new HardwareSetup
             {
                 Coherent = coherent,

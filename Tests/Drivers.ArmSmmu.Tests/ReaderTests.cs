@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.PageTables;
 using PasidFramework.DriverKit.Tables;
-using PasidFramework.Drivers.ArmSmmu.PageTables;
 using PasidFramework.Drivers.ArmSmmu.Reader;
 using PasidFramework.Drivers.ArmSmmu.Tests.Support;
 using PasidFramework.Drivers.ArmSmmu.Unit;
@@ -67,7 +67,7 @@ public sealed class ReaderTests
         using SmmuUnit unit = fixture.Start();
         SmmuDomain domain = unit.CreateDomain(20).Value!;
         unit.AddStream(domain, new RequesterId(0x18), ats: true);
-        using IPageTable pages = new LpaePageTableFormat().Create(fixture.Memory).Value!;
+        using IPageTable pages = ArmPageTables.Granule4K.Create(fixture.Memory).Value!;
         Assert.True(pages.Map(Address & ~0xFFFUL, 0x12_3456_7000, writable: false).IsOk);
         domain.Attach(new SmmuLink(unit.CreateProcess().Value!), new Pasid(5), pages.Root, first: true);
         ITableView view = Open(fixture);

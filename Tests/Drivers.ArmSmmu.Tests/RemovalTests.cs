@@ -1,7 +1,7 @@
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
-using PasidFramework.Drivers.ArmSmmu.PageTables;
+using PasidFramework.DriverKit.PageTables;
 using PasidFramework.Drivers.ArmSmmu.Tests.Support;
 using PasidFramework.Drivers.ArmSmmu.Unit;
 using PasidFramework.Hardware;
@@ -28,7 +28,7 @@ public sealed class RemovalTests
         SmmuStream device = unit.AddStream(home, new RequesterId(0xA), ats: true).Value!;
         SmmuStream neighbour = unit.AddStream(home, new RequesterId(0xB), ats: true).Value!;
         SmmuProcess process = unit.CreateProcess().Value!;
-        IPageTable pages = new LpaePageTableFormat().Create(memory).Value!;
+        IPageTable pages = ArmPageTables.Granule4K.Create(memory).Value!;
         ulong page = memory.AllocatePages(4096).Value;
         Assert.True(pages.Map(Page, page, writable: true).IsOk);
         var link = new SmmuLink(process);

@@ -1,7 +1,7 @@
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.IntelVtd.Emulation.Caching;
-using PasidFramework.Drivers.IntelVtd.PageTables;
+using PasidFramework.DriverKit.PageTables;
 using PasidFramework.Drivers.IntelVtd.Unit;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
@@ -270,7 +270,7 @@ public sealed class FaultTests : IDisposable
                 | DriverCapabilities.OwnAllocator,
             attribute.Capabilities);
         Assert.NotNull(_unit.CreateAllocator(new PasidRange(1, 9)));
-        Assert.Equal(X86PageTableFormat.FormatName, ((IIommuModelFactory)new VtdModelFactory()).PageTables);
+        Assert.Equal(X86PageTables.FourLevel.Name, ((IIommuModelFactory)new VtdModelFactory()).PageTables);
     }
 
     private void Start(bool coherent = true)
@@ -282,7 +282,7 @@ public sealed class FaultTests : IDisposable
         _unit = new VtdUnit(_inner, setup.Logger);
         _domain = Fixture.Ok(_inner.AddDomain(20));
         _device = Fixture.Ok(_inner.AddDevice(Fixture.Nic, DeviceFeatures.None, _domain));
-        _table = Fixture.Ok(new X86PageTableFormat().Create(_memory));
+        _table = Fixture.Ok(X86PageTables.FourLevel.Create(_memory));
         Fixture.Ok(_table.Map(Page, Target, false));
         Fixture.Ok(_domain.Attach(s_pasid, _table.Root, _device, true, ref _link));
         Assert.Equal(Target, Access(s_pasid, Page, false).Address);

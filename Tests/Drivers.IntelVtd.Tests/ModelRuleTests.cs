@@ -3,7 +3,7 @@ using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.IntelVtd.Emulation.Caching;
 using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
 using PasidFramework.Drivers.IntelVtd.Formats;
-using PasidFramework.Drivers.IntelVtd.PageTables;
+using PasidFramework.DriverKit.PageTables;
 using PasidFramework.Drivers.IntelVtd.Unit;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
@@ -363,7 +363,7 @@ public sealed class ModelRuleTests : IDisposable
         _unit = Fixture.Ok(RemappingUnit.Start(new UnitSetup { Name = "dmar0", Hardware = _model }));
         _domain = Fixture.Ok(_unit.AddDomain(20));
         _device = Fixture.Ok(_unit.AddDevice(Fixture.Nic, features, _domain));
-        _table = Fixture.Ok(new X86PageTableFormat().Create(_memory));
+        _table = Fixture.Ok(X86PageTables.FourLevel.Create(_memory));
         _frame = Fixture.Ok(_memory.AllocatePages(4096));
         Fixture.Ok(_table.Map(Page, _frame, true));
         Fixture.Ok(_domain.Attach(s_pasid, _table.Root, _device, true, ref _link));

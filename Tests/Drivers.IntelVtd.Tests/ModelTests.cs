@@ -1,7 +1,7 @@
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.IntelVtd.Emulation.Caching;
-using PasidFramework.Drivers.IntelVtd.PageTables;
+using PasidFramework.DriverKit.PageTables;
 using PasidFramework.Drivers.IntelVtd.Unit;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
@@ -299,7 +299,7 @@ public sealed class ModelTests : IDisposable
         _unit = Fixture.Ok(RemappingUnit.Start(new UnitSetup { Name = "dmar0", Hardware = _model }));
         _domain = Fixture.Ok(_unit.AddDomain(20));
         VtdDevice device = Fixture.Ok(_unit.AddDevice(Fixture.Nic, features, _domain));
-        _table = Fixture.Ok(new X86PageTableFormat().Create(_memory));
+        _table = Fixture.Ok(X86PageTables.FourLevel.Create(_memory));
         Fixture.Ok(_table.Map(Page, 0x1_1000, true));
         VtdLink? link = null;
         Fixture.Ok(_domain.Attach(s_pasid, _table.Root, device, true, ref link));

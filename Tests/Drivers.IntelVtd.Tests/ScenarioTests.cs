@@ -1,7 +1,7 @@
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.IntelVtd.Emulation.Caching;
-using PasidFramework.Drivers.IntelVtd.PageTables;
+using PasidFramework.DriverKit.PageTables;
 using PasidFramework.Drivers.IntelVtd.Unit;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
@@ -56,7 +56,7 @@ public sealed class ScenarioTests
         }));
         VtdDomain domain = Fixture.Ok(unit.AddDomain(20));
         VtdDevice device = Fixture.Ok(unit.AddDevice(Fixture.Nic, DeviceFeatures.Ats, domain));
-        using IPageTable table = Fixture.Ok(new X86PageTableFormat().Create(memory));
+        using IPageTable table = Fixture.Ok(X86PageTables.FourLevel.Create(memory));
         var pasid = new Pasid(5);
         VtdLink? link = null;
         Fixture.Ok(domain.Attach(pasid, table.Root, device, true, ref link));
@@ -98,7 +98,7 @@ public sealed class ScenarioTests
     {
         Driver = new VtdDriver(),
         Model = new VtdModelFactory(),
-        PageTables = new X86PageTableFormat(),
+        PageTables = X86PageTables.FourLevel,
         Hardware = Fixture.With(("caching-mode", $"{cachingMode}"), ("rwbf", $"{writeBuffer}"))
             with { Coherent = coherent },
         UnitOptions = new Dictionary<string, string> { ["timeout-ms"] = "1" },

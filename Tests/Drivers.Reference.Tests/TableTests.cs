@@ -1,5 +1,4 @@
 using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.Reference.Formats;
 using PasidFramework.Drivers.Reference.PageTables;
 using PasidFramework.Drivers.Reference.Reader;
@@ -7,6 +6,7 @@ using PasidFramework.Drivers.Reference.Tables;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
+using PasidFramework.TestKit.PageTables;
 
 namespace PasidFramework.Drivers.Reference.Tests;
 
@@ -191,55 +191,12 @@ public sealed class TableTests
         Assert.Contains("not looked through", last.Text, StringComparison.Ordinal);
     }
 
-    [Fact]
-    public void Pages_are_mapped_unmapped_and_given_back()
-    {
-        var memory = new ModelMemory();
-        IPageTable table = Fixture.Ok(new ReferencePageTableFormat().Create(memory));
-        const ulong Top = (1UL << 48) - 4096;
+    [Theory]
+    [MemberData(nameof(PageTableChecks))]
+    public void The_page_tables_keep_the_contract(string check) =>
+        PageTableSuite.Checks[check](new PageTableSuite(new ReferencePageTableFormat()));
 
-        Fixture.Ok(table.Map(Top, 0x5000, writable: true));
-        Fixture.Ok(table.Map(0, 0x6000, writable: false));
-
-        Assert.Equal(7 * 4096, memory.AllocatedBytes);
-        Fixture.Ok(table.Unmap(Top));
-        Fixture.Ok(table.Unmap(Top));
-        Fixture.Ok(table.Unmap(0x4000_0000));
-        Assert.Equal(7 * 4096, memory.AllocatedBytes);
-        foreach (ulong wrong in new ulong[] { 1, 0x800, Top + 4096, 1UL << 63 })
-        {
-            Assert.Equal(Errno.EINVAL, table.Map(wrong, 0x5000, writable: true).Errno);
-            Assert.Equal(Errno.EINVAL, table.Unmap(wrong).Errno);
-        }
-
-        Assert.Equal(Errno.EINVAL, table.Map(0, 0x5001, writable: true).Errno);
-        Assert.Equal(Errno.EINVAL, table.Map(0, 1UL << 52, writable: true).Errno);
-        table.Dispose();
-        Assert.Equal(0, memory.AllocatedBytes);
-        Assert.Throws<ObjectDisposedException>(() => table.Map(0, 0x5000, writable: true));
-    }
-
-    [Fact]
-    public void A_mapping_without_memory_is_ENOMEM_and_leaks_nothing()
-    {
-        for (int n = 0; n < 5; n++)
-        {
-            var memory = new ModelMemory();
-            var failing = new FailingMemory(memory) { AllocationsLeft = n };
-            OpResult<IPageTable> table = new ReferencePageTableFormat().Create(failing);
-            Assert.Equal(n > 0, table.IsOk);
-            if (table.IsOk)
-            {
-                Assert.Equal(n < 4 ? Errno.ENOMEM : Errno.None, table.Value.Map(0x1000, 0x5000, writable: true).Errno);
-                failing.AllocationsLeft = null;
-                Fixture.Ok(table.Value.Map(0x1000, 0x5000, writable: true));
-                Assert.Equal(4 * 4096, memory.AllocatedBytes);
-                table.Value.Dispose();
-            }
-
-            Assert.Equal(0, memory.AllocatedBytes);
-        }
-    }
+    public static TheoryData<string> PageTableChecks => [.. PageTableSuite.Checks.Keys];
 
     private static ITableView Open(Fixture fixture) => Fixture.Ok(new ReferenceTableReader().Open(
         fixture.Ram, new Dictionary<string, ulong> { ["DEVICE_TABLE"] = fixture.Registers.Read64(Registers.DEVICE_TABLE) }));

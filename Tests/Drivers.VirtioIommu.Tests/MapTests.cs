@@ -414,11 +414,7 @@ public sealed class MapTests : IDisposable
     {
         foreach (string pages in new[] { "x86-64", "arm-lpae-4k" })
         {
-            var driver = new VirtioIommuDriver
-            {
-                X86PageTables = pages == "x86-64" ? new TestPageTables() : null,
-                ArmPageTables = pages == "arm-lpae-4k" ? new TestPageTables() : null,
-            };
+            var driver = new VirtioIommuDriver();
             using IIommuHardware hardware = driver.CreateHardware(new SystemMemory(), Fixture.Setup("none"));
 
             OpResult<IIommuUnit> unit = driver.CreateUnit(Setup(hardware, ("dialect", "map"), ("pages", pages)));
@@ -428,22 +424,6 @@ public sealed class MapTests : IDisposable
             Assert.Empty(unit.Value.ReservedPasids);
             unit.Value.Dispose();
         }
-    }
-
-    [Theory]
-    [InlineData("x86-64", "intel-vtd plug-in")]
-    [InlineData("arm-lpae-4k", "arm-smmu plug-in")]
-    public void Without_the_page_tables_format_a_unit_is_refused_with_ENODEV_naming_it(string pages, string plugin)
-    {
-        // One is absent, the other cannot be read back.
-        var driver = new VirtioIommuDriver { ArmPageTables = new WriteOnlyPages() };
-        using IIommuHardware hardware = driver.CreateHardware(new SystemMemory(), Fixture.Setup("none"));
-
-        OpResult<IIommuUnit> unit = driver.CreateUnit(Setup(hardware, ("dialect", "map"), ("pages", pages)));
-
-        Assert.Equal(Errno.ENODEV, unit.Errno);
-        Assert.Contains($"'{pages}'", unit.Reason);
-        Assert.Contains(plugin, unit.Reason);
     }
 
     [Theory]
@@ -540,7 +520,7 @@ public sealed class MapTests : IDisposable
             _memory, new HardwareSetup { Coherent = coherent, Options = all });
         _model.Device.LogCapacity = 4096;
         _format = new TestPageTables();
-        OpResult<IIommuUnit> unit = MapUnit.Start(Setup(_model), "arm-lpae-4k", _format, Fixture.Short);
+        OpResult<IIommuUnit> unit = MapUnit.Start(Setup(_model), _format, Fixture.Short);
         Assert.True(unit.IsOk, unit.ToString());
         _unit = (MapUnit)unit.Value!;
     }
@@ -584,16 +564,6 @@ public sealed class MapTests : IDisposable
         public bool IsAlive { get; set; } = true;
     }
 
-    /// <summary>A format that cannot be read back.</summary>
-    private sealed class WriteOnlyPages : IPageTableFormat
-    {
-        public string Name => "arm-lpae-4k";
-
-        public int AddressBits => 48;
-
-        public OpResult<IPageTable> Create(IPhysicalMemory memory) => new TestPageTables().Create(memory);
-    }
-
     /// <summary>A unit on stand-in hardware that can answer one request with an error.</summary>
     private sealed class SteppedFixture : IDisposable
     {
@@ -606,7 +576,7 @@ public sealed class MapTests : IDisposable
         {
             _device = new VirtioIommuHardware(_memory, Fixture.Setup("none"), new ArmSmmu.Reader.SmmuTableReader());
             OpResult<IIommuUnit> unit = MapUnit.Start(
-                Setup(_device) with { Logger = NullLogger.Instance }, "arm-lpae-4k", _format, Fixture.Short);
+                Setup(_device) with { Logger = NullLogger.Instance }, _format, Fixture.Short);
             Assert.True(unit.IsOk, unit.ToString());
             _unit = (MapUnit)unit.Value!;
         }

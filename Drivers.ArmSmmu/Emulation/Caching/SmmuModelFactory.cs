@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
-using PasidFramework.Drivers.ArmSmmu.PageTables;
+using PasidFramework.DriverKit.PageTables;
 using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
@@ -14,7 +14,7 @@ internal sealed class SmmuModelFactory : IIommuModelFactory
     public const string ModelName = "arm-smmuv3";
 
     /// <inheritdoc/>
-    public string PageTables => LpaePageTableFormat.FormatName;
+    public string PageTables => ArmPageTables.Granule4K.Name;
 
     /// <inheritdoc/>
     public IIommuModel Create(HardwareSetup setup, StoreOrder order = StoreOrder.Immediate)

@@ -1,5 +1,5 @@
 using PasidFramework.Drivers.ArmSmmu.Formats;
-using PasidFramework.Records;
+using PasidFramework.DriverKit.PageTables;
 
 namespace PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
 
@@ -7,8 +7,8 @@ namespace PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
 // permission.
 internal partial class SmmuWalker
 {
-    private const int LastLevel = 3;
-    private const int HighestAddressBit = 47;
+    // Arm counts levels down to 3, the last; formats count down to 1.
+    private const int LevelsBelow = 4;
 
     /// <summary>Translates an address through the stages of a regime.</summary>
     /// <param name="regime">The regime.</param>
@@ -73,217 +73,216 @@ internal partial class SmmuWalker
     /// <summary>Walks the tables of stage 2.</summary>
     protected SmmuTranslation WalkStage2(in Stage2Root second, ulong address)
     {
-        SmmuFault Fault(SmmuEvent number, string reason) => new(number, Text($"stage 2 of 0x{address:x}: {reason}"))
-        {
-            IsStage2 = true,
-            Ipa = address,
-        };
-
+        var walk = new Stage2Walk(this, second, address);
         if (address >> second.InputBits != 0)
         {
-            return new SmmuTranslation
-            {
-                Fault = Fault(SmmuEvent.F_TRANSLATION, Text($"beyond {second.InputBits} bits")),
-            };
+            return walk.Failed(SmmuEvent.F_TRANSLATION, Text($"beyond {second.InputBits} bits"));
         }
 
-        ulong table = second.Table;
-        int stride = second.GranuleShift - 3;
-        for (int level = second.StartLevel; ; level++)
-        {
-            int low = second.GranuleShift + (stride * (LastLevel - level));
-
-            // At the start level the index may be wider: tables side by side.
-            ulong index = address >> low;
-            if (level != second.StartLevel)
-            {
-                index &= (1UL << stride) - 1;
-            }
-
-            ulong at = table + (index * 8);
-            Span<ulong> entry = [0];
-            if (!Load(at, entry))
-            {
-                AddStep(Stage2PageTableEntry.Layout.Id, at, [], "no memory is there");
-                return new SmmuTranslation
-                {
-                    Fault = Fault(SmmuEvent.F_WALK_EABT, Text($"no memory for the level {level} entry at 0x{at:x}"))
-                        with { Address = at },
-                };
-            }
-
-            AddStep(Stage2PageTableEntry.Layout.Id, at, entry, Text($"level {level}"));
-            Kind kind = KindOf(entry[0], level, second.GranuleShift);
-            if (kind == Kind.None)
-            {
-                return new SmmuTranslation { Fault = Fault(SmmuEvent.F_TRANSLATION, Text($"level {level}")) };
-            }
-
-            ulong target = OutputOf(entry[0], kind == Kind.Table ? second.GranuleShift : low);
-            if (target >> second.OutputBits != 0)
-            {
-                return new SmmuTranslation
-                {
-                    Fault = Fault(
-                        SmmuEvent.F_ADDR_SIZE, Text($"level {level}: 0x{target:x} is beyond {second.OutputBits} bits")),
-                };
-            }
-
-            if (kind == Kind.Table)
-            {
-                table = target;
-                continue;
-            }
-
-            if (entry.Get(Stage2PageTableEntry.AF) == 0 && !second.IgnoresAccessFlag)
-            {
-                return new SmmuTranslation { Fault = Fault(SmmuEvent.F_ACCESS, Text($"level {level}")) };
-            }
-
-            ulong access = entry.Get(Stage2PageTableEntry.S2AP);
-            return new SmmuTranslation
-            {
-                Address = target | (address & ((1UL << low) - 1)),
-                Shift = low,
-                Level = level,
-                Readable2 = (access & 1) != 0,
-                Writable2 = (access & 2) != 0,
-                Readable = true,
-                Writable = true,
-                Ipa = address,
-            };
-        }
+        // At the start level the index may be wider: tables side by side.
+        PageWalker.Walk(
+            ArmPageTables.OfStage2(second.GranuleShift), second.Table, LevelsBelow - second.StartLevel, address,
+            PageRights.All, ref walk);
+        return walk.Result;
     }
-
-    private static Kind KindOf(ulong word, int level, int granuleShift)
-    {
-        ReadOnlySpan<ulong> entry = [word];
-        ulong type = entry.Get(Stage1PageTableEntry.Type);
-        if (level == LastLevel)
-        {
-            return type == Stage1PageTableEntry.TypeTableOrPage ? Kind.Page : Kind.None;
-        }
-
-        if (type == Stage1PageTableEntry.TypeTableOrPage)
-        {
-            return Kind.Table;
-        }
-
-        // Blocks: 1 GiB and 2 MiB with 4 KiB pages, 32 MiB with 16 KiB, 512 MiB with 64 KiB.
-        bool hasBlocks = level == 2 || (level == 1 && granuleShift == 12);
-        return type == Stage1PageTableEntry.TypeBlock && hasBlocks ? Kind.Page : Kind.None;
-    }
-
-    private static ulong OutputOf(ulong entry, int lowBit) =>
-        entry & ((1UL << (HighestAddressBit + 1)) - 1) & ~((1UL << lowBit) - 1);
 
     private SmmuTranslation WalkStage1(in SmmuRegime regime, in Stage1Root first, ulong address)
     {
-        int granule = first.GranuleShift;
-        int stride = granule - 3;
+        RadixFormat format = ArmPageTables.OfStage1(first.GranuleShift);
         ulong offset = address & ((1UL << first.InputBits) - 1);
-        int top = LastLevel + 1 - ((first.InputBits - granule + stride - 1) / stride);
-        int level = top;
+        int top = (first.InputBits - format.PageShift + format.IndexBits - 1) / format.IndexBits;
+        int level = LevelsBelow - top;
 
         // The bits of TTB below the top table's size count as 0 (Arm IHI 0070 5.4).
-        ulong table = first.Table & ~((8UL << (first.InputBits - granule - (stride * (LastLevel - top)))) - 1);
+        ulong table = first.Table & ~((8UL << (first.InputBits - format.Shift(top))) - 1);
         FindTable(regime, address, ref level, ref table);
-        bool mayRead = true;
-        bool mayWrite = true;
-        for (; ; level++)
-        {
-            int low = granule + (stride * (LastLevel - level));
-            ulong index = offset >> low;
-            if (level != top)
-            {
-                index &= (1UL << stride) - 1;
-            }
+        level = LevelsBelow - level;
 
-            ulong at = table + (index * 8);
-            if (regime.Second is { } second)
+        // The index of the top table may be wider than that of others; below it, it is not.
+        offset &= level == top ? ulong.MaxValue : format.LowBits(level + 1);
+        var walk = new Stage1Walk(this, regime, first, address);
+        PageWalker.Walk(format, table, level, offset, PageRights.All, ref walk);
+        return walk.Result;
+    }
+
+    private ref struct Stage1Walk(
+        SmmuWalker walker, in SmmuRegime regime, in Stage1Root first, ulong address) : IPageWalk
+    {
+        private readonly ref readonly SmmuRegime _regime = ref regime;
+        private readonly ref readonly Stage1Root _first = ref first;
+
+        public SmmuTranslation Result { get; private set; }
+
+        public bool Read(in WalkStep step, out ulong entry)
+        {
+            entry = 0;
+            ulong at = step.Address;
+            if (_regime.Second is { } second)
             {
-                SmmuTranslation reached = TranslateIntermediate(regime.Vmid, second, at)
+                SmmuTranslation reached = walker.TranslateIntermediate(_regime.Vmid, second, at)
                     .For(isWrite: false, Events.ClassTable);
                 if (reached.Fault.IsFault)
                 {
-                    return reached with { Fault = reached.Fault with { Class = Events.ClassTable } };
+                    Result = reached with { Fault = reached.Fault with { Class = Events.ClassTable } };
+                    return false;
                 }
 
                 at = reached.Address;
             }
 
-            Span<ulong> entry = [0];
-            if (!Load(at, entry))
+            if (!walker.LoadEntry(ArmStage1Entry.Layout.Id, at, LevelsBelow - step.Level, ref entry))
             {
-                AddStep(Stage1PageTableEntry.Layout.Id, at, [], "no memory is there");
-                return Failed(new SmmuFault(
-                    SmmuEvent.F_WALK_EABT, Text($"no memory for the level {level} entry at 0x{at:x}"), at)
+                Result = Failed(new SmmuFault(
+                    SmmuEvent.F_WALK_EABT,
+                    Text($"no memory for the level {LevelsBelow - step.Level} entry at 0x{at:x}"),
+                    at)
                 {
                     Class = Events.ClassTable,
                 });
+                return false;
             }
 
-            AddStep(Stage1PageTableEntry.Layout.Id, at, entry, Text($"level {level}"));
-            Kind kind = KindOf(entry[0], level, granule);
-            if (kind == Kind.None)
-            {
-                return Failed(new SmmuFault(
-                    SmmuEvent.F_TRANSLATION, Text($"0x{address:x} is not mapped (level {level})")));
-            }
-
-            ulong target = OutputOf(entry[0], kind == Kind.Table ? granule : low);
-            if (target >> first.OutputBits != 0)
-            {
-                return Failed(new SmmuFault(
-                    SmmuEvent.F_ADDR_SIZE,
-                    Text($"0x{address:x}, level {level}: 0x{target:x} is beyond {first.OutputBits} bits")));
-            }
-
-            if (kind == Kind.Table)
-            {
-                // APTable: bit 61 takes EL0's access away, bit 62 everybody's writes.
-                if (!first.IgnoresHierarchy)
-                {
-                    mayRead &= (entry[0] >> 61 & 1) == 0;
-                    mayWrite &= (entry[0] >> 62 & 1) == 0;
-                }
-
-                table = target;
-                if (mayRead && mayWrite)
-                {
-                    KeepTable(regime, address, level + 1, low, table);
-                }
-
-                continue;
-            }
-
-            if (entry.Get(Stage1PageTableEntry.AF) == 0 && !first.IgnoresAccessFlag)
-            {
-                return Failed(new SmmuFault(SmmuEvent.F_ACCESS, Text($"0x{address:x}: AF is 0 (level {level})")));
-            }
-
-            mayRead &= entry.Get(Stage1PageTableEntry.AP1) != 0;
-            mayWrite &= mayRead && entry.Get(Stage1PageTableEntry.AP2) == 0;
-            return new SmmuTranslation
-            {
-                Address = target | (offset & ((1UL << low) - 1)),
-                Shift = low,
-                Level = level,
-                Readable = mayRead,
-                Writable = mayWrite,
-                Readable2 = true,
-                Writable2 = true,
-                IsGlobal = entry.Get(Stage1PageTableEntry.NG) == 0,
-            };
+            return true;
         }
 
-        static SmmuTranslation Failed(SmmuFault fault) => new() { Fault = fault };
+        public WalkNext Visit(in WalkStep step, ref ulong entry, EntryKind kind, ref PageRights rights)
+        {
+            int level = LevelsBelow - step.Level;
+            RadixFormat format = ArmPageTables.OfStage1(_first.GranuleShift);
+            ulong target = format.PageOf(entry, kind == EntryKind.Table ? 1 : step.Level);
+            if (kind == EntryKind.Empty)
+            {
+                return Fail(SmmuEvent.F_TRANSLATION, Text($"0x{address:x} is not mapped (level {level})"));
+            }
+
+            if (target >> _first.OutputBits != 0)
+            {
+                return Fail(
+                    SmmuEvent.F_ADDR_SIZE,
+                    Text($"0x{address:x}, level {level}: 0x{target:x} is beyond {_first.OutputBits} bits"));
+            }
+
+            int low = format.Shift(step.Level);
+            if (kind == EntryKind.Table)
+            {
+                rights = _first.IgnoresHierarchy ? PageRights.All : rights;
+                if (rights == PageRights.All)
+                {
+                    walker.KeepTable(_regime, address, level + 1, low, target);
+                }
+
+                return WalkNext.Descend;
+            }
+
+            if ((entry & ArmStage1Entry.AF.WordMask) == 0 && !_first.IgnoresAccessFlag)
+            {
+                return Fail(SmmuEvent.F_ACCESS, Text($"0x{address:x}: AF is 0 (level {level})"));
+            }
+
+            Result = new SmmuTranslation
+            {
+                Address = target | (step.Input & format.LowBits(step.Level)),
+                Shift = low,
+                Level = level,
+                Readable = (rights & PageRights.User) != 0,
+                Writable = rights == PageRights.All,
+                Readable2 = true,
+                Writable2 = true,
+                IsGlobal = (entry & ArmStage1Entry.NG.WordMask) == 0,
+            };
+            return WalkNext.End;
+        }
+
+        private static SmmuTranslation Failed(SmmuFault fault) => new() { Fault = fault };
+
+        private WalkNext Fail(SmmuEvent number, string reason)
+        {
+            Result = Failed(new SmmuFault(number, reason));
+            return WalkNext.End;
+        }
     }
 
-    private enum Kind
+    private ref struct Stage2Walk(SmmuWalker walker, in Stage2Root second, ulong address) : IPageWalk
     {
-        None,
-        Table,
-        Page,
+        private readonly ref readonly Stage2Root _second = ref second;
+
+        public SmmuTranslation Result { get; private set; }
+
+        public bool Read(in WalkStep step, out ulong entry)
+        {
+            entry = 0;
+            ulong at = step.Address;
+            if (!walker.LoadEntry(ArmStage2Entry.Layout.Id, at, LevelsBelow - step.Level, ref entry))
+            {
+                SmmuTranslation failed = Failed(
+                    SmmuEvent.F_WALK_EABT,
+                    Text($"no memory for the level {LevelsBelow - step.Level} entry at 0x{at:x}"));
+                Result = failed with { Fault = failed.Fault with { Address = at } };
+                return false;
+            }
+
+            return true;
+        }
+
+        public WalkNext Visit(in WalkStep step, ref ulong entry, EntryKind kind, ref PageRights rights)
+        {
+            int level = LevelsBelow - step.Level;
+            RadixFormat format = ArmPageTables.OfStage2(_second.GranuleShift);
+            ulong target = format.PageOf(entry, kind == EntryKind.Table ? 1 : step.Level);
+            if (kind == EntryKind.Empty)
+            {
+                Result = Failed(SmmuEvent.F_TRANSLATION, Text($"level {level}"));
+            }
+            else if (target >> _second.OutputBits != 0)
+            {
+                Result = Failed(
+                    SmmuEvent.F_ADDR_SIZE, Text($"level {level}: 0x{target:x} is beyond {_second.OutputBits} bits"));
+            }
+            else if (kind == EntryKind.Table)
+            {
+                return WalkNext.Descend;
+            }
+            else if ((entry & ArmStage2Entry.AF.WordMask) == 0 && !_second.IgnoresAccessFlag)
+            {
+                Result = Failed(SmmuEvent.F_ACCESS, Text($"level {level}"));
+            }
+            else
+            {
+                Result = new SmmuTranslation
+                {
+                    Address = target | (address & format.LowBits(step.Level)),
+                    Shift = format.Shift(step.Level),
+                    Level = level,
+                    Readable2 = (rights & PageRights.Read) != 0,
+                    Writable2 = (rights & PageRights.Write) != 0,
+                    Readable = true,
+                    Writable = true,
+                    Ipa = address,
+                };
+            }
+
+            return WalkNext.End;
+        }
+
+        public readonly SmmuTranslation Failed(SmmuEvent number, string reason) => new()
+        {
+            Fault = new SmmuFault(number, Text($"stage 2 of 0x{address:x}: {reason}"))
+            {
+                IsStage2 = true,
+                Ipa = address,
+            },
+        };
+    }
+
+    private bool LoadEntry(string structure, ulong at, int level, ref ulong entry)
+    {
+        var word = new Span<ulong>(ref entry);
+        bool isRead = Load(at, word);
+        if (Steps is not null)
+        {
+            AddStep(structure, at, isRead ? word : [], isRead ? Text($"level {level}") : "no memory is there");
+        }
+
+        return isRead;
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using PasidFramework.DriverKit.Emulation;
+using PasidFramework.DriverKit.PageTables;
 using PasidFramework.Drivers.IntelVtd.Formats;
 using PasidFramework.Records;
 
@@ -166,7 +167,7 @@ internal sealed class VtdCaches
 
             // The first stage of a nested entry has guest addresses.
             LeadsInto = (key, entry, freed) =>
-                IsPage(freed, entry & FirstStageEntry.ADDR.WordMask)
+                IsPage(freed, entry & X86Entry.ADDR.WordMask)
                 && !(key.Tag.Type == PasidEntry.FirstStage && Entries.Values.Any(
                     e => e.IsPresent && e.DomainId == key.Tag.DomainId && e.HasSecondStage))
                     ? $"an upper page table entry of DID {key.Tag.DomainId} PASID 0x{key.Tag.Pasid:x}"

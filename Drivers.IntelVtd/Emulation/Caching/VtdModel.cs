@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
+using PasidFramework.DriverKit.PageTables;
 using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
 using PasidFramework.Drivers.IntelVtd.Formats;
 using PasidFramework.Hardware;
@@ -193,7 +194,7 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
 
     // PS lies at the same place in both stages.
     private static bool IsLeaf(in WalkPoint point, ulong entry) =>
-        point.Level == 1 || entry.Field(FirstStageEntry.PS) == 1;
+        point.Level == 1 || entry.Field(X86Entry.PS) == 1;
 
     private static TranslationKey<TranslationTag> PageKey(in WalkResult found, ulong address) => TranslationKey.Of(
         new TranslationTag(found.Type, found.DomainId, found.Type == PasidEntry.SecondStage ? 0 : found.Pasid),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
-using PasidFramework.Drivers.IntelVtd.PageTables;
+using PasidFramework.DriverKit.PageTables;
 using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.IntelVtd.Emulation.Caching;
@@ -14,7 +14,7 @@ namespace PasidFramework.Drivers.IntelVtd.Emulation.Caching;
 public sealed class VtdModelFactory : IIommuModelFactory
 {
     /// <inheritdoc/>
-    public string PageTables => X86PageTableFormat.FormatName;
+    public string PageTables => X86PageTables.FourLevel.Name;
 
     /// <inheritdoc/>
     public IIommuModel Create(HardwareSetup setup, StoreOrder order = StoreOrder.Immediate)

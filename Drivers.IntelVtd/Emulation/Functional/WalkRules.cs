@@ -1,3 +1,4 @@
+using PasidFramework.DriverKit.PageTables;
 using PasidFramework.Drivers.IntelVtd.Formats;
 using PasidFramework.Identifiers;
 using PasidFramework.Records;
@@ -214,13 +215,13 @@ internal sealed partial class WalkRules(ulong cap, ulong ecap, int hostAddressBi
     /// <summary>A first-stage entry at a level, 1 the lowest.</summary>
     public int CheckFirstStage(ulong entry, int level)
     {
-        if (entry.Field(FirstStageEntry.P) == 0)
+        if (entry.Field(X86Entry.P) == 0)
         {
             return FaultReason.FirstStageNotPresent;
         }
 
-        bool large = entry.Field(FirstStageEntry.PS) == 1 && level > 1;
-        bool wrong = (entry & FirstStageEntry.ADDR.WordMask & AboveHostAddresses) != 0
+        bool large = entry.Field(X86Entry.PS) == 1 && level > 1;
+        bool wrong = (entry & X86Entry.ADDR.WordMask & AboveHostAddresses) != 0
             || (large && (level > 3 || (level == 3 && cap.Field(Cap.FS1GP) == 0)
                 || (entry & LowBits(level) & ~0x1FFFUL) != 0));
         return wrong ? FaultReason.FirstStageReserved : 0;
@@ -229,16 +230,16 @@ internal sealed partial class WalkRules(ulong cap, ulong ecap, int hostAddressBi
     /// <summary>A second-stage entry at a level, 1 the lowest.</summary>
     public int CheckSecondStage(ulong entry, int level)
     {
-        if (entry.Field(SecondStageEntry.R) == 0 && entry.Field(SecondStageEntry.W) == 0)
+        if (entry.Field(VtdSecondStageEntry.R) == 0 && entry.Field(VtdSecondStageEntry.W) == 0)
         {
             return FaultReason.SecondStagePermission;
         }
 
-        bool large = entry.Field(SecondStageEntry.PS) == 1 && level > 1;
+        bool large = entry.Field(VtdSecondStageEntry.PS) == 1 && level > 1;
         bool leaf = large || level == 1;
         ulong sizes = cap.Field(Cap.SSLPS);
-        bool wrong = (entry & SecondStageEntry.ADDR.WordMask & AboveHostAddresses) != 0
-            || (!leaf && entry.Field(SecondStageEntry.SNP) == 1)
+        bool wrong = (entry & VtdSecondStageEntry.ADDR.WordMask & AboveHostAddresses) != 0
+            || (!leaf && entry.Field(VtdSecondStageEntry.SNP) == 1)
             || (large && (level > 3 || ((sizes >> (level - 2)) & 1) == 0 || (entry & LowBits(level) & ~0xFFFUL) != 0));
         return wrong ? FaultReason.SecondStageReserved : 0;
     }

@@ -1,4 +1,6 @@
+using PasidFramework.DriverKit.PageTables;
 using PasidFramework.Drivers.Reference.Formats;
+using PasidFramework.Drivers.Reference.PageTables;
 using PasidFramework.Hardware;
 using PasidFramework.Records;
 
@@ -104,27 +106,15 @@ internal static class Walker
     /// <summary>The page tables.</summary>
     public static Page Translate(ulong root, ulong address, IEntrySource source)
     {
-        if (address >> PageTableEntry.AddressBits != 0)
+        RadixFormat format = ReferencePageTableFormat.Instance;
+        if (address >> format.AddressBits != 0)
         {
             return new Page(FaultCode.AddressRange, 0, false, 0);
         }
 
-        Span<ulong> entry = stackalloc ulong[1];
-        bool isWritable = true;
-        ulong table = root;
-        for (int level = PageTableEntry.Levels; ; level--)
-        {
-            ulong at = PageTableEntry.At(table, address, level);
-            FaultCode fault = Read(
-                source, new WalkPoint(Stage.Page, 0, (uint)level, at), entry, PageTableEntry.Layout,
-                FaultCode.PageNotPresent);
-            isWritable &= entry[0].Has(PageTableEntry.W);
-            table = entry[0].GetAddress(PageTableEntry.TARGET);
-            if (fault != FaultCode.None || level == 1)
-            {
-                return new Page(fault, table, isWritable, at);
-            }
-        }
+        var walk = new PageWalk(source);
+        PageWalker.Walk(format, root, format.Levels, address, PageRights.All, ref walk);
+        return walk.Result;
     }
 
     private static Configured Failed(FaultCode fault) => new(fault, 0, 0, false);
@@ -136,4 +126,27 @@ internal static class Walker
             : (words[0] & 1) == 0 ? notValid
             : layout.Check(words).Count > 0 ? notValid + 1
             : FaultCode.None;
+
+    private struct PageWalk(IEntrySource source) : IPageWalk
+    {
+        private FaultCode _fault;
+
+        public Page Result { get; private set; }
+
+        public bool Read(in WalkStep step, out ulong entry)
+        {
+            entry = 0;
+            _fault = Walker.Read(
+                source, new WalkPoint(Stage.Page, 0, (uint)step.Level, step.Address), new Span<ulong>(ref entry),
+                PageTableEntry.Layout, FaultCode.PageNotPresent);
+            return true;
+        }
+
+        public WalkNext Visit(in WalkStep step, ref ulong entry, EntryKind kind, ref PageRights rights)
+        {
+            Result = new Page(
+                _fault, entry.GetAddress(PageTableEntry.TARGET), (rights & PageRights.Write) != 0, step.Address);
+            return _fault == FaultCode.None ? WalkNext.Descend : WalkNext.End;
+        }
+    }
 }

@@ -1,7 +1,7 @@
-using System.Reflection;
 using Microsoft.Extensions.Options;
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.PageTables;
 using PasidFramework.Drivers.ArmSmmu;
 using PasidFramework.Drivers.IntelVtd;
 using PasidFramework.Drivers.VirtioIommu;
@@ -50,15 +50,10 @@ internal sealed class Fixture : IDisposable
     {
         "intel-vtd" => new VtdDriver(),
         "arm-smmuv3" => new SmmuDriver(),
-        _ => new VirtioIommuDriver { X86PageTables = Format("x86-64") },
+        _ => new VirtioIommuDriver(),
     };
 
-    /// <summary>The format that a driver's assembly exports under a name.</summary>
-    public static IPageTableFormat Format(string name) => (IPageTableFormat)Activator.CreateInstance(
-        new[] { typeof(VtdDriver), typeof(SmmuDriver) }
-            .SelectMany(t => t.Assembly.GetTypes())
-            .Single(t => t.GetCustomAttribute<PageTableFormatAttribute>()?.Name == name),
-        nonPublic: true)!;
+    public static IPageTableFormat Format(string name) => CpuPageTables.All.Single(format => format.Name == name);
 
     public Domain NewDomain()
     {

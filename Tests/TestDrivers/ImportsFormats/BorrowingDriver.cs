@@ -25,6 +25,9 @@ public sealed class BorrowingDriver([Import("good-table")] IPasidTableFormat req
     [Import(PageTableFormatAttribute.ImportPrefix + "test", AllowDefault = true)]
     public IPageTableFormat? Pages { get; set; }
 
+    [Import(PageTableFormatAttribute.ImportPrefix + "x86-64", AllowDefault = true)]
+    public IPageTableFormat? CpuPages { get; set; }
+
     [Import(PageTableFormatAttribute.ImportPrefix + "absent", AllowDefault = true)]
     public IPageTableFormat? AbsentPages { get; set; }
 

@@ -1,13 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Records;
 
-namespace PasidFramework.Drivers.IntelVtd.Formats;
+namespace PasidFramework.DriverKit.PageTables;
 
 /// <summary>Second-stage page table entry. Intel VT-d, D51397-018 (rev 5.10), section 9.8.</summary>
 /// <remarks>
 /// Not present is R = W = 0. An entry does not say its level nor the host address width (HAW): SNP is reserved where
 /// the entry is no leaf, ADDR from HAW upwards; that is a walker's to check.
 /// </remarks>
-internal static class SecondStageEntry
+public static class VtdSecondStageEntry
 {
     public const int SizeBytes = 8;
 

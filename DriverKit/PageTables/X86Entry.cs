@@ -1,6 +1,7 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Records;
 
-namespace PasidFramework.Drivers.IntelVtd.Formats;
+namespace PasidFramework.DriverKit.PageTables;
 
 /// <summary>
 /// First-stage page table entry, the x86-64 format. Intel VT-d, D51397-018 (rev 5.10), section 9.7.
@@ -10,7 +11,7 @@ namespace PasidFramework.Drivers.IntelVtd.Formats;
 /// reserved in the two top levels, ADDR from HAW upwards, and bit 12 of a large page's ADDR is its PAT bit. There is no
 /// execute-disable bit in rev 5.10.
 /// </remarks>
-internal static class FirstStageEntry
+public static class X86Entry
 {
     public const int SizeBytes = 8;
 

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+using System.Collections.Frozen;
+using PasidFramework.Contracts;
+using PasidFramework.DriverKit.PageTables;
+
+namespace PasidFramework.Hosting.Plugins;
+
+/// <summary>The page table formats that the framework itself exports: those of CPUs, which no vendor owns.</summary>
+public static class FrameworkPageTables
+{
+    /// <summary>The formats by name.</summary>
+    public static IReadOnlyDictionary<string, IPageTableFormat> All { get; } = CpuPageTables.All.ToFrozenDictionary(
+        format => format.Name, IPageTableFormat (format) => format, StringComparer.Ordinal);
+}
