@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 using PasidFramework.Drivers.VirtioIommu.Formats;
@@ -19,19 +20,19 @@ internal sealed class RingWatch
     private const int LineBytes = 64;
 
     private readonly ModelMemory _memory;
-    private readonly ViolationReport _report;
+    private readonly ViolationLog _log;
     private readonly Func<int, ulong, int, ulong?> _shown;
     private readonly Watched?[] _queues = new Watched?[QueueIndex.Count];
 
     /// <summary>Makes a watch over no queue.</summary>
     /// <param name="memory">The memory: what the driver stored and what the device sees.</param>
-    /// <param name="report">Told of what is forbidden.</param>
+    /// <param name="log">Takes what is forbidden.</param>
     /// <param name="shown">Told of every chain that the device may take from now on: queue, address and length of its
     /// first part. Gives the context descriptor that it tells of: until the answer the driver leaves it alone.</param>
-    public RingWatch(ModelMemory memory, ViolationReport report, Func<int, ulong, int, ulong?> shown)
+    public RingWatch(ModelMemory memory, ViolationLog log, Func<int, ulong, int, ulong?> shown)
     {
         _memory = memory;
-        _report = report;
+        _log = log;
         _shown = shown;
     }
 
@@ -44,7 +45,7 @@ internal sealed class RingWatch
         _queues[index] = new Watched(queue);
         if (!IsSettled(queue.Available, 4) || !IsSettled(queue.Used, 6 + (8 * queue.Size)))
         {
-            _report(
+            _log.Report(
                 "virtio-ring-unsettled",
                 $"queue {index} is enabled before its zeroed rings are written back and ordered (2.7 and 4.2.3.2)");
         }
@@ -64,7 +65,7 @@ internal sealed class RingWatch
         // A thread that stores the index notifies after it, once; another thread's notification may have been enough.
         if (_queues[index] is { } queue && !queue.Unannounced.Remove(Environment.CurrentManagedThreadId))
         {
-            _report(
+            _log.Report(
                 "virtio-doorbell-idle",
                 $"queue {index} is notified and no index was stored since the last time (2.7.13)");
         }
@@ -76,7 +77,7 @@ internal sealed class RingWatch
             && !IsSettled(watched.Queue.Available & ~7UL, 8)
             && _memory.ReadQword(watched.Queue.Available & ~7UL) == watched.Published)
         {
-            _report(
+            _log.Report(
                 "virtio-doorbell-order",
                 $"queue {index} is notified before its available index is sure to be seen (2.7.13, 2.7.13.3.1)");
         }
@@ -170,7 +171,7 @@ internal sealed class RingWatch
 
             if (watched.Owned.ContainsKey(head))
             {
-                _report(
+                _log.Report(
                     "virtio-chain-reuse",
                     $"descriptor {head} of queue {index} is offered again before the device returned it (2.7.13)");
             }
@@ -226,7 +227,7 @@ internal sealed class RingWatch
         return owned;
     }
 
-    private void Unordered(int index, ushort position, string what) => _report(
+    private void Unordered(int index, ushort position, string what) => _log.Report(
         "virtio-publish-order",
         $"the index of queue {index} shows chain {position} before its {what} is sure to be seen (2.7.13)");
 
@@ -238,7 +239,7 @@ internal sealed class RingWatch
             {
                 if (Meets(store.Address, 8, address, bytes))
                 {
-                    _report(
+                    _log.Report(
                         "virtio-store-in-use",
                         $"0x{store.Address:x} is stored to and the device has chain {head} of queue {index} (2.7.13)");
                     return;
@@ -259,25 +260,14 @@ internal sealed class RingWatch
             parts => parts.Exists(part => Meets(gone.Address, gone.Bytes, part.Address, part.Bytes)));
         if (rings || chains)
         {
-            _report(
+            _log.Report(
                 "virtio-freed-in-use",
                 $"0x{freed.Address:x} is freed while queue {index} uses it; a reset or its answer comes first (2.7)");
         }
     }
 
     // Whether the device sees what the driver stored, so that nothing of the range is still on its way.
-    private bool IsSettled(ulong address, int bytes)
-    {
-        for (ulong at = address & ~7UL; at < address + (ulong)bytes; at += 8)
-        {
-            if (_memory.Device.ReadQword(at) != _memory.ReadQword(at))
-            {
-                return false;
-            }
-        }
-
-        return true;
-    }
+    private bool IsSettled(ulong address, int bytes) => _memory.FindUnsettled(address, bytes) is null;
 
     private ushort Read16(ulong address) => (ushort)(_memory.ReadDword(address & ~3UL) >> (int)((address & 2) * 8));
 

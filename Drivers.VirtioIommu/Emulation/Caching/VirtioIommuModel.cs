@@ -1,5 +1,4 @@
 using System.Collections.ObjectModel;
-using System.Globalization;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
@@ -23,12 +22,11 @@ namespace PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 /// </remarks>
 internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
 {
-    private const int MaxViolations = 1000;
-
     private readonly VirtioIommuHardware _device;
     private readonly ModelCaches _caches;
     private readonly RingWatch _rings;
-    private readonly List<ProtocolViolation> _violations = [];
+    private readonly ViolationLog _log;
+    private readonly AttachedTables _tables;
     private bool _settles;
     private ulong? _settled;
 
@@ -40,8 +38,10 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
     {
         AttachedStructures? arm = AttachedStructures.Of(tables);
         ModelMemory = memory;
-        _caches = new ModelCaches(memory, ReportViolation, arm);
-        _rings = new RingWatch(memory, ReportViolation, OnShown);
+        _log = new ViolationLog(memory);
+        _tables = new AttachedTables(memory, _log, arm);
+        _caches = new ModelCaches(memory, _tables, _log, arm);
+        _rings = new RingWatch(memory, _log, OnShown);
         _device = new VirtioIommuHardware(memory, memory.Device, setup, this, arm);
         memory.Changed += OnMemory;
     }
@@ -67,15 +67,7 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
     internal VirtioIommuHardware Device => _device;
 
     /// <inheritdoc/>
-    public IReadOnlyList<ProtocolViolation> Violations
-    {
-        get
-        {
-            ProtocolViolation[] all = [];
-            _device.Freeze(() => all = [.. _violations]);
-            return all;
-        }
-    }
+    public IReadOnlyList<ProtocolViolation> Violations => _log.All();
 
     /// <inheritdoc/>
     public IReadOnlyList<CachedItem> Cached
@@ -144,7 +136,7 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
         {
             if (_device.FindDomainOf(endpoint) is { } domain)
             {
-                found = (domain.Id, domain.Table is { } table && _caches.HasDescriptor(table, pasid));
+                found = (domain.Id, domain.Table is { } table && _tables.HasDescriptor(table, pasid));
             }
         });
         return found;
@@ -154,7 +146,8 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
 
     DeviceMapping? IDeviceWatcher.Find(DeviceDomain domain, ulong address) => _caches.Find(domain, address);
 
-    void IDeviceWatcher.ReportViolation(string rule, FormattableString message) => ReportViolation(rule, message);
+    void IDeviceWatcher.ReportViolation(string rule, FormattableString message) =>
+        _log.Report(rule, FormattableString.Invariant(message));
 
     void IDeviceWatcher.QueueReady(int index, DeviceQueue queue) => _rings.Enabled(index, queue);
 
@@ -180,11 +173,18 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
     void IDeviceWatcher.Created(DeviceDomain domain)
     {
         // No walk that is under way can have to do with a table that the device did not know.
-        _caches.Created(domain);
+        _tables.Created(domain);
         _settles |= domain.Table is not null;
     }
 
-    void IDeviceWatcher.Left(uint endpoint, DeviceDomain domain) => _caches.Left(endpoint, domain);
+    void IDeviceWatcher.Left(uint endpoint, DeviceDomain domain)
+    {
+        _caches.Left(endpoint, domain);
+        if (domain.Endpoints == 0)
+        {
+            _tables.Ended(domain.Id);
+        }
+    }
 
     void IDeviceWatcher.Unmapped(DeviceDomain domain, ulong first, ulong last) =>
         _caches.Unmapped(domain, first, last);
@@ -199,13 +199,14 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
         else if (what.Configuration && domain.Table is { } table)
         {
             // Only walks to the descriptor that is named are sure to have ended.
-            _settled = _caches.FindDescriptor(table, what.Pasid);
+            _settled = _tables.FindDescriptor(table, what.Pasid);
         }
     }
 
     void IDeviceWatcher.Reset()
     {
         _caches.Reset();
+        _tables.Reset();
         _rings.Reset();
         _settles = false;
         _settled = null;
@@ -215,7 +216,7 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
     {
         _rings.Seen(change);
         MemoryEventKind shows = ModelMemory.IsCoherent ? MemoryEventKind.Store : MemoryEventKind.Flush;
-        if (change.Kind == shows && _caches.LinksLeaf(change))
+        if (change.Kind == shows && _tables.LinksLeaf(change))
         {
             // What was stored to the leaf before cannot be met in parts: no walk came there.
             ModelMemory.Settle();
@@ -243,21 +244,13 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
         }
 
         uint pasid = (uint)words.Get(ProposalBInvalidate.Pasid);
-        if (!_caches.IsSettled(table, pasid))
+        if (!_tables.IsSettled(table, pasid))
         {
-            ReportViolation(
+            _log.Report(
                 "virtio-table-order",
                 $"an INVALIDATE of domain {domain.Id} is offered before the entry that it names is sure to be seen");
         }
 
-        return _caches.FindDescriptor(table, pasid);
-    }
-
-    private void ReportViolation(string rule, FormattableString message)
-    {
-        if (_violations.Count < MaxViolations)
-        {
-            _violations.Add(new ProtocolViolation(rule, message.ToString(CultureInfo.InvariantCulture)));
-        }
+        return _tables.FindDescriptor(table, pasid);
     }
 }
