@@ -11,7 +11,7 @@ namespace PasidFramework.Architecture.Tests;
 /// </summary>
 public sealed class ReferenceTests
 {
-    private const string Prefix = "PasidFramework.";
+    internal const string Prefix = "PasidFramework.";
 
     /// <summary>What each product project may reference of ours. A project that is not listed here fails the test.</summary>
     private static readonly Dictionary<string, string[]> s_allowed = new()
@@ -83,7 +83,7 @@ public sealed class ReferenceTests
         Assert.Contains("xunit.v3.core", References("Architecture.Tests"));
     }
 
-    private static string Root => Metadata("RepositoryRoot");
+    internal static string Root => Metadata("RepositoryRoot");
 
     private static string[] Forbidden(string project, IEnumerable<string> references) =>
         [.. references.Where(r => !s_allowed[project].Contains(r))];
@@ -96,11 +96,12 @@ public sealed class ReferenceTests
         .Where(e => !string.Equals((string?)e.Attribute("ReferenceOutputAssembly"), "false", StringComparison.OrdinalIgnoreCase))
         .Select(e => Path.GetFileNameWithoutExtension(((string)e.Attribute("Include")!).Replace('\\', '/')));
 
+    internal static string AssemblyFile(string project) => Path.Combine(
+        Metadata("ArtifactsBin"), project, Metadata("Pivot"), project == "Cli" ? "pasidctl.dll" : Prefix + project + ".dll");
+
     private static string[] References(string project)
     {
-        string folder = Path.Combine(Metadata("ArtifactsBin"), project, Metadata("Pivot"));
-        string file = Path.Combine(folder, project == "Cli" ? "pasidctl.dll" : Prefix + project + ".dll");
-        using var reader = new PEReader(File.OpenRead(file));
+        using var reader = new PEReader(File.OpenRead(AssemblyFile(project)));
         MetadataReader metadata = reader.GetMetadataReader();
         return [.. metadata.AssemblyReferences.Select(h => metadata.GetString(metadata.GetAssemblyReference(h).Name))];
     }
