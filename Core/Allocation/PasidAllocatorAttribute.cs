@@ -17,13 +17,8 @@ public interface IPasidAllocatorFactory
 /// </summary>
 [MetadataAttribute]
 [AttributeUsage(AttributeTargets.Class, Inherited = false)]
-public sealed class PasidAllocatorAttribute : ExportAttribute
+public sealed class PasidAllocatorAttribute(string name) : ExportAttribute(typeof(IPasidAllocatorFactory))
 {
-    /// <summary>Describes the export.</summary>
-    /// <param name="name">The policy's name, lower case with dashes.</param>
-    public PasidAllocatorAttribute(string name)
-        : base(typeof(IPasidAllocatorFactory)) => Name = name;
-
-    /// <summary>The policy's name.</summary>
-    public string Name { get; }
+    /// <summary>The policy's name, lower case with dashes.</summary>
+    public string Name { get; } = name;
 }

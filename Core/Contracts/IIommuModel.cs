@@ -64,13 +64,8 @@ public interface IIommuModelFactory
 /// <summary>Exports the software model of an IOMMU architecture.</summary>
 [MetadataAttribute]
 [AttributeUsage(AttributeTargets.Class, Inherited = false)]
-public sealed class IommuModelAttribute : ExportAttribute
+public sealed class IommuModelAttribute(string name) : ExportAttribute(typeof(IIommuModelFactory))
 {
-    /// <summary>Describes the export.</summary>
-    /// <param name="name">Name of the architecture, such as <c>intel-vtd</c>.</param>
-    public IommuModelAttribute(string name)
-        : base(typeof(IIommuModelFactory)) => Name = name;
-
-    /// <summary>Name of the architecture.</summary>
-    public string Name { get; }
+    /// <summary>Name of the architecture, such as <c>intel-vtd</c>.</summary>
+    public string Name { get; } = name;
 }

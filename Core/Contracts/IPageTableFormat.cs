@@ -86,7 +86,7 @@ public interface IPageTable : IDisposable
 /// <summary>Exports a page table format.</summary>
 [MetadataAttribute]
 [AttributeUsage(AttributeTargets.Class, Inherited = false)]
-public sealed class PageTableFormatAttribute : ExportAttribute
+public sealed class PageTableFormatAttribute(string name) : ExportAttribute(typeof(IPageTableFormat))
 {
     /// <summary>
     /// What stands before a format's name in the contract name by which a plug-in imports an
@@ -94,11 +94,6 @@ public sealed class PageTableFormatAttribute : ExportAttribute
     /// </summary>
     public const string ImportPrefix = "page-table/";
 
-    /// <summary>Describes the export.</summary>
-    /// <param name="name">Name of the format, such as <c>x86-64</c>.</param>
-    public PageTableFormatAttribute(string name)
-        : base(typeof(IPageTableFormat)) => Name = name;
-
-    /// <summary>Name of the format.</summary>
-    public string Name { get; }
+    /// <summary>Name of the format, such as <c>x86-64</c>.</summary>
+    public string Name { get; } = name;
 }

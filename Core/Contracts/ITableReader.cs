@@ -124,7 +124,7 @@ public sealed record TableStep(string Structure, ulong Address, IReadOnlyList<ul
 /// <summary>Exports the table reader of an architecture.</summary>
 [MetadataAttribute]
 [AttributeUsage(AttributeTargets.Class, Inherited = false)]
-public sealed class TableReaderAttribute : ExportAttribute
+public sealed class TableReaderAttribute(string name) : ExportAttribute(typeof(ITableReader))
 {
     /// <summary>
     /// What stands before an architecture's name in the contract name by which a plug-in imports an
@@ -132,11 +132,6 @@ public sealed class TableReaderAttribute : ExportAttribute
     /// </summary>
     public const string ImportPrefix = "table-reader/";
 
-    /// <summary>Describes the export.</summary>
-    /// <param name="name">Name of the architecture, such as <c>intel-vtd</c>.</param>
-    public TableReaderAttribute(string name)
-        : base(typeof(ITableReader)) => Name = name;
-
-    /// <summary>Name of the architecture.</summary>
-    public string Name { get; }
+    /// <summary>Name of the architecture, such as <c>intel-vtd</c>.</summary>
+    public string Name { get; } = name;
 }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Globalization;
 
 namespace PasidFramework.Contracts;
 
@@ -28,6 +27,6 @@ public abstract class IommuProcess
     public abstract void Put();
 
     /// <summary>The address space's id, pid and name.</summary>
-    public sealed override string ToString() => string.Create(
-        CultureInfo.InvariantCulture, $"{AddressSpace.Id} ({AddressSpace.Name}, pid {AddressSpace.Pid})");
+    public sealed override string ToString() => Text(
+        $"{AddressSpace.Id} ({AddressSpace.Name}, pid {AddressSpace.Pid})");
 }

@@ -15,13 +15,8 @@ public interface IStructureProvider
 /// <summary>Exports the structures of one format.</summary>
 [MetadataAttribute]
 [AttributeUsage(AttributeTargets.Class, Inherited = false)]
-public sealed class StructureProviderAttribute : ExportAttribute
+public sealed class StructureProviderAttribute(string name) : ExportAttribute(typeof(IStructureProvider))
 {
-    /// <summary>Describes the export.</summary>
-    /// <param name="name">The format's name, such as <c>intel-vtd</c>.</param>
-    public StructureProviderAttribute(string name)
-        : base(typeof(IStructureProvider)) => Name = name;
-
-    /// <summary>The format's name.</summary>
-    public string Name { get; }
+    /// <summary>The format's name, such as <c>intel-vtd</c>.</summary>
+    public string Name { get; } = name;
 }
