@@ -116,10 +116,9 @@ internal static class PasidCtl
     {
         string version = typeof(PasidCtl).Assembly
             .GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
-        string contract = FormattableString.Invariant($"{DriverContract.Major}.{DriverContract.Minor}");
-        return FormattableString.Invariant(
-            $"pasidctl {version} (driver contract {contract}, catalogue {ConformanceCatalogue.Version}, ")
-            + FormattableString.Invariant($"JSON schema {JsonReport.SchemaVersion})");
+        string contract = Text($"{DriverContract.Major}.{DriverContract.Minor}");
+        return Text($"pasidctl {version} (driver contract {contract}, catalogue {ConformanceCatalogue.Version}, ")
+            + Text($"JSON schema {JsonReport.SchemaVersion})");
     }
 
     private sealed class ExampleFirst(HelpAction inner) : SynchronousCommandLineAction

@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Conformance.Catalogue;
 using PasidFramework.Conformance.Reports;
@@ -130,13 +129,13 @@ public abstract class DriverConformance
         {
             if (waiver.Expires < Today)
             {
-                return new(TestOutcome.Failed, string.Create(CultureInfo.InvariantCulture,
+                return new(TestOutcome.Failed, Text(
                     $"the waiver of {id} expired on {waiver.Expires:yyyy-MM-dd}\n{TextReport.Describe(result)}"));
             }
 
             if (result.Verdict == Verdict.Fail)
             {
-                return new(TestOutcome.Skipped, string.Create(CultureInfo.InvariantCulture,
+                return new(TestOutcome.Skipped, Text(
                     $"waived until {waiver.Expires:yyyy-MM-dd}: {waiver.Reason} ({waiver.Issue}): {result.Reason}"));
             }
 

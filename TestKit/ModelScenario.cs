@@ -1,4 +1,3 @@
-using System.Globalization;
 using Microsoft.Extensions.Options;
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
@@ -121,8 +120,6 @@ public sealed class ModelScenario : IDisposable
 
         _hardware?.Dispose();
     }
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     private ScenarioReport Run()
     {

@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace PasidFramework.TestKit;
 
 /// <summary>One thing that a broken driver does otherwise, named by the position in its sequence of actions.</summary>
@@ -36,6 +34,4 @@ public abstract record Mutation
         DelayStore m => Text($"delay store {m.Number} until after {m.After}"),
         _ => GetType().Name,
     };
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using Microsoft.Win32.SafeHandles;
 using PasidFramework.Cli.Common;
 using PasidFramework.Comparison.Reports;
@@ -155,7 +154,7 @@ internal sealed class StructureCommands
     private int WritePages(StructureCatalog catalog, string? id, bool lacking, string folder)
     {
         int written = StructurePages.Write(id is null ? catalog.All : [Find(catalog, id, lacking)], folder);
-        _terminal.Say(string.Create(CultureInfo.InvariantCulture, $"{folder}: {written} pages"));
+        _terminal.Say(Text($"{folder}: {written} pages"));
         return ExitCode.Ok;
     }
 
@@ -236,7 +235,7 @@ internal sealed class StructureCommands
         {
             foreach (ulong word in words)
             {
-                _terminal.Out.WriteLine(string.Create(CultureInfo.InvariantCulture, $"0x{word:x}"));
+                _terminal.Out.WriteLine(Text($"0x{word:x}"));
             }
         }
 
@@ -270,8 +269,7 @@ internal sealed class StructureCommands
             {
                 if (!Number.TryParseWord(given[i], out words[i]))
                 {
-                    throw new UsageException(string.Create(
-                        CultureInfo.InvariantCulture, $"word {i}: '{given[i]}' is not {Number.ExpectedWord}"));
+                    throw new UsageException(Text($"word {i}: '{given[i]}' is not {Number.ExpectedWord}"));
                 }
             }
 
@@ -314,8 +312,7 @@ internal sealed class StructureCommands
             return ExitCode.Ok;
         }
 
-        _terminal.Say(string.Create(
-            CultureInfo.InvariantCulture,
+        _terminal.Say(Text(
             $"{wrong} line{(wrong == 1 ? " was" : "s were")} wrong; each has its error in the output"));
         return ExitCode.SomeFailed;
     }

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Globalization;
 using PasidFramework.Records;
 
 namespace PasidFramework.Cli.Structures;
@@ -84,6 +83,4 @@ internal static class StructureInput
     /// <summary>How many words there have to be.</summary>
     public static string WrongWords(Layout layout, int given) =>
         $"{layout.Id} has {Count(layout.Words, "word")}, {(given < 0 ? "more are" : given == 1 ? "1 is" : Text($"{given} are"))} given";
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Globalization;
 using System.Text;
 using PasidFramework.Cli.Common;
 using PasidFramework.Records;
+using PasidFramework.Results;
 
 namespace PasidFramework.Cli.Structures;
 
@@ -190,10 +190,8 @@ internal static class StructurePages
         return cut.PadLeft(cut.Length + ((width - cut.Length) / 2)).PadRight(width);
     }
 
-    private static void Line(StringBuilder page, FormattableString text) =>
-        page.Append(text.ToString(CultureInfo.InvariantCulture)).Append('\n');
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+    private static void Line(StringBuilder page, InvariantText text) =>
+        page.Append(Text(text)).Append('\n');
 
     private static void Replace(string path, string text)
     {

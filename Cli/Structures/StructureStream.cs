@@ -434,8 +434,6 @@ internal sealed class StructureStream : IDisposable
         return _text;
     }
 
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
-
     // Where the parts of a line begin; 0 for what is not there.
     private struct Found
     {

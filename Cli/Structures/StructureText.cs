@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Comparison.Reports;
 using PasidFramework.Records;
 
@@ -149,8 +148,6 @@ internal static class StructureText
 
     private static string Value(int width, ulong value, bool isAddress) =>
         isAddress || (width > 4 && value > 9) ? Text($"0x{value:x}") : Text($"{value}");
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     private sealed record Row(string Bits, string Name, string? Value, string Meaning);
 }

@@ -354,7 +354,7 @@ internal sealed class VerifyCommand
         }
 
         words.Add($"--case {one.Id}");
-        words.Add(string.Create(CultureInfo.InvariantCulture, $"--seed {seed}"));
+        words.Add(Text($"--seed {seed}"));
         words.AddRange((parsed.GetValue(_unitOptions) ?? []).Select(o => $"--unit {Quote(o)}"));
         words.AddRange((parsed.GetValue(_directories) ?? []).Select(d => $"--drivers {Quote(d)}"));
         return string.Join(' ', words);

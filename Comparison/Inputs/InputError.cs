@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace PasidFramework.Comparison.Inputs;
 
 /// <summary>What is wrong with a file that a user gave: one line that says where and what was expected.</summary>
@@ -11,5 +9,5 @@ public sealed record InputError(string File, int Line, string Message)
     /// <summary><c>file:line: message</c>.</summary>
     public override string ToString() => Line == 0
         ? $"{File}: {Message}"
-        : string.Create(CultureInfo.InvariantCulture, $"{File}:{Line}: {Message}");
+        : Text($"{File}:{Line}: {Message}");
 }

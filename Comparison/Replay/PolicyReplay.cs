@@ -1,4 +1,3 @@
-using System.Globalization;
 using Microsoft.Extensions.Options;
 using PasidFramework.Allocation;
 using PasidFramework.Comparison.Inputs;
@@ -154,8 +153,8 @@ internal sealed class PolicyReplay : ICoreObserver, IDisposable
             int live = domain.Space.LiveCount - domain.Space.RetiredCount;
             if (live != 0)
             {
-                throw new InvalidOperationException(string.Create(
-                    CultureInfo.InvariantCulture, $"space {domain.Space.Name}: {live} PASIDs were not given back"));
+                throw new InvalidOperationException(Text(
+                    $"space {domain.Space.Name}: {live} PASIDs were not given back"));
             }
 
             Require(_core.RemoveDomain(domain), $"domain {domain}");
@@ -163,16 +162,15 @@ internal sealed class PolicyReplay : ICoreObserver, IDisposable
 
         if (_core.ProcessCount != 0 || _core.PendingReclaims != 0)
         {
-            throw new InvalidOperationException(string.Create(
-                CultureInfo.InvariantCulture,
+            throw new InvalidOperationException(Text(
                 $"{_core.ProcessCount} processes and {_core.PendingReclaims} driver records were not given back"));
         }
 
         Dispose();
         if (_memory.AllocatedBytes != 0)
         {
-            throw new InvalidOperationException(string.Create(
-                CultureInfo.InvariantCulture, $"{_memory.AllocatedBytes} bytes of page memory were not given back"));
+            throw new InvalidOperationException(Text(
+                $"{_memory.AllocatedBytes} bytes of page memory were not given back"));
         }
     }
 

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 using PasidFramework.Comparison.Replay;
 using PasidFramework.Comparison.Running;
@@ -181,8 +180,6 @@ public static class TextReport
 
     private static string Right(string text, int width) =>
         text.Length <= width ? text.PadLeft(width) : text[..(width - 1)] + "~";
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     // Breaks between words; a word longer than a line, such as a file's name, is broken itself.
     private static void Wrap(List<string> lines, string label, string text)

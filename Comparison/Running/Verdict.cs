@@ -1,5 +1,5 @@
-using System.Globalization;
 using PasidFramework.Comparison.Replay;
+using PasidFramework.Results;
 
 namespace PasidFramework.Comparison.Running;
 
@@ -19,10 +19,9 @@ public sealed record Verdict(string Policy, string Text, string? Ownership)
     {
         RunResult best = Best(runs)!;
         string reuse = best.ReuseDistance.Percentile01 is { } distance
-            ? string.Create(CultureInfo.InvariantCulture, $"1 % reuse distance {distance}")
+            ? InvariantText.Text($"1 % reuse distance {distance}")
             : "no PASID used twice";
-        string text = string.Create(
-            CultureInfo.InvariantCulture,
+        string text = InvariantText.Text(
             $"Verdict: {best.Policy}: {Failures(best)}, {reuse}, tables {best.TableBytesPeak / 1024} KiB");
         return new Verdict(best.Policy, text, CompareOwners(runs));
     }
@@ -36,8 +35,7 @@ public sealed record Verdict(string Policy, string Text, string? Ownership)
             return null;
         }
 
-        return string.Create(
-            CultureInfo.InvariantCulture,
+        return InvariantText.Text(
             $"{core.Policy} ({Failures(core)}) against vendor ({Failures(vendor)}): PASIDs differ between devices in"
                 + $" {core.ProcessesWithDifferingPasids} against {vendor.ProcessesWithDifferingPasids}"
                 + $" of {vendor.ProcessesBound} processes, tables take {core.TableBytesPeak / 1024}"
@@ -46,7 +44,7 @@ public sealed record Verdict(string Policy, string Text, string? Ownership)
 
     private static string Failures(RunResult run) => run.FailureCount == 1
         ? "1 failure"
-        : string.Create(CultureInfo.InvariantCulture, $"{run.FailureCount} failures");
+        : InvariantText.Text($"{run.FailureCount} failures");
 
     // A PASID that was never used twice rests for ever.
     private static RunResult? Best(IEnumerable<RunResult> runs) => runs

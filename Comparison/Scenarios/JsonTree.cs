@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 using System.Text.Json;
 
@@ -95,7 +94,7 @@ internal sealed class JsonTree
             case JsonTokenType.StartArray:
                 while (reader.Read() && reader.TokenType != JsonTokenType.EndArray)
                 {
-                    string item = string.Create(CultureInfo.InvariantCulture, $"{path}[{value.Items.Count}]");
+                    string item = Text($"{path}[{value.Items.Count}]");
                     value.Items.Add(Value(utf8, ref reader, ref lines, item));
                 }
 

@@ -34,8 +34,8 @@ public static class ScenarioReader
             bytes.Write(buffer, 0, count);
             if (bytes.Length > MaxBytes)
             {
-                return InputResult<Scenario>.Refuse(new InputError(file, 0, string.Create(
-                    CultureInfo.InvariantCulture, $"the file is larger than {MaxBytes} bytes; expected a scenario")));
+                return InputResult<Scenario>.Refuse(new InputError(file, 0, Text(
+                    $"the file is larger than {MaxBytes} bytes; expected a scenario")));
             }
         }
 
@@ -157,7 +157,7 @@ public static class ScenarioReader
     {
         Members members = Members.Of(
             value, "name", "match", "devices", "delayMicroseconds", "stepMicroseconds", "holdMicroseconds");
-        string name = members.Text("name", string.Create(CultureInfo.InvariantCulture, $"rule{number}"));
+        string name = members.Text("name", Text($"rule{number}"));
         List<string> used = members.Names("devices", devices.Select(d => d.Name), "a device");
         members.Unique("devices", used);
         var rule = new ScenarioRule
@@ -246,7 +246,7 @@ public static class ScenarioReader
         {
             string limit = first == last
                 ? first.ToString(CultureInfo.InvariantCulture)
-                : string.Create(CultureInfo.InvariantCulture, $"a whole number, {first} to {last}");
+                : Text($"a whole number, {first} to {last}");
             if (last < first)
             {
                 limit = "none, as the scenario has no tenants";

@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace PasidFramework.Comparison.Traces;
 
 /// <summary>How an address space came into being.</summary>
@@ -64,5 +62,5 @@ public sealed record AddressSpaceLife
     internal int EndIndex { get; init; }
 
     /// <summary>Number, process id and name.</summary>
-    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"mm{Id} ({Name}, pid {Pid})");
+    public override string ToString() => Text($"mm{Id} ({Name}, pid {Pid})");
 }

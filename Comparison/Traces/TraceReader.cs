@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.IO.Compression;
 using System.IO.Hashing;
 using System.Text;
@@ -20,8 +19,8 @@ public static class TraceReader
 {
     private const int MaxLineBytes = 1 << 16;
 
-    private static readonly string s_tooLong = string.Create(
-        CultureInfo.InvariantCulture, $"the line is longer than {MaxLineBytes} bytes; expected tracefs text");
+    private static readonly string s_tooLong = Text(
+        $"the line is longer than {MaxLineBytes} bytes; expected tracefs text");
 
     /// <summary>Reads a trace.</summary>
     /// <param name="source">The file's bytes.</param>

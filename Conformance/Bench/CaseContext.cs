@@ -47,8 +47,6 @@ internal sealed class CaseContext : IDisposable
     /// <summary>What was done so far, for the details of a failure.</summary>
     public IReadOnlyList<string> Notes => _notes;
 
-    public static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
-
     /// <summary>Counts one check.</summary>
     public void CheckPerformed() => Interlocked.Increment(ref _checks);
 
@@ -84,7 +82,7 @@ internal sealed class CaseContext : IDisposable
         CheckPerformed();
         if (!holds)
         {
-            Fail(Text(otherwise));
+            Fail(otherwise.ToString(CultureInfo.InvariantCulture));
         }
     }
 

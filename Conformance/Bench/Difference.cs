@@ -15,7 +15,7 @@ internal static class Difference
             ulong found = field.Get(got);
             if (wanted != found)
             {
-                lines.Add(CaseContext.Text($"{Name(field)} expected 0x{wanted:x} got 0x{found:x}"));
+                lines.Add(Text($"{Name(field)} expected 0x{wanted:x} got 0x{found:x}"));
             }
         }
 
@@ -26,7 +26,7 @@ internal static class Difference
     public static string Name(LayoutField field)
     {
         IEnumerable<string> parts = field.Parts.Select(
-            p => p.Msb == p.Lsb ? CaseContext.Text($"{p.Lsb}") : CaseContext.Text($"{p.Msb}:{p.Lsb}"));
+            p => p.Msb == p.Lsb ? Text($"{p.Lsb}") : Text($"{p.Msb}:{p.Lsb}"));
         return $"[{string.Join(",", parts)}] {field.Mnemonic}";
     }
 }

@@ -86,7 +86,7 @@ internal sealed class ModelBackEnd(string architecture, IIommuModelFactory facto
             [
                 .. model.Violations.Skip(_violations).Select(c => $"{c.Rule}: {c.Message}"),
                 .. model.ModelMemory.StrayReads.Skip(_strays).Select(s =>
-                    CaseContext.Text($"the walker read {(s.WasFreed ? "freed memory" : "no memory")} at 0x{s.Address:x}")),
+                    Text($"the walker read {(s.WasFreed ? "freed memory" : "no memory")} at 0x{s.Address:x}")),
             ];
             _violations = model.Violations.Count;
             _strays = model.ModelMemory.StrayReads.Count;

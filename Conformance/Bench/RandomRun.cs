@@ -50,7 +50,7 @@ internal static class RandomRun
                 failure.Verdict,
                 failure.Message,
                 [
-                    CaseContext.Text($"shortest sequence, {steps.Length} of {length} steps (sequence {i + 1}, seed {context.Seed}):"),
+                    Text($"shortest sequence, {steps.Length} of {length} steps (sequence {i + 1}, seed {context.Seed}):"),
                     .. steps.Select(s => "  " + s),
                     .. failure.Details,
                 ]);
@@ -129,12 +129,12 @@ internal static class RandomRun
     {
         public override string ToString() => Kind switch
         {
-            Kind.Bind => CaseContext.Text($"bind process {Process} to device {Device}"),
-            Kind.Unbind => CaseContext.Text($"unbind device {Device}"),
-            Kind.Remap => CaseContext.Text($"remap page {Page} of process {Process}"),
-            Kind.Unmap => CaseContext.Text($"unmap page {Page} of process {Process}"),
-            Kind.Exit => CaseContext.Text($"exit of process {Process}"),
-            Kind.Move => CaseContext.Text($"remove device {Device} and add it again"),
+            Kind.Bind => Text($"bind process {Process} to device {Device}"),
+            Kind.Unbind => Text($"unbind device {Device}"),
+            Kind.Remap => Text($"remap page {Page} of process {Process}"),
+            Kind.Unmap => Text($"unmap page {Page} of process {Process}"),
+            Kind.Exit => Text($"exit of process {Process}"),
+            Kind.Move => Text($"remove device {Device} and add it again"),
             _ => "probe",
         };
     }
@@ -164,7 +164,7 @@ internal static class RandomRun
             _numbers = [first, second, bench.Number(70, first, second)];
 
             // Two domains, each with every PASID; without PASIDs each PASID has a domain of its own.
-            _domains = [.. Enumerable.Range(0, _manyProcesses ? 2 : 6).Select(i => bench.AddDomain(CaseContext.Text($"domain{i}")))];
+            _domains = [.. Enumerable.Range(0, _manyProcesses ? 2 : 6).Select(i => bench.AddDomain(Text($"domain{i}")))];
             _devices = [.. Enumerable.Range(0, Devices).Select(i => Add(i, null))];
             _processes = [.. Enumerable.Range(0, Processes).Select(_ => StartProcess())];
         }
@@ -183,7 +183,7 @@ internal static class RandomRun
             return device;
         }
 
-        private TestProcess StartProcess() => _bench.StartProcess(CaseContext.Text($"p{_started++}"));
+        private TestProcess StartProcess() => _bench.StartProcess(Text($"p{_started++}"));
 
         private void Take(Step step)
         {

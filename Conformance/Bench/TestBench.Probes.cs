@@ -140,8 +140,8 @@ internal sealed partial class TestBench
 
     public static string Describe(TranslationResult result) => result.Status switch
     {
-        TranslationStatus.Translated => CaseContext.Text($"reaches 0x{result.Address:x}"),
-        TranslationStatus.ReachedPageTable => CaseContext.Text($"reaches the page table at 0x{result.PageTableRoot:x}"),
+        TranslationStatus.Translated => Text($"reaches 0x{result.Address:x}"),
+        TranslationStatus.ReachedPageTable => Text($"reaches the page table at 0x{result.PageTableRoot:x}"),
         TranslationStatus.Bypassed => "passes untranslated",
         TranslationStatus.Faulted => $"faults ({result.Reason})",
         _ => "is aborted without a record",
@@ -204,8 +204,8 @@ internal sealed partial class TestBench
             ? "nothing"
             : $"{process.Name}'s "
                 + (process.HasPages
-                    ? string.Join(" or ", process.Targets(address).Select(t => CaseContext.Text($"0x{t + Offset:x}")))
-                    : CaseContext.Text($"page table at 0x{process.PageTableRoot:x}"))
+                    ? string.Join(" or ", process.Targets(address).Select(t => Text($"0x{t + Offset:x}")))
+                    : Text($"page table at 0x{process.PageTableRoot:x}"))
                 + (mayBeBlocked || process.MayBeBlocked(address, isWrite) ? " or nothing" : string.Empty);
         string when = _context.Notes.Count == 0 ? string.Empty
             : $"{(during ? "in the middle of" : "after")} '{_context.Notes[^1]}': ";
@@ -217,7 +217,7 @@ internal sealed partial class TestBench
 
         details.AddRange(Walk(requester, pasid, address));
         _context.Fail(
-            CaseContext.Text($"{when}{requester} PASID 0x{pasid:x} {(isWrite ? "store" : "load")} 0x{address + Offset:x} ")
+            Text($"{when}{requester} PASID 0x{pasid:x} {(isWrite ? "store" : "load")} 0x{address + Offset:x} ")
                 + $"{Describe(result)}, must reach {wanted}",
             details);
     }
@@ -230,7 +230,7 @@ internal sealed partial class TestBench
             {
                 if (result.Status == TranslationStatus.Translated && process.Targets(page).Contains(result.Address - Offset))
                 {
-                    return CaseContext.Text($"0x{result.Address:x} is memory of {process.Name}");
+                    return Text($"0x{result.Address:x} is memory of {process.Name}");
                 }
             }
         }
@@ -249,7 +249,7 @@ internal sealed partial class TestBench
         foreach (TableStep step in view.Walk(
             new DmaAccess(requester, new Pasid(pasid), address + Offset, IsWrite: true)).Steps)
         {
-            yield return CaseContext.Text($"  {step.Structure} at 0x{step.Address:x}: {step.Text}");
+            yield return Text($"  {step.Structure} at 0x{step.Address:x}: {step.Text}");
         }
     }
 }

@@ -139,7 +139,7 @@ internal sealed partial class TestBench : IDisposable
         PasidRange range = only is { } n ? new PasidRange(n, n) : new PasidRange(1, Pasid.MaxValue);
         OpResult<Device> device = default;
         Step(
-            CaseContext.Text($"add device {requester}{(only is { } m ? CaseContext.Text($" with PASID 0x{m:x}") : string.Empty)}"),
+            Text($"add device {requester}{(only is { } m ? Text($" with PASID 0x{m:x}") : string.Empty)}"),
             () => device = Core.AddDevice(domain, $"dev-{requester}", requester, range, features));
         Must(device.Outcome);
         _everAdded.Add(requester);
@@ -222,7 +222,7 @@ internal sealed partial class TestBench : IDisposable
 
     public void Unbind(BenchDevice device, uint pasid)
     {
-        Step(CaseContext.Text($"unbind PASID 0x{pasid:x} from {device}"), () => Must(Core.Unbind(device.Device, new Pasid(pasid))));
+        Step(Text($"unbind PASID 0x{pasid:x} from {device}"), () => Must(Core.Unbind(device.Device, new Pasid(pasid))));
         DropLink(device, pasid);
     }
 
@@ -248,7 +248,7 @@ internal sealed partial class TestBench : IDisposable
     public void InvalidateMappings(TestProcess process, ulong start, ulong end)
     {
         Step(
-            CaseContext.Text($"invalidate mappings of {process.Name} in 0x{start:x} to 0x{end:x}"),
+            Text($"invalidate mappings of {process.Name} in 0x{start:x} to 0x{end:x}"),
             () => Must(Core.Invalidate(process, start, end)));
         process.Settle();
     }
@@ -321,7 +321,7 @@ internal sealed partial class TestBench : IDisposable
             }
         }
 
-        _context.NotApplicable(CaseContext.Text($"the unit has {unit.PasidBits} bits: too few PASIDs for this case"));
+        _context.NotApplicable(Text($"the unit has {unit.PasidBits} bits: too few PASIDs for this case"));
         return 0;
     }
 

@@ -180,7 +180,7 @@ internal static class AllocatorCases
                 {
                     if (Interlocked.Exchange(ref owners[made.Pasid.Value], me) != 0)
                     {
-                        Volatile.Write(ref wrong, CaseContext.Text($"0x{made.Pasid.Value:x} was allocated to two threads"));
+                        Volatile.Write(ref wrong, Text($"0x{made.Pasid.Value:x} was allocated to two threads"));
                     }
 
                     mine.Add(made.Pasid.Value);
@@ -193,7 +193,7 @@ internal static class AllocatorCases
                     Volatile.Write(ref owners[back], 0);
                     if (allocator.Free(new Pasid(back)) != PasidFreeStatus.Freed)
                     {
-                        Volatile.Write(ref wrong, CaseContext.Text($"0x{back:x} is live and its free was refused"));
+                        Volatile.Write(ref wrong, Text($"0x{back:x} is live and its free was refused"));
                     }
                 }
             }

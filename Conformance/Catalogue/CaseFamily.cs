@@ -17,7 +17,7 @@ internal sealed class CaseFamily(string name, string prefix)
 
     private ConformanceCase Make(int number, CaseLevel level, string clause, string summary, Action<CaseContext> run) => new()
     {
-        Id = CaseContext.Text($"{prefix}-{number:000}"),
+        Id = Text($"{prefix}-{number:000}"),
         Family = name,
         Level = level,
         Clause = clause,

@@ -41,7 +41,7 @@ internal static class ConcurrencyCases
 
     private static BenchDevice Add(TestBench bench, uint number)
     {
-        BenchDevice device = bench.AddDevice(bench.AddDomain(CaseContext.Text($"domain{number:x}")), number);
+        BenchDevice device = bench.AddDevice(bench.AddDomain(Text($"domain{number:x}")), number);
         bench.MustBeAble(device, number);
         return device;
     }
@@ -71,7 +71,7 @@ internal static class ConcurrencyCases
         TestBench bench = Start(context);
         BenchDevice[] devices = [.. Numbers(bench, Threads).Select(n => Add(bench, n))];
         TestProcess[][] processes =
-            [.. devices.Select((_, i) => Enumerable.Range(0, Rounds).Select(r => bench.StartProcess(CaseContext.Text($"p{i}-{r}"))).ToArray())];
+            [.. devices.Select((_, i) => Enumerable.Range(0, Rounds).Select(r => bench.StartProcess(Text($"p{i}-{r}"))).ToArray())];
         using var barrier = new Barrier(Threads);
         Races.Run(context, Threads, me =>
         {
@@ -110,7 +110,7 @@ internal static class ConcurrencyCases
 
         for (int round = 0; round < Rounds; round++)
         {
-            TestProcess process = bench.StartProcess(CaseContext.Text($"p{round}"));
+            TestProcess process = bench.StartProcess(Text($"p{round}"));
             OpResult<Pasid> first = bench.Core.Bind(devices[0].Device, process);
             OpResult<Pasid> second = bench.Core.Bind(devices[1].Device, process);
             context.Check(first.IsOk && second.IsOk, $"bind: {first.Reason ?? second.Reason}");
@@ -155,7 +155,7 @@ internal static class ConcurrencyCases
         BenchDevice steady = Add(bench, numbers[1]);
         TestProcess stays = bench.StartProcess("stays");
         _ = bench.Bind(steady, stays);
-        TestProcess[] processes = [.. Enumerable.Range(0, Rounds).Select(i => bench.StartProcess(CaseContext.Text($"p{i}")))];
+        TestProcess[] processes = [.. Enumerable.Range(0, Rounds).Select(i => bench.StartProcess(Text($"p{i}")))];
         bool isOver = false;
         long probes = 0;
 

@@ -47,7 +47,7 @@ internal static class EncodingCases
                     ulong[] clean = new ulong[layout.Words];
                     layout.Initialize(clean);
                     context.Fail(
-                        CaseContext.Text($"{item.Structure} at 0x{item.Address:x} ({item.Text}): {violations[0]}"),
+                        Text($"{item.Structure} at 0x{item.Address:x} ({item.Text}): {violations[0]}"),
                         [.. violations.Select(v => v.ToString()), .. Difference.Of(layout, clean, words)]);
                 }
 
@@ -82,7 +82,7 @@ internal static class EncodingCases
             if (!made.SequenceEqual(found))
             {
                 context.Fail(
-                    CaseContext.Text($"{item.Structure} at 0x{item.Address:x} has bits that belong to no named field"),
+                    Text($"{item.Structure} at 0x{item.Address:x} has bits that belong to no named field"),
                     Difference.Of(layout, made, found));
             }
 
@@ -134,7 +134,7 @@ internal static class EncodingCases
         List<(BenchDevice, TestProcess, uint)> links = [];
         foreach (uint number in Numbers.For(bench).Take(4))
         {
-            TestProcess process = bench.StartProcess(CaseContext.Text($"p{number:x}"));
+            TestProcess process = bench.StartProcess(Text($"p{number:x}"));
             BenchDevice device = bench.AddDevice(domain, number);
 
             // No access: to make one, some machines change entries of the tables.

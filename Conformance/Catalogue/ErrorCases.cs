@@ -30,11 +30,11 @@ internal static class ErrorCases
         {
             if (n > MaxAllocations)
             {
-                context.Inconclusive(CaseContext.Text($"more than {MaxAllocations} allocations"));
+                context.Inconclusive(Text($"more than {MaxAllocations} allocations"));
             }
 
             context.ClearNotes();
-            context.Note(CaseContext.Text($"allocation {n} is refused"));
+            context.Note(Text($"allocation {n} is refused"));
             using var bench = new TestBench(context, new TestBenchSetup(), machine, isBorrowed: true);
             bench.StartMachine();
             if (!Refuse(context, bench, n))

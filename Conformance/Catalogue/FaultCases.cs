@@ -40,7 +40,7 @@ internal static class FaultCases
 
     private static BenchDevice Add(CaseContext context, TestBench bench, uint number)
     {
-        BenchDevice device = bench.AddDevice(bench.AddDomain(CaseContext.Text($"domain{bench.Devices.Count}")), number);
+        BenchDevice device = bench.AddDevice(bench.AddDomain(Text($"domain{bench.Devices.Count}")), number);
         bench.MustBeAble(device, number);
         context.CheckPerformed();
         return device;
@@ -114,7 +114,7 @@ internal static class FaultCases
         BenchDevice device = Add(context, bench, bench.Usual);
         for (int round = 0; round < 3; round++)
         {
-            _ = bench.Bind(device, bench.StartProcess(CaseContext.Text($"p{round}")));
+            _ = bench.Bind(device, bench.StartProcess(Text($"p{round}")));
             int early = Take(context, bench).Count;
             context.Check(early == 0, $"{early} records of accesses that were all right");
             bench.Unbind(device, bench.Usual);

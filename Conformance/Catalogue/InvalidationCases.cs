@@ -61,7 +61,7 @@ internal static class InvalidationCases
 
     private static BenchDevice Add(TestBench bench, uint number, DeviceFeatures features = default)
     {
-        BenchDevice device = bench.AddDevice(bench.AddDomain(CaseContext.Text($"domain{number:x}")), number, features);
+        BenchDevice device = bench.AddDevice(bench.AddDomain(Text($"domain{number:x}")), number, features);
         bench.MustBeAble(device, number);
         return device;
     }
@@ -76,7 +76,7 @@ internal static class InvalidationCases
         bench.MustBeAble(two, bench.Usual);
         for (int round = 0; round < 3; round++)
         {
-            TestProcess process = bench.StartProcess(CaseContext.Text($"p{round}"));
+            TestProcess process = bench.StartProcess(Text($"p{round}"));
             _ = bench.Bind(one, process);
             _ = bench.Bind(two, process);
             bench.ProbeAll();
@@ -99,7 +99,7 @@ internal static class InvalidationCases
             List<(BenchDevice Device, TestProcess Process)> bound = [];
             foreach (BenchDevice device in devices)
             {
-                TestProcess process = bench.StartProcess(CaseContext.Text($"p{round}-{device.Only:x}"));
+                TestProcess process = bench.StartProcess(Text($"p{round}-{device.Only:x}"));
                 _ = bench.Bind(device, process);
                 bound.Add((device, process));
             }
@@ -201,7 +201,7 @@ internal static class InvalidationCases
 
             // The fault may be remembered.
             bench.Probe(device, number);
-            _ = bench.Bind(device, bench.StartProcess(CaseContext.Text($"p{number:x}")));
+            _ = bench.Bind(device, bench.StartProcess(Text($"p{number:x}")));
             bench.ProbeAll();
         }
     }
@@ -238,11 +238,11 @@ internal static class InvalidationCases
         RequesterId requester = bench.Machine.Requesters[0];
         for (int round = 0; round < 4; round++)
         {
-            Domain domain = bench.AddDomain(CaseContext.Text($"domain{round}"));
+            Domain domain = bench.AddDomain(Text($"domain{round}"));
             BenchDevice device = bench.AddDevice(domain, bench.Usual, at: requester);
             bench.MustBeAble(device, bench.Usual);
             bench.ProbeAll();
-            TestProcess process = bench.StartProcess(CaseContext.Text($"p{round}"));
+            TestProcess process = bench.StartProcess(Text($"p{round}"));
             _ = bench.Bind(device, process);
             bench.ProbeAll();
 
@@ -266,7 +266,7 @@ internal static class InvalidationCases
         BenchDevice device = Add(bench, bench.Usual);
         for (int round = 0; round < 4; round++)
         {
-            TestProcess process = bench.StartProcess(CaseContext.Text($"p{round}"));
+            TestProcess process = bench.StartProcess(Text($"p{round}"));
             _ = bench.Bind(device, process);
             bench.ProbeAll();
             bench.Exit(process);
@@ -282,8 +282,8 @@ internal static class InvalidationCases
         BenchDevice two = Add(bench, bench.Second);
         for (int round = 0; round < 2; round++)
         {
-            TestProcess first = bench.StartProcess(CaseContext.Text($"p{round}"));
-            TestProcess second = bench.StartProcess(CaseContext.Text($"q{round}"));
+            TestProcess first = bench.StartProcess(Text($"p{round}"));
+            TestProcess second = bench.StartProcess(Text($"q{round}"));
             _ = bench.Bind(one, first);
             bench.Machine.DropCaches();
             bench.ProbeAll();

@@ -57,7 +57,7 @@ internal static class LifetimeCases
         BenchDevice[] devices = Spread(bench, bench.Usual, bench.Usual);
         for (int round = 0; round < 3; round++)
         {
-            TestProcess process = bench.StartProcess(CaseContext.Text($"p{round}"));
+            TestProcess process = bench.StartProcess(Text($"p{round}"));
             foreach (BenchDevice device in devices.Take(devices.Length - round))
             {
                 _ = bench.Bind(device, process);

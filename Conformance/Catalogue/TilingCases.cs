@@ -28,11 +28,11 @@ internal static class TilingCases
             // Without PASIDs a domain is one process.
             Domain domain = bench.Has(TestHardwareTraits.ManyProcesses)
                 ? shared ??= bench.AddDomain("domain")
-                : bench.AddDomain(CaseContext.Text($"domain{number:x}"));
+                : bench.AddDomain(Text($"domain{number:x}"));
             BenchDevice device = bench.AddDevice(domain, number);
             bench.MustBeAble(device, number);
             bench.Probe(device, number);
-            links.Add((device, bench.Bind(device, bench.StartProcess(CaseContext.Text($"p{number:x}")))));
+            links.Add((device, bench.Bind(device, bench.StartProcess(Text($"p{number:x}")))));
             bench.ProbeAll();
         }
 
@@ -49,7 +49,7 @@ internal static class TilingCases
         int most = bench.Unit.PasidBits;
         foreach (int bits in new[] { 1, 6, 7, 10, 11, 16, most }.Where(b => b <= most).Distinct())
         {
-            Domain domain = bench.AddDomain(CaseContext.Text($"domain{bits}"), bits);
+            Domain domain = bench.AddDomain(Text($"domain{bits}"), bits);
             uint last = (1u << bits) - 1;
             if (bench.Unit.ReservedPasids.Contains(new Pasid(last)))
             {
@@ -57,16 +57,16 @@ internal static class TilingCases
             }
 
             BenchDevice inside = bench.AddDevice(domain, last);
-            uint pasid = bench.Bind(inside, bench.StartProcess(CaseContext.Text($"last{bits}")));
+            uint pasid = bench.Bind(inside, bench.StartProcess(Text($"last{bits}")));
             bench.ProbeAll();
             if (last < Pasid.MaxValue)
             {
                 // Without PASIDs every device of a domain reaches its one process, so that this one gets a domain of its own.
                 Domain other = bench.Has(TestHardwareTraits.ManyProcesses)
                     ? domain
-                    : bench.AddDomain(CaseContext.Text($"other{bits}"), bits);
+                    : bench.AddDomain(Text($"other{bits}"), bits);
                 BenchDevice outside = bench.AddDevice(other, last + 1);
-                OpResult<Pasid> refused = bench.TryBind(outside, bench.StartProcess(CaseContext.Text($"beyond{bits}")));
+                OpResult<Pasid> refused = bench.TryBind(outside, bench.StartProcess(Text($"beyond{bits}")));
                 context.Check(
                     !refused.IsOk, $"PASID 0x{last + 1:x} was bound in a table of {bits} bits, whose last PASID is 0x{last:x}");
                 context.Check(

@@ -55,7 +55,7 @@ internal static class TransitionCases
             numbers.Add(number);
             Domain domain = bench.Has(TestHardwareTraits.ManyProcesses)
                 ? shared ??= bench.AddDomain("domain")
-                : bench.AddDomain(CaseContext.Text($"domain{number:x}"));
+                : bench.AddDomain(Text($"domain{number:x}"));
             devices.Add(bench.AddDevice(domain, number));
             bench.MustBeAble(devices[^1], number);
         }
@@ -71,7 +71,7 @@ internal static class TransitionCases
         foreach (BenchDevice device in new[] { devices[0], devices[2] })
         {
             uint pasid = device.Only!.Value;
-            TestProcess first = bench.StartProcess(CaseContext.Text($"first{pasid:x}"));
+            TestProcess first = bench.StartProcess(Text($"first{pasid:x}"));
             bench.DuringNext(first, -1, (device, pasid));
             _ = bench.Bind(device, first);
             bench.ProbeAll();
@@ -85,7 +85,7 @@ internal static class TransitionCases
                 bench.Unbind(device, pasid);
                 uint bystander = bench.Bind(other, bench.StartProcess("bystander"));
                 bench.Machine.DropCaches();
-                TestProcess process = bench.StartProcess(CaseContext.Text($"p{pasid:x}-{moment}"));
+                TestProcess process = bench.StartProcess(Text($"p{pasid:x}-{moment}"));
                 bench.DuringNext(process, moment, (device, pasid));
                 _ = bench.Bind(device, process);
                 bench.ProbeAll();
@@ -98,7 +98,7 @@ internal static class TransitionCases
     private static void Removal(CaseContext context, TestBenchSetup setup)
     {
         (TestBench bench, BenchDevice[] devices) = Prepare(context, setup);
-        TestProcess[] processes = [.. devices.Select(d => bench.StartProcess(CaseContext.Text($"p{d.Only:x}")))];
+        TestProcess[] processes = [.. devices.Select(d => bench.StartProcess(Text($"p{d.Only:x}")))];
         for (int i = 0; i < devices.Length; i++)
         {
             _ = bench.Bind(devices[i], processes[i]);
@@ -115,7 +115,7 @@ internal static class TransitionCases
     private static void Exit(CaseContext context, TestBenchSetup setup)
     {
         (TestBench bench, BenchDevice[] devices) = Prepare(context, setup);
-        TestProcess[] processes = [.. devices.Select(d => bench.StartProcess(CaseContext.Text($"p{d.Only:x}")))];
+        TestProcess[] processes = [.. devices.Select(d => bench.StartProcess(Text($"p{d.Only:x}")))];
         for (int i = 0; i < devices.Length; i++)
         {
             _ = bench.Bind(devices[i], processes[i]);
@@ -139,7 +139,7 @@ internal static class TransitionCases
         {
             BenchDevice device = bench.AddDevice(domain, number);
             bench.MustBeAble(device, number);
-            TestProcess process = bench.StartProcess(CaseContext.Text($"p{number:x}"));
+            TestProcess process = bench.StartProcess(Text($"p{number:x}"));
             bench.UndisturbedDuringNext([.. links]);
             links.Add((device, bench.Bind(device, process)));
         }
@@ -161,7 +161,7 @@ internal static class TransitionCases
         for (int round = 0; round < 2; round++)
         {
             bench.UndisturbedDuringNext((devices[0], pasid));
-            Domain domain = bench.AddDomain(CaseContext.Text($"other{round}"));
+            Domain domain = bench.AddDomain(Text($"other{round}"));
             bench.UndisturbedDuringNext((devices[0], pasid));
             BenchDevice other = bench.AddDevice(domain, fourth, at: bench.Machine.Requesters[5]);
             TestProcess process = bench.StartProcess("goes");

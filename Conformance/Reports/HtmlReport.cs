@@ -78,9 +78,9 @@ public static class HtmlReport
         Term(page, "Driver", report.Driver);
         Term(page, "Version", report.DriverVersion);
         Term(page, "SHA-256", report.DriverHash);
-        Term(page, "Catalogue", Wording.Text($"{report.Catalogue}: {required} required and {others} other cases were run"));
+        Term(page, "Catalogue", Text($"{report.Catalogue}: {required} required and {others} other cases were run"));
         Term(page, "Hardware", string.Join(", ", report.Hardware.Select(h => h.Name)));
-        Term(page, "Seed", Wording.Text($"{report.Seed}"));
+        Term(page, "Seed", Text($"{report.Seed}"));
         Term(page, "Strict", report.IsStrict ? "yes: a required case that is shown nowhere counts as a failure" : "no");
         if (options.Command.Length > 0)
         {
@@ -184,7 +184,7 @@ public static class HtmlReport
             string anchor = wanted;
             for (int i = 2; !taken.Add(anchor); i++)
             {
-                anchor = Wording.Text($"{wanted}-{i}");
+                anchor = Text($"{wanted}-{i}");
             }
 
             return anchor;

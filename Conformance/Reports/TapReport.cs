@@ -29,9 +29,9 @@ public static class TapReport
             .. report.WaiverProblems.Select(p => $"waivers: {p}"),
             .. report.ShowsNothing ? (string[])["run: no case passed or failed"] : [],
         ];
-        Line(output, Wording.Text($"1..{report.Results.Count + problems.Length}"));
+        Line(output, Text($"1..{report.Results.Count + problems.Length}"));
         Comment(output, $"driver {report.Driver} {report.DriverVersion}".TrimEnd());
-        Comment(output, Wording.Text($"catalogue {report.Catalogue}, seed {report.Seed}{(report.IsStrict ? ", strict" : string.Empty)}"));
+        Comment(output, Text($"catalogue {report.Catalogue}, seed {report.Seed}{(report.IsStrict ? ", strict" : string.Empty)}"));
         if (options.Command.Length > 0)
         {
             Comment(output, $"command {options.Command}");
@@ -45,7 +45,7 @@ public static class TapReport
 
         foreach (string problem in problems)
         {
-            Line(output, Wording.Text($"not ok {++number} - {Escaped(problem)}"));
+            Line(output, Text($"not ok {++number} - {Escaped(problem)}"));
         }
 
         Comment(output, Wording.Coverage(report, options));
@@ -74,7 +74,7 @@ public static class TapReport
         }
 
         string name = $"{result.Case.Id} {result.Hardware} {result.Case.Summary} ({result.Case.Clause})";
-        Line(output, Wording.Text($"{status} {number} - {Escaped(name)}{directive}"));
+        Line(output, Text($"{status} {number} - {Escaped(name)}{directive}"));
         if (standing == Standing.Good)
         {
             return;

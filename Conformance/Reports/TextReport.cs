@@ -61,7 +61,7 @@ public static class TextReport
         }
 
         int required = cases.Count(c => c.Level == CaseLevel.Required);
-        Wrap(lines, string.Empty, "  ", Wording.Text(
+        Wrap(lines, string.Empty, "  ", Text(
             $"{cases.Count} cases of catalogue {ConformanceCatalogue.Version}: {required} required, {cases.Count - required} others"));
         Write(lines, output);
     }
@@ -100,8 +100,8 @@ public static class TextReport
         (int required, int others) = Wording.Ran(report);
         string version = report.DriverVersion.Length > 0 ? $" {report.DriverVersion}" : string.Empty;
         Wrap(lines, string.Empty, "  ", $"{report.Driver}{version}, contract "
-            + Wording.Text($"{DriverContract.Major}.{DriverContract.Minor}, catalogue {report.Catalogue}")
-            + Wording.Text($" ({required} required, {others} others), seed {report.Seed}")
+            + Text($"{DriverContract.Major}.{DriverContract.Minor}, catalogue {report.Catalogue}")
+            + Text($" ({required} required, {others} others), seed {report.Seed}")
             + (report.IsStrict ? ", strict" : string.Empty));
         if (report.DriverHash.Length > 0)
         {

@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Conformance.Catalogue;
 using PasidFramework.Conformance.Results;
 using PasidFramework.Conformance.Running;
@@ -134,8 +133,6 @@ internal static class Wording
         .. report.Results.Select(r => r.Hardware).Distinct(StringComparer.Ordinal)
             .OrderBy(name => name == ConformanceRunner.NoHardware ? -1 : Place(report, name)),
     ];
-
-    public static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     /// <summary>Whether every case of the catalogue was run.</summary>
     public static bool IsWhole(ConformanceReport report)

@@ -51,5 +51,5 @@ internal static class HarmlessText
         UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.Surrogate or UnicodeCategory.LineSeparator
         or UnicodeCategory.ParagraphSeparator);
 
-    private static string Number(char c) => string.Create(CultureInfo.InvariantCulture, $"\\u{(int)c:x4}");
+    private static string Number(char c) => Text($"\\u{(int)c:x4}");
 }

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
-using System.Globalization;
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Conformance.Catalogue;
 using PasidFramework.Conformance.Results;
@@ -193,7 +192,7 @@ public static class ConformanceRunner
             string where = waiver.Hardware is null ? waiver.Id : $"{waiver.Id} on {waiver.Hardware}";
             if (waiver.Expires < options.Today)
             {
-                yield return string.Create(CultureInfo.InvariantCulture, $"the waiver of {where} expired on {waiver.Expires:yyyy-MM-dd}");
+                yield return Text($"the waiver of {where} expired on {waiver.Expires:yyyy-MM-dd}");
             }
             else if (waiver.Hardware is { } name && !IsBackEnd(name) && !results.Any(r => r.Hardware == name))
             {

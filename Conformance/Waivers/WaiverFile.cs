@@ -60,7 +60,7 @@ public static class WaiverFile
         int count = stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
         if (count > MaxBytes)
         {
-            return Refuse(name, Wording($"longer than {MaxBytes} bytes"));
+            return Refuse(name, Text($"longer than {MaxBytes} bytes"));
         }
 
         ReadOnlySpan<byte> text = bytes.AsSpan(0, count);
@@ -79,7 +79,7 @@ public static class WaiverFile
             // The reader's message ends with its own words for the place.
             string message = e.Message;
             int end = message.IndexOf(" LineNumber:", StringComparison.Ordinal);
-            return Refuse(name, Wording($"line {(e.LineNumber ?? 0) + 1}, column {(e.BytePositionInLine ?? 0) + 1}: not JSON: ")
+            return Refuse(name, Text($"line {(e.LineNumber ?? 0) + 1}, column {(e.BytePositionInLine ?? 0) + 1}: not JSON: ")
                 + Shown(end < 0 ? message : message[..end]));
         }
         catch (InvalidOperationException)
@@ -176,7 +176,7 @@ public static class WaiverFile
         string text = reader.GetString()!;
         return string.IsNullOrWhiteSpace(text) ? throw new WaiverError($"'{key}' is empty")
             : text.Length > LongestText
-                ? throw new WaiverError(Wording($"'{key}' has {text.Length} characters, at most {LongestText}"))
+                ? throw new WaiverError(Text($"'{key}' has {text.Length} characters, at most {LongestText}"))
                 : text;
     }
 
@@ -187,13 +187,11 @@ public static class WaiverFile
     {
         ReadOnlySpan<byte> before = text[..(int)Math.Min(index, text.Length)];
         int line = before.Count((byte)'\n') + 1;
-        return Wording($"line {line}, column {before.Length - before.LastIndexOf((byte)'\n')}");
+        return Text($"line {line}, column {before.Length - before.LastIndexOf((byte)'\n')}");
     }
 
     private static string Shown(string text) =>
         HarmlessText.Line(text.Length <= 60 ? text : $"{text[..57]}...");
-
-    private static string Wording(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     private sealed class WaiverError(string message) : Exception(message)
     {

@@ -1,5 +1,4 @@
 using System.ComponentModel;
-using System.Globalization;
 using System.Reflection;
 using System.Text;
 using System.Text.Json;
@@ -188,8 +187,7 @@ public static class PasidConfiguration
     };
 
     private static string Range<T>(T least, T most)
-        where T : IFormattable => string.Create(
-            CultureInfo.InvariantCulture, $"a whole number ({least} to {most})");
+        where T : IFormattable => Text($"a whole number ({least} to {most})");
 
     private static string Source(IConfiguration configuration, string path)
     {
@@ -248,9 +246,8 @@ public static class PasidConfiguration
         }
         catch (JsonException exception)
         {
-            return OpResult.Refuse(Errno.EINVAL, string.Create(
-                CultureInfo.InvariantCulture,
-                $"{path}, line {exception.LineNumber + 1}: {Expected(exception.Message)}"));
+            return OpResult.Refuse(Errno.EINVAL,
+                $"{path}, line {exception.LineNumber + 1}: {Expected(exception.Message)}");
         }
         catch (Exception exception) when (exception is FormatException or InvalidDataException)
         {

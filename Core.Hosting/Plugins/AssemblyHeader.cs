@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Globalization;
 using System.Reflection;
 using System.Reflection.Metadata;
 using System.Reflection.PortableExecutable;
@@ -58,8 +57,7 @@ internal sealed class AssemblyHeader
                 .Max(section => (long)section.PointerToRawData + section.SizeOfRawData);
             if (end > length)
             {
-                refusal = NotAnAssembly(path, string.Create(
-                    CultureInfo.InvariantCulture, $"it is cut off: {length} bytes of {end}"));
+                refusal = NotAnAssembly(path, Text($"it is cut off: {length} bytes of {end}"));
                 return null;
             }
 

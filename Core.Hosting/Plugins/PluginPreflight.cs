@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Reflection;
 using System.Runtime.Loader;
 using PasidFramework.Allocation;
@@ -85,8 +84,8 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
 
     private static RefusedPlugin? CheckContractVersion(AssemblyHeader header, DriverMetadata driver)
     {
-        string wanted = string.Create(CultureInfo.InvariantCulture, $"{driver.ContractMajor}.{driver.ContractMinor}");
-        string had = string.Create(CultureInfo.InvariantCulture, $"{DriverContract.Major}.{DriverContract.Minor}");
+        string wanted = Text($"{driver.ContractMajor}.{driver.ContractMinor}");
+        string had = Text($"{DriverContract.Major}.{DriverContract.Minor}");
         if (driver.ContractMajor < DriverContract.Major)
         {
             return Refuse(
@@ -325,8 +324,7 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
 
         private RefusedPlugin? CheckBits(DriverMetadata driver) => driver.PasidBits is >= 1 and <= Pasid.MaxBits
             ? null
-            : Refuse(header, RefusalReason.InvalidMetadata, string.Create(
-                CultureInfo.InvariantCulture,
+            : Refuse(header, RefusalReason.InvalidMetadata, Text(
                 $"driver '{driver.Name}' states a PASID width of {driver.PasidBits} bits: 1 to {Pasid.MaxBits} are expected"));
 
         private RefusedPlugin? CheckClass(Type type, string contract)

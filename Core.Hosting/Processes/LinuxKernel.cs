@@ -48,7 +48,7 @@ internal sealed class LinuxKernel : ILinuxKernel
         content = [];
         try
         {
-            content = File.ReadAllBytes(string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/{name}"));
+            content = File.ReadAllBytes(Text($"/proc/{pid}/{name}"));
             return 0;
         }
         catch (UnauthorizedAccessException)

@@ -1,5 +1,4 @@
 using System.Collections.Immutable;
-using System.Globalization;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Win32.SafeHandles;
@@ -99,10 +98,9 @@ public sealed class LinuxProcessSource : IProcessSource
             {
                 return OpResult<LinuxProcessSource>.Refuse(errno is LibC.EMFILE or LibC.ENFILE or LibC.ENOMEM
                     ? NoDescriptor(errno)
-                    : OpResult.Refuse(Errno.EOPNOTSUPP, string.Create(
-                        CultureInfo.InvariantCulture,
+                    : OpResult.Refuse(Errno.EOPNOTSUPP,
                         $"real processes need pidfd_open, which this system refuses (error {errno}): Linux 5.3 or later is "
-                            + $"expected, and a container that permits it")));
+                            + $"expected, and a container that permits it"));
             }
         }
 
@@ -190,11 +188,10 @@ public sealed class LinuxProcessSource : IProcessSource
     }
 
     private static OpResult<IAddressSpace> Refuse(Errno errno, int pid, string why) => OpResult<IAddressSpace>.Refuse(
-        errno, string.Create(CultureInfo.InvariantCulture, $"process {pid}: {why}"));
+        errno, Text($"process {pid}: {why}"));
 
-    private static OpResult NoDescriptor(int errno) => OpResult.Refuse(Errno.ENOMEM, string.Create(
-        CultureInfo.InvariantCulture,
-        $"no file descriptor for another process (error {errno}): one each is needed, see ulimit -n"));
+    private static OpResult NoDescriptor(int errno) => OpResult.Refuse(Errno.ENOMEM,
+        $"no file descriptor for another process (error {errno}): one each is needed, see ulimit -n");
 
     private OpResult<IAddressSpace> OpenProcess(int pid, bool mayBeThread)
     {

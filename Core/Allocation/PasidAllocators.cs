@@ -1,5 +1,4 @@
 using System.Collections.Frozen;
-using System.Globalization;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
 
@@ -138,8 +137,8 @@ public static class PasidAllocators
         return first > last ? PasidRange.Empty : new PasidRange((uint)first, (uint)last);
     }
 
-    private static OpResult<IPasidAllocator> Refuse(FormattableString reason) =>
-        OpResult<IPasidAllocator>.Refuse(Errno.EINVAL, reason.ToString(CultureInfo.InvariantCulture));
+    private static OpResult<IPasidAllocator> Refuse(InvariantText reason) =>
+        OpResult<IPasidAllocator>.Refuse(Errno.EINVAL, Text(reason));
 
     private sealed class Factory(Func<PasidRange, ulong, IPasidAllocator> create) : IPasidAllocatorFactory
     {

@@ -1,6 +1,6 @@
-using System.Globalization;
 using Microsoft.Extensions.Options;
 using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Allocation;
 
@@ -110,8 +110,6 @@ public sealed class PasidOptionsValidator : IValidateOptions<PasidOptions>
         }
     }
 
-    private static void Fail(List<string> failures, string key, FormattableString rest) =>
+    private static void Fail(List<string> failures, string key, InvariantText rest) =>
         failures.Add($"{PasidOptions.SectionName}:{key} is {Text(rest)}");
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
 using PasidFramework.Identifiers;
@@ -100,16 +99,14 @@ public sealed class PasidSpace
         ArgumentNullException.ThrowIfNull(allocator);
         if (_allocator.LiveCount != 0)
         {
-            return OpResult.Refuse(Errno.EBUSY, string.Create(
-                CultureInfo.InvariantCulture,
-                $"space {Name}: {_allocator.LiveCount} numbers of allocator '{_allocator.Name}' are live, must be 0 to replace it"));
+            return OpResult.Refuse(Errno.EBUSY,
+                $"space {Name}: {_allocator.LiveCount} numbers of allocator '{_allocator.Name}' are live, must be 0 to replace it");
         }
 
         if (allocator.Range.First < Range.First || allocator.Range.Last > Range.Last)
         {
-            return OpResult.Refuse(Errno.EINVAL, string.Create(
-                CultureInfo.InvariantCulture,
-                $"space {Name}: range {allocator.Range} of allocator '{allocator.Name}' exceeds {Range}"));
+            return OpResult.Refuse(Errno.EINVAL,
+                $"space {Name}: range {allocator.Range} of allocator '{allocator.Name}' exceeds {Range}");
         }
 
         OpResult<IPasidAllocator> decorated = _decorate(allocator);

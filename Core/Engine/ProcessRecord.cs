@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Globalization;
 using PasidFramework.Contracts;
 
 namespace PasidFramework.Engine;
@@ -51,8 +50,8 @@ internal sealed class ProcessRecord : IommuProcess
         }
         else if (left < 0)
         {
-            throw new InvalidOperationException(string.Create(
-                CultureInfo.InvariantCulture, $"Process {AddressSpace.Id}: one reference too many was given back."));
+            throw new InvalidOperationException(Text(
+                $"Process {AddressSpace.Id}: one reference too many was given back."));
         }
     }
 

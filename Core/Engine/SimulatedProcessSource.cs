@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
@@ -155,7 +154,7 @@ public sealed class SimulatedProcessSource : IProcessSource
         {
             return _byPid.TryGetValue(pid, out Simulated? found)
                 ? found.IsKernelThread
-                    ? OpResult<IAddressSpace>.Refuse(Errno.EINVAL, Format($"pid {pid} is a kernel thread without user memory"))
+                    ? OpResult<IAddressSpace>.Refuse(Errno.EINVAL, $"pid {pid} is a kernel thread without user memory")
                     : OpResult<IAddressSpace>.Ok(found)
                 : Unknown(pid);
         }
@@ -176,13 +175,11 @@ public sealed class SimulatedProcessSource : IProcessSource
         }
     }
 
-    private static string Format(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
-
     private static OpResult<IAddressSpace> Unknown(int pid) =>
-        OpResult<IAddressSpace>.Refuse(Errno.ESRCH, Format($"no process has pid {pid}"));
+        OpResult<IAddressSpace>.Refuse(Errno.ESRCH, $"no process has pid {pid}");
 
     private static OpResult<IAddressSpace> InUse(int pid) =>
-        OpResult<IAddressSpace>.Refuse(Errno.EEXIST, Format($"pid {pid} is in use"));
+        OpResult<IAddressSpace>.Refuse(Errno.EEXIST, $"pid {pid} is in use");
 
     private static Simulated? Leave(Simulated space)
     {

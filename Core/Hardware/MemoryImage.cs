@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Globalization;
 
 namespace PasidFramework.Hardware;
 
@@ -123,8 +122,6 @@ public sealed class MemoryImage : IMemoryReader
             throw new ArgumentException(Text($"Address 0x{address:x} is not a multiple of {bytes}."), nameof(address));
         }
     }
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     private ulong End(int piece) => _pieces.Keys[piece] + (ulong)_pieces.Values[piece].Length - 1;
 

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Globalization;
 using System.Numerics;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
@@ -75,9 +74,8 @@ public sealed class SystemMemory : IPhysicalMemory
                 ulong end = address + (ulong)size;
                 if (end - _base > (ulong)_frames.LongLength << FrameShift)
                 {
-                    return OpResult<ulong>.Refuse(Errno.ENOMEM, string.Create(
-                        CultureInfo.InvariantCulture,
-                        $"{size} bytes of page memory do not fit: {_frames.LongLength << FrameShift} bytes are the limit"));
+                    return OpResult<ulong>.Refuse(Errno.ENOMEM,
+                        $"{size} bytes of page memory do not fit: {_frames.LongLength << FrameShift} bytes are the limit");
                 }
 
                 for (ulong frame = (address - _base) >> FrameShift; frame <= (end - 1 - _base) >> FrameShift; frame++)
@@ -103,7 +101,7 @@ public sealed class SystemMemory : IPhysicalMemory
             if (!_live.TryGetValue(address, out (int Bytes, int Alignment) live) || live.Bytes != RoundUp(bytes))
             {
                 throw new ArgumentException(
-                    string.Create(CultureInfo.InvariantCulture, $"No allocation of {bytes} bytes at 0x{address:x}."),
+                    Text($"No allocation of {bytes} bytes at 0x{address:x}."),
                     nameof(address));
             }
 
@@ -319,7 +317,7 @@ public sealed class SystemMemory : IPhysicalMemory
         if ((address & (bytes - 1)) != 0)
         {
             throw new ArgumentException(
-                string.Create(CultureInfo.InvariantCulture, $"Address 0x{address:x} is not a multiple of {bytes}."),
+                Text($"Address 0x{address:x} is not a multiple of {bytes}."),
                 nameof(address));
         }
     }
@@ -353,7 +351,7 @@ public sealed class SystemMemory : IPhysicalMemory
     }
 
     private ulong[] BackedFrame(ulong address) => Frame(address) ?? throw new ArgumentException(
-        string.Create(CultureInfo.InvariantCulture, $"There is no memory at 0x{address:x}."), nameof(address));
+        Text($"There is no memory at 0x{address:x}."), nameof(address));
 
     private void Zero(ulong address, int bytes)
     {

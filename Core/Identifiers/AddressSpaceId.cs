@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace PasidFramework.Identifiers;
 
 /// <summary>
@@ -10,5 +8,5 @@ namespace PasidFramework.Identifiers;
 public readonly record struct AddressSpaceId(ulong Value)
 {
     /// <summary>The number, prefixed by <c>mm</c>.</summary>
-    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"mm{Value}");
+    public override string ToString() => Text($"mm{Value}");
 }

@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace PasidFramework.Identifiers;
 
 /// <summary>
@@ -50,5 +48,5 @@ public readonly record struct Pasid : IComparable<Pasid>
     public static bool operator >=(Pasid left, Pasid right) => left.Value >= right.Value;
 
     /// <summary>The number in hexadecimal, as tables and fault records are read.</summary>
-    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"0x{Value:x}");
+    public override string ToString() => Text($"0x{Value:x}");
 }

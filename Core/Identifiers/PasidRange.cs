@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace PasidFramework.Identifiers;
 
 /// <summary>
@@ -43,5 +41,5 @@ public readonly record struct PasidRange(uint First, uint Last)
         new(Math.Max(First, other.First), Math.Min(Last, other.Last));
 
     /// <summary>The range as <c>[first, last]</c> in hexadecimal.</summary>
-    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"[0x{First:x}, 0x{Last:x}]");
+    public override string ToString() => Text($"[0x{First:x}, 0x{Last:x}]");
 }

@@ -62,6 +62,6 @@ public readonly record struct RequesterId(uint Value)
 
     /// <summary>The number as <c>bb:dd.f</c> where it is a PCI one, else in hexadecimal.</summary>
     public override string ToString() => IsPci
-        ? string.Create(CultureInfo.InvariantCulture, $"{Bus:x2}:{DevFn >> 3:x2}.{DevFn & 7}")
-        : string.Create(CultureInfo.InvariantCulture, $"0x{Value:x}");
+        ? Text($"{Bus:x2}:{DevFn >> 3:x2}.{DevFn & 7}")
+        : Text($"0x{Value:x}");
 }

@@ -147,12 +147,9 @@ public sealed class Layout
         if (!field.Fits(value))
         {
             string limit = field.Kind == FieldKind.Address
-                ? string.Create(
-                    CultureInfo.InvariantCulture,
-                    $"a byte address, multiple of 0x{1UL << field.Parts[0].Shift:x}, at most 0x{field.Maximum:x}")
-                : string.Create(CultureInfo.InvariantCulture, $"{field.Width} bit{(field.Width == 1 ? "" : "s")}, at most 0x{field.Maximum:x}");
-            return OpResult.Refuse(Errno.EINVAL, string.Create(
-                CultureInfo.InvariantCulture, $"{Id}: {field.Mnemonic} = 0x{value:x} does not fit ({limit})"));
+                ? Text($"a byte address, multiple of 0x{1UL << field.Parts[0].Shift:x}, at most 0x{field.Maximum:x}")
+                : Text($"{field.Width} bit{(field.Width == 1 ? "" : "s")}, at most 0x{field.Maximum:x}");
+            return OpResult.Refuse(Errno.EINVAL, $"{Id}: {field.Mnemonic} = 0x{value:x} does not fit ({limit})");
         }
 
         field.Set(words, value);
@@ -176,8 +173,7 @@ public sealed class Layout
             }
             else if (value != constant.Constant)
             {
-                found.Add(new Violation(name, string.Create(
-                    CultureInfo.InvariantCulture, $"is 0x{value:x}, must be 0x{constant.Constant:x} for {Id}")));
+                found.Add(new Violation(name, Text($"is 0x{value:x}, must be 0x{constant.Constant:x} for {Id}")));
             }
         }
 

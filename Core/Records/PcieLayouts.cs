@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Identifiers;
 
 namespace PasidFramework.Records;
@@ -106,8 +105,8 @@ public static class PcieLayouts
         ulong width = words.Get(MaxPasidWidth);
         if (width > Pasid.MaxBits)
         {
-            found.Add(new Violation(MaxPasidWidth.Mnemonic, string.Create(
-                CultureInfo.InvariantCulture, $"is {width}, a PASID has at most {Pasid.MaxBits} bits")));
+            found.Add(new Violation(MaxPasidWidth.Mnemonic, Text(
+                $"is {width}, a PASID has at most {Pasid.MaxBits} bits")));
         }
     }
 }

@@ -34,6 +34,9 @@ public readonly record struct OpResult
         ? throw new ArgumentException("A refusal needs an error number.", nameof(errno))
         : new OpResult(errno, reason);
 
+    /// <inheritdoc cref="Refuse(Errno, string)"/>
+    public static OpResult Refuse(Errno errno, InvariantText reason) => Refuse(errno, InvariantText.Text(reason));
+
     /// <summary>The error's name and reason, or <c>ok</c>.</summary>
     public override string ToString() => IsOk ? "ok" : $"{Errno}: {Reason}";
 }
@@ -71,6 +74,10 @@ public readonly record struct OpResult<T>
     /// <summary>A refusal.</summary>
     [SuppressMessage("Design", "CA1000", Justification = "A factory on the generic result reads best at the call site.")]
     public static OpResult<T> Refuse(Errno errno, string reason) => new(default, OpResult.Refuse(errno, reason));
+
+    /// <inheritdoc cref="Refuse(Errno, string)"/>
+    [SuppressMessage("Design", "CA1000", Justification = "A factory on the generic result reads best at the call site.")]
+    public static OpResult<T> Refuse(Errno errno, InvariantText reason) => new(default, OpResult.Refuse(errno, reason));
 
     /// <summary>The refusal of an inner operation, passed on.</summary>
     [SuppressMessage("Design", "CA1000", Justification = "A factory on the generic result reads best at the call site.")]

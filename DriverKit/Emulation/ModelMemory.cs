@@ -279,8 +279,7 @@ public sealed class ModelMemory : IModelMemory
                 total *= choices[i].Length;
                 if (total > MaxTornReads)
                 {
-                    throw new InvalidOperationException(string.Create(
-                        System.Globalization.CultureInfo.InvariantCulture,
+                    throw new InvalidOperationException(Text(
                         $"the {words} words at 0x{address:x} have more than {MaxTornReads} torn reads"));
                 }
             }

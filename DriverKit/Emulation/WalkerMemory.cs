@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
-using System.Globalization;
 using PasidFramework.Hardware;
 
 namespace PasidFramework.DriverKit.Emulation;
@@ -97,7 +96,7 @@ internal sealed class WalkerMemory(Lock gate, SystemMemory cpu, WalkerPages seen
         if ((address & (bytes - 1)) != 0)
         {
             throw new ArgumentException(
-                string.Create(CultureInfo.InvariantCulture, $"Address 0x{address:x} is not a multiple of {bytes}."),
+                Text($"Address 0x{address:x} is not a multiple of {bytes}."),
                 nameof(address));
         }
     }

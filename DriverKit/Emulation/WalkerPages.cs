@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Globalization;
 using PasidFramework.Hardware;
 
 namespace PasidFramework.DriverKit.Emulation;
@@ -74,7 +73,7 @@ internal sealed class WalkerPages
         if (!IsLive(address, bytes))
         {
             throw new ArgumentException(
-                string.Create(CultureInfo.InvariantCulture, $"No memory at 0x{address:x}: no live page is there."),
+                Text($"No memory at 0x{address:x}: no live page is there."),
                 nameof(address));
         }
     }

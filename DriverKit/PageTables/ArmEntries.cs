@@ -2,7 +2,6 @@
 // Page table entries that the SMMU walks: the VMSAv8-64 long descriptors of Arm DDI 0487 D8.3, which Arm IHI 0070 3.4
 // takes over; 64 bits each. The same bits are declared for tables, blocks and pages: which one an entry with type 3 is
 // depends on its level, which the entry does not say. Bits 15:12 hold address bits 51:48 with 64 KiB granules.
-using System.Globalization;
 using PasidFramework.Records;
 
 namespace PasidFramework.DriverKit.PageTables;
@@ -68,8 +67,7 @@ internal static class ArmEntries
         ulong value = words.Get(field);
         if (value != 0)
         {
-            found.Add(new Violation(field.ToString(), string.Create(
-                CultureInfo.InvariantCulture, $"is 0x{value:x}, must be 0 {where} (DDI 0487 D8.3)")));
+            found.Add(new Violation(field.ToString(), Text($"is 0x{value:x}, must be 0 {where} (DDI 0487 D8.3)")));
         }
     }
 }

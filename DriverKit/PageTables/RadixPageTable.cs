@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Globalization;
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 using PasidFramework.Results;
@@ -91,19 +90,16 @@ internal sealed class RadixPageTable(RadixFormat format, IPhysicalMemory memory,
 
     private bool Fits(ulong value, int level, int bits) => (value & format.LowBits(level)) == 0 && value >> bits == 0;
 
-    private OpResult WrongSize(ulong bytes) => OpResult.Refuse(Errno.EINVAL, string.Create(
-        CultureInfo.InvariantCulture,
-        $"{format.Name} has no pages of {bytes} bytes, only of {string.Join(", ", format.PageSizes)}"));
+    private OpResult WrongSize(ulong bytes) => OpResult.Refuse(Errno.EINVAL,
+        $"{format.Name} has no pages of {bytes} bytes, only of {string.Join(", ", format.PageSizes)}");
 
     private OpResult Misfit(string what, ulong value, int level, int bits) =>
-        OpResult.Refuse(Errno.EINVAL, string.Create(
-            CultureInfo.InvariantCulture,
-            $"{what} 0x{value:x} is not a multiple of {format.LowBits(level) + 1} below 2^{bits}"));
+        OpResult.Refuse(Errno.EINVAL,
+            $"{what} 0x{value:x} is not a multiple of {format.LowBits(level) + 1} below 2^{bits}");
 
     private static OpResult OtherSize(ulong address, in Finder found, int level) =>
-        OpResult.Refuse(Errno.EEXIST, string.Create(
-            CultureInfo.InvariantCulture,
-            $"0x{address:x}: {(found.Level > level ? "a larger page covers it" : "there is a table for smaller ones")}"));
+        OpResult.Refuse(Errno.EEXIST,
+            $"0x{address:x}: {(found.Level > level ? "a larger page covers it" : "there is a table for smaller ones")}");
 
     // The entry where the path of an address ends: that of the level, or an upper one that leads to no table.
     private Finder Find(ulong address, int level)

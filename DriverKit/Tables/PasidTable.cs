@@ -109,7 +109,7 @@ public abstract class PasidTable<TLink> : IPasidTable
         }
         else if (Table.State(pasid.Value) != 0)
         {
-            return OpResult.Refuse(Errno.EEXIST, Text($"PASID {pasid} has a valid entry already"));
+            return OpResult.Refuse(Errno.EEXIST, $"PASID {pasid} has a valid entry already");
         }
 
         ref uint state = ref Table.State(pasid.Value);
@@ -152,7 +152,7 @@ public abstract class PasidTable<TLink> : IPasidTable
 
         if (!CanQuiet)
         {
-            return OpResult.Refuse(Errno.EOPNOTSUPP, Text($"PASID {pasid}: the format has no quiet entry"));
+            return OpResult.Refuse(Errno.EOPNOTSUPP, $"PASID {pasid}: the format has no quiet entry");
         }
 
         ref uint state = ref Table.State(pasid.Value);
@@ -246,9 +246,6 @@ public abstract class PasidTable<TLink> : IPasidTable
     {
     }
 
-    /// <summary>Text of a refusal.</summary>
-    protected static string Text(FormattableString text) => FormattableString.Invariant(text);
-
     private void StoreFirstWord(ulong address, ulong value)
     {
         Memory.WriteQword(address, value);
@@ -271,9 +268,9 @@ public abstract class PasidTable<TLink> : IPasidTable
         address = Table.Find(pasid.Value);
         return address != 0 && Table.State(pasid.Value) != 0
             ? OpResult.Ok
-            : OpResult.Refuse(Errno.ENOENT, Text($"PASID {pasid} has no valid entry"));
+            : OpResult.Refuse(Errno.ENOENT, $"PASID {pasid} has no valid entry");
     }
 
-    private OpResult BeyondWidth(Pasid pasid) => OpResult.Refuse(Errno.EINVAL, Text(
-        $"PASID {pasid} is beyond the table: {PasidBits} bits, last 0x{(1u << PasidBits) - 1:x}"));
+    private OpResult BeyondWidth(Pasid pasid) => OpResult.Refuse(Errno.EINVAL,
+        $"PASID {pasid} is beyond the table: {PasidBits} bits, last 0x{(1u << PasidBits) - 1:x}");
 }

@@ -72,7 +72,7 @@ public static class TableLister
                         Kind = TableItemKind.Finding,
                         Structure = held.Structure,
                         Address = held.Address,
-                        Text = FormattableString.Invariant($"there is more than fits into {maxItems} items"),
+                        Text = Text($"there is more than fits into {maxItems} items"),
                     };
                     yield break;
                 }
@@ -194,12 +194,12 @@ public static class TableLister
             TableLevel level = table.Level;
             if (table.Entries > 0 && !memory.IsBacked(at, level.Layout.Bytes))
             {
-                return FormattableString.Invariant($"no memory for the {level.Name} at 0x{at:x}");
+                return Text($"no memory for the {level.Name} at 0x{at:x}");
             }
 
             if (_path.Any(open => open.Overlaps(table)))
             {
-                return FormattableString.Invariant($"0x{at:x} leads back to a table on the way here: a loop, not followed");
+                return Text($"0x{at:x} leads back to a table on the way here: a loop, not followed");
             }
 
             if (!_met.TryGetValue(at, out (TableLevel Level, long Entries, ulong From) met))
@@ -210,19 +210,19 @@ public static class TableLister
             }
 
             return met.Level.Name != level.Name
-                ? FormattableString.Invariant($"0x{at:x} is a {met.Level.Name} as well, not followed")
+                ? Text($"0x{at:x} is a {met.Level.Name} as well, not followed")
                 : met.Entries != table.Entries
-                ? FormattableString.Invariant($"0x{at:x} is a {met.Level.Name} of {met.Entries} entries as well, not followed")
+                ? Text($"0x{at:x} is a {met.Level.Name} of {met.Entries} entries as well, not followed")
                 : level.IsExclusive && met.From != from
-                ? FormattableString.Invariant($"0x{at:x} is the {met.Level.Name} of the entry at 0x{met.From:x}, not followed")
+                ? Text($"0x{at:x} is the {met.Level.Name} of the entry at 0x{met.From:x}, not followed")
                 : null;
         }
 
         /// <summary>What is wrong with a page table that is not listed; null for nothing.</summary>
         public string? Misfit(ulong address, long bytes) => !memory.IsBacked(address, bytes)
-            ? FormattableString.Invariant($"no memory for the page table at 0x{address:x}")
+            ? Text($"no memory for the page table at 0x{address:x}")
             : _met.TryGetValue(address, out (TableLevel Level, long Entries, ulong From) met)
-            ? FormattableString.Invariant($"0x{address:x} is a {met.Level.Name} as well")
+            ? Text($"0x{address:x} is a {met.Level.Name} as well")
             : null;
     }
 

@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Formats;
@@ -58,7 +57,7 @@ internal static partial class Commands
             LayoutField.Value(
                 Range, "2^(Range+1) StreamIDs", (RangeAll, "all: CFGI_ALL, SID has no meaning")).Reads(range => range == RangeAll
                 ? null
-                : string.Create(CultureInfo.InvariantCulture, $"{2L << (int)range} StreamIDs")),
+                : Text($"{2L << (int)range} StreamIDs")),
             LayoutField.Reserved(127, 69)]),
         Declare("cfgi_all", SmmuOpcode.CFGI_STE_RANGE, "3", [
             LayoutField.Reserved(31, 8),

@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Formats;
@@ -89,7 +88,7 @@ internal static partial class Commands
         {
             found.Add(new Violation(
                 AtcSize.Mnemonic,
-                string.Create(CultureInfo.InvariantCulture, $"is {size}, the limit is {AtcSizeAll} (4.5)")));
+                Text($"is {size}, the limit is {AtcSizeAll} (4.5)")));
         }
     }
 
@@ -122,7 +121,7 @@ internal static partial class Commands
             StreamId(),
             LayoutField.Value(AtcSize, "2^Size pages of 4 KiB", (AtcSizeAll, "all")).Reads(size => size >= AtcSizeAll
                 ? null
-                : string.Create(CultureInfo.InvariantCulture, $"{1L << (int)size} pages")),
+                : Text($"{1L << (int)size} pages")),
             LayoutField.Reserved(75, 70),
             LayoutField.Address(ADDR, "first page")], CheckAtcSize),
         Declare("pri_resp", SmmuOpcode.PRI_RESP, "5", [

@@ -1,6 +1,5 @@
 // Arm IHI 0070 (SMMUv3), issue H.a era, section 5.4 "Context Descriptor": 512 bits, 64-byte aligned.
 // Word 5 (PARTID, PMG) and the words after it belong to features that this framework does not use: written as 0.
-using System.Globalization;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Formats;
@@ -251,6 +250,4 @@ internal static class ContextDescriptor
         6 => 52,
         _ => 56,
     };
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Contracts;
 using PasidFramework.Identifiers;
 using PasidFramework.Records;
@@ -35,7 +34,7 @@ internal static class EventDecoder
     }
 
     private static string UnknownEvent(int number) =>
-        string.Create(CultureInfo.InvariantCulture, $"event 0x{number:x2}, which is not defined");
+        Text($"event 0x{number:x2}, which is not defined");
 
     private static Shape?[] BuildShapes()
     {

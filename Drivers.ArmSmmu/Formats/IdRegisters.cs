@@ -1,6 +1,5 @@
 // Arm IHI 0070 (SMMUv3), issue H.a era, section 6.3: identification registers, 32 bits each. Bits that neither the
 // driver nor the stand-in hardware looks at are declared as ignored.
-using System.Globalization;
 using PasidFramework.Identifiers;
 using PasidFramework.Records;
 
@@ -206,8 +205,7 @@ internal static class IdRegisters
         {
             if (words.Get(field) > limit)
             {
-                found.Add(new Violation(field.Mnemonic, string.Create(
-                    CultureInfo.InvariantCulture, $"is {words.Get(field)}, at most {limit} (6.3)")));
+                found.Add(new Violation(field.Mnemonic, Text($"is {words.Get(field)}, at most {limit} (6.3)")));
             }
         }
     }

@@ -1,6 +1,5 @@
 // Arm IHI 0070 (SMMUv3), issue H.a era, sections 5.1 "Level 1 Stream Table Descriptor" and 5.3 "Level 1 Context
 // Descriptor": 64 bits each.
-using System.Globalization;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Formats;
@@ -45,7 +44,7 @@ internal static class L1StreamDescriptor
             LayoutField.Value(Span, "0: invalid; else the leaf has 2^(Span-1) stream table entries").Reads(
                 span => span == 0
                     ? "invalid"
-                    : string.Create(CultureInfo.InvariantCulture, $"{1L << ((int)span - 1)} entries")),
+                    : Text($"{1L << ((int)span - 1)} entries")),
             LayoutField.Reserved(5, 5),
             LayoutField.Address(L2Ptr, "leaf: stream table entries"),
             LayoutField.Reserved(63, 56),
@@ -60,7 +59,7 @@ internal static class L1StreamDescriptor
         {
             found.Add(new Violation(
                 nameof(Span),
-                string.Create(CultureInfo.InvariantCulture, $"is {span}, the limit is SPLIT + 1, at most 11 (5.1)")));
+                Text($"is {span}, the limit is SPLIT + 1, at most 11 (5.1)")));
         }
     }
 }

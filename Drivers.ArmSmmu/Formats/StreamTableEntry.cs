@@ -1,6 +1,5 @@
 // Arm IHI 0070 (SMMUv3), issue H.a era, section 5.2 "Stream Table Entry": 512 bits, 64-byte aligned.
 // Words 4 to 7 (MPAM, MEC, VMS, Secure stage 2) belong to features that this framework does not use: written as 0.
-using System.Globalization;
 using System.Numerics;
 using PasidFramework.Identifiers;
 using PasidFramework.Records;
@@ -307,6 +306,4 @@ internal static class StreamTableEntry
             ? 1UL << (BytesLog2 + cdMax)
             : Math.Max((ulong)Bytes, BitOperations.RoundUpToPowerOf2(8UL << Math.Max(0, cdMax - leafBits)));
     }
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

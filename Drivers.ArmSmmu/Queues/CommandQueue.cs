@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.DriverKit.Queues;
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.ArmSmmu.Formats;
@@ -121,13 +120,13 @@ internal sealed class CommandQueue : CommandRing
             {
                 string name = Registers.CommandErrorName(failure.Code);
                 return OpResult.Refuse(
-                    Errno.EIO, Text($"the command queue reported {name} ({failure.Code}) for {failure.Command}"));
+                    Errno.EIO, $"the command queue reported {name} ({failure.Code}) for {failure.Command}");
             }
         }
 
         // Older failures than are kept: without knowing, the operation is not called a success.
         return ticket.Owner <= _droppedOwner
-            ? OpResult.Refuse(Errno.EIO, Text($"the command queue failed more than {FailuresKept} times meanwhile"))
+            ? OpResult.Refuse(Errno.EIO, $"the command queue failed more than {FailuresKept} times meanwhile")
             : OpResult.Ok;
     }
 
@@ -157,8 +156,6 @@ internal sealed class CommandQueue : CommandRing
             Replace(slot, fence);
         }
     }
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     private readonly record struct Failure(long Position, long Owner, int Code, SmmuCommand Command);
 }

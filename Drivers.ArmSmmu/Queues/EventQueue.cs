@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Globalization;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Queues;
 using PasidFramework.Drivers.ArmSmmu.Formats;
@@ -82,6 +81,6 @@ internal sealed class EventQueue : RecordRing
     /// <inheritdoc/>
     protected override IommuFault Decode(ReadOnlySpan<ulong> record) => EventDecoder.Decode(record);
 
-    private OpResult Lost(FormattableString why) =>
-        OpResult.Refuse(Errno.EOVERFLOW, $"{_unit}: {why.ToString(CultureInfo.InvariantCulture)}");
+    private OpResult Lost(InvariantText why) =>
+        OpResult.Refuse(Errno.EOVERFLOW, $"{_unit}: {Text(why)}");
 }

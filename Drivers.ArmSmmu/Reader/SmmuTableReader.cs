@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Tables;
 using PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
@@ -179,8 +178,6 @@ public sealed class SmmuTableReader : ITableReader
     }
 
     private static OpResult<ITableView> Refuse(string reason) => OpResult<ITableView>.Refuse(Errno.EINVAL, reason);
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     private static SmmuHardwareOptions Capabilities(IReadOnlyDictionary<string, ulong> registers)
     {

@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Tables;
 using PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
@@ -39,8 +38,6 @@ internal sealed class SmmuTableView(
                     or SmmuEvent.F_PERMISSION or SmmuEvent.F_WALK_EABT,
         };
     }
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     private static TableItem Origin(Layout layout, ulong address, ulong[] words, string? field, RequesterId? stream) => new()
     {

@@ -52,7 +52,7 @@ internal sealed class CdTable : PasidTable<ContextLink>
         if (pasidBits is < 1 or > Pasid.MaxBits)
         {
             return OpResult<CdTable>.Refuse(
-                Errno.EINVAL, Text($"a PASID table of {pasidBits} bits: 1 to {Pasid.MaxBits} are possible"));
+                Errno.EINVAL, $"a PASID table of {pasidBits} bits: 1 to {Pasid.MaxBits} are possible");
         }
 
         // The table is aligned to its size, and the size of every shape is a power of two.
@@ -109,14 +109,14 @@ internal sealed class CdTable : PasidTable<ContextLink>
         int addressBits = ContextDescriptor.OutputBits(_settings.Ips);
         if ((entry.PageTableRoot & 0xFFF) != 0 || entry.PageTableRoot >> addressBits != 0)
         {
-            return OpResult.Refuse(Errno.EINVAL, Text(
-                $"PASID {pasid}: page table 0x{entry.PageTableRoot:x} is no multiple of 0x1000 below 2^{addressBits}"));
+            return OpResult.Refuse(Errno.EINVAL,
+                $"PASID {pasid}: page table 0x{entry.PageTableRoot:x} is no multiple of 0x1000 below 2^{addressBits}");
         }
 
         return entry.ArchId >> _settings.AsidBits == 0
             ? OpResult.Ok
-            : OpResult.Refuse(Errno.EINVAL, Text(
-                $"PASID {pasid}: ASID 0x{entry.ArchId:x} does not fit the {_settings.AsidBits} bits of CD.ASID"));
+            : OpResult.Refuse(Errno.EINVAL,
+                $"PASID {pasid}: ASID 0x{entry.ArchId:x} does not fit the {_settings.AsidBits} bits of CD.ASID");
     }
 
     /// <inheritdoc/>

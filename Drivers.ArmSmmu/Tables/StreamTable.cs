@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.DriverKit.Tables;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Hardware;
@@ -94,8 +93,8 @@ internal sealed class StreamTable : IDisposable
         {
             if (sidBits > MaxLinearBits)
             {
-                return OpResult<StreamTable>.Refuse(Errno.ENODEV, Text(
-                    $"IDR0.ST_LEVEL is 0 and IDR1.SIDSIZE {sidBits}: linear stream tables reach {MaxLinearBits} bits"));
+                return OpResult<StreamTable>.Refuse(Errno.ENODEV,
+                    $"IDR0.ST_LEVEL is 0 and IDR1.SIDSIZE {sidBits}: linear stream tables reach {MaxLinearBits} bits");
             }
 
             twoLevel = false;
@@ -128,8 +127,8 @@ internal sealed class StreamTable : IDisposable
     {
         if ((ulong)sid >> Bits != 0)
         {
-            return OpResult.Refuse(Errno.EINVAL, Text(
-                $"StreamID 0x{sid:x} is out of range: {Bits} bits, last 0x{(1UL << Bits) - 1:x}"));
+            return OpResult.Refuse(Errno.EINVAL,
+                $"StreamID 0x{sid:x} is out of range: {Bits} bits, last 0x{(1UL << Bits) - 1:x}");
         }
 
         ulong address = _table.Find(sid);
@@ -148,7 +147,7 @@ internal sealed class StreamTable : IDisposable
         }
         else if (_table.State(sid) != 0)
         {
-            return OpResult.Refuse(Errno.EEXIST, Text($"StreamID 0x{sid:x} has a valid stream table entry already"));
+            return OpResult.Refuse(Errno.EEXIST, $"StreamID 0x{sid:x} has a valid stream table entry already");
         }
 
         if (isNewLeaf || _table.IsUnconfirmed(sid))
@@ -179,7 +178,7 @@ internal sealed class StreamTable : IDisposable
         ulong address = (ulong)sid >> Bits == 0 ? _table.Find(sid) : 0;
         if (address == 0 || _table.State(sid) == 0)
         {
-            return OpResult.Refuse(Errno.ENOENT, Text($"StreamID 0x{sid:x} has no valid stream table entry"));
+            return OpResult.Refuse(Errno.ENOENT, $"StreamID 0x{sid:x} has no valid stream table entry");
         }
 
         _table.State(sid) = 0;
@@ -195,8 +194,6 @@ internal sealed class StreamTable : IDisposable
         _memory.WriteQword(address, value);
         _memory.Flush(address, 8);
     }
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     private readonly struct StreamSync(IStreamTableSync sync, uint sid) : IEntrySync
     {

@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Drivers.ArmSmmu.Tables;
 using PasidFramework.Hardware;
@@ -92,8 +91,7 @@ internal sealed record SmmuCapabilities
         int width = Math.Min(Math.Min(substreamBits, pasidBits), Pasid.MaxBits);
         if (width > CdTable.LinearBits && idr0.Get(IdRegisters.CD2L) == 0)
         {
-            return Lacks("IDR0.CD2L", 0, string.Create(
-                CultureInfo.InvariantCulture,
+            return Lacks("IDR0.CD2L", 0, Text(
                 $"PASIDs of {width} bits need two-level tables; limit the unit to {CdTable.LinearBits} bits"));
         }
 
@@ -113,5 +111,5 @@ internal sealed record SmmuCapabilities
 
     private static OpResult<SmmuCapabilities> Lacks(string field, ulong value, string why) =>
         OpResult<SmmuCapabilities>.Refuse(
-            Errno.ENODEV, string.Create(CultureInfo.InvariantCulture, $"{field} is {value}: {why}"));
+            Errno.ENODEV, $"{field} is {value}: {why}");
 }

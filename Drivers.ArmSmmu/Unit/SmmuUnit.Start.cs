@@ -1,4 +1,3 @@
-using System.Globalization;
 using Microsoft.Extensions.Logging;
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Contracts;
@@ -252,8 +251,7 @@ internal sealed partial class SmmuUnit : IStreamTableSync
         }
         while (budget.TrySpend());
 
-        return OpResult.Refuse(Errno.ETIMEDOUT, string.Create(
-            CultureInfo.InvariantCulture,
-            $"{name} is 0x{seen:x} after {budget.Polls} looks, 0x{value:x} (mask 0x{mask:x}) was expected"));
+        return OpResult.Refuse(Errno.ETIMEDOUT,
+            $"{name} is 0x{seen:x} after {budget.Polls} looks, 0x{value:x} (mask 0x{mask:x}) was expected");
     }
 }

@@ -38,9 +38,8 @@ internal sealed record SmmuUnitOptions
                     result = result with { PollLimit = value };
                     break;
                 case "cmdq-bits" or "evtq-bits" or "poll-limit":
-                    return OpResult<SmmuUnitOptions>.Refuse(Errno.EINVAL, string.Create(
-                        CultureInfo.InvariantCulture,
-                        $"option {name} is '{text}', a number from 1 to {limit} is expected"));
+                    return OpResult<SmmuUnitOptions>.Refuse(Errno.EINVAL,
+                        $"option {name} is '{text}', a number from 1 to {limit} is expected");
                 default:
                     return OpResult<SmmuUnitOptions>.Refuse(
                         Errno.EINVAL, $"unknown option '{name}'; known are cmdq-bits, evtq-bits, poll-limit");

@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Identifiers;
 using PasidFramework.Records;
 
@@ -100,8 +99,6 @@ internal static class CapabilityRegisters
 
     private const string Other = "capabilities that do not concern PASIDs";
 
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
-
     private static string Join((ulong Bit, string Name)[] names, ulong value)
     {
         string text = string.Join(", ", names.Where(n => (value & n.Bit) != 0).Select(n => n.Name));
@@ -113,8 +110,7 @@ internal static class CapabilityRegisters
         ulong bits = words.Get(Ecap.PSS) + 1;
         if (words.Get(Ecap.PASID) == 1 && bits > Pasid.MaxBits)
         {
-            found.Add(new Violation(Ecap.PSS.Mnemonic, string.Create(
-                CultureInfo.InvariantCulture,
+            found.Add(new Violation(Ecap.PSS.Mnemonic, Text(
                 $"is {bits - 1}: PASIDs of {bits} bits, the packet carries {Pasid.MaxBits}")));
         }
     }

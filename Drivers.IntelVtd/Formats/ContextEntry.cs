@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Formats;
@@ -29,9 +28,7 @@ internal static class ContextEntry
             LayoutField.Value(EPTR, "rev 5.x, needs ECAP.PTRS"),
             LayoutField.Reserved(8, 7),
             LayoutField.Value(PDTS, "the PASID directory has 2^(PDTS+7) entries, PASIDs have PDTS+13 bits").Reads(
-                size => string.Create(
-                    CultureInfo.InvariantCulture,
-                    $"{1 << ((int)size + 7)} entries, {(int)size + MinPasidBits} bits")),
+                size => Text($"{1 << ((int)size + 7)} entries, {(int)size + MinPasidBits} bits")),
             LayoutField.Address(PASIDDIRPTR, "PASID directory"),
             LayoutField.Value(RID_PASID, "PASID of requests without one (ECAP.RPS; else 0 is used)"),
             LayoutField.Value(RID_PRIV, "requests without PASID are privileged (ECAP.RPRIVS)"),
@@ -82,8 +79,7 @@ internal static class ContextEntry
         int bits = (int)words.Get(PDTS) + MinPasidBits;
         if (words.Get(RID_PASID) >> bits != 0)
         {
-            found.Add(new Violation(RID_PASID.Mnemonic, string.Create(
-                CultureInfo.InvariantCulture,
+            found.Add(new Violation(RID_PASID.Mnemonic, Text(
                 $"is 0x{words.Get(RID_PASID):x}, PDTS = {words.Get(PDTS)} allows less than 0x{1UL << bits:x}")));
         }
     }

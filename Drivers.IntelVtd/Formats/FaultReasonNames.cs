@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace PasidFramework.Drivers.IntelVtd.Formats;
 
 /// <summary>Names of the fault reasons. Intel VT-d, D51397-018 (rev 5.10), fault reason encodings.</summary>
@@ -11,7 +9,7 @@ internal static class FaultReasonNames
     /// <param name="reason">Value of FR, 0 to 255.</param>
     public static string Of(int reason) => s_names.TryGetValue(reason, out string? name)
         ? name
-        : string.Create(CultureInfo.InvariantCulture, $"reason {reason:x2}h, which revision 5.10 does not define");
+        : Text($"reason {reason:x2}h, which revision 5.10 does not define");
 
     /// <summary>Reason and name, for explanations of <c>fault_record.FR</c>.</summary>
     public static (ulong Value, string Name)[] All =>

@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Formats;
@@ -34,8 +33,7 @@ internal static class Invalidation
         ulong value = words.Get(granularity);
         if (((allowed >> (int)value) & 1) == 0)
         {
-            found.Add(new Violation(granularity.Mnemonic, string.Create(
-                CultureInfo.InvariantCulture, $"is {value}, a reserved granularity")));
+            found.Add(new Violation(granularity.Mnemonic, Text($"is {value}, a reserved granularity")));
         }
     }
 
@@ -47,8 +45,7 @@ internal static class Invalidation
         ulong low = mask >= 52 ? ulong.MaxValue : (1UL << (12 + mask)) - 1;
         if ((words.GetAddress(address) & low) != 0)
         {
-            found.Add(new Violation(address.Mnemonic, string.Create(
-                CultureInfo.InvariantCulture,
+            found.Add(new Violation(address.Mnemonic, Text(
                 $"is 0x{words.GetAddress(address):x}, not aligned to the 2^{mask} pages of AM")));
         }
     }
@@ -404,8 +401,7 @@ internal static class PageGroupResponse
     {
         if (words.Get(RC) is not (Success or InvalidRequest or Failure))
         {
-            found.Add(new Violation(RC.Mnemonic, string.Create(
-                CultureInfo.InvariantCulture,
+            found.Add(new Violation(RC.Mnemonic, Text(
                 $"is {words.Get(RC)}, a reserved response (0 success, 1 invalid request, 15 failure)")));
         }
     }

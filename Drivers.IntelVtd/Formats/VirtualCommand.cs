@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Formats;
@@ -34,8 +33,7 @@ internal static class VirtualCommand
     {
         if (words.Get(CMD) > FreePasid)
         {
-            found.Add(new Violation(CMD.Mnemonic, string.Create(
-                CultureInfo.InvariantCulture,
+            found.Add(new Violation(CMD.Mnemonic, Text(
                 $"is {words.Get(CMD)}, an undefined command (0 null, 1 allocate PASID, 2 free PASID)")));
         }
     }
@@ -77,8 +75,8 @@ internal static class VirtualCommandResponse
         ulong status = words.Get(SC);
         if (words.Get(IP) == 0 && status is not (Success or UndefinedCommand or NoPasid))
         {
-            found.Add(new Violation(SC.Mnemonic, string.Create(
-                CultureInfo.InvariantCulture, $"is {status}, an undefined status (0, 1 and 16 are defined)")));
+            found.Add(new Violation(SC.Mnemonic, Text(
+                $"is {status}, an undefined status (0, 1 and 16 are defined)")));
         }
     }
 }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Globalization;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Queues;
 using PasidFramework.Drivers.IntelVtd.Formats;
@@ -63,9 +62,8 @@ internal sealed class FaultRecords(string unit, IRegisterFile registers, int off
 
         // Nothing is recorded while PFO is set, so every record was cleared above, as must be before it is.
         registers.Write32(VtdRegisters.FSTS, FaultStatusBits.PFO);
-        return OpResult.Refuse(Errno.EOVERFLOW, string.Create(
-            CultureInfo.InvariantCulture,
-            $"{unit}: FSTS.PFO was set: faults were lost, all {count} records were in use"));
+        return OpResult.Refuse(Errno.EOVERFLOW,
+            $"{unit}: FSTS.PFO was set: faults were lost, all {count} records were in use");
     }
 
     /// <inheritdoc/>

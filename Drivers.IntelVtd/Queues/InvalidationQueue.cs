@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.DriverKit.Queues;
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.IntelVtd.Formats;
@@ -148,15 +147,13 @@ internal sealed class InvalidationQueue : CommandRing
 
         ulong cause = _registers.Read64(VtdRegisters.IQERCD);
         ulong head = _registers.Read64(VtdRegisters.IQH);
-        return OpResult.Refuse(Errno.EIO, string.Create(
-            CultureInfo.InvariantCulture,
-            $"the invalidation queue stopped at 0x{head:x}: FSTS 0x{status:x}, IQERCD 0x{cause:x}"));
+        return OpResult.Refuse(Errno.EIO,
+            $"the invalidation queue stopped at 0x{head:x}: FSTS 0x{status:x}, IQERCD 0x{cause:x}");
     }
 
     /// <inheritdoc/>
-    protected override OpResult TimedOut(bool isFull, int polls) => OpResult.Refuse(Errno.ETIMEDOUT, string.Create(
-        CultureInfo.InvariantCulture,
-        $"an invalidation did not complete within {_timeout.Limit.TotalMilliseconds} ms"));
+    protected override OpResult TimedOut(bool isFull, int polls) => OpResult.Refuse(Errno.ETIMEDOUT,
+        $"an invalidation did not complete within {_timeout.Limit.TotalMilliseconds} ms");
 
     /// <inheritdoc/>
     protected override void FreeMemory()

@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Tables;
 using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
@@ -65,8 +64,7 @@ public sealed class VtdTableReader : ITableReader
         int fault = rules.CheckRootAddress(rtaddr, hasPasid: false);
         return fault == 0
             ? OpResult<ITableView>.Ok(new VtdTableView(memory, rules, rtaddr))
-            : OpResult<ITableView>.Refuse(Errno.EINVAL, string.Create(
-                CultureInfo.InvariantCulture,
+            : OpResult<ITableView>.Refuse(Errno.EINVAL, Text(
                 $"RTADDR 0x{rtaddr:x} says TTM = {rtaddr.Field(RootTableAddress.TTM)} (1 is scalable mode) or has ")
                 + "reserved bits set");
     }

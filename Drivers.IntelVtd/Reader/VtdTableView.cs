@@ -1,5 +1,4 @@
 using PasidFramework.DriverKit.PageTables;
-using System.Globalization;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Tables;
 using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
@@ -63,8 +62,6 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
                 found.IsQuiet ? 0 : page.Fault, Reason(page.Fault));
         return new TableWalk(result, steps.Steps) { IsConfigured = found.Fault == 0 };
     }
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     private static string Reason(int fault) => Text($"{fault:x2}h: {FaultReason.Describe(fault)}");
 

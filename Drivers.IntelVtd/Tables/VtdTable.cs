@@ -65,7 +65,7 @@ internal sealed class VtdTable : PasidTable<DirectoryLink>
         if (pasidBits is < 1 or > Pasid.MaxBits)
         {
             return OpResult<VtdTable>.Refuse(
-                Errno.EINVAL, Text($"a PASID table of {pasidBits} bits: 1 to {Pasid.MaxBits} are possible"));
+                Errno.EINVAL, $"a PASID table of {pasidBits} bits: 1 to {Pasid.MaxBits} are possible");
         }
 
         // Memory comes in pages, so a directory of 1 KiB takes 4.
@@ -86,12 +86,12 @@ internal sealed class VtdTable : PasidTable<DirectoryLink>
         if ((entry.PageTableRoot & ~0x000F_FFFF_FFFF_F000UL) != 0)
         {
             return OpResult.Refuse(
-                Errno.EINVAL, Text($"page table root 0x{entry.PageTableRoot:x} is not a multiple of 4096 below 2^52"));
+                Errno.EINVAL, $"page table root 0x{entry.PageTableRoot:x} is not a multiple of 4096 below 2^52");
         }
 
         return entry.ArchId is not 0 and <= ushort.MaxValue
             ? OpResult.Ok
-            : OpResult.Refuse(Errno.EINVAL, Text($"domain id 0x{entry.ArchId:x} is not 1 to 0x{ushort.MaxValue:x}"));
+            : OpResult.Refuse(Errno.EINVAL, $"domain id 0x{entry.ArchId:x} is not 1 to 0x{ushort.MaxValue:x}");
     }
 
     /// <inheritdoc/>

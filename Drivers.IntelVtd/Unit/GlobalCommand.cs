@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Allocation;
 using PasidFramework.Drivers.IntelVtd.Formats;
@@ -39,9 +38,8 @@ internal sealed class GlobalCommand(IRegisterFile registers, PollTimeout timeout
             {
                 if (!budget.TrySpend())
                 {
-                    return OpResult.Refuse(Errno.ETIMEDOUT, string.Create(
-                        CultureInfo.InvariantCulture,
-                        $"GCMD.{name} was not answered within {timeout.Limit.TotalMilliseconds} ms (GSTS 0x{Status:x8})"));
+                    return OpResult.Refuse(Errno.ETIMEDOUT,
+                        $"GCMD.{name} was not answered within {timeout.Limit.TotalMilliseconds} ms (GSTS 0x{Status:x8})");
                 }
             }
 

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Microsoft.Extensions.Logging;
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
@@ -127,8 +126,7 @@ internal sealed class VtdUnit(RemappingUnit unit, ILogger logger) : IIommuUnit
     }
 
     private static VtdDomain StateOf(Domain domain) => domain.DriverState as VtdDomain
-        ?? throw new ArgumentException(string.Create(
-            CultureInfo.InvariantCulture, $"Domain {domain.Id} was not added to this unit."), nameof(domain));
+        ?? throw new ArgumentException(Text($"Domain {domain.Id} was not added to this unit."), nameof(domain));
 
     private static VtdDevice StateOf(Device device) => device.DriverState as VtdDevice
         ?? throw new ArgumentException($"Device {device} was not added to this unit.", nameof(device));

@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Identifiers;
 using PasidFramework.Records;
 
@@ -35,8 +34,7 @@ internal static class DeviceEntry
     {
         if (words[0].Has(V) && words[0].Get(WIDTH) is < 1 or > Pasid.MaxBits)
         {
-            found.Add(new Violation("WIDTH", string.Create(
-                CultureInfo.InvariantCulture, $"is {words[0].Get(WIDTH)}, must be 1 to {Pasid.MaxBits}")));
+            found.Add(new Violation("WIDTH", Text($"is {words[0].Get(WIDTH)}, must be 1 to {Pasid.MaxBits}")));
         }
     }
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Tables;
 using PasidFramework.Drivers.Reference.Formats;
@@ -35,8 +34,7 @@ public sealed class ReferenceTableReader : ITableReader
         ulong log2 = root.Get(DeviceTable.LOG2);
         return DeviceTable.Layout.Check([root]).Count == 0 && log2 is >= 1 and <= DeviceTable.MostLog2
             ? OpResult<ITableView>.Ok(new ReferenceTableView(memory, root))
-            : OpResult<ITableView>.Refuse(Errno.EINVAL, string.Create(
-                CultureInfo.InvariantCulture,
-                $"DEVICE_TABLE 0x{root:x} says LOG2 = {log2} (1 to 16) or has reserved bits set"));
+            : OpResult<ITableView>.Refuse(Errno.EINVAL,
+                $"DEVICE_TABLE 0x{root:x} says LOG2 = {log2} (1 to 16) or has reserved bits set");
     }
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Tables;
 using PasidFramework.Drivers.Reference.Emulation.Functional;
@@ -62,8 +61,6 @@ internal sealed class ReferenceTableView(IMemoryReader memory, ulong deviceTable
             IsConfigured = found.Fault == FaultCode.None,
         };
     }
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     private static string State(ulong entry) => (entry & 1) != 0 ? "valid" : "not valid";
 

@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Drivers.Reference.Formats;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
@@ -68,13 +67,13 @@ internal sealed class PasidTable
         if (pasid.Value >> PasidBits != 0)
         {
             return OpResult<bool>.Refuse(
-                Errno.EINVAL, Text($"PASID {pasid} is beyond the table's {PasidBits} bits"));
+                Errno.EINVAL, $"PASID {pasid} is beyond the table's {PasidBits} bits");
         }
 
         if ((pageTable & ~PasidEntry.ROOT.WordMask) != 0)
         {
             return OpResult<bool>.Refuse(
-                Errno.EINVAL, Text($"page table root 0x{pageTable:x} is not a multiple of 4096 below 2^52"));
+                Errno.EINVAL, $"page table root 0x{pageTable:x} is not a multiple of 4096 below 2^52");
         }
 
         bool isNew = LeafOf(pasid) == 0;
@@ -119,8 +118,6 @@ internal sealed class PasidTable
 
         _memory.FreePages(Root, DirectoryBytes);
     }
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     // The driver's own copy of the directory: what it frees it never reads from memory that others may write.
     private ref ulong LeafOf(Pasid pasid) => ref _leaves[pasid.Value >> PasidEntry.IndexBits];

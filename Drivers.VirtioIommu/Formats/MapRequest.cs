@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.VirtioIommu.Formats;
@@ -52,8 +51,7 @@ internal static class MapRequest
     {
         if (words.Get(end) < words.Get(start))
         {
-            found.Add(new Violation(end.Mnemonic, string.Create(
-                CultureInfo.InvariantCulture,
+            found.Add(new Violation(end.Mnemonic, Text(
                 $"0x{words.Get(end):x} is below {start.Mnemonic} 0x{words.Get(start):x}; it is the last byte")));
         }
     };

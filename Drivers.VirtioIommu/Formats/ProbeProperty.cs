@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.VirtioIommu.Formats;
@@ -29,7 +28,7 @@ internal static class ProbeProperty
     /// <summary>The field length of one property.</summary>
     /// <param name="bytes">Bytes of its value.</param>
     public static LayoutField LengthField(int bytes) =>
-        LayoutField.Value(Length, string.Create(CultureInfo.InvariantCulture, $"bytes after this field, {bytes}"));
+        LayoutField.Value(Length, Text($"bytes after this field, {bytes}"));
 
     /// <summary>The rule that a property has its type, of which only the low 12 bits count, and length.</summary>
     /// <param name="number">Type.</param>
@@ -39,14 +38,13 @@ internal static class ProbeProperty
         ulong type = words.Get(Type) & TypeMask;
         if (type != (ulong)number)
         {
-            found.Add(new Violation(Type.Mnemonic, string.Create(
-                CultureInfo.InvariantCulture, $"is {type} in its low 12 bits, this property has {number}")));
+            found.Add(new Violation(Type.Mnemonic, Text(
+                $"is {type} in its low 12 bits, this property has {number}")));
         }
 
         if (words.Get(Length) != (ulong)bytes)
         {
-            found.Add(new Violation(Length.Mnemonic, string.Create(
-                CultureInfo.InvariantCulture, $"is {words.Get(Length)}, this property has {bytes}")));
+            found.Add(new Violation(Length.Mnemonic, Text($"is {words.Get(Length)}, this property has {bytes}")));
         }
     };
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.VirtioIommu.Formats;
@@ -49,8 +48,7 @@ internal static class RequestHead
         ulong actual = words.Get(field);
         if (actual != value)
         {
-            found.Add(new Violation(field.Mnemonic, string.Create(
-                CultureInfo.InvariantCulture, $"is {actual}, must be {value} here")));
+            found.Add(new Violation(field.Mnemonic, Text($"is {actual}, must be {value} here")));
         }
     };
 
@@ -60,8 +58,7 @@ internal static class RequestHead
         ulong actual = words.Get(field);
         if (actual < first || actual > last)
         {
-            found.Add(new Violation(field.Mnemonic, string.Create(
-                CultureInfo.InvariantCulture, $"is {actual}, known are {first} to {last}")));
+            found.Add(new Violation(field.Mnemonic, Text($"is {actual}, known are {first} to {last}")));
         }
     };
 
@@ -71,8 +68,7 @@ internal static class RequestHead
         ulong actual = words.Get(field);
         if (!known.Contains(actual))
         {
-            found.Add(new Violation(field.Mnemonic, string.Create(
-                CultureInfo.InvariantCulture, $"is {actual}, known are {string.Join(", ", known)}")));
+            found.Add(new Violation(field.Mnemonic, Text($"is {actual}, known are {string.Join(", ", known)}")));
         }
     };
 
@@ -82,8 +78,7 @@ internal static class RequestHead
         ulong unknown = words.Get(field) & ~known;
         if (unknown != 0)
         {
-            found.Add(new Violation(field.Mnemonic, string.Create(
-                CultureInfo.InvariantCulture, $"has unknown bits 0x{unknown:x}, known are 0x{known:x}")));
+            found.Add(new Violation(field.Mnemonic, Text($"has unknown bits 0x{unknown:x}, known are 0x{known:x}")));
         }
     };
 }

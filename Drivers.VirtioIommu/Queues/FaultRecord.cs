@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Identifiers;
@@ -45,8 +44,7 @@ internal readonly record struct FaultRecord(ulong Word0, ulong Word1, ulong Word
                 FaultReason.Unknown => "UNKNOWN: the device does not say why",
                 FaultReason.Domain => "DOMAIN: the endpoint is in no domain, or its domain's configuration is at fault",
                 FaultReason.Mapping => "MAPPING: nothing is mapped there for this kind of access",
-                _ => string.Create(
-                    CultureInfo.InvariantCulture, $"reason {(int)Reason}, which the standard does not define"),
+                _ => Text($"reason {(int)Reason}, which the standard does not define"),
             },
             [Word0, Word1, Word2]);
     }

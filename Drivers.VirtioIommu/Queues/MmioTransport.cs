@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Hardware;
 using PasidFramework.Results;
@@ -232,8 +231,8 @@ internal sealed class MmioTransport
     /// <summary>Tells the device that a queue has new buffers.</summary>
     public void Notify(int index) => _registers.Write32(MmioRegister.QueueNotify, (uint)index);
 
-    private static OpResult Missing(FormattableString why) =>
-        OpResult.Refuse(Errno.ENODEV, "virtio-iommu: " + why.ToString(CultureInfo.InvariantCulture));
+    private static OpResult Missing(InvariantText why) =>
+        OpResult.Refuse(Errno.ENODEV, "virtio-iommu: " + Text(why));
 
     private void AddStatus(uint bit) =>
         _registers.Write32(MmioRegister.Status, _registers.Read32(MmioRegister.Status) | bit);

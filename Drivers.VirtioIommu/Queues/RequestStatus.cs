@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Queues;
@@ -79,8 +78,7 @@ internal static class RequestStatusExtensions
         this RequestStatus status, string request, uint domain, string subject, ulong number) =>
         status == RequestStatus.Ok
             ? OpResult.Ok
-            : OpResult.Refuse(status.ToErrno(), string.Create(
-                CultureInfo.InvariantCulture,
+            : OpResult.Refuse(status.ToErrno(), Text(
                 $"virtio-iommu {request}, domain {domain}, {subject} 0x{number:x}: {status.Describe()}"));
 
     /// <summary>A status in words.</summary>
@@ -101,7 +99,6 @@ internal static class RequestStatusExtensions
         RequestStatus.NoEnt => "the device answered NOENT (6)",
         RequestStatus.Fault => "the device answered FAULT (7)",
         RequestStatus.NoMem => "the device answered NOMEM (8)",
-        _ => string.Create(
-            CultureInfo.InvariantCulture, $"the device answered {(int)status}, a status that no specification has"),
+        _ => Text($"the device answered {(int)status}, a status that no specification has"),
     };
 }

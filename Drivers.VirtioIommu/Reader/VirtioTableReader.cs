@@ -1,5 +1,4 @@
 using System.Composition;
-using System.Globalization;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Tables;
 using PasidFramework.Drivers.VirtioIommu.Formats;
@@ -88,8 +87,8 @@ public sealed class VirtioTableReader : ITableReader
             : OpResult<ITableView>.Refuse(view.Errno, $"virtio-iommu table: {view.Reason}");
     }
 
-    private static OpResult<ITableView> Invalid(FormattableString why) => OpResult<ITableView>.Refuse(
-        Errno.EINVAL, "virtio-iommu table: " + why.ToString(CultureInfo.InvariantCulture));
+    private static OpResult<ITableView> Invalid(InvariantText why) => OpResult<ITableView>.Refuse(
+        Errno.EINVAL, "virtio-iommu table: " + Text(why));
 
     /// <summary>An attached table: the same items, and faults by the reasons of a virtio-iommu.</summary>
     private sealed class AttachedTableView(ITableView table) : ITableView

@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Units;
@@ -268,8 +267,7 @@ internal sealed class DomainTable : UnitDomain<UnitDevice>, IPasidTableSync
         }
 
         return properties.PasidBits < PasidBits
-            ? Refuse(Errno.EINVAL, endpoint, string.Create(
-                CultureInfo.InvariantCulture,
+            ? Refuse(Errno.EINVAL, endpoint, Text(
                 $"its PASIDs have {properties.PasidBits} bits, the domain's table has {PasidBits}"))
             : OpResult.Ok;
     }
@@ -311,8 +309,7 @@ internal sealed class DomainTable : UnitDomain<UnitDevice>, IPasidTableSync
     }
 
     private OpResult Refuse(Errno errno, uint endpoint, string reason) =>
-        OpResult.Refuse(errno, string.Create(
-            CultureInfo.InvariantCulture, $"virtio-iommu endpoint 0x{endpoint:x} (dialect {_dialect.Name}): {reason}"));
+        OpResult.Refuse(errno, Text($"virtio-iommu endpoint 0x{endpoint:x} (dialect {_dialect.Name}): {reason}"));
 
     private readonly record struct Sending(OpResult Result, bool Answered);
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Results;
@@ -67,7 +66,7 @@ internal sealed class MapUnit : VirtioUnit<MappedDomain>
     protected override OpResult Disconnect(MappedDomain domain, UnitDevice device) =>
         domain.RemoveEndpoint(device.Requester.Value);
 
-    private static OpResult<IIommuUnit> Refuse(UnitSetup setup, Errno errno, FormattableString why) =>
+    private static OpResult<IIommuUnit> Refuse(UnitSetup setup, Errno errno, InvariantText why) =>
         OpResult<IIommuUnit>.Refuse(
-            errno, $"virtio-iommu {setup.Name}: {why.ToString(CultureInfo.InvariantCulture)}");
+            errno, $"virtio-iommu {setup.Name}: {Text(why)}");
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.VirtioIommu.Dialects;
@@ -257,8 +256,6 @@ internal sealed class MappedDomain : UnitDomain<UnitDevice>
         return null;
     }
 
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
-
     private static OpResult AsRefusal(OpResult result) => result.Errno switch
     {
         Errno.ERANGE => OpResult.Refuse(Errno.EINVAL, result.Reason!),
@@ -404,6 +401,6 @@ internal sealed class MappedDomain : UnitDomain<UnitDevice>
         return result;
     }
 
-    private OpResult Refuse(Errno errno, FormattableString why) => OpResult.Refuse(
-        errno, string.Create(CultureInfo.InvariantCulture, $"virtio-iommu domain {Number} (dialect map): {Text(why)}"));
+    private OpResult Refuse(Errno errno, InvariantText why) => OpResult.Refuse(
+        errno, Text($"virtio-iommu domain {Number} (dialect map): {Text(why)}"));
 }

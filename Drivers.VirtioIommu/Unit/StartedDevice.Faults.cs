@@ -1,4 +1,3 @@
-using System.Globalization;
 using Microsoft.Extensions.Logging;
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
@@ -100,9 +99,8 @@ internal sealed partial class StartedDevice
 
         if (lost)
         {
-            return OpResult.Refuse(Errno.EOVERFLOW, string.Create(
-                CultureInfo.InvariantCulture,
-                $"virtio-iommu {Name}: more than {MaxKeptFaults} faults waited to be taken; the newest were lost"));
+            return OpResult.Refuse(Errno.EOVERFLOW,
+                $"virtio-iommu {Name}: more than {MaxKeptFaults} faults waited to be taken; the newest were lost");
         }
 
         return Events.IsBroken

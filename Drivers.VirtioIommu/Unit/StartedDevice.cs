@@ -1,4 +1,3 @@
-using System.Globalization;
 using Microsoft.Extensions.Logging;
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Allocation;
@@ -310,8 +309,8 @@ internal sealed partial class StartedDevice : IDisposable
         OpResult<ulong> address = memory.AllocatePages(bytes);
         if (!address.IsOk)
         {
-            return OpResult<(ulong Address, int Size)>.Refuse(Errno.ENOMEM, string.Create(
-                CultureInfo.InvariantCulture, $"virtio-iommu queue {index}: {address.Reason}"));
+            return OpResult<(ulong Address, int Size)>.Refuse(Errno.ENOMEM,
+                $"virtio-iommu queue {index}: {address.Reason}");
         }
 
         pages.Add((address.Value, bytes));

@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Units;
@@ -137,9 +136,7 @@ internal sealed class VirtioIommuUnit : VirtioUnit<DomainTable>
         return OpResult<Width>.Ok(new Width(
             Math.Min(setup.PasidBits, bits.Value),
             probed.Value.AsidBits ?? 16,
-            string.Create(
-                CultureInfo.InvariantCulture,
-                $"endpoint 0x{options.ProbeEndpoint:x}, which was asked, names no PASID width")));
+            Text($"endpoint 0x{options.ProbeEndpoint:x}, which was asked, names no PASID width")));
     }
 
     private readonly record struct Width(int PasidBits, int AsidBits, string WhyNone);

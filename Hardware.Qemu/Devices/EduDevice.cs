@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using PasidFramework.Identifiers;
 using PasidFramework.Qemu.Machine;
 
@@ -34,8 +33,7 @@ internal sealed class EduDevice
         uint identity = configuration.Read(requester, 0);
         if (identity != Identity)
         {
-            throw new QemuException(string.Create(
-                CultureInfo.InvariantCulture, $"no edu device at {requester}: its identity is 0x{identity:x}"));
+            throw new QemuException(Text($"no edu device at {requester}: its identity is 0x{identity:x}"));
         }
 
         configuration.Write(requester, 0x10, (uint)bar);
@@ -90,8 +88,7 @@ internal sealed class EduDevice
         {
             if (Stopwatch.GetElapsedTime(since) > _machine.Setup.Patience)
             {
-                throw new QemuException(string.Create(
-                    CultureInfo.InvariantCulture,
+                throw new QemuException(Text(
                     $"the edu device {Requester} did not end its transfer within {_machine.Setup.Patience.TotalSeconds} s"));
             }
 

@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
@@ -168,9 +167,6 @@ internal abstract class QemuHardware : ITestHardware
 
     /// <inheritdoc/>
     public void Dispose() => Machine.Dispose();
-
-    /// <summary>Formats text that goes to people.</summary>
-    protected static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     /// <summary>The command line's part that makes edu devices, from a slot of bus 0 on.</summary>
     protected static IEnumerable<string> EduArguments(int firstSlot, int count) => Enumerable.Range(firstSlot, count)

@@ -152,8 +152,7 @@ internal sealed class QTestClient : IDisposable
     private string Nonsense(string command, string answer) =>
         $"QEMU answered '{answer}' to '{command}'; {_describe(false)}";
 
-    private string Late(string command) => string.Create(
-        CultureInfo.InvariantCulture,
+    private string Late(string command) => Text(
         $"QEMU did not answer '{command}' within {_patience.TotalSeconds} s; {_describe(false)}");
 
     private string ReadLine(string command, long since)

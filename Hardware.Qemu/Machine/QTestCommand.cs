@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Globalization;
+
+using PasidFramework.Results;
 
 namespace PasidFramework.Qemu.Machine;
 
 /// <summary>One command of QEMU's QTest protocol.</summary>
 internal readonly record struct QTestCommand
 {
-    private QTestCommand(FormattableString line, bool hasNumber)
+    private QTestCommand(InvariantText line, bool hasNumber)
     {
-        Line = line.ToString(CultureInfo.InvariantCulture);
+        Line = Text(line);
         HasNumber = hasNumber;
     }
 

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Globalization;
 using System.Text.RegularExpressions;
 
 namespace PasidFramework.Qemu.Machine;
@@ -196,8 +195,7 @@ public sealed partial class QemuInstallation
             {
                 process.Kill(entireProcessTree: true);
                 process.WaitForExit(s_patience);
-                throw new QemuException(string.Create(
-                    CultureInfo.InvariantCulture,
+                throw new QemuException(Text(
                     $"QEMU ({candidate.Name}) does not answer --version within {patience.TotalSeconds} s"));
             }
 

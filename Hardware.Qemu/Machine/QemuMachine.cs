@@ -1,6 +1,5 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
-using System.Globalization;
 using System.Net.Sockets;
 
 namespace PasidFramework.Qemu.Machine;
@@ -172,10 +171,8 @@ internal sealed class QemuMachine : IDisposable
         [
             "-display", "none", "-nodefaults", "-no-user-config",
             "-machine", $"{setup.Machine},memory-backend=ram",
-            "-m", string.Create(CultureInfo.InvariantCulture, $"{setup.RamBytes >> 20}M"),
-            "-object", string.Create(
-                CultureInfo.InvariantCulture,
-                $"memory-backend-file,id=ram,size={setup.RamBytes >> 20}M,mem-path={ram},share=on"),
+            "-m", Text($"{setup.RamBytes >> 20}M"),
+            "-object", Text($"memory-backend-file,id=ram,size={setup.RamBytes >> 20}M,mem-path={ram},share=on"),
             "-qtest", $"unix:{socket}", "-qtest-log", "none",
         ];
         if (halting)
@@ -246,8 +243,7 @@ internal sealed class QemuMachine : IDisposable
 
             if (Stopwatch.GetElapsedTime(since) > Setup.Patience)
             {
-                throw new QemuException(string.Create(
-                    CultureInfo.InvariantCulture,
+                throw new QemuException(Text(
                     $"{_essence} did not connect within {Setup.Patience.TotalSeconds} s; {Describe(gone: false)}"));
             }
         }
@@ -264,7 +260,7 @@ internal sealed class QemuMachine : IDisposable
             if (gone ? _process.WaitForExit(s_endPatience) : _process.HasExited)
             {
                 _openPipes.Wait(s_endPatience);
-                state = string.Create(CultureInfo.InvariantCulture, $"it has exited with code {_process.ExitCode}");
+                state = Text($"it has exited with code {_process.ExitCode}");
             }
         }
         catch (Exception e) when (e is InvalidOperationException or ObjectDisposedException)

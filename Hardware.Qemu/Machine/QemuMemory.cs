@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.IO.MemoryMappedFiles;
 using System.Numerics;
 using PasidFramework.Hardware;
@@ -82,9 +81,8 @@ internal sealed unsafe class QemuMemory : IPhysicalMemory, IDisposable
                 address = (_next + (ulong)alignmentBytes - 1) & ~((ulong)alignmentBytes - 1);
                 if (address + (ulong)size > RamBase + (ulong)RamBytes)
                 {
-                    return OpResult<ulong>.Refuse(Errno.ENOMEM, string.Create(
-                        CultureInfo.InvariantCulture,
-                        $"{size} bytes of page memory do not fit: the guest has {RamBytes} bytes of RAM"));
+                    return OpResult<ulong>.Refuse(Errno.ENOMEM,
+                        $"{size} bytes of page memory do not fit: the guest has {RamBytes} bytes of RAM");
                 }
 
                 _next = address + (ulong)size;
@@ -105,7 +103,7 @@ internal sealed unsafe class QemuMemory : IPhysicalMemory, IDisposable
             if (!_live.TryGetValue(address, out (int Bytes, int Alignment) live) || live.Bytes != ((bytes + 4095) & ~4095))
             {
                 throw new ArgumentException(
-                    string.Create(CultureInfo.InvariantCulture, $"No allocation of {bytes} bytes at 0x{address:x}."),
+                    Text($"No allocation of {bytes} bytes at 0x{address:x}."),
                     nameof(address));
             }
 
@@ -201,7 +199,7 @@ internal sealed unsafe class QemuMemory : IPhysicalMemory, IDisposable
         if ((address & (bytes - 1)) != 0)
         {
             throw new ArgumentException(
-                string.Create(CultureInfo.InvariantCulture, $"Address 0x{address:x} is not a multiple of {bytes}."),
+                Text($"Address 0x{address:x} is not a multiple of {bytes}."),
                 nameof(address));
         }
     }
@@ -212,6 +210,6 @@ internal sealed unsafe class QemuMemory : IPhysicalMemory, IDisposable
         return IsBacked(address, bytes)
             ? _ram + (address - RamBase)
             : throw new ArgumentException(
-                string.Create(CultureInfo.InvariantCulture, $"No memory at 0x{address:x}."), nameof(address));
+                Text($"No memory at 0x{address:x}."), nameof(address));
     }
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 using PasidFramework.Qemu.Devices;
@@ -45,8 +44,7 @@ internal sealed class VirtioPciRegisters : IRegisterFile
         uint identity = pci.Read(requester, 0);
         if ((identity & 0xFFFF) != 0x1AF4 || identity >> 16 < 0x1040)
         {
-            throw new QemuException(string.Create(
-                CultureInfo.InvariantCulture, $"no modern virtio device at {requester}: its identity is 0x{identity:x}"));
+            throw new QemuException(Text($"no modern virtio device at {requester}: its identity is 0x{identity:x}"));
         }
 
         _deviceId = (identity >> 16) - 0x1040;

@@ -71,11 +71,11 @@ public sealed class MutationRunner(IReadOnlyList<(string Text, string Cause)> ca
         return new MutationReport(problems, lines, log);
 
         IEnumerable<string> Counts(IEnumerable<(string Kind, int Count)> counts) =>
-            counts.Select(c => string.Create(CultureInfo.InvariantCulture, $"{world} | {c.Kind} | {c.Count}"));
+            counts.Select(c => Text($"{world} | {c.Kind} | {c.Count}"));
     }
 
     private static string Line(string world, string kind, string cause, int count) =>
-        string.Create(CultureInfo.InvariantCulture, $"{world} | {kind} | {cause} | {count}");
+        Text($"{world} | {kind} | {cause} | {count}");
 
     // From the middle of the scenario, where most is going on, and one that must be noticed where there is one.
     private static Mutant Representative(IEnumerable<Mutant> ofOneKind)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Hardware;
+using PasidFramework.Results;
 
 namespace PasidFramework.TestKit.Mutations;
 
@@ -25,8 +26,8 @@ public class Recording(IReadOnlyList<DriverAction> actions, Func<Mutation, Scena
     /// <param name="name">To which.</param>
     /// <param name="excuse">As <see cref="Mutant.Excuse"/>.</param>
     /// <param name="mutation">The mutation.</param>
-    protected Mutant Make(string kind, FormattableString name, string? excuse, Mutation mutation) =>
-        Mutant.Of(kind, FormattableString.Invariant(name), excuse, mutation, run);
+    protected Mutant Make(string kind, InvariantText name, string? excuse, Mutation mutation) =>
+        Mutant.Of(kind, Text(name), excuse, mutation, run);
 
     private static HashSet<int> Unchanged(IReadOnlyList<DriverAction> actions)
     {

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Globalization;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Hardware;
@@ -274,8 +273,6 @@ public sealed class PageTableSuite(IPageTableFormat format)
         ? table.Map(operation.Address, operation.Target, operation.IsWritable, operation.Bytes)
         : table.Unmap(operation.Address, operation.Bytes);
 
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
-
     private IPageTable Create(IPhysicalMemory memory) => format.Create(memory) is { IsOk: true } created
         ? created.Value
         : throw new SuiteFailedException($"{format.Name}: no table");
@@ -303,7 +300,7 @@ public sealed class PageTableSuite(IPageTableFormat format)
         }
     }
 
-    private void Expect<T>(T expected, T found, FormattableString what)
+    private void Expect<T>(T expected, T found, InvariantText what)
     {
         if (!EqualityComparer<T>.Default.Equals(expected, found))
         {

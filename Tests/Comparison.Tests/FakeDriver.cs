@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
@@ -88,8 +87,7 @@ internal sealed class FakeDriver(bool leaks = false, bool failsToStart = false) 
             _commands++;
             if (context.Process.AddressSpace.Name == "nomem")
             {
-                return OpResult.Refuse(Errno.ENOMEM, string.Create(
-                    CultureInfo.InvariantCulture, $"no leaf for {context.Pasid}"));
+                return OpResult.Refuse(Errno.ENOMEM, $"no leaf for {context.Pasid}");
             }
 
             Dictionary<uint, ulong> leaves = _leaves[context.Domain];

@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Comparison.Traces;
 
 namespace PasidFramework.Comparison.Tests;
@@ -80,8 +79,7 @@ public class ProcessTimelineTests
         Assert.Equal(timeline.Lives.Select(l => l.StartIndex).Order(), timeline.Lives.Select(l => l.StartIndex));
     }
 
-    private static string Show(AddressSpaceLife life) => string.Create(
-        CultureInfo.InvariantCulture,
+    private static string Show(AddressSpaceLife life) => Text(
         $"life {life.Pid} {life.Name} {life.Began.ToString().ToLowerInvariant()} {Micros(life.StartNanoseconds)} {End(life.Ended)} {Micros(life.EndNanoseconds)}");
 
     private static long Micros(long nanoseconds) => nanoseconds % 1_000_000_000 / 1000;

@@ -380,5 +380,5 @@ public class ReplayTests
         Line(micros, $"sched_process_exit: comm={name} pid={pid} prio=120 group_dead=true");
 
     private static string Line(int micros, string rest) =>
-        string.Create(CultureInfo.InvariantCulture, $"x-1 [000] ..... 0.{micros:D6}: {rest}\n");
+        Text($"x-1 [000] ..... 0.{micros:D6}: {rest}\n");
 }

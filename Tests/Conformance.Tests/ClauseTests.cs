@@ -122,7 +122,7 @@ public sealed class ClauseTests
     private static string Page()
     {
         var text = new StringBuilder();
-        text.Append(FormattableString.Invariant($"""
+        text.Append(Text($"""
             # The clauses, and what proves each
 
             Catalogue {ConformanceCatalogue.Version}. A: allocators; C: core and lifetimes; D: drivers and tables; F: faults; then what the comments of
@@ -140,7 +140,7 @@ public sealed class ClauseTests
                 .Where(c => ConformanceClause.Expand(c.Clause).Contains(clause.Id)).Select(c => c.Id));
             string reason = ConformanceCatalogue.Untested
                 .FirstOrDefault(u => ConformanceClause.Expand(u.Clause).Contains(clause.Id))?.Reason ?? string.Empty;
-            text.Append(FormattableString.Invariant($"| {clause.Id} | {clause.Text} | {(cases.Length > 0 ? cases : $"none: {reason}")} |\n"));
+            text.Append(Text($"| {clause.Id} | {clause.Text} | {(cases.Length > 0 ? cases : $"none: {reason}")} |\n"));
         }
 
         return text.ToString();

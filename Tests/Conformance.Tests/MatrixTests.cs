@@ -76,7 +76,7 @@ public sealed class MatrixTests
     private static string Matrix()
     {
         var text = new StringBuilder();
-        text.Append(FormattableString.Invariant($"""
+        text.Append(Text($"""
             # Which broken driver each case catches
 
             Catalogue {ConformanceCatalogue.Version}: {ConformanceCatalogue.Cases.Count} cases, {AllFlaws.All.Count} broken drivers. Each broken driver is
@@ -91,7 +91,7 @@ public sealed class MatrixTests
         foreach (ConformanceCase one in ConformanceCatalogue.Cases)
         {
             string flaws = string.Join("<br>", AllFlaws.All.Where(f => f.Cases.Contains(one.Id)).Select(f => $"**{f.Name}** {f.What}"));
-            text.Append(FormattableString.Invariant($"| {one.Id} | {one.Level} | {one.Clause} | {one.Summary} | {flaws} |\n"));
+            text.Append(Text($"| {one.Id} | {one.Level} | {one.Clause} | {one.Summary} | {flaws} |\n"));
         }
 
         return text.ToString();

@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
@@ -166,8 +165,7 @@ public sealed class MutationTests(ITestOutputHelper output)
             bool isTableOrdered = false;
             foreach (DriverAction action in Actions)
             {
-                string what = FormattableString.Invariant(
-                    $"{action.Kind} {action.Number} 0x{action.Address:x} 0x{action.Value:x}");
+                string what = Text($"{action.Kind} {action.Number} 0x{action.Address:x} 0x{action.Value:x}");
                 switch (action.Kind)
                 {
                     case MemoryEventKind.Flush when _kinds.HasFlag(Kinds.Flushes):
@@ -633,7 +631,7 @@ public sealed class MutationTests(ITestOutputHelper output)
         private bool IsToEmptyDevice(ulong low)
         {
             bool hasPasid = (low >> 11 & 1) != 0;
-            string device = string.Create(CultureInfo.InvariantCulture, $"StreamID 0x{low >> 32:x} ");
+            string device = Text($"StreamID 0x{low >> 32:x} ");
             return (low & 0xFF) == 0x40
                 && hasPasid == ((low >> 9 & 1) != 0)
                 && !_model.Cached.Any(c => c.Cache == "device-TLB"

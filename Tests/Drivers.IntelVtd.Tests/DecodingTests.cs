@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Globalization;
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.IntelVtd.Formats;
 using PasidFramework.Drivers.IntelVtd.Reader;
@@ -199,6 +198,4 @@ public sealed class DecodingTests
         z = (z ^ (z >> 27)) * 0x94D0_49BB_1331_11EB;
         return z ^ (z >> 31);
     }
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

@@ -254,7 +254,7 @@ public sealed class MutationTests(ITestOutputHelper output)
             6 => "PASID-IOTLB",
             7 => "PASID-cache",
             8 => "PASID-device-TLB",
-            _ => FormattableString.Invariant($"type {type}"),
+            _ => Text($"type {type}"),
         };
 
         // What may excuse a mutant of the descriptor whose first store has this number.
@@ -298,6 +298,6 @@ public sealed class MutationTests(ITestOutputHelper output)
 
         private bool IsQueue(ulong address) => address >= queue && address < queue + QueueBytes;
 
-        private string In(ulong address) => IsQueue(address) ? " in the queue" : FormattableString.Invariant($" at 0x{address:x}");
+        private string In(ulong address) => IsQueue(address) ? " in the queue" : Text($" at 0x{address:x}");
     }
 }

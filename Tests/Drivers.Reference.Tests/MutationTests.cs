@@ -135,7 +135,7 @@ public sealed class MutationTests(ITestOutputHelper output)
 
                 Mutant Of(string kind, CommandMutation mutation) => new(
                     kind,
-                    FormattableString.Invariant($"{mutation.Number} 0x{command.Word0:x} 0x{command.Word1:x}"),
+                    Text($"{mutation.Number} 0x{command.Word0:x} 0x{command.Word1:x}"),
                     Excuse(mutation.Number, mutation),
                     () =>
                     {

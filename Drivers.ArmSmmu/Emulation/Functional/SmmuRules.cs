@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Records;
 
@@ -221,6 +220,4 @@ internal static class SmmuRules
     private static SmmuFault BadSte(string reason) => new(SmmuEvent.C_BAD_STE, reason);
 
     private static SmmuFault BadCd(string reason) => new(SmmuEvent.C_BAD_CD, reason);
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

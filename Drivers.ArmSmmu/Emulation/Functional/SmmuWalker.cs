@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Hardware;
@@ -305,8 +304,6 @@ internal partial class SmmuWalker(IMemoryReader memory, SmmuHardwareOptions opti
     // Faults of stage 2 are recorded only where S2R says so.
     private static WalkOutcome Stage2Or(SmmuFault fault, in Stage2Root? second) =>
         fault.IsStage2 && second is { Records: false } ? Quiet() : Faulted(fault);
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     private void AddStep(string structure, ulong address, ReadOnlySpan<ulong> words, string text) =>
         Steps?.Add(new TableStep(structure, address, words.ToArray(), text));

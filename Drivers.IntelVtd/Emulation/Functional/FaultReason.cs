@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace PasidFramework.Drivers.IntelVtd.Emulation.Functional;
 
 /// <summary>
@@ -79,6 +77,6 @@ internal static class FaultReason
         NonCanonical => "the address is not canonical",
         TableBeyondHostAddresses => "FSPTPTR is beyond the host address width",
         PasidBeyondHardware => "the PASID is wider than ECAP.PSS",
-        _ => string.Create(CultureInfo.InvariantCulture, $"fault {reason:x2}h"),
+        _ => Text($"fault {reason:x2}h"),
     };
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Numerics;
 using PasidFramework.Drivers.IntelVtd.Formats;
 using PasidFramework.Hardware;
@@ -117,8 +116,7 @@ internal partial class VtdHardware
         if (BitOperations.PopCount(changed) != 1)
         {
             int bits = BitOperations.PopCount(changed);
-            OnInvalidAccess("vtd-gcmd", string.Create(
-                CultureInfo.InvariantCulture,
+            OnInvalidAccess("vtd-gcmd", Text(
                 $"GCMD 0x{value:x8} changes {bits} bits, one is allowed (Global Command Register)"));
             return;
         }

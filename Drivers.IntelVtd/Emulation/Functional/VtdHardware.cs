@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Allocation;
 using PasidFramework.Drivers.IntelVtd.Formats;
 using PasidFramework.Hardware;
@@ -113,8 +112,8 @@ internal partial class VtdHardware : IIommuHardware
         }
 
         RecordFault(access, fault);
-        return new TranslationResult(TranslationStatus.Faulted, 0, 0, fault, string.Create(
-            CultureInfo.InvariantCulture, $"{fault:x2}h: {FaultReason.Describe(fault)}"));
+        return new TranslationResult(TranslationStatus.Faulted, 0, 0, fault, Text(
+            $"{fault:x2}h: {FaultReason.Describe(fault)}"));
     }
 
     /// <summary>Frees what a derived model holds.</summary>

@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.Reference.Formats;
 using PasidFramework.Hardware;
@@ -177,9 +176,6 @@ internal class ReferenceHardware : IIommuHardware, IRegisterFile, IEntrySource
         Dispose(disposing: true);
         GC.SuppressFinalize(this);
     }
-
-    /// <summary>A message with numbers in it.</summary>
-    protected static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     /// <summary>Follows the configuration of an access.</summary>
     protected Configured Configure(in DmaAccess access) =>

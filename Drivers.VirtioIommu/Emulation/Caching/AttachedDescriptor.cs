@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Globalization;
 using System.Runtime.CompilerServices;
 using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Records;
@@ -84,8 +83,6 @@ internal readonly struct AttachedDescriptor
             ? IsQuiet == other.IsQuiet && Records == other.Records
             : _words[0] == other._words[0] && _words[1] == other._words[1] && _words[3] == other._words[3];
     }
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     private ulong Get(Field field) => ((ReadOnlySpan<ulong>)_words).Get(field);
 

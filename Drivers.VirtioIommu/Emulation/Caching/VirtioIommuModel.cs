@@ -7,6 +7,7 @@ using PasidFramework.Drivers.VirtioIommu.Queues;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 using PasidFramework.Records;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 
@@ -146,8 +147,8 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
 
     DeviceMapping? IDeviceWatcher.Find(DeviceDomain domain, ulong address) => _caches.Find(domain, address);
 
-    void IDeviceWatcher.ReportViolation(string rule, FormattableString message) =>
-        _log.Report(rule, FormattableString.Invariant(message));
+    void IDeviceWatcher.ReportViolation(string rule, InvariantText message) =>
+        _log.Report(rule, Text(message));
 
     void IDeviceWatcher.QueueReady(int index, DeviceQueue queue) => _rings.Enabled(index, queue);
 

@@ -1,6 +1,6 @@
-using System.Globalization;
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
+using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 
@@ -52,12 +52,12 @@ internal readonly record struct WalkResult(
         walk.Result.Address);
 
     /// <summary>A fault of the configuration.</summary>
-    public static WalkResult Configuration(FormattableString why) =>
-        new(TranslationStatus.Faulted, 0, false, why.ToString(CultureInfo.InvariantCulture));
+    public static WalkResult Configuration(InvariantText why) =>
+        new(TranslationStatus.Faulted, 0, false, Text(why));
 
     /// <summary>A fault of the address.</summary>
-    public static WalkResult Mapping(FormattableString why) =>
-        new(TranslationStatus.Faulted, 0, true, why.ToString(CultureInfo.InvariantCulture));
+    public static WalkResult Mapping(InvariantText why) =>
+        new(TranslationStatus.Faulted, 0, true, Text(why));
 }
 
 /// <summary>How much an INVALIDATE names.</summary>
@@ -107,7 +107,7 @@ internal interface IDeviceWatcher
     DeviceMapping? Find(DeviceDomain domain, ulong address);
 
     /// <summary>The driver did what the specification forbids and what no status tells it.</summary>
-    void ReportViolation(string rule, FormattableString message);
+    void ReportViolation(string rule, InvariantText message);
 
     /// <summary>A queue was enabled.</summary>
     void QueueReady(int index, DeviceQueue queue);

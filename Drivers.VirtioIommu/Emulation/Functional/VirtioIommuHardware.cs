@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.VirtioIommu.Dialects;
@@ -270,7 +269,7 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
         }
 
         PostEvent(words);
-        return new TranslationResult(TranslationStatus.Faulted, 0, 0, (int)reason, string.Create(
-            CultureInfo.InvariantCulture, $"virtio-iommu {reason} fault (reason {(int)reason}): {why}"));
+        return new TranslationResult(TranslationStatus.Faulted, 0, 0, (int)reason, Text(
+            $"virtio-iommu {reason} fault (reason {(int)reason}): {why}"));
     }
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Microsoft.Extensions.Logging;
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.IntelVtd.Emulation.Caching;
@@ -115,8 +114,6 @@ internal sealed class ScenarioWatch(ScenarioSetup setup) : IPasidDriver, IIommuM
 
     private static ITableView Open(IMemoryReader memory, ulong rtaddr) => Fixture.Ok(new VtdTableReader().Open(
         memory, new Dictionary<string, ulong> { ["RTADDR"] = rtaddr }));
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     // What a fault says of the device, of the PASID, or of the page.
     private static int Stage(TranslationResult result) => result.FaultCode >> 4 == 5 ? 5 : result.FaultCode;

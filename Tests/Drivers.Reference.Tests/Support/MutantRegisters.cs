@@ -1,4 +1,3 @@
-using System.Globalization;
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.Reference.Formats;
 using PasidFramework.Hardware;
@@ -21,8 +20,7 @@ internal abstract record CommandMutation(int Number)
     /// <summary>Nobody waits until it is done.</summary>
     internal sealed record NoWait(int Number) : CommandMutation(Number);
 
-    public override string ToString() => string.Create(
-        CultureInfo.InvariantCulture,
+    public override string ToString() => Text(
         $"{(this is Replace replace ? replace.What : GetType().Name)}, command {Number}");
 }
 

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Microsoft.Extensions.Logging;
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
@@ -147,8 +146,6 @@ internal sealed class ScenarioWatch(ScenarioSetup setup, CommandMutation? mutati
         Assert.True(view.IsOk, view.ToString());
         return view.Value;
     }
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 
     // Every set of stores that may have arrived, read past the caches, which would hide it.
     private void Torn(IIommuModel model, MemoryEvent change)
