@@ -18,18 +18,16 @@ internal interface IPciConfiguration
 /// <summary>x86: address and data ports 0xCF8 and 0xCFC (PCI Local Bus 3.0, section 3.2.2.3.2).</summary>
 internal sealed class PortPciConfiguration(QTestClient client) : IPciConfiguration
 {
-    private const uint Enable = 1u << 31;
+    public uint Read(RequesterId requester, int offset) =>
+        (uint)client.Run(Address(requester, offset), QTestCommand.In32(0xCFC));
 
-    public uint Read(RequesterId requester, int offset)
-    {
-        client.Out32(0xCF8, Enable | (requester.Value << 8) | (uint)offset);
-        return client.In32(0xCFC);
-    }
+    public void Write(RequesterId requester, int offset, uint value) =>
+        client.Run(Address(requester, offset), QTestCommand.Out32(0xCFC, value));
 
-    public void Write(RequesterId requester, int offset, uint value)
+    private static QTestCommand Address(RequesterId requester, int offset)
     {
-        client.Out32(0xCF8, Enable | (requester.Value << 8) | (uint)offset);
-        client.Out32(0xCFC, value);
+        const uint Enable = 1u << 31;
+        return QTestCommand.Out32(0xCF8, Enable | (requester.Value << 8) | (uint)offset);
     }
 }
 

@@ -53,10 +53,6 @@ internal sealed class QTestClient : IDisposable
 
     public void Write64(ulong address, ulong value) => Run([QTestCommand.Write(address, value, 64)]);
 
-    public uint In32(int port) => (uint)Run([QTestCommand.In32(port)]);
-
-    public void Out32(int port, uint value) => Run([QTestCommand.Out32(port, value)]);
-
     /// <inheritdoc/>
     public void Dispose() => _socket.Dispose();
 

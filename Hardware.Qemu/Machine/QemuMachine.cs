@@ -48,6 +48,7 @@ internal sealed class QemuMachine : IDisposable
     private readonly string _essence;
     private readonly ConcurrentQueue<string> _lastWords = new();
     private readonly CountdownEvent _openPipes = new(2);
+    private readonly bool _hasStarted;
     private int _disposed;
 
     private QemuMachine(QemuMachineSetup setup, bool halting)
@@ -81,6 +82,7 @@ internal sealed class QemuMachine : IDisposable
 
             // It answers only when it has everything open: nothing of it can be left behind from here on.
             _ = Client.Read32(setup.RamBase);
+            _hasStarted = true;
             Directory.Delete(_folder, recursive: true);
         }
         catch
@@ -146,7 +148,8 @@ internal sealed class QemuMachine : IDisposable
         {
             try
             {
-                _process.Kill(entireProcessTree: true);
+                // Finding children reads all of /proc; a QEMU that works has none.
+                _process.Kill(entireProcessTree: !_hasStarted);
                 _process.WaitForExit(s_endPatience);
             }
             catch (InvalidOperationException)
