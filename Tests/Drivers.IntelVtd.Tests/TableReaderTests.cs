@@ -149,26 +149,6 @@ public sealed class TableReaderTests
                 new[] { "are 0x10,", "are 0x1,", "5ah", "loop", "PASID table", "no memory" }.First(f.Text.Contains))));
     }
 
-    [Fact]
-    public void Items_stop_at_the_limit_with_a_finding()
-    {
-        Assert.Equal(8, Open().Items(8).Count());
-        Assert.All(Open().Items(8), item => Assert.NotEqual(TableItemKind.Finding, item.Kind));
-        for (int most = 1; most < 8; most++)
-        {
-            TableItem[] items = [.. Open().Items(most)];
-
-            Assert.Equal(most, items.Length);
-            Assert.All(items[..^1], item => Assert.NotEqual(TableItemKind.Finding, item.Kind));
-            Assert.Equal(TableItemKind.Finding, items[^1].Kind);
-            Assert.Contains($"more than fits into {most} items", items[^1].Text);
-        }
-
-        // At the call, not when the list is read.
-        Assert.Throws<ArgumentOutOfRangeException>(() => { Open().Items(0); });
-        Assert.Throws<ArgumentOutOfRangeException>(() => { Open().Items(-1); });
-    }
-
     [Theory]
     [InlineData(0, 0x10, 0x0010_0000_0000_1001UL, "LCTP", "0x10000000001000 has bits above")] // word 0 of bus 1
     [InlineData(0, 0x18, 0x8000_0000_0000_1001UL, "UCTP", "0x8000000000001000 has bits above")]

@@ -54,32 +54,6 @@ public sealed class ReaderTests
             ["arm-smmuv3/l1_cd_desc", "arm-smmuv3/cd", .. Enumerable.Repeat("arm-smmuv3/s1_pte", 4)],
             walk.Steps.Select(s => s.Structure));
         Assert.Equal(fixture.Model.Translate(access), walk.Result);
-        foreach ((Pasid pasid, ulong address) in new[]
-        {
-            (s_first, ModelFixture.Page), (s_far, 0UL), (s_far, 1UL << 60), (new Pasid(0), ModelFixture.Page),
-            (new Pasid(0xFFFFF), ModelFixture.Page),
-        })
-        {
-            DmaAccess other = access with { Pasid = pasid, Address = address };
-            TranslationResult expected = fixture.Model.Translate(other);
-            TranslationResult actual = view.Walk(other).Result;
-            Assert.Equal((expected.Status, expected.Address, expected.FaultCode),
-                (actual.Status, actual.Address, actual.FaultCode));
-        }
-
-        Assert.Equal(OpResult.Ok, table.RemoveEndpoint(ModelFixture.Endpoint));
-    }
-
-    [Fact]
-    public void The_reader_asks_the_memory_and_changes_nothing()
-    {
-        using var fixture = new ModelFixture("B");
-        using DomainTable table = fixture.AttachAndInstall(s_far);
-        long events = fixture.Memory.EventCount;
-
-        _ = Open(fixture, "B").Items().Count();
-
-        Assert.Equal(events, fixture.Memory.EventCount);
         Assert.Equal(OpResult.Ok, table.RemoveEndpoint(ModelFixture.Endpoint));
     }
 
@@ -106,29 +80,6 @@ public sealed class ReaderTests
             ["RSVD[63:56]", "T0SZ", null, "RSVD[127:124]", "TTB0", "L2Ptr", "L2Ptr", "L2Ptr"],
             items.Where(i => i.Kind == TableItemKind.Finding).Select(i => i.Field));
         Assert.Contains(items, i => i.Text == "invalid" && i.Pasid == new Pasid(3));
-    }
-
-    [Theory]
-    [InlineData(1)]
-    [InlineData(3)]
-    public void A_list_that_is_cut_says_so_in_its_last_item(int most)
-    {
-        var memory = new SystemMemory();
-        ulong table = memory.AllocatePages(4096).Value;
-        for (ulong i = 0; i < 5; i++)
-        {
-            memory.WriteQword(table + (i * 64), 1);
-        }
-
-        ITableView view = Open(memory, new() { ["s1contextptr"] = table, ["s1cdmax"] = 6 });
-        TableItem[] items = [.. view.Items(most)];
-
-        Assert.Equal(most, items.Length);
-        Assert.Equal(TableItemKind.Finding, items[^1].Kind);
-        Assert.Contains("there is more", items[^1].Text, StringComparison.Ordinal);
-        Assert.Equal(5, view.Items(5).Count(i => i.Kind == TableItemKind.Pasid));
-        Assert.Throws<ArgumentOutOfRangeException>(() => view.Items(0));
-        Assert.Throws<ArgumentOutOfRangeException>(() => view.Items(-most));
     }
 
     [Theory]

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+using PasidFramework.Drivers.IntelVtd.Reader;
+using PasidFramework.Hardware;
+using PasidFramework.TestKit.Tables;
+
+namespace PasidFramework.Drivers.IntelVtd.Tests;
+
+/// <summary>The reader on tables that the driver wrote, by the suite of the kit.</summary>
+public sealed class ReaderSuiteTests
+{
+    public static TheoryData<string> Checks => [.. TableReaderSuite.Checks.Keys];
+
+    [Theory]
+    [MemberData(nameof(Checks))]
+    public void The_reader_keeps_its_contract(string check)
+    {
+        using var suite = new TableReaderSuite(ScenarioTests.Setup(coherent: true, StoreOrder.Immediate, 0), new VtdTableReader());
+
+        TableReaderSuite.Checks[check](suite);
+    }
+}
