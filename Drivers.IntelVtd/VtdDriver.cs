@@ -30,9 +30,9 @@ public sealed class VtdDriver : IPasidDriver
     public OpResult<IIommuUnit> CreateUnit(UnitSetup setup)
     {
         ArgumentNullException.ThrowIfNull(setup);
-        OpResult<RemappingUnit> unit = RemappingUnit.Start(setup);
+        OpResult<VtdUnit> unit = VtdUnit.Start(setup);
         return unit.IsOk
-            ? OpResult<IIommuUnit>.Ok(new VtdUnit(unit.Value, setup.Logger))
+            ? OpResult<IIommuUnit>.Ok(unit.Value)
             : OpResult<IIommuUnit>.Refuse(unit.Outcome);
     }
 }

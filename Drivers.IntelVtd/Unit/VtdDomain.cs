@@ -1,6 +1,6 @@
-using System.Runtime.InteropServices;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Queues;
+using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.IntelVtd.Formats;
 using PasidFramework.Drivers.IntelVtd.Queues;
 using PasidFramework.Drivers.IntelVtd.Tables;
@@ -20,20 +20,18 @@ internal sealed class VtdDomain(
     InvalidationQueue queue,
     GlobalCommand command,
     VtdCapabilities capabilities,
-    Pasid ridPasid) : IPasidTableSync, IDisposable
+    Pasid ridPasid) : UnitDomain<VtdDevice>, IPasidTableSync
 {
-    private readonly List<VtdDevice> _withTlb = [];
     private VtdTable _table = null!;
-    private VtdLink? _free;
 
     /// <summary>Its PASID table.</summary>
     public VtdTable Table => _table;
 
-    /// <summary>
-    /// Whether the hardware did not confirm that it forgot a device of this domain: it may still walk the table, which
-    /// is then kept until translation is off.
-    /// </summary>
-    public bool MayBeWalked { get; set; }
+    /// <inheritdoc/>
+    public override long TableBytes => _table.TableBytes;
+
+    /// <inheritdoc/>
+    public override int Leaves => _table.Leaves;
 
     /// <summary>Makes its empty PASID table.</summary>
     /// <param name="pasidBits">Width in bits.</param>
@@ -43,162 +41,6 @@ internal sealed class VtdDomain(
         OpResult<VtdTable> table = VtdTable.Create(memory, pasidBits, this, capabilities.EntrySettings);
         _table = table.Value!;
         return table.Outcome;
-    }
-
-    /// <summary>A device walks the domain's table from now on: its TLB may hold any translation of it.</summary>
-    public void Add(VtdDevice device)
-    {
-        if (device.HasDeviceTlb)
-        {
-            _withTlb.Add(device);
-        }
-    }
-
-    /// <summary>A device walks the table no more.</summary>
-    public void Remove(VtdDevice device) => _withTlb.Remove(device);
-
-    /// <summary>Lets a device use an address space; the first device of a link installs the entry.</summary>
-    /// <param name="pasid">The number.</param>
-    /// <param name="pageTableRoot">Byte address of the process's top page table.</param>
-    /// <param name="device">The device.</param>
-    /// <param name="first">Whether the link is new.</param>
-    /// <param name="link">The link's record; set when <paramref name="first"/> succeeds.</param>
-    /// <returns>Success; EINVAL; EEXIST; ENOMEM; ETIMEDOUT, EIO where the hardware does not answer.</returns>
-    public OpResult Attach(Pasid pasid, ulong pageTableRoot, VtdDevice device, bool first, ref VtdLink? link)
-    {
-        if (!first)
-        {
-            if (link is null)
-            {
-                return OpResult.Refuse(Errno.ESRCH, $"PASID {pasid} has no link to join");
-            }
-
-            // Nothing to invalidate: this device's TLB holds nothing of the number since its own last detach, and a
-            // device does not keep what was not present.
-            link.Add(device);
-            return OpResult.Ok;
-        }
-
-        if (pasid == ridPasid)
-        {
-            return OpResult.Refuse(
-                Errno.EINVAL, $"PASID {pasid} is RID_PASID: requests that carry it are faulted (48h)");
-        }
-
-        OpResult result = _table.Set(pasid, new PasidTableEntry(pageTableRoot, VtdTable.DomainId));
-        if (!result.IsOk)
-        {
-            return result;
-        }
-
-        link = TakeLink();
-        link.Add(device);
-        return OpResult.Ok;
-    }
-
-    /// <summary>Takes an address space from a device; the last device of a link removes the entry.</summary>
-    /// <returns>Success; ESRCH where the device has no part in the link; ETIMEDOUT, EIO: the entry is gone all the
-    /// same.</returns>
-    public OpResult Detach(Pasid pasid, VtdDevice device, bool last, ref VtdLink? link)
-    {
-        if (link is null || !link.Remove(device))
-        {
-            return OpResult.Refuse(
-                Errno.ESRCH, $"requester 0x{device.Requester:x4} has no part in the link of PASID {pasid}");
-        }
-
-        // A completed exit has told every cache already; a device keeps nothing that is not present, and hardware
-        // answers its page requests itself.
-        if (!last && link.IsQuiet)
-        {
-            return OpResult.Ok;
-        }
-
-        if (!last)
-        {
-            var batch = new CommandBatch(queue);
-            InvalidateDevice(ref batch, pasid, device);
-            OpResult left = batch.Complete();
-            return left.IsOk ? Drain(pasid, [device]) : left;
-        }
-
-        OpResult result = _table.Clear(pasid);
-        if (result.IsOk && !link.IsQuiet)
-        {
-            result = Drain(pasid, CollectionsMarshal.AsSpan(_withTlb));
-        }
-
-        PutLink(link);
-        link = null;
-        return Known(pasid, result);
-    }
-
-    /// <summary>The process died: its entry translates nothing any more, and says nothing about it (D12).</summary>
-    /// <returns>Success; ESRCH; ETIMEDOUT, EIO.</returns>
-    public OpResult Exit(Pasid pasid, VtdLink? link)
-    {
-        if (link is null)
-        {
-            return OpResult.Refuse(Errno.ESRCH, $"PASID {pasid} has no link");
-        }
-
-        OpResult result = _table.Quiet(pasid);
-        if (result.IsOk)
-        {
-            result = Drain(pasid, CollectionsMarshal.AsSpan(_withTlb));
-            if (!result.IsOk)
-            {
-                _table.Doubt(pasid);
-            }
-        }
-
-        // Where a cache did not answer, the detach asks it again.
-        link.IsQuiet = result.IsOk;
-        return Known(pasid, result);
-    }
-
-    /// <summary>Mappings of [start, end) changed (D6).</summary>
-    /// <returns>Success; ESRCH; ETIMEDOUT, EIO.</returns>
-    public OpResult Invalidate(Pasid pasid, VtdLink? link, ulong start, ulong end)
-    {
-        if (link is null)
-        {
-            return OpResult.Refuse(Errno.ESRCH, $"PASID {pasid} has no link");
-        }
-
-        InvalidationRange range = InvalidationRange.Cover(start, end, capabilities.MaxAddressMask);
-        if (range.Blocks == 0)
-        {
-            return OpResult.Ok;
-        }
-
-        if (range.IsAll)
-        {
-            return TranslationsChanged(pasid, VtdTable.DomainId);
-        }
-
-        var batch = new CommandBatch(queue);
-        for (int i = 0; i < range.Blocks; i++)
-        {
-            batch.PasidIotlb(
-                VtdTable.DomainId, pasid, range.First + ((ulong)i * range.BlockBytes), range.AddressMask);
-        }
-
-        if (_withTlb.Count > 0)
-        {
-            batch.Fence();
-        }
-
-        foreach (VtdDevice device in _withTlb)
-        {
-            for (int i = 0; i < range.Blocks; i++)
-            {
-                batch.PasidDeviceTlb(
-                    device.Requester, pasid, range.First + ((ulong)i * range.BlockBytes), range.AddressMask);
-            }
-        }
-
-        return batch.Complete();
     }
 
     /// <inheritdoc/>
@@ -248,11 +90,93 @@ internal sealed class VtdDomain(
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _table.Dispose();
+    public override void Dispose()
+    {
+        _table.Dispose();
+        base.Dispose();
+    }
 
-    private static OpResult Known(Pasid pasid, OpResult result) => result.Errno == Errno.ENOENT
-        ? OpResult.Refuse(Errno.ESRCH, $"PASID {pasid} has no entry")
-        : result;
+    /// <inheritdoc/>
+    protected override OpResult Install(UnitLink link) => link.Pasid == ridPasid
+        ? OpResult.Refuse(
+            Errno.EINVAL, $"PASID {link.Pasid} is RID_PASID: requests that carry it are faulted (48h)")
+        : _table.Set(link.Pasid, new PasidTableEntry(link.PageTableRoot, VtdTable.DomainId));
+
+    /// <summary>Nothing: the table has done so.</summary>
+    protected override void RollBack(UnitLink link)
+    {
+    }
+
+    /// <inheritdoc/>
+    protected override OpResult Quiet(UnitLink link)
+    {
+        OpResult result = _table.Quiet(link.Pasid);
+        if (result.IsOk)
+        {
+            result = Drain(link.Pasid, DevicesWithTlb);
+            if (!result.IsOk)
+            {
+                _table.Doubt(link.Pasid);
+            }
+        }
+
+        return result;
+    }
+
+    /// <inheritdoc/>
+    protected override OpResult Clear(UnitLink link)
+    {
+        OpResult result = _table.Clear(link.Pasid);
+        return result.IsOk && !link.IsQuiet ? Drain(link.Pasid, DevicesWithTlb) : result;
+    }
+
+    /// <inheritdoc/>
+    protected override OpResult Leave(UnitLink link, VtdDevice device)
+    {
+        if (!device.HasTlb)
+        {
+            return OpResult.Ok;
+        }
+
+        var batch = new CommandBatch(queue);
+        batch.PasidDeviceTlb(device.Sid, link.Pasid);
+        OpResult result = batch.Complete();
+        return result.IsOk ? Drain(link.Pasid, [device]) : result;
+    }
+
+    /// <inheritdoc/>
+    protected override OpResult InvalidateRange(UnitLink link, ulong start, ulong end)
+    {
+        Pasid pasid = link.Pasid;
+        InvalidationRange range = InvalidationRange.Cover(start, end, capabilities.MaxAddressMask);
+        if (range.IsAll)
+        {
+            return TranslationsChanged(pasid, VtdTable.DomainId);
+        }
+
+        var batch = new CommandBatch(queue);
+        for (int i = 0; i < range.Blocks; i++)
+        {
+            batch.PasidIotlb(
+                VtdTable.DomainId, pasid, range.First + ((ulong)i * range.BlockBytes), range.AddressMask);
+        }
+
+        if (!DevicesWithTlb.IsEmpty)
+        {
+            batch.Fence();
+        }
+
+        foreach (VtdDevice device in DevicesWithTlb)
+        {
+            for (int i = 0; i < range.Blocks; i++)
+            {
+                batch.PasidDeviceTlb(
+                    device.Sid, pasid, range.First + ((ulong)i * range.BlockBytes), range.AddressMask);
+            }
+        }
+
+        return batch.Complete();
+    }
 
     // Stages of table 28: entries, then translations that were made from them.
     private static void InvalidateEntry(ref CommandBatch batch, Pasid pasid)
@@ -262,25 +186,17 @@ internal sealed class VtdDomain(
         batch.PasidIotlb(VtdTable.DomainId, pasid);
     }
 
-    private static void InvalidateDevice(ref CommandBatch batch, Pasid pasid, VtdDevice device)
-    {
-        if (device.HasDeviceTlb)
-        {
-            batch.PasidDeviceTlb(device.Requester, pasid);
-        }
-    }
-
     // The table is the domain's: every device with a TLB may have asked for the number, bound or not.
     private void InvalidateDevices(ref CommandBatch batch, Pasid pasid)
     {
-        if (_withTlb.Count > 0)
+        if (!DevicesWithTlb.IsEmpty)
         {
             batch.Fence();
         }
 
-        foreach (VtdDevice device in _withTlb)
+        foreach (VtdDevice device in DevicesWithTlb)
         {
-            InvalidateDevice(ref batch, pasid, device);
+            batch.PasidDeviceTlb(device.Sid, pasid);
         }
     }
 
@@ -298,29 +214,10 @@ internal sealed class VtdDomain(
                     batch.PasidIotlb(VtdTable.DomainId, pasid);
                 }
 
-                batch.PasidDeviceTlb(device.Requester, pasid);
+                batch.PasidDeviceTlb(device.Sid, pasid);
             }
         }
 
         return batch.Complete(drain: true);
-    }
-
-    private VtdLink TakeLink()
-    {
-        if (_free is not { } link)
-        {
-            return new VtdLink();
-        }
-
-        _free = link.Next;
-        link.Next = null;
-        return link;
-    }
-
-    private void PutLink(VtdLink link)
-    {
-        link.Reset();
-        link.Next = _free;
-        _free = link;
     }
 }

@@ -1,133 +1,127 @@
-using Microsoft.Extensions.Logging;
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
+using PasidFramework.DriverKit.Tables;
+using PasidFramework.DriverKit.Units;
+using PasidFramework.Drivers.IntelVtd.Formats;
+using PasidFramework.Drivers.IntelVtd.Queues;
+using PasidFramework.Drivers.IntelVtd.Tables;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Unit;
 
 /// <summary>
-/// The core's view of a <see cref="RemappingUnit"/>: takes the core's objects apart, keeps the unit's records in their
-/// driver state.
+/// One remapping unit in scalable mode: root and context tables, invalidation queue, domains. Intel VT-d, D51397-018
+/// (rev 5.10).
 /// </summary>
-internal sealed class VtdUnit(RemappingUnit unit, ILogger logger) : IIommuUnit
+internal sealed partial class VtdUnit : IommuUnit<VtdDomain, VtdDevice>
 {
-    /// <inheritdoc/>
-    public string Name => unit.Name;
+    private static readonly Option<int> s_queuePages = Option.Number("queue-pages-log2", 0, 7, 1);
+    private static readonly Option<int> s_ridPasid = Option.Number("rid-pasid", 0, (int)Pasid.MaxValue, 0);
+    private static readonly Option<int> s_timeout = Option.Number("timeout-ms", 1, 60_000, 1000);
+    private static readonly OptionSet s_options = new("intel-vtd", s_queuePages, s_ridPasid, s_timeout);
+
+    private readonly int _queuePagesLog2;
+    private readonly PollTimeout _timeout;
+    private readonly GlobalCommand _command;
+    private InvalidationQueue? _queue;
+    private TwoLevelTable<RootLink>? _contexts;
+    private ulong _pageRequestQueue;
+    private SpinGate _gate;
+
+    private VtdUnit(UnitSetup setup, OptionValues options, VtdCapabilities capabilities)
+        : base(setup, capabilities.PasidBits)
+    {
+        _queuePagesLog2 = options.Get(s_queuePages);
+        _timeout = new PollTimeout(setup.Time, TimeSpan.FromMilliseconds(options.Get(s_timeout)));
+        _command = new GlobalCommand(Registers, _timeout);
+        Capabilities = capabilities;
+        Faults = new FaultRecords(Name, Registers, capabilities.FaultRecordOffset, capabilities.FaultRecords);
+        RidPasid = new Pasid((uint)options.Get(s_ridPasid));
+        ReservedPasids = [RidPasid];
+    }
 
     /// <inheritdoc/>
-    public int PasidBits => unit.PasidBits;
-
-    /// <inheritdoc/>
-    public IReadOnlyList<Pasid> ReservedPasids { get; } = [unit.RidPasid];
+    public override IReadOnlyList<Pasid> ReservedPasids { get; }
 
     /// <summary>
-    /// One number per process in the whole system: ENQCMD takes it from a register of the CPU, and all first-stage
-    /// entries share one domain id, so that a number may lead to one page table only (section 6.2.3.1).
+    /// One PASID per process in the whole system: ENQCMD takes it from a register of the CPU, and all first-stage
+    /// entries share one domain id, so that a PASID may lead to one page table only (section 6.2.3.1).
     /// </summary>
-    public PasidScope VendorScope => PasidScope.System;
+    public override PasidScope VendorScope => PasidScope.System;
+
+    /// <summary>What the hardware supports.</summary>
+    public VtdCapabilities Capabilities { get; }
+
+    /// <summary>PASID of requests without one.</summary>
+    public Pasid RidPasid { get; }
+
+    /// <summary>The invalidation queue.</summary>
+    public InvalidationQueue Queue => _queue!;
+
+    /// <summary>The fault records.</summary>
+    public FaultRecords Faults { get; }
+
+    /// <summary>Address of the root table.</summary>
+    public ulong Root => Contexts.Root;
+
+    /// <inheritdoc/>
+    protected override long Commands => _queue?.Commands ?? 0;
+
+    // Root and context tables; an index is a requester ID.
+    private TwoLevelTable<RootLink> Contexts => _contexts!;
+
+    /// <summary>Starts a unit.</summary>
+    /// <returns>The unit; ENODEV (a capability is absent); EINVAL (an option); ENOMEM; ETIMEDOUT, EIO.</returns>
+    public static OpResult<VtdUnit> Start(UnitSetup setup)
+    {
+        OpResult<OptionValues> options = s_options.Read(setup);
+        if (!options.IsOk)
+        {
+            return OpResult<VtdUnit>.Refuse(options.Outcome);
+        }
+
+        var capabilities = new VtdCapabilities(
+            setup.Hardware.Registers.Read64(VtdRegisters.CAP), setup.Hardware.Registers.Read64(VtdRegisters.ECAP));
+        if (capabilities.Missing is { } missing)
+        {
+            return OpResult<VtdUnit>.Refuse(Errno.ENODEV, $"{setup.Name}: the hardware lacks {missing}");
+        }
+
+        var unit = new VtdUnit(setup, options.Value, capabilities);
+        if (unit.RidPasid.Value != 0 && !capabilities.RidPasid)
+        {
+            return OpResult<VtdUnit>.Refuse(
+                Errno.EINVAL,
+                $"{setup.Name}: rid-pasid is {unit.RidPasid}, the hardware lacks ECAP.RPS and always uses 0");
+        }
+
+        OpResult result = unit.Start();
+        return result.IsOk ? OpResult<VtdUnit>.Ok(unit) : OpResult<VtdUnit>.Refuse(result);
+    }
 
     /// <summary>Lowest first over the whole system, as the Linux VT-d driver allocated from 2018 on.</summary>
-    public IPasidAllocator CreateAllocator(PasidRange range) => new LowestPasidAllocator(range);
+    public override IPasidAllocator CreateAllocator(PasidRange range) => new LowestPasidAllocator(range);
 
     /// <inheritdoc/>
-    public UnitStatistics Statistics => unit.Statistics;
-
-    /// <inheritdoc/>
-    public OpResult AddDomain(Domain domain)
-    {
-        ArgumentNullException.ThrowIfNull(domain);
-        OpResult<VtdDomain> result = unit.AddDomain(domain.PasidBits);
-        domain.DriverState = result.Value;
-        return result.Outcome;
-    }
-
-    /// <inheritdoc/>
-    public void RemoveDomain(Domain domain)
-    {
-        ArgumentNullException.ThrowIfNull(domain);
-        unit.RemoveDomain(StateOf(domain));
-        domain.DriverState = null;
-    }
-
-    /// <inheritdoc/>
-    public OpResult AddDevice(Device device)
-    {
-        ArgumentNullException.ThrowIfNull(device);
-        OpResult<VtdDevice> result = unit.AddDevice(device.Requester, device.Features, StateOf(device.Domain));
-        device.DriverState = result.Value;
-        return result.Outcome;
-    }
-
-    /// <inheritdoc/>
-    public void RemoveDevice(Device device)
-    {
-        ArgumentNullException.ThrowIfNull(device);
-        OpResult result = unit.RemoveDevice(StateOf(device), StateOf(device.Domain));
-        device.DriverState = null;
-        if (!result.IsOk)
-        {
-            logger.LogWarning("{Unit}: removing {Device}: {Result}", Name, device, result);
-        }
-    }
-
-    /// <inheritdoc/>
-    public OpResult Attach(IommuContext context, Device device, bool first)
-    {
-        ArgumentNullException.ThrowIfNull(context);
-        ArgumentNullException.ThrowIfNull(device);
-        var link = (VtdLink?)context.DriverState;
-        OpResult result = StateOf(context.Domain).Attach(
-            context.Pasid, context.Process.PageTableRoot, StateOf(device), first, ref link);
-        context.DriverState = link;
-        return result;
-    }
-
-    /// <inheritdoc/>
-    public OpResult Detach(IommuContext context, Device device, bool last)
-    {
-        ArgumentNullException.ThrowIfNull(context);
-        ArgumentNullException.ThrowIfNull(device);
-        var link = (VtdLink?)context.DriverState;
-        OpResult result = StateOf(context.Domain).Detach(context.Pasid, StateOf(device), last, ref link);
-        context.DriverState = link;
-        return result;
-    }
-
-    /// <inheritdoc/>
-    public OpResult Exit(IommuContext context)
-    {
-        ArgumentNullException.ThrowIfNull(context);
-        return StateOf(context.Domain).Exit(context.Pasid, (VtdLink?)context.DriverState);
-    }
-
-    /// <inheritdoc/>
-    public OpResult Invalidate(IommuContext context, ulong start, ulong end)
-    {
-        ArgumentNullException.ThrowIfNull(context);
-        return StateOf(context.Domain).Invalidate(context.Pasid, (VtdLink?)context.DriverState, start, end);
-    }
-
-    /// <inheritdoc/>
-    public OpResult TakeFaults(ICollection<IommuFault> faults)
+    public override OpResult TakeFaults(ICollection<IommuFault> faults)
     {
         ArgumentNullException.ThrowIfNull(faults);
-        return unit.Faults.Take(faults);
+        return Faults.Take(faults);
     }
 
     /// <inheritdoc/>
-    public void Dispose()
+    protected override OpResult<VtdDomain> CreateDomain(int id, int pasidBits)
     {
-        OpResult result = unit.Stop();
-        if (!result.IsOk)
+        int hardwareBits = VtdTable.SizeOf(pasidBits) + ContextEntry.MinPasidBits;
+        if (RidPasid.Value >> hardwareBits != 0)
         {
-            logger.LogWarning("{Unit}: stopping: {Result}; its memory is kept", Name, result);
+            return OpResult<VtdDomain>.Refuse(
+                Errno.EINVAL, $"{Name}: rid-pasid {RidPasid} is beyond the {hardwareBits} bits of the PASID directory");
         }
+
+        var domain = new VtdDomain(Memory, Queue, _command, Capabilities, RidPasid);
+        OpResult created = domain.CreateTable(pasidBits);
+        return created.IsOk ? OpResult<VtdDomain>.Ok(domain) : OpResult<VtdDomain>.Refuse(created);
     }
-
-    private static VtdDomain StateOf(Domain domain) => domain.DriverState as VtdDomain
-        ?? throw new ArgumentException(Text($"Domain {domain.Id} was not added to this unit."), nameof(domain));
-
-    private static VtdDevice StateOf(Device device) => device.DriverState as VtdDevice
-        ?? throw new ArgumentException($"Device {device} was not added to this unit.", nameof(device));
 }

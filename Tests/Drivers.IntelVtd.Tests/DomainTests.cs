@@ -1,3 +1,4 @@
+using PasidFramework.DriverKit.Units;
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.IntelVtd.Unit;
 using PasidFramework.Hardware;
@@ -17,7 +18,7 @@ public sealed class DomainTests
     {
         var fixture = new Fixture();
         (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic);
-        VtdLink? link = null;
+        UnitLink? link = null;
         Assert.Equal((TranslationStatus.Faulted, 0x51), Status(fixture.Read(Fixture.Nic, s_pasid.Value)));
 
         Fixture.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
@@ -37,7 +38,7 @@ public sealed class DomainTests
         var fixture = new Fixture();
         (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic, DeviceFeatures.Ats | DeviceFeatures.Pri);
         VtdDevice second = Fixture.Ok(fixture.Unit.AddDevice(Fixture.Gpu, DeviceFeatures.Ats, domain));
-        VtdLink? link = null;
+        UnitLink? link = null;
 
         Assert.Empty(fixture.Consumed(() => Fixture.Ok(domain.Attach(s_pasid, Root, device, true, ref link))));
         Assert.Empty(fixture.Did(() => Fixture.Ok(domain.Attach(s_pasid, Root, second, false, ref link))));
@@ -48,7 +49,7 @@ public sealed class DomainTests
     {
         var fixture = new Fixture(Fixture.With(("caching-mode", "1")));
         (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic);
-        VtdLink? link = null;
+        UnitLink? link = null;
 
         Assert.Equal(
             "PC1 fence PIOTLB2 wait",
@@ -61,7 +62,7 @@ public sealed class DomainTests
         var fixture = new Fixture(Fixture.With(("rwbf", "1")));
         (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic);
         int before = fixture.Model.WriteBufferFlushes;
-        VtdLink? link = null;
+        UnitLink? link = null;
 
         Fixture.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
 
@@ -73,7 +74,7 @@ public sealed class DomainTests
     {
         var fixture = new Fixture();
         (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic, DeviceFeatures.Ats);
-        VtdLink? link = null;
+        UnitLink? link = null;
         Fixture.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
         ulong entry = PasidTableTests.EntryAddress(fixture.Memory, domain.Table, s_pasid.Value);
         List<Event> events = [];
@@ -98,7 +99,7 @@ public sealed class DomainTests
     {
         var fixture = new Fixture();
         (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic, DeviceFeatures.Ats);
-        VtdLink? link = null;
+        UnitLink? link = null;
         Fixture.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
 
         ulong[][] descriptors = fixture.Consumed(() => Fixture.Ok(domain.Detach(s_pasid, device, true, ref link)));
@@ -115,7 +116,7 @@ public sealed class DomainTests
         (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic, DeviceFeatures.Ats);
         VtdDevice plain = Fixture.Ok(fixture.Unit.AddDevice(Fixture.Gpu, DeviceFeatures.None, domain));
         VtdDevice third = Fixture.Ok(fixture.Unit.AddDevice(new RequesterId(0x0300), DeviceFeatures.None, domain));
-        VtdLink? link = null;
+        UnitLink? link = null;
         Fixture.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
         Fixture.Ok(domain.Attach(s_pasid, Root, plain, false, ref link));
         Fixture.Ok(domain.Attach(s_pasid, Root, third, false, ref link));
@@ -137,7 +138,7 @@ public sealed class DomainTests
     {
         var fixture = new Fixture(Fixture.With(("without", without)));
         (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic, DeviceFeatures.Ats | DeviceFeatures.Pri);
-        VtdLink? link = null;
+        UnitLink? link = null;
         Fixture.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
 
         Assert.Equal(expected, fixture.Sequence(() => Fixture.Ok(domain.Detach(s_pasid, device, true, ref link))));
@@ -149,7 +150,7 @@ public sealed class DomainTests
         var fixture = new Fixture();
         (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic, DeviceFeatures.Ats);
         VtdDevice other = Fixture.Ok(fixture.Unit.AddDevice(Fixture.Gpu, DeviceFeatures.Ats, domain));
-        VtdLink? link = null;
+        UnitLink? link = null;
         Fixture.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
         Fixture.Ok(domain.Attach(s_pasid, Root, other, false, ref link));
         ulong entry = PasidTableTests.EntryAddress(fixture.Memory, domain.Table, s_pasid.Value);
@@ -176,7 +177,7 @@ public sealed class DomainTests
     {
         var fixture = new Fixture(time: new SteppingClock());
         (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic);
-        VtdLink? link = null;
+        UnitLink? link = null;
         Fixture.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
         fixture.TestRegisters.HoldsTail = true;
 
@@ -193,7 +194,7 @@ public sealed class DomainTests
     {
         var fixture = new Fixture(time: new SteppingClock());
         (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic, DeviceFeatures.Ats | DeviceFeatures.Pri);
-        VtdLink? link = null;
+        UnitLink? link = null;
         Fixture.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
         fixture.TestRegisters.HoldsTail = true;
 
@@ -209,7 +210,7 @@ public sealed class DomainTests
     {
         var fixture = new Fixture(Fixture.With(("caching-mode", "1")), time: new SteppingClock());
         (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic);
-        VtdLink? link = null;
+        UnitLink? link = null;
         fixture.TestRegisters.HoldsTail = true;
 
         Assert.Equal(Errno.ETIMEDOUT, domain.Attach(s_pasid, Root, device, true, ref link).Errno);
@@ -223,7 +224,7 @@ public sealed class DomainTests
     {
         var fixture = new Fixture();
         (VtdDomain domain, VtdDevice first) = fixture.AddDevice(new RequesterId(0x1000), DeviceFeatures.Ats);
-        VtdLink? link = null;
+        UnitLink? link = null;
         Fixture.Ok(domain.Attach(s_pasid, Root, first, true, ref link));
         for (uint i = 1; i < 40; i++)
         {
@@ -241,29 +242,11 @@ public sealed class DomainTests
     }
 
     [Fact]
-    public void Steps_without_their_link_are_refused()
-    {
-        var fixture = new Fixture();
-        (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic);
-        VtdLink? link = null;
-
-        Assert.Equal(Errno.ESRCH, domain.Attach(s_pasid, Root, device, false, ref link).Errno);
-        Assert.Equal(Errno.ESRCH, domain.Detach(s_pasid, device, true, ref link).Errno);
-        Assert.Equal(Errno.ESRCH, domain.Exit(s_pasid, link).Errno);
-        Assert.Equal(Errno.ESRCH, domain.Invalidate(s_pasid, link, 0, 4096).Errno);
-
-        Fixture.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
-        VtdDevice stranger = Fixture.Ok(fixture.Unit.AddDevice(Fixture.Gpu, DeviceFeatures.None, domain));
-        Assert.Equal(Errno.ESRCH, domain.Detach(s_pasid, stranger, true, ref link).Errno);
-        Assert.Equal(TranslationStatus.ReachedPageTable, fixture.Read(Fixture.Nic, s_pasid.Value).Status);
-    }
-
-    [Fact]
     public void The_number_of_requests_without_PASID_cannot_be_bound()
     {
         var fixture = new Fixture(options: ("rid-pasid", "5"));
         (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic);
-        VtdLink? link = null;
+        UnitLink? link = null;
 
         OpResult refused = domain.Attach(new Pasid(5), Root, device, true, ref link);
 
@@ -277,7 +260,7 @@ public sealed class DomainTests
     {
         var fixture = new Fixture(new HardwareSetup { Coherent = false });
         (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic, DeviceFeatures.Ats);
-        VtdLink? link = null;
+        UnitLink? link = null;
 
         Fixture.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
         Assert.Equal(Root, fixture.Read(Fixture.Nic, s_pasid.Value).PageTableRoot);
@@ -308,7 +291,7 @@ public sealed class DomainTests
             Name = "dmar1",
             Hardware = new VtdDriver().CreateHardware(new SystemMemory(), new HardwareSetup()),
         };
-        using RemappingUnit unit = Fixture.Ok(RemappingUnit.Start(setup));
+        using VtdUnit unit = Fixture.Ok(VtdUnit.Start(setup));
         VtdDomain domain = Fixture.Ok(unit.AddDomain(20));
         VtdDevice device = Fixture.Ok(unit.AddDevice(Fixture.Nic, DeviceFeatures.Ats | DeviceFeatures.Pri, domain));
         // The runtime may charge this thread for something of its own once in a while: the best round counts, since
@@ -318,7 +301,7 @@ public sealed class DomainTests
         for (int round = 0; round < 200; round++)
         {
             long before = GC.GetAllocatedBytesForCurrentThread();
-            VtdLink? link = null;
+            UnitLink? link = null;
             bool good = domain.Attach(s_pasid, Root, device, true, ref link).IsOk
                 && domain.Invalidate(s_pasid, link, 0x1000, 0x9000).IsOk
                 && domain.Exit(s_pasid, link).IsOk
@@ -350,7 +333,7 @@ public sealed class DomainTests
                 barrier.SignalAndWait();
                 var pasid = new Pasid((round * 37) + (uint)index + 1);
                 ulong root = (ulong)(round + 1) << 12;
-                VtdLink? link = null;
+                UnitLink? link = null;
                 OpResult attached = pair.Domain.Attach(pasid, root, pair.Device, true, ref link);
                 ulong reached = fixture.Read(requester, pasid.Value).PageTableRoot;
                 OpResult detached = pair.Domain.Detach(pasid, pair.Device, true, ref link);

@@ -1,3 +1,4 @@
+using PasidFramework.DriverKit.Units;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.IntelVtd.Emulation.Caching;
@@ -24,11 +25,11 @@ public sealed class FaultTests : IDisposable
     private ModelMemory _memory = null!;
     private IIommuModel _model = null!;
     private IIommuUnit _unit = null!;
-    private RemappingUnit _inner = null!;
+    private VtdUnit _inner = null!;
     private VtdDomain _domain = null!;
     private VtdDevice _device = null!;
     private IPageTable _table = null!;
-    private VtdLink? _link;
+    private UnitLink? _link;
 
     public void Dispose() => _model?.Dispose();
 
@@ -194,7 +195,7 @@ public sealed class FaultTests : IDisposable
     {
         ulong high = (1UL << 63) | type | (0x25UL << 32) | 0x0118;
         var fixture = new Fixture();
-        var unit = Fixture.Ok(RemappingUnit.Start(fixture.UnitSetup with { Hardware = new OneRecord(fixture, 0x7000, high) }));
+        var unit = Fixture.Ok(VtdUnit.Start(fixture.UnitSetup with { Hardware = new OneRecord(fixture, 0x7000, high) }));
 
         Fixture.Ok(unit.Faults.Take(_faults));
 
@@ -235,7 +236,7 @@ public sealed class FaultTests : IDisposable
             for (int round = 0; round < Rounds; round++)
             {
                 barrier.SignalAndWait();
-                VtdLink? link = null;
+                UnitLink? link = null;
                 Fixture.Ok(_domain.Attach(pasid, _table.Root, _device, true, ref link));
                 Fixture.Ok(_domain.Detach(pasid, _device, true, ref link));
                 barrier.SignalAndWait();
@@ -278,8 +279,8 @@ public sealed class FaultTests : IDisposable
         _memory = new ModelMemory(coherent, coherent ? StoreOrder.Immediate : StoreOrder.Weak);
         _model = new VtdModel(_memory, new HardwareSetup { Coherent = coherent });
         var setup = new UnitSetup { Name = "dmar0", Hardware = _model };
-        _inner = Fixture.Ok(RemappingUnit.Start(setup));
-        _unit = new VtdUnit(_inner, setup.Logger);
+        _inner = Fixture.Ok(VtdUnit.Start(setup));
+        _unit = _inner;
         _domain = Fixture.Ok(_inner.AddDomain(20));
         _device = Fixture.Ok(_inner.AddDevice(Fixture.Nic, DeviceFeatures.None, _domain));
         _table = Fixture.Ok(X86PageTables.FourLevel.Create(_memory));

@@ -1,3 +1,4 @@
+using PasidFramework.DriverKit.Units;
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.IntelVtd.Unit;
 using PasidFramework.Hardware;
@@ -314,7 +315,7 @@ public sealed class HardwareTests
     {
         var fixture = new Fixture(new HardwareSetup { PasidBits = hardwareBits });
         (domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic, pasidBits: pasidBits);
-        VtdLink? link = null;
+        UnitLink? link = null;
         Fixture.Ok(domain.Attach(new Pasid(5), Root, device, true, ref link));
         Assert.Equal(Root, fixture.Read(Fixture.Nic, 5).PageTableRoot);
         return fixture;

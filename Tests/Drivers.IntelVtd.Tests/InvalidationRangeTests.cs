@@ -1,6 +1,7 @@
 using System.Numerics;
 using FsCheck;
 using FsCheck.Fluent;
+using PasidFramework.DriverKit.Units;
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.IntelVtd.Unit;
 using PasidFramework.Identifiers;
@@ -40,7 +41,7 @@ public sealed class InvalidationRangeTests
         var fixture = new Fixture(Fixture.With(("mamv", $"{mamv}")));
         fixture.Recorder.IsRecording = false;
         (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic, DeviceFeatures.Ats);
-        VtdLink? link = null;
+        UnitLink? link = null;
         Fixture.Ok(domain.Attach(new Pasid(Number), 0x5000, device, true, ref link));
 
         Prop.ForAll(s_range.ToArbitrary(), range =>
@@ -125,7 +126,7 @@ public sealed class InvalidationRangeTests
     {
         var fixture = new Fixture();
         (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic, features);
-        VtdLink? link = null;
+        UnitLink? link = null;
         Fixture.Ok(domain.Attach(new Pasid(Number), 0x5000, device, true, ref link));
         return fixture.Consumed(() => Fixture.Ok(domain.Invalidate(new Pasid(Number), link, start, end)));
     }

@@ -1,3 +1,4 @@
+using PasidFramework.DriverKit.Units;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.IntelVtd.Emulation.Caching;
@@ -25,11 +26,11 @@ public sealed class ModelRuleTests : IDisposable
 
     private ModelMemory _memory = new();
     private IIommuModel _model = null!;
-    private RemappingUnit _unit = null!;
+    private VtdUnit _unit = null!;
     private VtdDomain _domain = null!;
     private VtdDevice _device = null!;
     private IPageTable _table = null!;
-    private VtdLink? _link;
+    private UnitLink? _link;
     private ulong _frame;
     private ulong _queue;
 
@@ -91,14 +92,14 @@ public sealed class ModelRuleTests : IDisposable
         Fixture.Ok(_domain.Attach(s_pasid, _table.Root, _device, true, ref _link));
         Probe(_frame);
         Fixture.Ok(_domain.Detach(s_pasid, _device, true, ref _link));
-        Fixture.Ok(_unit.Stop());
+        _unit.Dispose();
         Assert.Empty(_model.Violations);
 
         void Probe(ulong reached)
         {
             foreach (VtdDevice device in devices)
             {
-                Assert.Equal(reached, Reach(new RequesterId(device.Requester), s_pasid));
+                Assert.Equal(reached, Reach(device.Requester, s_pasid));
             }
         }
     }
@@ -360,7 +361,7 @@ public sealed class ModelRuleTests : IDisposable
     private void Start(DeviceFeatures features, params (string Name, string Value)[] options)
     {
         _model = new VtdModel(_memory, Fixture.With(options));
-        _unit = Fixture.Ok(RemappingUnit.Start(new UnitSetup { Name = "dmar0", Hardware = _model }));
+        _unit = Fixture.Ok(VtdUnit.Start(new UnitSetup { Name = "dmar0", Hardware = _model }));
         _domain = Fixture.Ok(_unit.AddDomain(20));
         _device = Fixture.Ok(_unit.AddDevice(Fixture.Nic, features, _domain));
         _table = Fixture.Ok(X86PageTables.FourLevel.Create(_memory));

@@ -1,3 +1,4 @@
+using PasidFramework.DriverKit.Units;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.IntelVtd.Emulation.Caching;
@@ -21,7 +22,7 @@ public sealed class ModelTests : IDisposable
 
     private readonly ModelMemory _memory = new();
     private IIommuModel _model = null!;
-    private RemappingUnit _unit = null!;
+    private VtdUnit _unit = null!;
     private VtdDomain _domain = null!;
     private IPageTable _table = null!;
     private ulong _queue;
@@ -279,7 +280,7 @@ public sealed class ModelTests : IDisposable
         for (int round = 0; round < Rounds; round++)
         {
             barrier.SignalAndWait();
-            VtdLink? link = null;
+            UnitLink? link = null;
             Fixture.Ok(_domain.Attach(pasid, _table.Root, device, true, ref link));
             Fixture.Ok(_domain.Detach(pasid, device, true, ref link));
             Assert.NotEqual(
@@ -296,12 +297,12 @@ public sealed class ModelTests : IDisposable
     {
         _model = new VtdModel(
             _memory, Fixture.With([("caching-mode", $"{cachingMode}"), .. options]));
-        _unit = Fixture.Ok(RemappingUnit.Start(new UnitSetup { Name = "dmar0", Hardware = _model }));
+        _unit = Fixture.Ok(VtdUnit.Start(new UnitSetup { Name = "dmar0", Hardware = _model }));
         _domain = Fixture.Ok(_unit.AddDomain(20));
         VtdDevice device = Fixture.Ok(_unit.AddDevice(Fixture.Nic, features, _domain));
         _table = Fixture.Ok(X86PageTables.FourLevel.Create(_memory));
         Fixture.Ok(_table.Map(Page, 0x1_1000, true));
-        VtdLink? link = null;
+        UnitLink? link = null;
         Fixture.Ok(_domain.Attach(s_pasid, _table.Root, device, true, ref link));
         _queue = _model.Registers.Read64(IQA) & ~0xFFFUL;
     }

@@ -1,3 +1,4 @@
+using PasidFramework.DriverKit.Units;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.IntelVtd.Emulation.Caching;
@@ -48,7 +49,7 @@ public sealed class ScenarioTests
     {
         var memory = new ModelMemory(isCoherent: false, StoreOrder.Weak);
         using IIommuModel model = new VtdModel(memory, new HardwareSetup { Coherent = false });
-        using RemappingUnit unit = Fixture.Ok(RemappingUnit.Start(new UnitSetup
+        using VtdUnit unit = Fixture.Ok(VtdUnit.Start(new UnitSetup
         {
             Name = "dmar0",
             Hardware = model,
@@ -58,7 +59,7 @@ public sealed class ScenarioTests
         VtdDevice device = Fixture.Ok(unit.AddDevice(Fixture.Nic, DeviceFeatures.Ats, domain));
         using IPageTable table = Fixture.Ok(X86PageTables.FourLevel.Create(memory));
         var pasid = new Pasid(5);
-        VtdLink? link = null;
+        UnitLink? link = null;
         Fixture.Ok(domain.Attach(pasid, table.Root, device, true, ref link));
         ulong entry = PasidTableTests.EntryAddress(memory, domain.Table, 5);
         ulong context = (memory.ReadQword(unit.Root + 16) & ~0xFFFUL) + (0x18 * 32);

@@ -1,3 +1,4 @@
+using PasidFramework.DriverKit.Units;
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.IntelVtd.Unit;
 using PasidFramework.Hardware;
@@ -204,7 +205,7 @@ public sealed class UnitTests
         var fixture = new Fixture();
         (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic, DeviceFeatures.Ats);
         VtdDevice other = Fixture.Ok(fixture.Unit.AddDevice(Fixture.Gpu, DeviceFeatures.None, domain));
-        VtdLink? link = null;
+        UnitLink? link = null;
         Fixture.Ok(domain.Attach(new Pasid(3), 0x5000, other, true, ref link));
 
         Assert.Equal(
@@ -275,13 +276,13 @@ public sealed class UnitTests
 
         static OpResult Run(Fixture fixture)
         {
-            OpResult<RemappingUnit> started = RemappingUnit.Start(fixture.UnitSetup);
+            OpResult<VtdUnit> started = VtdUnit.Start(fixture.UnitSetup);
             if (!started.IsOk)
             {
                 return started.Outcome;
             }
 
-            using RemappingUnit unit = started.Value;
+            using VtdUnit unit = started.Value;
             OpResult<VtdDomain> domain = unit.AddDomain(20);
             if (!domain.IsOk)
             {
@@ -299,7 +300,7 @@ public sealed class UnitTests
 
                 for (uint pasid = 1; pasid < 4 && requester == Fixture.Gpu; pasid++)
                 {
-                    VtdLink? link = null;
+                    UnitLink? link = null;
                     OpResult attached = domain.Value.Attach(
                         new Pasid(pasid << 10), 0x5000, device.Value, true, ref link);
                     if (!attached.IsOk)
@@ -343,7 +344,7 @@ public sealed class UnitTests
         var fixture = new Fixture();
         Assert.Equal(6, fixture.Unit.Statistics.Commands);
         (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic, DeviceFeatures.Ats);
-        VtdLink? link = null;
+        UnitLink? link = null;
         Fixture.Ok(domain.Attach(new Pasid(1), 0x5000, device, true, ref link));
         Fixture.Ok(domain.Detach(new Pasid(1), device, true, ref link));
 
@@ -405,7 +406,7 @@ public sealed class UnitTests
         long bytes = fixture.Recorder.AllocatedBytes;
         fixture.TestRegisters.StuckStatus = TE | QIE;
 
-        Assert.Equal(Errno.ETIMEDOUT, fixture.Unit.Stop().Errno);
+        fixture.Unit.Dispose();
         Assert.Equal(bytes, fixture.Recorder.AllocatedBytes);
     }
 }

@@ -1,3 +1,4 @@
+using PasidFramework.DriverKit.Units;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
 using PasidFramework.DriverKit.PageTables;
@@ -18,12 +19,12 @@ public sealed class X86PageTableTests
         {
             var memory = new ModelMemory();
             using IIommuModel model = new Emulation.Caching.VtdModel(memory, new HardwareSetup());
-            RemappingUnit unit = Fixture.Ok(RemappingUnit.Start(new UnitSetup { Name = "dmar0", Hardware = model }));
+            VtdUnit unit = Fixture.Ok(VtdUnit.Start(new UnitSetup { Name = "dmar0", Hardware = model }));
             VtdDomain domain = Fixture.Ok(unit.AddDomain(6));
             VtdDevice device = Fixture.Ok(unit.AddDevice(Fixture.Nic, DeviceFeatures.None, domain));
             ulong root = memory.AllocatePages(4096).Value;
             Fill(memory, random, root, 4);
-            VtdLink? link = null;
+            UnitLink? link = null;
             Fixture.Ok(domain.Attach(new Pasid(5), root, device, true, ref link));
 
             Dictionary<ulong, PageMapping> found =

@@ -108,7 +108,7 @@ internal sealed class Fixture : IIommuHardware
 
     public bool IsCoherent => Model.IsCoherent;
 
-    public RemappingUnit Unit => field ??= Ok(RemappingUnit.Start(UnitSetup));
+    public VtdUnit Unit => field ??= Ok(VtdUnit.Start(UnitSetup));
 
     public static HardwareSetup With(params (string Name, string Value)[] options) =>
         new() { Options = options.ToDictionary(o => o.Name, o => o.Value) };

@@ -10,17 +10,14 @@ using PasidFramework.Results;
 namespace PasidFramework.Drivers.IntelVtd.Unit;
 
 /// <content>Root and context tables. Sections 9.2, 9.4 and 6.5.3.3.</content>
-internal sealed partial class RemappingUnit
+internal sealed partial class VtdUnit
 {
     // A context table serves the 128 device-and-function numbers of half a bus.
     private const int ContextsPerTableLog2 = 7;
 
-    /// <summary>Points a device's context entry at a domain's PASID table.</summary>
-    /// <param name="requester">The device.</param>
-    /// <param name="features">What it can do.</param>
-    /// <param name="domain">The domain.</param>
-    /// <returns>The device; EINVAL (no PCI requester, PRI without ATS); EEXIST; ENOMEM; ETIMEDOUT, EIO.</returns>
-    public OpResult<VtdDevice> AddDevice(RequesterId requester, DeviceFeatures features, VtdDomain domain)
+    /// <inheritdoc/>
+    protected override OpResult<VtdDevice> CreateDevice(
+        VtdDomain domain, RequesterId requester, DeviceFeatures features)
     {
         if (!requester.IsPci)
         {
@@ -35,57 +32,40 @@ internal sealed partial class RemappingUnit
         }
 
         bool deviceTlb = (features & DeviceFeatures.Ats) != 0 && Capabilities.DeviceTlb;
-        var device = new VtdDevice(
-            (ushort)requester.Value,
+        return OpResult<VtdDevice>.Ok(new VtdDevice(
+            requester,
             deviceTlb,
-            deviceTlb && (features & DeviceFeatures.Pri) != 0 && Capabilities.PageRequests);
-
-        OpResult result = InstallContextEntry(requester, device, domain.Table, out bool newTable);
-        if (result.IsOk)
-        {
-            result = MadePresent(device, newTable);
-            if (!result.IsOk)
-            {
-                ClearContextEntry(requester);
-                EraseContextEntry(requester);
-            }
-        }
-
-        if (!result.IsOk)
-        {
-            return OpResult<VtdDevice>.Refuse(result);
-        }
-
-        domain.Add(device);
-        return OpResult<VtdDevice>.Ok(device);
+            deviceTlb && (features & DeviceFeatures.Pri) != 0 && Capabilities.PageRequests));
     }
 
-    /// <summary>Clears a device's context entry and what caches hold of it.</summary>
-    /// <returns>Success; ESRCH; ETIMEDOUT, EIO: the entry is gone all the same.</returns>
-    public OpResult RemoveDevice(VtdDevice device, VtdDomain domain)
+    /// <inheritdoc/>
+    protected override OpResult Connect(VtdDomain domain, VtdDevice device)
     {
-        if (!ClearContextEntry(new RequesterId(device.Requester)))
-        {
-            return OpResult.Refuse(Errno.ESRCH, $"{Name}: requester 0x{device.Requester:x4} has no context entry");
-        }
+        OpResult result = InstallContextEntry(device, domain.Table, out bool newTable);
+        return result.IsOk ? MadePresent(device, newTable) : result;
+    }
 
-        domain.Remove(device);
+    /// <inheritdoc/>
+    protected override OpResult Disconnect(VtdDomain domain, VtdDevice device)
+    {
+        if (!ClearContextEntry(device.Requester))
+        {
+            return OpResult.Refuse(Errno.ESRCH, $"{Name}: requester {device.Requester} has no context entry");
+        }
 
         // Table 28, context entry; PASID entries that are not present are not cached, except with CM.
         bool mayBeCached = domain.Table.Entries > 0 || Capabilities.CachingMode;
-        OpResult result = InvalidateContext(device, mayBeCached, device.HasDeviceTlb);
-        EraseContextEntry(new RequesterId(device.Requester));
-        domain.MayBeWalked |= !result.IsOk;
+        OpResult result = InvalidateContext(device, mayBeCached, device.HasTlb);
+        EraseContextEntry(device.Requester);
         return result;
     }
 
-    private OpResult InstallContextEntry(
-        RequesterId requester, VtdDevice device, VtdTable table, out bool newTable)
+    private OpResult InstallContextEntry(VtdDevice device, VtdTable table, out bool newTable)
     {
         Span<ulong> words = stackalloc ulong[ContextEntry.Words];
         words.Clear();
         words.Set(ContextEntry.P, 1);
-        words.Set(ContextEntry.DTE, device.HasDeviceTlb ? 1u : 0);
+        words.Set(ContextEntry.DTE, device.HasTlb ? 1u : 0);
         words.Set(ContextEntry.PASIDE, 1);
         words.Set(ContextEntry.PRE, device.RequestsPages ? 1u : 0);
         words.Set(ContextEntry.PDTS, (ulong)table.DirectorySize);
@@ -96,7 +76,7 @@ internal sealed partial class RemappingUnit
         _gate.Enter();
         try
         {
-            uint index = requester.Value;
+            uint index = device.Requester.Value;
             ulong at = Contexts.Find(index);
             newTable = at == 0;
             if (newTable)
@@ -113,24 +93,24 @@ internal sealed partial class RemappingUnit
 
             if (Contexts.State(index) != 0)
             {
-                return OpResult.Refuse(Errno.EEXIST, $"{Name}: {requester} has a context entry already");
+                return OpResult.Refuse(Errno.EEXIST, $"{Name}: {device.Requester} has a context entry already");
             }
 
             Contexts.State(index) = 1;
-            bool stored = _memory.WriteWords(at + 8, words[1..]) != 0;
+            bool stored = Memory.WriteWords(at + 8, words[1..]) != 0;
             if (stored)
             {
-                _memory.Flush(at, ContextEntry.SizeBytes);
+                Memory.Flush(at, ContextEntry.SizeBytes);
             }
 
             if (stored || !table.IsPublished)
             {
-                _memory.StoreBarrier();
+                Memory.StoreBarrier();
                 table.IsPublished = true;
             }
 
-            _memory.WriteQword(at, words[0]);
-            _memory.Flush(at, 8);
+            Memory.WriteQword(at, words[0]);
+            Memory.Flush(at, 8);
             return OpResult.Ok;
         }
         finally
@@ -153,8 +133,8 @@ internal sealed partial class RemappingUnit
             }
 
             Contexts.State(requester.Value) = 0;
-            _memory.WriteQword(at, 0);
-            _memory.Flush(at, 8);
+            Memory.WriteQword(at, 0);
+            Memory.Flush(at, 8);
             return true;
         }
         finally
@@ -173,7 +153,7 @@ internal sealed partial class RemappingUnit
             {
                 Span<ulong> words = stackalloc ulong[ContextEntry.Words - 1];
                 words.Clear();
-                _ = _memory.WriteWords(Contexts.Find(requester.Value) + 8, words);
+                _ = Memory.WriteWords(Contexts.Find(requester.Value) + 8, words);
             }
         }
         finally
@@ -186,7 +166,7 @@ internal sealed partial class RemappingUnit
     {
         if (!Capabilities.CachingMode)
         {
-            _memory.StoreBarrier();
+            Memory.StoreBarrier();
             return Capabilities.WriteBuffer ? _command.FlushWriteBuffer() : OpResult.Ok;
         }
 
@@ -199,7 +179,7 @@ internal sealed partial class RemappingUnit
     private OpResult InvalidateContext(VtdDevice device, bool pasidCache, bool deviceTlb)
     {
         var batch = new CommandBatch(Queue);
-        batch.ContextCache(InvContextCache.Device, device.Requester);
+        batch.ContextCache(InvContextCache.Device, device.Sid);
         batch.Fence();
         if (pasidCache)
         {
@@ -212,20 +192,10 @@ internal sealed partial class RemappingUnit
         {
             // The first leaves alone what the device asked for with a PASID.
             batch.Fence();
-            batch.DeviceTlb(device.Requester);
-            batch.PasidDeviceTlb(device.Requester);
+            batch.DeviceTlb(device.Sid);
+            batch.PasidDeviceTlb(device.Sid);
         }
 
         return batch.Complete();
-    }
-
-    private void FreeTables()
-    {
-        _contexts?.Dispose();
-        if (_pageRequestQueue != 0)
-        {
-            _memory.FreePages(_pageRequestQueue, PageRequestQueueBytes);
-            _pageRequestQueue = 0;
-        }
     }
 }
