@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 using PasidFramework.Results;
@@ -89,17 +90,21 @@ public class RadixFormat : IPageTableFormat
     public int OutputBits => BitOperations.Log2(AddressMask) + AddressShift + 1;
 
     /// <summary>Lowest bit of an address that selects an entry of a level.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public int Shift(int level) => PageShift + (IndexBits * (level - 1));
 
     /// <summary>Bits of an address below <see cref="Shift"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ulong LowBits(int level) => (1UL << Shift(level)) - 1;
 
     /// <summary>Which entry of a table of a level an address selects.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ulong Index(ulong address, int level) => address >> Shift(level) & ((1UL << IndexBits) - 1);
 
     /// <summary>Whether entries of a level may map pages.</summary>
     public bool HasLeaves(int level) => (LeafLevels >> level & 1) != 0;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public EntryKind Classify(ulong entry, int level) =>
         (entry & PresentBits) == 0 ? EntryKind.Empty
         : level == 1 ? ((entry & PageBits) != 0 ? EntryKind.Leaf : EntryKind.Empty)
@@ -107,13 +112,16 @@ public class RadixFormat : IPageTableFormat
         : HasLeaves(level) ? EntryKind.Leaf
         : EntryKind.Empty;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public PageRights RightsOf(ulong entry, EntryKind kind) =>
         kind == EntryKind.Leaf ? LeafRights.Of(entry) : TableRights.Of(entry);
 
     /// <summary>Byte address of the table that an entry leads to.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ulong TableOf(ulong entry) => PageOf(entry, 1);
 
     /// <summary>Byte address of the page that an entry of a level maps, a multiple of the page's size.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ulong PageOf(ulong entry, int level) => (entry & AddressMask) << AddressShift & ~LowBits(level);
 
     public ulong MakeTable(ulong table) => TableValue | (table >> AddressShift);

@@ -14,6 +14,10 @@ internal sealed class RadixPageTable(RadixFormat format, IPhysicalMemory memory,
 {
     private readonly List<ulong> _tables = [root];
 
+    // The lowest table that was met last, and the address bits that lead to it: neighbours are mapped one by one.
+    private ulong _lastPrefix = ulong.MaxValue;
+    private ulong _lastTable;
+
     /// <inheritdoc/>
     public ulong Root { get; } = root;
 
@@ -105,8 +109,20 @@ internal sealed class RadixPageTable(RadixFormat format, IPhysicalMemory memory,
     private Finder Find(ulong address, int level)
     {
         ObjectDisposedException.ThrowIf(_tables.Count == 0, this);
+        ulong offset = format.Index(address, 1) * RadixFormat.EntryBytes;
+        ulong prefix = address >> format.Shift(2);
+        if (level == 1 && prefix == _lastPrefix)
+        {
+            return new Finder(memory, _lastTable + offset);
+        }
+
         var finder = new Finder(memory, level);
         PageWalker.Walk(format, Root, format.Levels, address, PageRights.All, ref finder);
+        if (finder.Level == 1)
+        {
+            (_lastPrefix, _lastTable) = (prefix, finder.Address - offset);
+        }
+
         return finder;
     }
 
@@ -155,6 +171,10 @@ internal sealed class RadixPageTable(RadixFormat format, IPhysicalMemory memory,
     private struct Finder(IPhysicalMemory memory, int lowest) : IPageWalk
     {
         private EntryKind _kind;
+
+        // An entry of level 1 that needs no walk.
+        public Finder(IPhysicalMemory memory, ulong address)
+            : this(memory, 1) => (Address, Entry, Level) = (address, memory.ReadQword(address), 1);
 
         public ulong Address { get; private set; }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Runtime.CompilerServices;
 using PasidFramework.Drivers.IntelVtd.Formats;
 using PasidFramework.DriverKit.PageTables;
 using PasidFramework.Hardware;
@@ -71,6 +72,7 @@ internal static partial class TableWalker
 
         private readonly bool IsNested => _found.Type == PasidEntry.Nested;
 
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public bool Read(in WalkStep step, out ulong entry)
         {
             entry = 0;
@@ -97,6 +99,7 @@ internal static partial class TableWalker
             return true;
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public WalkNext Visit(in WalkStep step, ref ulong entry, EntryKind kind, ref PageRights rights)
         {
             int level = step.Level;
@@ -156,6 +159,7 @@ internal static partial class TableWalker
 
         public PageResult Result { get; private set; }
 
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public bool Read(in WalkStep step, out ulong entry)
         {
             entry = 0;
@@ -167,6 +171,7 @@ internal static partial class TableWalker
             return true;
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public WalkNext Visit(in WalkStep step, ref ulong entry, EntryKind kind, ref PageRights rights)
         {
             int level = step.Level;
