@@ -98,7 +98,7 @@ public sealed class UnitTests
 
     [Theory]
     [InlineData("coherency", "1", "caching-mode, haw, mamv, rwbf, second-stage, without")]
-    [InlineData("caching-mode", "yes", "from 0 to 1")]
+    [InlineData("caching-mode", "yes", "0 or 1")]
     [InlineData("mamv", "53", "from 0 to 52")]
     [InlineData("haw", "31", "from 32 to 52")]
     [InlineData("without", "NEST", "DT, FSTS, PDS, PRS, QI, RPS, SMPWCS, SMTS, SRS")]

@@ -1,4 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
+using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
@@ -12,6 +14,27 @@ internal sealed record SmmuHardwareOptions
 {
     private static readonly int[] s_outputBits = [32, 36, 40, 42, 44, 48];
 
+    private static readonly Option<int> s_sidBits = Option.Number("sid-bits", 1, 32, 16);
+    private static readonly Option<string> s_oas = Option.Choice("oas", "48", "32", "36", "40", "42", "44");
+    private static readonly Option<int> s_commandQueue = Option.Number("command-queue-log2", 1, 19, 19);
+    private static readonly Option<int> s_eventQueue = Option.Number("event-queue-log2", 1, 19, 19);
+    private static readonly Option<int> s_stallModel = Option.Number("stall-model", 0, 2, 1);
+    private static readonly Option<bool> s_ril = Option.Flag("ril", true);
+    private static readonly Option<bool> s_asid16 = Option.Flag("asid16", true);
+    private static readonly Option<bool> s_ats = Option.Flag("ats", true);
+    private static readonly Option<bool> s_cd2l = Option.Flag("cd2l", true);
+    private static readonly Option<bool> s_st2l = Option.Flag("st2l", true);
+    private static readonly Option<bool> s_s2p = Option.Flag("s2p", false);
+    private static readonly Option<int> s_log = Option.Number("log", 0, 1 << 20, 0);
+
+    private static readonly Option[] s_plain =
+    [
+        s_sidBits, s_oas, s_commandQueue, s_eventQueue, s_stallModel, s_ril, s_asid16, s_ats, s_cd2l, s_st2l, s_log,
+    ];
+
+    private static readonly OptionSet s_hardware = new("arm-smmuv3 hardware", s_plain);
+    private static readonly OptionSet s_model = new("arm-smmuv3 model", [.. s_plain, s_s2p]);
+
     /// <summary>IDR1.SSIDSIZE, 0 to 20: <see cref="HardwareSetup.PasidBits"/>.</summary>
     public int SubstreamBits { get; init; } = Pasid.MaxBits;
 
@@ -24,10 +47,10 @@ internal sealed record SmmuHardwareOptions
     /// <summary><c>oas</c>: output address bits, 32, 36, 40, 42, 44 or 48 (IDR5.OAS).</summary>
     public int OutputBits { get; init; } = 48;
 
-    /// <summary><c>cmdq-bits</c>: IDR1.CMDQS, 1 to 19.</summary>
+    /// <summary><c>command-queue-log2</c>: IDR1.CMDQS, 1 to 19.</summary>
     public int CommandQueueLog2 { get; init; } = 19;
 
-    /// <summary><c>evtq-bits</c>: IDR1.EVTQS, 1 to 19.</summary>
+    /// <summary><c>event-queue-log2</c>: IDR1.EVTQS, 1 to 19.</summary>
     public int EventQueueLog2 { get; init; } = 19;
 
     /// <summary><c>stall-model</c>: IDR0.STALL_MODEL, 0 to 2.</summary>
@@ -67,37 +90,24 @@ internal sealed record SmmuHardwareOptions
     /// <exception cref="ArgumentException">A name is unknown or a value out of its range.</exception>
     public static SmmuHardwareOptions Parse(HardwareSetup setup, bool isModel = false)
     {
-        if (setup.PasidBits is < 0 or > Pasid.MaxBits)
+        OptionValues values = (isModel ? s_model : s_hardware).Read(setup);
+        return new SmmuHardwareOptions
         {
-            throw new ArgumentException(
-                $"PasidBits is {setup.PasidBits}, 0 to {Pasid.MaxBits} are possible.", nameof(setup));
-        }
-
-        var result = new SmmuHardwareOptions { SubstreamBits = setup.PasidBits, Coherent = setup.Coherent };
-        foreach ((string name, string text) in setup.Options)
-        {
-            result = name switch
-            {
-                "sid-bits" => result with { SidBits = Number(name, text, 1, 32) },
-                "oas" => result with { OutputBits = Size(name, text) },
-                "cmdq-bits" => result with { CommandQueueLog2 = Number(name, text, 1, 19) },
-                "evtq-bits" => result with { EventQueueLog2 = Number(name, text, 1, 19) },
-                "stall-model" => result with { StallModel = Number(name, text, 0, 2) },
-                "ril" => result with { HasRange = Flag(name, text) },
-                "asid16" => result with { HasWideAsids = Flag(name, text) },
-                "ats" => result with { HasAts = Flag(name, text) },
-                "cd2l" => result with { HasTwoLevelContexts = Flag(name, text) },
-                "st2l" => result with { HasTwoLevelStreams = Flag(name, text) },
-                "s2p" when isModel => result with { HasStage2 = Flag(name, text) },
-                "log" => result with { LogCapacity = Number(name, text, 0, 1 << 20) },
-                _ => throw new ArgumentException(
-                    $"Unknown option '{name}'; known are sid-bits, oas, cmdq-bits, evtq-bits, stall-model, ril, "
-                    + $"asid16, ats, cd2l, st2l, log{(isModel ? ", s2p" : string.Empty)}.",
-                    nameof(setup)),
-            };
-        }
-
-        return result;
+            SubstreamBits = setup.PasidBits,
+            Coherent = setup.Coherent,
+            SidBits = values.Get(s_sidBits),
+            OutputBits = int.Parse(values.Get(s_oas), CultureInfo.InvariantCulture),
+            CommandQueueLog2 = values.Get(s_commandQueue),
+            EventQueueLog2 = values.Get(s_eventQueue),
+            StallModel = values.Get(s_stallModel),
+            HasRange = values.Get(s_ril),
+            HasWideAsids = values.Get(s_asid16),
+            HasAts = values.Get(s_ats),
+            HasTwoLevelContexts = values.Get(s_cd2l),
+            HasTwoLevelStreams = values.Get(s_st2l),
+            HasStage2 = values.Get(s_s2p),
+            LogCapacity = values.Get(s_log),
+        };
     }
 
     /// <summary>IDR0.</summary>
@@ -158,27 +168,4 @@ internal sealed record SmmuHardwareOptions
     }
 
     private static ulong Bit(bool value) => value ? 1UL : 0;
-
-    private static int Number(string name, string text, int least, int most) =>
-        int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int value)
-            && value >= least
-            && value <= most
-            ? value
-            : throw new ArgumentException($"Option {name} is '{text}', a number from {least} to {most} is expected.");
-
-    private static int Size(string name, string text)
-    {
-        int value = Number(name, text, 32, 48);
-        return s_outputBits.Contains(value)
-            ? value
-            : throw new ArgumentException(
-                $"Option {name} is '{text}', one of {string.Join(", ", s_outputBits)} is expected.");
-    }
-
-    private static bool Flag(string name, string text) => text switch
-    {
-        "1" or "true" => true,
-        "0" or "false" => false,
-        _ => throw new ArgumentException($"Option {name} is '{text}', true (1) or false (0) is expected."),
-    };
 }

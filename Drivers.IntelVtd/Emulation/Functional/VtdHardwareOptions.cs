@@ -1,7 +1,7 @@
-using System.Globalization;
+// SPDX-License-Identifier: Apache-2.0
+using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.IntelVtd.Formats;
 using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Emulation.Functional;
@@ -9,8 +9,6 @@ namespace PasidFramework.Drivers.IntelVtd.Emulation.Functional;
 /// <summary>The vendor-specific settings of <see cref="HardwareSetup.Options"/>, as capability values.</summary>
 internal sealed class VtdHardwareOptions
 {
-    private const string Names = "caching-mode, haw, mamv, rwbf, second-stage, without";
-
     /// <summary>Fault records that the hardware has.</summary>
     public const int FaultRecords = 8;
 
@@ -31,61 +29,36 @@ internal sealed class VtdHardwareOptions
         ["SRS"] = Ecap.SRS,
     };
 
+    private static readonly Option<bool> s_cachingMode = Option.Flag("caching-mode", false);
+    private static readonly Option<int> s_haw = Option.Number("haw", 32, 52, 52);
+    private static readonly Option<int> s_mamv = Option.Number("mamv", 0, 52, 18);
+    private static readonly Option<bool> s_rwbf = Option.Flag("rwbf", false);
+    private static readonly Option<bool> s_secondStage = Option.Flag("second-stage", false);
+    private static readonly Option<Field[]?> s_without = new(
+        "without", $"a comma-separated list of {string.Join(", ", s_removable.Keys)}", [], TryParseRemoved);
+
+    private static readonly OptionSet s_options = new(
+        "intel-vtd hardware", s_cachingMode, s_haw, s_mamv, s_rwbf, s_secondStage, s_without);
+
     /// <summary>Reads the settings.</summary>
     /// <exception cref="ArgumentException">An unknown name, or a value out of its range.</exception>
     public VtdHardwareOptions(HardwareSetup setup)
     {
-        ArgumentNullException.ThrowIfNull(setup);
-        if (setup.PasidBits is < 0 or > Pasid.MaxBits)
-        {
-            throw new ArgumentException(
-                $"PasidBits is {setup.PasidBits}, it must be 0 to {Pasid.MaxBits}.", nameof(setup));
-        }
-
-        bool cachingMode = false;
-        bool writeBuffer = false;
-        bool secondStage = false;
-        int mamv = 18;
-        string without = string.Empty;
-        foreach ((string name, string value) in setup.Options)
-        {
-            switch (name)
-            {
-                case "caching-mode":
-                    cachingMode = Number(name, value, 0, 1) == 1;
-                    break;
-                case "rwbf":
-                    writeBuffer = Number(name, value, 0, 1) == 1;
-                    break;
-                case "second-stage":
-                    secondStage = Number(name, value, 0, 1) == 1;
-                    break;
-                case "mamv":
-                    mamv = Number(name, value, 0, 52);
-                    break;
-                case "haw":
-                    HostAddressBits = Number(name, value, 32, 52);
-                    break;
-                case "without":
-                    without = value;
-                    break;
-                default:
-                    throw new ArgumentException(
-                        $"intel-vtd hardware has no option '{name}'; it has {Names}.", nameof(setup));
-            }
-        }
+        OptionValues values = s_options.Read(setup);
+        bool secondStage = values.Get(s_secondStage);
+        HostAddressBits = values.Get(s_haw);
 
         Capabilities = 0UL
             .With(Cap.ND, 6)
-            .With(Cap.RWBF, writeBuffer ? 1u : 0)
-            .With(Cap.CM, cachingMode ? 1u : 0)
+            .With(Cap.RWBF, values.Get(s_rwbf) ? 1u : 0)
+            .With(Cap.CM, values.Get(s_cachingMode) ? 1u : 0)
             .With(Cap.SAGAW, 0b00110)
             .With(Cap.MGAW, 47)
             .With(Cap.FRO, FaultRecordOffset / 16)
             .With(Cap.SSLPS, secondStage ? 0b11u : 0)
             .With(Cap.PSI, 1)
             .With(Cap.NFR, FaultRecords - 1)
-            .With(Cap.MAMV, (ulong)mamv)
+            .With(Cap.MAMV, (ulong)values.Get(s_mamv))
             .With(Cap.FS1GP, 1);
 
         ulong coherent = setup.Coherent ? 1u : 0;
@@ -110,24 +83,11 @@ internal sealed class VtdHardwareOptions
             .With(Ecap.SMPWCS, coherent)
             .With(Ecap.RPS, 1);
 
-        const StringSplitOptions Split = StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries;
-        foreach (string bit in without.Split(',', Split))
-        {
-            if (!s_removable.TryGetValue(bit, out Field field))
-            {
-                throw new ArgumentException(
-                    $"Option without names '{bit}'; it can take away {string.Join(", ", s_removable.Keys)}.",
-                    nameof(setup));
-            }
-
-            extended = extended.With(field, 0);
-        }
-
-        ExtendedCapabilities = extended;
+        ExtendedCapabilities = values.Get(s_without)!.Aggregate(extended, (value, field) => value.With(field, 0));
     }
 
     /// <summary>Bits of a host address; higher bits of table pointers are reserved.</summary>
-    public int HostAddressBits { get; } = 52;
+    public int HostAddressBits { get; }
 
     /// <summary>Value of CAP.</summary>
     public ulong Capabilities { get; }
@@ -135,9 +95,10 @@ internal sealed class VtdHardwareOptions
     /// <summary>Value of ECAP.</summary>
     public ulong ExtendedCapabilities { get; }
 
-    private static int Number(string name, string value, int first, int last) =>
-        int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int number)
-        && number >= first && number <= last
-            ? number
-            : throw new ArgumentException($"Option {name} is '{value}', it must be a number from {first} to {last}.");
+    private static bool TryParseRemoved(string list, out Field[]? fields)
+    {
+        string[] names = list.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
+        fields = [.. names.Where(s_removable.ContainsKey).Select(name => s_removable[name])];
+        return fields.Length == names.Length;
+    }
 }
