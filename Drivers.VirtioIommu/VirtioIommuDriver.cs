@@ -12,7 +12,7 @@ namespace PasidFramework.Drivers.VirtioIommu;
 
 /// <summary>
 /// The virtio-iommu driver: the standard's requests alone (dialect map), and PASID tables in SMMUv3 format by the
-/// proposals B and E where the device offers them.
+/// proposals v0.9-devel and vsmmu where the device offers them.
 /// </summary>
 /// <remarks>
 /// Specification: OASIS virtio 1.2 to 1.4, IOMMU device, over virtio-mmio (virtio 1.2 section 4.2). No version of the
@@ -47,7 +47,7 @@ public sealed class VirtioIommuDriver : IPasidDriver
 
     /// <inheritdoc/>
     /// <remarks>
-    /// Options: <c>dialect</c> = <c>none</c>, <c>B</c> (default) or <c>E</c>; <c>bypass</c> = <c>on</c> or <c>off</c>
+    /// Options: <c>dialect</c> = <c>none</c>, <c>v0.9-devel</c> (default) or <c>vsmmu</c>; <c>bypass</c> = <c>on</c> or <c>off</c>
     /// (default): what endpoints without a domain may do; <c>endpoints</c> = a comma-separated list (all by default);
     /// <c>input-bits</c> = 12 to 63: width of addresses (INPUT_RANGE; unlimited by default).
     /// </remarks>
@@ -58,7 +58,7 @@ public sealed class VirtioIommuDriver : IPasidDriver
 
     /// <inheritdoc/>
     /// <remarks>
-    /// Options: <c>dialect</c> = <c>none</c>, <c>B</c> (default) or <c>E</c>: the proposal that is spoken if the device
+    /// Options: <c>dialect</c> = <c>none</c>, <c>v0.9-devel</c> (default) or <c>vsmmu</c>: the proposal that is spoken if the device
     /// offers it; <c>map</c>: the standard alone, a process a domain; <c>pages</c> = <c>x86-64</c> (default) or
     /// <c>arm-lpae-4k</c>: the processes' page tables, for map; <c>probe-endpoint</c> = the endpoint that is asked for
     /// the PASID width (0 by default).

@@ -8,6 +8,15 @@ namespace PasidFramework.Drivers.VirtioIommu.Formats;
 /// <summary>The head that all requests share.</summary>
 internal static class RequestHead
 {
+    /// <summary>Clears a request and writes its type.</summary>
+    public static Span<ulong> Begin(Span<ulong> words, Layout layout, RequestType type)
+    {
+        words = words[..layout.Words];
+        words.Clear();
+        words.Set(Type, (ulong)type);
+        return words;
+    }
+
     /// <summary>The standard, as <see cref="Layout.Source"/> names it.</summary>
     public const string Standard = "OASIS virtio 1.2 to 1.4, IOMMU device";
 

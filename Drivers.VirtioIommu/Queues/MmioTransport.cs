@@ -1,4 +1,5 @@
 using PasidFramework.DriverKit.Units;
+using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Hardware;
 using PasidFramework.Results;
 

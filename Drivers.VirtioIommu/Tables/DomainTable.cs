@@ -3,7 +3,6 @@ using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.VirtioIommu.Dialects;
 using PasidFramework.Drivers.VirtioIommu.Queues;
-using PasidFramework.Drivers.VirtioIommu.Unit;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
 
@@ -17,7 +16,7 @@ namespace PasidFramework.Drivers.VirtioIommu.Tables;
 /// As the unit promises: entry operations of one domain are never called concurrently; endpoints may come and go beside
 /// them.
 /// </remarks>
-internal sealed class DomainTable : UnitDomain<UnitDevice>, IPasidTableSync
+internal sealed class DomainTable : UnitDomain<UnitDevice>, IPasidTableSync, IEndpointSet
 {
     private readonly StartedDevice _device;
     private readonly TableDialect _dialect;

@@ -1,5 +1,6 @@
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Units;
+using PasidFramework.Drivers.VirtioIommu.Queues;
 using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Unit;

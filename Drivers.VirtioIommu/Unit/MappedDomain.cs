@@ -1,6 +1,7 @@
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.VirtioIommu.Dialects;
+using PasidFramework.Drivers.VirtioIommu.Queues;
 using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Unit;

@@ -20,7 +20,8 @@ internal sealed record UnitOptions(TableDialect? Dialect, uint ProbeEndpoint, st
 
     private const string Map = "map";
 
-    private static readonly Option<string> s_dialect = Option.Choice("dialect", "B", "none", "B", "E", Map);
+    private static readonly Option<string> s_dialect = Option.Choice(
+        "dialect", V09Dialect.Instance.Name, TableDialect.Words(Map));
     private static readonly Option<string> s_pages = Option.Choice("pages", X86, X86, Arm);
     private static readonly Option<RequesterId> s_probeEndpoint = new(
         "probe-endpoint", "bb:dd.f or a 32-bit number", default, RequesterId.TryParse);

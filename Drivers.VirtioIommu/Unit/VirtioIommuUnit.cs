@@ -2,6 +2,7 @@ using PasidFramework.Allocation;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.VirtioIommu.Dialects;
+using PasidFramework.Drivers.VirtioIommu.Queues;
 using PasidFramework.Drivers.VirtioIommu.Tables;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
@@ -85,7 +86,7 @@ internal sealed class VirtioIommuUnit : VirtioUnit<DomainTable>
         : OpResult<DomainTable>.Refuse(
             Errno.EOPNOTSUPP,
             $"virtio-iommu {Name} has no PASIDs: the standard has none, and {_noPasids}; proposals that have them are "
-            + "dialect B (feature bit 5) and E (feature bit 7)");
+            + "dialect v0.9-devel (feature bit 5) and vsmmu (feature bit 7)");
 
     /// <inheritdoc/>
     protected override OpResult<DomainTable> CreateDomain(int id, int pasidBits)

@@ -3,7 +3,7 @@ using Moq;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.VirtioIommu.Dialects;
-using PasidFramework.Drivers.VirtioIommu.Queues;
+using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Drivers.VirtioIommu.Tables;
 using PasidFramework.Drivers.VirtioIommu.Tests.Support;
 using PasidFramework.Drivers.VirtioIommu.Unit;
@@ -63,10 +63,10 @@ public sealed class DriverTests
 
     [Theory]
     [InlineData("none", "none", "the option dialect is none")]
-    [InlineData("none", "B", "does not offer the feature of dialect B")]
-    [InlineData("none", "E", "does not offer the feature of dialect E")]
+    [InlineData("none", "B", "does not offer the feature of dialect v0.9-devel")]
+    [InlineData("none", "E", "does not offer the feature of dialect vsmmu")]
     [InlineData("E", "none", "the option dialect is none")]
-    [InlineData("B", "E", "does not offer the feature of dialect E")]
+    [InlineData("B", "E", "does not offer the feature of dialect vsmmu")]
     public void A_device_without_the_dialect_has_no_PASIDs_and_says_why(string device, string asked, string why)
     {
         using VirtioIommuUnit unit = StartUnit(device, asked);
@@ -76,7 +76,7 @@ public sealed class DriverTests
         Assert.Equal(0, unit.PasidBits);
         Assert.Equal(Errno.EOPNOTSUPP, table.Errno);
         Assert.Contains(why, table.Reason, StringComparison.Ordinal);
-        Assert.Contains("dialect B (feature bit 5) and E (feature bit 7)", table.Reason, StringComparison.Ordinal);
+        Assert.Contains("dialect v0.9-devel (feature bit 5) and vsmmu (feature bit 7)", table.Reason, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -126,7 +126,7 @@ public sealed class DriverTests
     }
 
     [Fact]
-    public void The_dialect_of_unit_and_hardware_is_B_unless_told()
+    public void The_dialect_of_unit_and_hardware_is_the_first_proposal_unless_one_is_chosen()
     {
         var driver = new VirtioIommuDriver { ArmSmmuV3Format = new FakeArmFormat(), ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() };
         using IIommuHardware hardware =
@@ -138,8 +138,20 @@ public sealed class DriverTests
     }
 
     [Theory]
-    [InlineData("dialect", "C", "none, B, E")]
-    [InlineData("dialect", "b", "none, B, E")]
+    [InlineData("v0.9-devel", "B")]
+    [InlineData("vsmmu", "E")]
+    public void A_proposal_has_a_name_and_its_letter_means_the_same(string name, string letter)
+    {
+        Assert.True(TableDialect.TryParse(name, out TableDialect? named));
+        Assert.True(TableDialect.TryParse(letter, out TableDialect? lettered));
+        Assert.Same(named, lettered);
+        using VirtioIommuUnit unit = StartUnit(letter, name);
+        Assert.NotEqual(0, unit.PasidBits);
+    }
+
+    [Theory]
+    [InlineData("dialect", "C", "none, v0.9-devel, vsmmu, map, B, E")]
+    [InlineData("dialect", "b", "none, v0.9-devel, vsmmu, map, B, E")]
     [InlineData("probe-endpoint", "nine", "32-bit number")]
     [InlineData("colour", "red", "it has dialect, pages, probe-endpoint")]
     public void An_unknown_option_of_a_unit_is_EINVAL_naming_what_is_allowed(string name, string value, string allowed)
@@ -290,29 +302,29 @@ public sealed class DriverTests
         // Type 0x1005 is 5 in its low 12 bits; then an unknown one of 3 bytes; then one that is longer than the rest.
         byte[] list = [0x05, 0x10, 4, 0, 9, 0, 0, 0, 0x34, 0x02, 3, 0, 1, 2, 3, 7, 0, 4, 0, 2, 0, 0, 0, 5, 0, 40, 0, 1];
 
-        EndpointProperties found = EndpointProperties.Parse(list, ProposalBDialect.Instance);
+        EndpointProperties found = EndpointProperties.Parse(list, V09Dialect.Instance);
 
         Assert.Equal(9, found.PasidBits);
         Assert.Equal([2], found.PasidTableFormats);
         Assert.Null(EndpointProperties.Parse(list, null).PasidBits);
-        Assert.Null(EndpointProperties.Parse([0, 0, 0, 0, .. list], ProposalBDialect.Instance).PasidBits);
-        Assert.Null(EndpointProperties.Parse([], ProposalBDialect.Instance).PasidBits);
+        Assert.Null(EndpointProperties.Parse([0, 0, 0, 0, .. list], V09Dialect.Instance).PasidBits);
+        Assert.Null(EndpointProperties.Parse([], V09Dialect.Instance).PasidBits);
     }
 
     [Fact]
     public void Proposal_B_without_the_SMMUv3_format_and_proposal_E_without_two_levels_are_refused()
     {
         EndpointProperties other = EndpointProperties.Parse(
-            [5, 0, 4, 0, 20, 0, 0, 0, 7, 0, 4, 0, 9, 0, 0, 0], ProposalBDialect.Instance);
-        Assert.Equal(Errno.EOPNOTSUPP, ProposalBDialect.Instance.Check(other, 1)!.Value.Errno);
+            [5, 0, 4, 0, 20, 0, 0, 0, 7, 0, 4, 0, 9, 0, 0, 0], V09Dialect.Instance);
+        Assert.Equal(Errno.EOPNOTSUPP, V09Dialect.Instance.Check(other, 1)!.Value.Errno);
 
         byte[] arm = [.. Vector.All["e_arm"].Bytes];
-        Assert.Null(ProposalEDialect.Instance.Check(EndpointProperties.Parse(arm, ProposalEDialect.Instance), 1));
+        Assert.Null(VsmmuDialect.Instance.Check(EndpointProperties.Parse(arm, VsmmuDialect.Instance), 1));
         arm[5] = arm[6] = 0;
-        EndpointProperties linear = EndpointProperties.Parse(arm, ProposalEDialect.Instance);
+        EndpointProperties linear = EndpointProperties.Parse(arm, VsmmuDialect.Instance);
         Assert.Equal((20, 8), (linear.PasidBits, linear.AsidBits));
-        Assert.Equal(Errno.EOPNOTSUPP, ProposalEDialect.Instance.Check(linear, 1)!.Value.Errno);
-        Assert.Null(ProposalEDialect.Instance.Check(linear, 0));
+        Assert.Equal(Errno.EOPNOTSUPP, VsmmuDialect.Instance.Check(linear, 1)!.Value.Errno);
+        Assert.Null(VsmmuDialect.Instance.Check(linear, 0));
     }
 
     private static UnitSetup Setup(IIommuHardware hardware, string dialect) => new()

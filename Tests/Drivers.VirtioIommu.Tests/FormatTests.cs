@@ -2,6 +2,7 @@ using FsCheck;
 using FsCheck.Fluent;
 using PasidFramework.Drivers.VirtioIommu.Dialects;
 using PasidFramework.Drivers.VirtioIommu.Formats;
+using PasidFramework.Drivers.VirtioIommu.Queues;
 using PasidFramework.Drivers.VirtioIommu.Tests.Support;
 using PasidFramework.Records;
 using PasidFramework.Results;
@@ -235,8 +236,8 @@ public sealed class FormatTests
         Span<ulong> words = new ulong[TableDialect.MaxWords];
         words.Fill(0x5555_5555_5555_5555);
         TableDialect dialect = name.StartsWith("e_", StringComparison.Ordinal)
-            ? ProposalEDialect.Instance
-            : ProposalBDialect.Instance;
+            ? VsmmuDialect.Instance
+            : V09Dialect.Instance;
 
         Span<ulong> encoded = name switch
         {

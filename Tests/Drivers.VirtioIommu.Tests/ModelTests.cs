@@ -776,7 +776,7 @@ public sealed class ModelTests
     private static ulong[] Request(TableDialect dialect, string what)
     {
         var words = new ulong[TableDialect.MaxWords];
-        bool isB = dialect is ProposalBDialect;
+        bool isB = dialect is V09Dialect;
         uint domain = what == "other domain" ? 2u : 1;
         uint pasid = what == "other PASID" ? s_neighbour.Value : s_pasid.Value;
         uint id = what == "other id" ? ModelFixture.Asid + 1 : ModelFixture.Asid;
@@ -807,10 +807,10 @@ public sealed class ModelTests
 
     private static ulong[] Leaf(TableDialect dialect, ulong[] request)
     {
-        Field flags = dialect is ProposalBDialect ? ProposalBInvalidate.Flags : ProposalEInvalidate.Flags;
+        Field flags = dialect is V09Dialect ? ProposalBInvalidate.Flags : ProposalEInvalidate.Flags;
         Span<ulong> words = request;
         words.Set(flags, words.Get(flags)
-            | (dialect is ProposalBDialect ? ProposalBInvalidate.FlagLeaf : (ulong)ProposalEInvalidate.FlagLeaf));
+            | (dialect is V09Dialect ? ProposalBInvalidate.FlagLeaf : (ulong)ProposalEInvalidate.FlagLeaf));
         return request;
     }
 

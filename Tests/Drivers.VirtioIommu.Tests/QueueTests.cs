@@ -1,9 +1,9 @@
 using System.Buffers.Binary;
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
+using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Drivers.VirtioIommu.Queues;
 using PasidFramework.Drivers.VirtioIommu.Tests.Support;
-using PasidFramework.Drivers.VirtioIommu.Unit;
 using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;

@@ -4,7 +4,6 @@ using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Drivers.VirtioIommu.Queues;
 using PasidFramework.Drivers.VirtioIommu.Reader;
 using PasidFramework.Drivers.VirtioIommu.Tests.Support;
-using PasidFramework.Drivers.VirtioIommu.Unit;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 using PasidFramework.TestKit;

@@ -1,9 +1,9 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.VirtioIommu.Dialects;
+using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Drivers.VirtioIommu.Queues;
 using PasidFramework.Drivers.VirtioIommu.Tests.Support;
-using PasidFramework.Drivers.VirtioIommu.Unit;
 using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;

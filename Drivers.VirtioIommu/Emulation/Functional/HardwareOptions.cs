@@ -12,7 +12,8 @@ namespace PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 /// <param name="InputBits">Width of the addresses that can be mapped; 64 for no INPUT_RANGE.</param>
 internal sealed record HardwareOptions(TableDialect? Dialect, bool Bypass, HashSet<uint>? Endpoints, int InputBits)
 {
-    private static readonly Option<string> s_dialect = Option.Choice("dialect", "B", "none", "B", "E");
+    private static readonly Option<string> s_dialect = Option.Choice(
+        "dialect", V09Dialect.Instance.Name, TableDialect.Words());
     private static readonly Option<bool> s_bypass = Option.Flag("bypass", false);
     private static readonly Option<HashSet<uint>?> s_endpoints = new(
         "endpoints", "a comma-separated list of bb:dd.f or 32-bit numbers", null, TryParseEndpoints);

@@ -138,7 +138,7 @@ internal sealed partial class VirtioIommuHardware
             return null;
         }
 
-        ulong[] reserved = dialect is ProposalBDialect ? s_attachBReserved : s_attachEReserved;
+        ulong[] reserved = dialect is V09Dialect ? s_attachBReserved : s_attachEReserved;
         if (request.Length < dialect.AttachBytes || HasReserved(reserved, words))
         {
             return RequestStatus.Inval;
@@ -150,7 +150,7 @@ internal sealed partial class VirtioIommuHardware
         }
 
         DeviceTable table;
-        if (dialect is ProposalBDialect)
+        if (dialect is V09Dialect)
         {
             if (words.Get(ProposalBAttachPstArm.Format) != ProposalBAttachPstArm.FormatArmSmmuV3)
             {
@@ -306,7 +306,7 @@ internal sealed partial class VirtioIommuHardware
         }
 
         uint known = MapRequest.FlagRead | MapRequest.FlagWrite
-            | (_options.Dialect is not ProposalBDialect && Has(FeatureBits.Mmio) ? MapRequest.FlagMmio : 0);
+            | (_options.Dialect is not V09Dialect && Has(FeatureBits.Mmio) ? MapRequest.FlagMmio : 0);
         var flags = (uint)words.Get(MapRequest.Flags);
         ulong start = words.Get(MapRequest.VirtStart);
         ulong last = words.Get(MapRequest.VirtEnd);
@@ -409,7 +409,7 @@ internal sealed partial class VirtioIommuHardware
             return null;
         }
 
-        bool isB = dialect is ProposalBDialect;
+        bool isB = dialect is V09Dialect;
         ulong[] reserved = isB ? s_invalidateBReserved : s_invalidateEReserved;
         if (request.Length < dialect.InvalidateBytes || HasReserved(reserved, words))
         {
@@ -574,7 +574,7 @@ internal sealed partial class VirtioIommuHardware
         }
 
         words.Clear();
-        if (_options.Dialect is ProposalBDialect && Has(FeatureBits.ProposalBAttachTable))
+        if (_options.Dialect is V09Dialect && Has(FeatureBits.ProposalBAttachTable))
         {
             words.Set(ProposalBPasidSizeProperty.Bits, (ulong)_pasidBits);
             at = Append(answer, at, ProposalBPasidSizeProperty.Layout, ProposalBPasidSizeProperty.TypeNumber, words);
@@ -587,7 +587,7 @@ internal sealed partial class VirtioIommuHardware
                 ProposalBPasidTableFormatProperty.TypeNumber,
                 words);
         }
-        else if (_options.Dialect is ProposalEDialect && Has(FeatureBits.ProposalEAttachTable))
+        else if (_options.Dialect is VsmmuDialect && Has(FeatureBits.ProposalEAttachTable))
         {
             // IDR0: S1P 1, TTF 3:2 = 2 (AArch64), COHACC 4, ASID16 12, CD2L 19, STALL_MODEL 25:24 = 1 (none),
             // TERM_MODEL 26. IDR1: SSIDSIZE 10:6. IDR5: GRAN4K 4, OAS = 5.

@@ -114,7 +114,7 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
     public ulong OfferedFeatures => FeatureBits.Version1 | FeatureBits.MapUnmap | FeatureBits.Probe
         | (_options.InputBits < 64 ? FeatureBits.InputRange : 0)
         | (_options.Dialect?.AttachFeature ?? 0)
-        | (_options.Dialect is ProposalBDialect ? 0 : FeatureBits.Mmio | FeatureBits.BypassConfig);
+        | (_options.Dialect is V09Dialect ? 0 : FeatureBits.Mmio | FeatureBits.BypassConfig);
 
     /// <summary>
     /// Whether the device is slow: it is told of requests and does not look at them before <see cref="Work"/>.
@@ -263,7 +263,7 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
             FaultEvent.FlagAddress | (access.IsWrite ? FaultEvent.FlagWrite : FaultEvent.FlagRead));
         words.Set(FaultEvent.Endpoint, access.Requester.Value);
         words.Set(FaultEvent.Address, access.Address);
-        if (_options.Dialect is ProposalBDialect && Has(FeatureBits.ProposalBAttachTable))
+        if (_options.Dialect is V09Dialect && Has(FeatureBits.ProposalBAttachTable))
         {
             words.Set(FaultEvent.Pasid, access.Pasid?.Value ?? 0);
         }

@@ -6,7 +6,6 @@ using PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 using PasidFramework.Drivers.VirtioIommu.Queues;
 using PasidFramework.Drivers.VirtioIommu.Tables;
-using PasidFramework.Drivers.VirtioIommu.Unit;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;

@@ -1,3 +1,4 @@
+using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Drivers.VirtioIommu.Queues;
 using PasidFramework.Hardware;
 using PasidFramework.Results;

@@ -1,5 +1,5 @@
 using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
-using PasidFramework.Drivers.VirtioIommu.Queues;
+using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests.Support;

@@ -1,12 +1,10 @@
 using Microsoft.Extensions.Logging;
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
-using PasidFramework.Drivers.VirtioIommu.Queues;
-using PasidFramework.Drivers.VirtioIommu.Tables;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
 
-namespace PasidFramework.Drivers.VirtioIommu.Unit;
+namespace PasidFramework.Drivers.VirtioIommu.Queues;
 
 /// <content>Fault reports (virtio 1.2 section 5.13.6.9).</content>
 internal sealed partial class StartedDevice
@@ -36,7 +34,7 @@ internal sealed partial class StartedDevice
     /// <param name="pasid">The number.</param>
     /// <param name="domain">The domain in which it means the process.</param>
     /// <param name="endpoint">The one endpoint that leaves the process; null for all.</param>
-    public void DrainEvents(Pasid pasid, DomainTable domain, uint? endpoint = null)
+    public void DrainEvents(Pasid pasid, IEndpointSet domain, uint? endpoint = null)
     {
         // Once: as many as there are buffers were there at most, and the device may report as fast as this takes.
         Span<FaultRecord> faults = stackalloc FaultRecord[EventQueueSize];
@@ -111,11 +109,11 @@ internal sealed partial class StartedDevice
     }
 
     // Inside the gate, as all that follow but Tell.
-    private bool IsOf(in FaultRecord fault, Pasid pasid, DomainTable domain, uint? endpoint) =>
+    private bool IsOf(in FaultRecord fault, Pasid pasid, IEndpointSet domain, uint? endpoint) =>
         FaultsNamePasid && fault.Pasid == pasid.Value
         && (endpoint is { } one ? fault.Endpoint == one : domain.Has(fault.Endpoint));
 
-    private void DropKept(Pasid pasid, DomainTable domain, uint? endpoint)
+    private void DropKept(Pasid pasid, IEndpointSet domain, uint? endpoint)
     {
         for (int left = _kept.Count; left > 0; left--)
         {

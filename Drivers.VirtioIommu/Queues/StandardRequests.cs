@@ -1,9 +1,8 @@
 using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Drivers.VirtioIommu.Queues;
 using PasidFramework.Records;
 using PasidFramework.Results;
 
-namespace PasidFramework.Drivers.VirtioIommu.Dialects;
+namespace PasidFramework.Drivers.VirtioIommu.Queues;
 
 /// <summary>
 /// The standard's requests: one domain of mappings for each endpoint, and no PASID anywhere. Each method encodes one
@@ -54,7 +53,7 @@ internal sealed class StandardRequests
     /// <summary>Writes an ATTACH request.</summary>
     public static Span<ulong> EncodeAttach(Span<ulong> words, uint domain, uint endpoint, uint flags)
     {
-        words = Begin(words, AttachRequest.Layout, RequestType.Attach);
+        words = RequestHead.Begin(words, AttachRequest.Layout, RequestType.Attach);
         words.Set(AttachRequest.Domain, domain);
         words.Set(AttachRequest.Endpoint, endpoint);
         words.Set(AttachRequest.Flags, flags);
@@ -64,7 +63,7 @@ internal sealed class StandardRequests
     /// <summary>Writes a DETACH request.</summary>
     public static Span<ulong> EncodeDetach(Span<ulong> words, uint domain, uint endpoint)
     {
-        words = Begin(words, DetachRequest.Layout, RequestType.Detach);
+        words = RequestHead.Begin(words, DetachRequest.Layout, RequestType.Detach);
         words.Set(DetachRequest.Domain, domain);
         words.Set(DetachRequest.Endpoint, endpoint);
         return words;
@@ -74,7 +73,7 @@ internal sealed class StandardRequests
     public static Span<ulong> EncodeMap(
         Span<ulong> words, uint domain, ulong start, ulong last, ulong physical, uint flags)
     {
-        words = Begin(words, MapRequest.Layout, RequestType.Map);
+        words = RequestHead.Begin(words, MapRequest.Layout, RequestType.Map);
         words.Set(MapRequest.Domain, domain);
         words.Set(MapRequest.VirtStart, start);
         words.Set(MapRequest.VirtEnd, last);
@@ -86,7 +85,7 @@ internal sealed class StandardRequests
     /// <summary>Writes an UNMAP request.</summary>
     public static Span<ulong> EncodeUnmap(Span<ulong> words, uint domain, ulong start, ulong last)
     {
-        words = Begin(words, UnmapRequest.Layout, RequestType.Unmap);
+        words = RequestHead.Begin(words, UnmapRequest.Layout, RequestType.Unmap);
         words.Set(UnmapRequest.Domain, domain);
         words.Set(UnmapRequest.VirtStart, start);
         words.Set(UnmapRequest.VirtEnd, last);
@@ -96,17 +95,8 @@ internal sealed class StandardRequests
     /// <summary>Writes the driver's part of a PROBE request.</summary>
     public static Span<ulong> EncodeProbe(Span<ulong> words, uint endpoint)
     {
-        words = Begin(words, ProbeRequest.Layout, RequestType.Probe);
+        words = RequestHead.Begin(words, ProbeRequest.Layout, RequestType.Probe);
         words.Set(ProbeRequest.Endpoint, endpoint);
-        return words;
-    }
-
-    /// <summary>Clears a request and writes its type.</summary>
-    internal static Span<ulong> Begin(Span<ulong> words, Layout layout, RequestType type)
-    {
-        words = words[..layout.Words];
-        words.Clear();
-        words.Set(RequestHead.Type, (ulong)type);
         return words;
     }
 }

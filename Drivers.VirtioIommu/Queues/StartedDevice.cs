@@ -3,11 +3,10 @@ using PasidFramework.DriverKit.Units;
 using PasidFramework.Allocation;
 using PasidFramework.Drivers.VirtioIommu.Dialects;
 using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Drivers.VirtioIommu.Queues;
 using PasidFramework.Hardware;
 using PasidFramework.Results;
 
-namespace PasidFramework.Drivers.VirtioIommu.Unit;
+namespace PasidFramework.Drivers.VirtioIommu.Queues;
 
 /// <summary>
 /// A device that went through the initialisation sequence: its queues, its configuration, and the dialect that was

@@ -1,4 +1,4 @@
-namespace PasidFramework.Drivers.VirtioIommu.Queues;
+namespace PasidFramework.Drivers.VirtioIommu.Formats;
 
 // OASIS virtio 1.2 section 4.2.2 (MMIO device register layout), 2.1 (device status), 2.2 and 6 (feature bits), and the
 // IOMMU device's section "Device configuration layout".
