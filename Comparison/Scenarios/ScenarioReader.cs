@@ -5,6 +5,7 @@ using PasidFramework.Comparison.Inputs;
 using PasidFramework.Comparison.Traces;
 using PasidFramework.Contracts;
 using PasidFramework.Identifiers;
+using PasidFramework.Results;
 
 namespace PasidFramework.Comparison.Scenarios;
 
@@ -246,7 +247,7 @@ public static class ScenarioReader
         {
             string limit = first == last
                 ? first.ToString(CultureInfo.InvariantCulture)
-                : Text($"a whole number, {first} to {last}");
+                : InvariantText.Text($"a whole number, {first} to {last}");
             if (last < first)
             {
                 limit = "none, as the scenario has no tenants";
