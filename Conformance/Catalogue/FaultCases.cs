@@ -156,6 +156,11 @@ internal static class FaultCases
 
     private static void Silent(CaseContext context)
     {
+        if ((context.Subject.Metadata.Capabilities & DriverCapabilities.NoQuietEntry) != 0)
+        {
+            context.NotApplicable("capability NoQuietEntry declared: its format records accesses of a process that exited");
+        }
+
         TestBench bench = Start(context);
         context.Needs(bench.Machine, TestHardwareTraits.Silence, "records such accesses whatever the entry asks for");
         BenchDevice device = Add(context, bench, bench.Usual);

@@ -31,4 +31,10 @@ public enum DriverCapabilities
     /// A PASID allocator of its own. Without it <see cref="IIommuUnit.CreateAllocator"/> returns null.
     /// </summary>
     OwnAllocator = 8,
+
+    /// <summary>
+    /// A limit, not a feature: the format has no quiet entry per PASID (AMD has one bit per device), so that after
+    /// <see cref="IIommuUnit.Exit"/> accesses are refused with records until the last detach. Without it they leave none (D12).
+    /// </summary>
+    NoQuietEntry = 16,
 }

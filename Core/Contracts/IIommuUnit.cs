@@ -94,6 +94,7 @@ public interface IIommuUnit : IDisposable
     /// The process died: translation through its entry stops at once and without configuration faults (D12). The core
     /// then tells the device's driver and detaches every device.
     /// </summary>
+    /// <remarks>A driver that declares <see cref="DriverCapabilities.NoQuietEntry"/> clears the entry here.</remarks>
     /// <returns>As <see cref="Detach"/>.</returns>
     OpResult Exit(IommuContext context);
 

@@ -14,6 +14,9 @@ public interface IPasidTableFormat
     /// <summary>The format's name, such as <c>arm-smmuv3</c>.</summary>
     string Name { get; }
 
+    /// <summary>Whether its tables can express a quiet entry: <see cref="IPasidTable.CanQuiet"/>.</summary>
+    bool CanQuiet => true;
+
     /// <summary>Builds an empty table.</summary>
     /// <param name="memory">Where.</param>
     /// <param name="pasidBits">Width in bits, 1 to 20.</param>

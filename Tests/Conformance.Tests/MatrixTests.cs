@@ -4,6 +4,7 @@ using PasidFramework.Conformance.Catalogue;
 using PasidFramework.Conformance.Results;
 using PasidFramework.Conformance.Running;
 using PasidFramework.Conformance.Tests.Flaws;
+using PasidFramework.Contracts;
 
 namespace PasidFramework.Conformance.Tests;
 
@@ -57,6 +58,23 @@ public sealed class MatrixTests
             $"{id} on '{flaw}' ({broken.What}): {result.Verdict} {result.Reason}\n{string.Join("\n", result.Details)}");
         Assert.NotEmpty(result.Reason);
         Assert.DoesNotContain('\n', result.Reason);
+    }
+
+    [Theory]
+    [InlineData("FLT-006", Verdict.NotApplicable)]
+    [InlineData("LIF-002", Verdict.Pass)]
+    [InlineData("TRN-003", Verdict.Pass)]
+    [InlineData("INV-009", Verdict.Pass)]
+    public void A_driver_that_declares_that_it_has_no_quiet_entries_need_not_be_silent(string id, Verdict verdict)
+    {
+        DriverUnderTest loud = AllFlaws.All.Single(f => f.Name == "loud-exit").Bend(ReferenceSubject.Create());
+        Flaw honest = Flaw.OfMetadata(
+            "honest", string.Empty, [], m => m.Capabilities |= DriverCapabilities.NoQuietEntry);
+
+        CaseResult result = Run(honest.Bend(loud), id);
+
+        Assert.True(verdict == result.Verdict, $"{id}: {result.Verdict} {result.Reason}");
+        Assert.True(verdict == Verdict.Pass || result.Reason.Contains("NoQuietEntry", StringComparison.Ordinal));
     }
 
     [Theory]
