@@ -1,58 +1,78 @@
 // SPDX-License-Identifier: Apache-2.0
+using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.Reference.Formats;
 using PasidFramework.Drivers.Reference.Tables;
+using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
 using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.Reference.Unit;
 
 /// <summary>
-/// What happens to an entry, in stores and commands. Every method stores first, then invalidates what the hardware may
-/// have kept, in the order in which caches are filled: a later cache filled from an earlier one that still held the old
+/// What is invalidated when an entry changes. The table has stored and written back; what the hardware may have kept is
+/// invalidated in the order in which caches are filled: a later cache filled from an earlier one that still held the old
 /// contents would keep them for good.
 /// </summary>
-internal sealed class ReferenceDomain(PasidTable table, RegisterPort port) : UnitDomain<UnitDevice>
+internal sealed class ReferenceDomain(IPhysicalMemory memory, RegisterPort port) : UnitDomain<UnitDevice>, IPasidTableSync
 {
     /// <summary>Its PASID table.</summary>
-    public PasidTable Table => table;
+    public ReferenceTable Table { get; private set; } = null!;
 
     /// <inheritdoc/>
-    public override long TableBytes => table.Bytes;
+    public override long TableBytes => Table.TableBytes;
 
     /// <inheritdoc/>
-    public override int Leaves => table.Leaves;
+    public override int Leaves => Table.Leaves;
+
+    /// <summary>Makes its empty table.</summary>
+    public OpResult CreateTable(int pasidBits)
+    {
+        OpResult<ReferenceTable> table = ReferenceTable.Create(memory, pasidBits, this);
+        Table = table.Value!;
+        return table.Outcome;
+    }
+
+    /// <summary>The hardware may have kept that there was no entry; and no leaf, where there was none.</summary>
+    public OpResult ConfigurationChanged(Pasid pasid, bool leafOnly)
+    {
+        memory.StoreBarrier();
+        return port.Run(Command.InvalidatePasid(Table.Root, pasid, leafOnly));
+    }
+
+    /// <inheritdoc/>
+    public OpResult TranslationsChanged(Pasid pasid, uint archId) =>
+        InvalidateTranslations(pasid, archId, PageRange.All);
+
+    /// <summary>D5: entry, then translations, then device TLBs. It ends at the first failure, since what follows could
+    /// be filled again from what did not answer.</summary>
+    public OpResult EntryRemoved(Pasid pasid, uint archId)
+    {
+        OpResult result = ConfigurationChanged(pasid, leafOnly: true);
+        return result.IsOk ? TranslationsChanged(pasid, archId) : result;
+    }
 
     /// <inheritdoc/>
     public override void Dispose()
     {
-        table.Free();
+        Table.Dispose();
         base.Dispose();
     }
 
     /// <inheritdoc/>
-    protected override OpResult Install(UnitLink link)
-    {
-        OpResult<bool> installed = table.Install(link.Pasid, link.PageTableRoot, link.Tag);
+    protected override OpResult Install(UnitLink link) =>
+        Table.Set(link.Pasid, new PasidTableEntry(link.PageTableRoot, link.Tag));
 
-        // The hardware may have kept that there was no entry; and no leaf, where there was none.
-        return installed.IsOk
-            ? port.Run(Command.InvalidatePasid(table.Root, link.Pasid, leafOnly: !installed.Value))
-            : installed.Outcome;
+    /// <summary>The table has taken back what was not confirmed.</summary>
+    protected override void RollBack(UnitLink link)
+    {
     }
 
     /// <inheritdoc/>
-    protected override OpResult Quiet(UnitLink link)
-    {
-        table.Silence(link.Pasid);
-        return Invalidate(link, translations: true);
-    }
+    protected override OpResult Quiet(UnitLink link) => Table.Quiet(link.Pasid);
 
     /// <inheritdoc/>
-    protected override OpResult Clear(UnitLink link)
-    {
-        table.Clear(link.Pasid);
-        return Invalidate(link, translations: !link.IsQuiet);
-    }
+    protected override OpResult Clear(UnitLink link) => Table.Clear(link.Pasid);
 
     /// <inheritdoc/>
     protected override OpResult Leave(UnitLink link, UnitDevice device) => device.HasTlb
@@ -61,24 +81,14 @@ internal sealed class ReferenceDomain(PasidTable table, RegisterPort port) : Uni
 
     /// <inheritdoc/>
     protected override OpResult InvalidateRange(UnitLink link, ulong start, ulong end) =>
-        InvalidateTranslations(link, PageRange.Cover(start, end));
+        InvalidateTranslations(link.Pasid, link.Tag, PageRange.Cover(start, end));
 
-    // D5: entry, then translations, then device TLBs. It ends at the first failure, since what follows could be filled
-    // again from what did not answer.
-    private OpResult Invalidate(UnitLink link, bool translations)
+    private OpResult InvalidateTranslations(Pasid pasid, uint asid, PageRange range)
     {
-        OpResult result = port.Run(Command.InvalidatePasid(table.Root, link.Pasid, leafOnly: true));
-        return result.IsOk && translations ? InvalidateTranslations(link, PageRange.All) : result;
-    }
-
-    private OpResult InvalidateTranslations(UnitLink link, PageRange range)
-    {
-        OpResult result = port.Run(Command.InvalidateTranslations(link.Tag, range));
+        OpResult result = port.Run(Command.InvalidateTranslations(asid, range));
         foreach (UnitDevice device in DevicesWithTlb)
         {
-            result = result.IsOk
-                ? port.Run(Command.InvalidateDeviceTlb(device.Requester, link.Pasid, range))
-                : result;
+            result = result.IsOk ? port.Run(Command.InvalidateDeviceTlb(device.Requester, pasid, range)) : result;
         }
 
         return result;

@@ -112,10 +112,9 @@ internal sealed class ReferenceUnit : IommuUnit<ReferenceDomain, UnitDevice>
     /// <inheritdoc/>
     protected override OpResult<ReferenceDomain> CreateDomain(int id, int pasidBits)
     {
-        OpResult<PasidTable> table = PasidTable.Create(Memory, pasidBits);
-        return table.IsOk
-            ? OpResult<ReferenceDomain>.Ok(new ReferenceDomain(table.Value, _port))
-            : OpResult<ReferenceDomain>.Refuse(table.Outcome);
+        var domain = new ReferenceDomain(Memory, _port);
+        OpResult created = domain.CreateTable(pasidBits);
+        return created.IsOk ? OpResult<ReferenceDomain>.Ok(domain) : OpResult<ReferenceDomain>.Refuse(created);
     }
 
     /// <summary>The hardware may know entries by the table's address alone, and another table may get that

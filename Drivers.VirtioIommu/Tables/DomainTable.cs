@@ -24,8 +24,6 @@ internal sealed class DomainTable : UnitDomain<UnitDevice>, IPasidTableSync, IEn
     private AttachWords _words;
     private int _endpoints;
     private int _attaching;
-    private bool _isQuiet;
-    private bool _translationsTold;
 
     // Endpoints that are in the domain; they come and go beside the entries.
     private readonly HashSet<uint> _members = [];
@@ -172,12 +170,6 @@ internal sealed class DomainTable : UnitDomain<UnitDevice>, IPasidTableSync, IEn
     /// <inheritdoc/>
     public OpResult TranslationsChanged(Pasid pasid, uint archId)
     {
-        _translationsTold = true;
-        if (_isQuiet)
-        {
-            return OpResult.Ok;
-        }
-
         Span<ulong> words = stackalloc ulong[TableDialect.MaxWords];
         return SendInvalidate(_dialect.EncodeTranslations(words, Domain, pasid.Value, archId), pasid);
     }
@@ -191,20 +183,25 @@ internal sealed class DomainTable : UnitDomain<UnitDevice>, IPasidTableSync, IEn
     {
     }
 
-    /// <inheritdoc/>
+    /// <summary>The table's writer invalidates every cache; where its format has no quiet entry, the entry goes.</summary>
     protected override OpResult Quiet(UnitLink link)
     {
-        _translationsTold = false;
-        return Finish(_table.Quiet(link.Pasid), link);
+        OpResult done = _table.CanQuiet ? _table.Quiet(link.Pasid) : _table.Clear(link.Pasid);
+        _device.DrainEvents(link.Pasid, this);
+        return done;
     }
 
     /// <inheritdoc/>
     protected override OpResult Clear(UnitLink link)
     {
-        _translationsTold = false;
-        _isQuiet = link.IsQuiet;
-        OpResult done = Finish(_table.Clear(link.Pasid), link);
-        _isQuiet = false;
+        OpResult done = _table.Clear(link.Pasid);
+        if (done.Errno == Errno.ENOENT && !_table.CanQuiet)
+        {
+            // The exit has removed it; where that was not confirmed, all of it is invalidated once more.
+            done = link.IsQuiet ? OpResult.Ok : ((IPasidTableSync)this).EntryRemoved(link.Pasid, link.Tag);
+        }
+
+        _device.DrainEvents(link.Pasid, this);
         return done;
     }
 
@@ -269,18 +266,6 @@ internal sealed class DomainTable : UnitDomain<UnitDevice>, IPasidTableSync, IEn
             ? Refuse(Errno.EINVAL, endpoint, Text(
                 $"its PASIDs have {properties.PasidBits} bits, the domain's table has {PasidBits}"))
             : OpResult.Ok;
-    }
-
-    private OpResult Finish(OpResult done, UnitLink link)
-    {
-        // A table writer is to ask for this itself; if it did not, stale translations would outlive the entry.
-        if (done.IsOk && !_translationsTold)
-        {
-            done = TranslationsChanged(link.Pasid, link.Tag);
-        }
-
-        _device.DrainEvents(link.Pasid, this);
-        return done;
     }
 
     private OpResult SendInvalidate(ReadOnlySpan<ulong> request, Pasid pasid)

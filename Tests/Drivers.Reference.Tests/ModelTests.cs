@@ -238,8 +238,8 @@ public sealed class ModelTests
         using IIommuUnit unit = Fixture.Ok(new ReferenceDriver().CreateUnit(
             new UnitSetup { Name = "ref0", Hardware = hardware }));
         ulong entry = (hardware.Registers.Read64(Registers.DEVICE_TABLE) & ~0xFFFUL) + (5 * 8);
-        PasidTable table = Fixture.Ok(PasidTable.Create(memory, 20));
-        Fixture.Ok(table.Install(new Pasid(9), 0x7000, 1).Outcome);
+        using ReferenceTable table = Fixture.Ok(ReferenceTable.Create(memory, 20, new OrderingSync(memory)));
+        Fixture.Ok(table.Set(new Pasid(9), new PasidTableEntry(0x7000, 1)));
         var access = new DmaAccess(new RequesterId(5), new Pasid(9), 0x1234, false);
         Assert.Equal((int)FaultCode.DeviceNotValid, hardware.Translate(access).FaultCode);
 
@@ -247,7 +247,7 @@ public sealed class ModelTests
 
         Assert.Equal(
             new TranslationResult(TranslationStatus.ReachedPageTable, 0, 0x7000, 0, null), hardware.Translate(access));
-        table.Silence(new Pasid(9));
+        Fixture.Ok(table.Quiet(new Pasid(9)));
         Assert.Equal(TranslationStatus.AbortedQuietly, hardware.Translate(access).Status);
         memory.WriteQword(entry, table.Root | (21 << 2) | 1);
         Assert.Equal((int)FaultCode.DeviceIllFormed, hardware.Translate(access).FaultCode);

@@ -76,10 +76,10 @@ public sealed class TableTests
     {
         var memory = new SystemMemory();
         ulong table = Fixture.Ok(memory.AllocatePages(4096));
-        PasidTable pasids = Fixture.Ok(PasidTable.Create(memory, 4));
-        Fixture.Ok(pasids.Install(new Pasid(1), 0x7000, 5).Outcome);
-        Fixture.Ok(pasids.Install(new Pasid(2), 0x7000, 6).Outcome);
-        pasids.Silence(new Pasid(2));
+        using ReferenceTable pasids = Fixture.Ok(ReferenceTable.Create(memory, 4, new OrderingSync(memory)));
+        Fixture.Ok(pasids.Set(new Pasid(1), new PasidTableEntry(0x7000, 5)));
+        Fixture.Ok(pasids.Set(new Pasid(2), new PasidTableEntry(0x7000, 6)));
+        Fixture.Ok(pasids.Quiet(new Pasid(2)));
         ulong leaf = memory.ReadQword(pasids.Root) & ~0xFFFUL;
         memory.WriteQword(leaf + (3 * 16), 1 | (1UL << 60));
         memory.WriteQword(leaf + (16 * 16), 1); // beyond the 4 bits

@@ -485,35 +485,35 @@ public sealed class UnitTests
     public void A_page_table_that_does_not_fit_the_entry_is_EINVAL()
     {
         var fixture = new Fixture();
-        PasidTable table = Fixture.Ok(PasidTable.Create(fixture.Ram, 20));
+        using ReferenceTable table = Fixture.Ok(ReferenceTable.Create(fixture.Ram, 20, new OrderingSync(fixture.Ram)));
 
-        Assert.Equal(Errno.EINVAL, table.Install(new Pasid(1), 0x1001, 1).Errno);
-        Assert.Equal(Errno.EINVAL, table.Install(new Pasid(1), 1UL << 52, 1).Errno);
-        Assert.True(Fixture.Ok(table.Install(new Pasid(1), 0x1000, 1)));
-        Assert.Equal(Errno.EEXIST, table.Install(new Pasid(1), 0x2000, 2).Errno);
-        table.Silence(new Pasid(1));
-        Assert.Equal(Errno.EEXIST, table.Install(new Pasid(1), 0x2000, 2).Errno);
-        table.Clear(new Pasid(1));
-        Assert.False(Fixture.Ok(table.Install(new Pasid(1), 0x2000, 2)));
+        Assert.Equal(Errno.EINVAL, table.Set(new Pasid(1), new PasidTableEntry(0x1001, 1)).Errno);
+        Assert.Equal(Errno.EINVAL, table.Set(new Pasid(1), new PasidTableEntry(1UL << 52, 1)).Errno);
+        Fixture.Ok(table.Set(new Pasid(1), new PasidTableEntry(0x1000, 1)));
+        Assert.Equal(Errno.EEXIST, table.Set(new Pasid(1), new PasidTableEntry(0x2000, 2)).Errno);
+        Fixture.Ok(table.Quiet(new Pasid(1)));
+        Assert.Equal(Errno.EEXIST, table.Set(new Pasid(1), new PasidTableEntry(0x2000, 2)).Errno);
+        Fixture.Ok(table.Clear(new Pasid(1)));
+        Fixture.Ok(table.Set(new Pasid(1), new PasidTableEntry(0x2000, 2)));
     }
 
     [Fact]
     public void D7_a_number_beyond_the_width_is_EINVAL()
     {
         var fixture = new Fixture();
-        PasidTable table = Fixture.Ok(PasidTable.Create(fixture.Ram, 9));
+        using ReferenceTable table = Fixture.Ok(ReferenceTable.Create(fixture.Ram, 9, new OrderingSync(fixture.Ram)));
 
-        Assert.Equal(Errno.EINVAL, table.Install(new Pasid(512), 0x1000, 1).Errno);
-        Fixture.Ok(table.Install(new Pasid(511), 0x1000, 1).Outcome);
+        Assert.Equal(Errno.EINVAL, table.Set(new Pasid(512), new PasidTableEntry(0x1000, 1)).Errno);
+        Fixture.Ok(table.Set(new Pasid(511), new PasidTableEntry(0x1000, 1)));
     }
 
     [Fact]
     public void D2_every_mixture_of_words_that_a_walk_may_have_read_is_the_old_entry_or_not_valid()
     {
         var ram = new ModelMemory(isCoherent: false, StoreOrder.Weak);
-        PasidTable table = Fixture.Ok(PasidTable.Create(ram, 20));
+        using ReferenceTable table = Fixture.Ok(ReferenceTable.Create(ram, 20, new OrderingSync(ram)));
         var pasid = new Pasid(3);
-        Fixture.Ok(table.Install(pasid, 0x5000, 7).Outcome);
+        Fixture.Ok(table.Set(pasid, new PasidTableEntry(0x5000, 7)));
         ulong entry = (ram.ReadQword(table.Root) & ~0xFFFUL) + (3 * 16);
         ulong[] whole = [ram.ReadQword(entry), ram.ReadQword(entry + 8)];
         int live = 0;
@@ -532,8 +532,8 @@ public sealed class UnitTests
             }
         });
 
-        table.Silence(pasid);
-        table.Clear(pasid);
+        Fixture.Ok(table.Quiet(pasid));
+        Fixture.Ok(table.Clear(pasid));
 
         Assert.True(live > 2 && dead > 2, $"{live} live, {dead} not");
     }

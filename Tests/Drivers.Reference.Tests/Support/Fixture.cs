@@ -260,3 +260,15 @@ internal sealed class TestProcess(string name, int pid, IPageTable tables, ulong
         core.ProcessEnded(this);
     }
 }
+
+/// <summary>Nothing is cached: a barrier is all that a change of a table needs.</summary>
+internal sealed class OrderingSync(IPhysicalMemory memory) : IPasidTableSync
+{
+    public OpResult ConfigurationChanged(Pasid pasid, bool leafOnly)
+    {
+        memory.StoreBarrier();
+        return OpResult.Ok;
+    }
+
+    public OpResult TranslationsChanged(Pasid pasid, uint archId) => OpResult.Ok;
+}

@@ -12,8 +12,8 @@ namespace PasidFramework.Drivers.VirtioIommu.Tests.Support;
 [PasidTableFormat("arm-smmuv3")]
 public sealed class FakeArmFormat : IPasidTableFormat
 {
-    /// <summary>Whether the writer asks for the invalidation of translations itself, as it should.</summary>
-    public bool TellsTranslations { get; set; } = true;
+    /// <summary>Whether it has quiet entries, as the real one does.</summary>
+    public bool CanQuiet { get; set; } = true;
 
     /// <summary>A parameter that it forgets to give; null for none.</summary>
     public string? MissingParameter { get; set; }
@@ -47,6 +47,7 @@ public sealed class FakeArmFormat : IPasidTableFormat
 
         // EPD1, 48-bit output, AA64, A and T0SZ 16, as every descriptor here has them.
         private const ulong Common = (1UL << 30) | (5UL << 32) | (1UL << 41) | (1UL << 46) | 16;
+        private readonly HashSet<Pasid> _confirmed = [];
         private readonly List<ulong> _leaves = [];
 
         public int PasidBits => pasidBits;
@@ -77,6 +78,8 @@ public sealed class FakeArmFormat : IPasidTableFormat
                 return all;
             }
         }
+
+        public bool CanQuiet => format.CanQuiet;
 
         public OpResult Set(Pasid pasid, in PasidTableEntry entry)
         {
@@ -115,17 +118,28 @@ public sealed class FakeArmFormat : IPasidTableFormat
         {
             ulong address = Find(pasid);
             memory.WriteQword(address, (memory.ReadQword(address) | Quieted) & ~Records);
-            return Tell(pasid, address);
+            OpResult result = sync.EntryRemoved(pasid, (uint)(memory.ReadQword(address) >> 48));
+            if (result.IsOk)
+            {
+                _confirmed.Add(pasid);
+            }
+
+            return result;
         }
 
         public OpResult Clear(Pasid pasid)
         {
             ulong address = Find(pasid);
             ulong was = memory.ReadQword(address);
+            if ((was & Valid) == 0)
+            {
+                return OpResult.Refuse(Errno.ENOENT, $"PASID {pasid} is not installed");
+            }
+
             memory.WriteQword(address, 0);
-            OpResult config = sync.ConfigurationChanged(pasid, true);
-            return config.IsOk && format.TellsTranslations
-                ? sync.TranslationsChanged(pasid, (uint)(was >> 48)) : config;
+            return _confirmed.Remove(pasid)
+                ? sync.ConfigurationChanged(pasid, leafOnly: true)
+                : sync.EntryRemoved(pasid, (uint)(was >> 48));
         }
 
         public void Dispose()
@@ -136,14 +150,6 @@ public sealed class FakeArmFormat : IPasidTableFormat
             }
 
             memory.FreePages(top, bytes);
-        }
-
-        private OpResult Tell(Pasid pasid, ulong address)
-        {
-            OpResult config = sync.ConfigurationChanged(pasid, true);
-            return config.IsOk && format.TellsTranslations
-                ? sync.TranslationsChanged(pasid, (uint)(memory.ReadQword(address) >> 48))
-                : config;
         }
 
         private ulong Find(Pasid pasid)
