@@ -1,3 +1,4 @@
+using PasidFramework.DriverKit.PageTables;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 using PasidFramework.Hardware;
 
@@ -12,11 +13,6 @@ namespace PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 /// </summary>
 internal struct StageOneWalk
 {
-    private const ulong UserBit = 1UL << 6;
-    private const ulong ReadOnlyBit = 1UL << 7;
-    private const ulong ForbidsUserBit = 1UL << 61;
-    private const ulong ForbidsWriteBit = 1UL << 62;
-
     private readonly AttachedDescriptor _descriptor;
     private readonly DmaAccess _access;
     private ulong _table;
@@ -64,8 +60,8 @@ internal struct StageOneWalk
         }
         else
         {
-            word &= (_inherited & ForbidsUserBit) != 0 ? ~UserBit : ulong.MaxValue;
-            word |= (_inherited & ForbidsWriteBit) != 0 ? ReadOnlyBit : 0;
+            word &= (_inherited & ArmStage1Entry.APTable0.WordMask) != 0 ? ~ArmStage1Entry.AP1.WordMask : ulong.MaxValue;
+            word |= (_inherited & ArmStage1Entry.APTable1.WordMask) != 0 ? ArmStage1Entry.AP2.WordMask : 0;
         }
 
         return entry with { Word = word };
@@ -76,7 +72,8 @@ internal struct StageOneWalk
     public void Descend(in StageOneEntry table)
     {
         _table = table.Address;
-        _inherited = _descriptor.IgnoresHierarchy ? 0 : table.Word & (ForbidsUserBit | ForbidsWriteBit);
+        _inherited = _descriptor.IgnoresHierarchy
+            ? 0 : table.Word & (ArmStage1Entry.APTable0.WordMask | ArmStage1Entry.APTable1.WordMask);
         Level = table.Level + 1;
     }
 
