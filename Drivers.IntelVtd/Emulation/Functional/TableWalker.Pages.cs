@@ -159,7 +159,6 @@ internal static partial class TableWalker
 
         public PageResult Result { get; private set; }
 
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public bool Read(in WalkStep step, out ulong entry)
         {
             entry = 0;
@@ -171,7 +170,6 @@ internal static partial class TableWalker
             return true;
         }
 
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public WalkNext Visit(in WalkStep step, ref ulong entry, EntryKind kind, ref PageRights rights)
         {
             int level = step.Level;
