@@ -5,11 +5,14 @@ namespace PasidFramework.TestKit;
 /// <summary>Reads data files of a test project, of the form <c>a | b | c</c>; lines that begin with # are comments.</summary>
 public static class VectorFile
 {
+    /// <summary>The lines of a file in <c>Vectors</c>.</summary>
+    public static IEnumerable<string> Lines(string name) =>
+        File.ReadLines(Path.Combine(AppContext.BaseDirectory, "Vectors", name))
+            .Where(line => line.Length > 0 && line[0] != '#');
+
     /// <summary>The lines of a file in <c>Vectors</c>, split.</summary>
     public static IEnumerable<string[]> Read(string name) =>
-        File.ReadLines(Path.Combine(AppContext.BaseDirectory, "Vectors", name))
-            .Where(line => line.Length > 0 && line[0] != '#')
-            .Select(line => line.Split('|', StringSplitOptions.TrimEntries));
+        Lines(name).Select(line => line.Split('|', StringSplitOptions.TrimEntries));
 
     /// <summary>A number, decimal or with <c>0x</c>.</summary>
     public static ulong Number(string text) => text.StartsWith("0x", StringComparison.Ordinal)

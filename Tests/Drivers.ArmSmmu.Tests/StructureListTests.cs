@@ -3,6 +3,7 @@ using System.Globalization;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Drivers.ArmSmmu.Tests.Support;
 using PasidFramework.Records;
+using PasidFramework.TestKit;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 
@@ -76,7 +77,7 @@ public sealed class StructureListTests
 
     private static IEnumerable<(string Id, int Bits, string[] Fields)> Expected()
     {
-        foreach (string line in DataFile.Lines("structures.txt"))
+        foreach (string line in VectorFile.Lines("structures.txt"))
         {
             string[] parts = line.Split('|', StringSplitOptions.TrimEntries);
             Assert.Equal(4, parts.Length);

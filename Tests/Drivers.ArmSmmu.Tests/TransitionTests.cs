@@ -3,10 +3,10 @@ using PasidFramework.DriverKit.Emulation;
 using PasidFramework.DriverKit.Tables;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Drivers.ArmSmmu.Tables;
-using PasidFramework.Drivers.ArmSmmu.Tests.Support;
 using PasidFramework.Hardware;
 using PasidFramework.Records;
 using PasidFramework.Results;
+using PasidFramework.TestKit;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 
@@ -14,7 +14,7 @@ namespace PasidFramework.Drivers.ArmSmmu.Tests;
 /// each window between two of them is judged by a reading of "what counts" that shares nothing with the driver's.</summary>
 public sealed class TransitionTests
 {
-    private static readonly Dictionary<string, (Layout Layout, ulong[] Words)> s_entries = DataFile.Lines("transitions.txt")
+    private static readonly Dictionary<string, (Layout Layout, ulong[] Words)> s_entries = VectorFile.Lines("transitions.txt")
         .Select(line => line.Split('|', StringSplitOptions.TrimEntries))
         .Where(parts => parts[0] == "entry")
         .ToDictionary(parts => parts[1], parts => Build(parts[2], parts[3]));
@@ -24,7 +24,7 @@ public sealed class TransitionTests
         get
         {
             var data = new TheoryData<string, string, int, string>();
-            foreach (string[] parts in DataFile.Lines("transitions.txt")
+            foreach (string[] parts in VectorFile.Lines("transitions.txt")
                 .Select(line => line.Split('|', StringSplitOptions.TrimEntries)).Where(parts => parts[0] == "change"))
             {
                 data.Add(parts[1], parts[2], int.Parse(parts[3], CultureInfo.InvariantCulture), parts[4]);

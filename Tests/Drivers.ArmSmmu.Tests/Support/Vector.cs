@@ -1,4 +1,5 @@
 using System.Globalization;
+using PasidFramework.TestKit;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests.Support;
 
@@ -8,8 +9,8 @@ internal sealed record Vector(
 {
     public static IReadOnlyList<Vector> All { get; } =
     [
-        .. DataFile.Lines("arm-smmuv3.txt").Select(Parse),
-        .. DataFile.Lines("arm-smmuv3-positions.txt").Select(Parse),
+        .. VectorFile.Lines("arm-smmuv3.txt").Select(Parse),
+        .. VectorFile.Lines("arm-smmuv3-positions.txt").Select(Parse),
     ];
 
     public static Vector Of(string name) => All.Single(v => v.Name == name);

@@ -1,6 +1,7 @@
 using System.Globalization;
 using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Records;
+using PasidFramework.TestKit;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests.Support;
 
@@ -17,7 +18,7 @@ internal sealed record Vector(string Name, Layout Layout, Dictionary<string, ulo
     public static IReadOnlyDictionary<string, Vector> All { get; } =
         Examples.Concat(Positions).ToDictionary(StringComparer.Ordinal);
 
-    private static Dictionary<string, Vector> Read(string file) => DataFile.Read(file).Select(parts =>
+    private static Dictionary<string, Vector> Read(string file) => VectorFile.Read(file).Select(parts =>
     {
         Layout layout = DataFile.Layout(parts[1]);
         Dictionary<string, ulong> fields = parts[2].Split(' ').Select(f => f.Split('=')).ToDictionary(
@@ -29,7 +30,7 @@ internal sealed record Vector(string Name, Layout Layout, Dictionary<string, ulo
 /// <summary>Bytes and what is wrong with them; see the head of Vectors/violations.txt for the line format.</summary>
 internal sealed record ViolationVector(string Name, Layout Layout, byte[] Bytes, string[] Reported)
 {
-    public static IReadOnlyDictionary<string, ViolationVector> All { get; } = DataFile.Read("violations.txt")
+    public static IReadOnlyDictionary<string, ViolationVector> All { get; } = VectorFile.Read("violations.txt")
         .Select(parts =>
         {
             Layout layout = DataFile.Layout(parts[1]);
@@ -41,20 +42,15 @@ internal sealed record ViolationVector(string Name, Layout Layout, byte[] Bytes,
 /// <summary>A structure as users know it; see the head of Vectors/fields.txt for the line format.</summary>
 internal sealed record KnownStructure(string Id, int Bits, string[] Fields)
 {
-    public static IReadOnlyDictionary<string, KnownStructure> All { get; } = DataFile.Read("fields.txt")
+    public static IReadOnlyDictionary<string, KnownStructure> All { get; } = VectorFile.Read("fields.txt")
         .Select(parts => new KnownStructure(
             parts[0], int.Parse(parts[1], CultureInfo.InvariantCulture), parts[2].Split(", ")))
         .ToDictionary(s => s.Id, StringComparer.Ordinal);
 }
 
-/// <summary>Lines of columns, '#' for comments.</summary>
+/// <summary>What the columns of the data files mean.</summary>
 internal static class DataFile
 {
-    public static IEnumerable<string[]> Read(string file) =>
-        File.ReadLines(Path.Combine(AppContext.BaseDirectory, "Vectors", file))
-            .Where(line => line.Length != 0 && line[0] != '#')
-            .Select(line => line.Split('|', StringSplitOptions.TrimEntries));
-
     public static Layout Layout(string id) => VirtioIommuLayouts.All.Single(l => l.Id == id);
 
     public static byte[] Bytes(string text, Layout layout)
