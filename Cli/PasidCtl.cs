@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
@@ -74,7 +75,8 @@ internal static class PasidCtl
 
     // The parser lists allowed values one a line.
     private static string OneLine(string text) => string.Join(
-        ' ', text.Split(['\n', '\r', '\t', ' '], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
+        ' ', text.Split(['\n', '\r', '\t', ' '],
+            StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
 
     // The parser reports a misspelt command as a missing one first.
     private static string Explain(ParseResult parsed) =>

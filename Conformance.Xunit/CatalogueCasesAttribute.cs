@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Reflection;
 using Xunit;
 using Xunit.Sdk;
@@ -6,25 +7,25 @@ using Xunit.v3;
 namespace PasidFramework.Conformance.Xunit;
 
 /// <summary>
-/// The rows of <see cref="DriverConformance.Conforms"/>: every case of the catalogue on every back end of the class that is
-/// run. A member of a base class could not know which class that is.
+/// The rows of <see cref="DriverConformance.Conforms"/>: every case of the catalogue on every back end of the class
+/// that is run. A member of a base class could not know which class that is.
 /// </summary>
 [AttributeUsage(AttributeTargets.Method)]
 internal sealed class CatalogueCasesAttribute : DataAttribute
 {
-    /// <inheritdoc/>
     public override bool SupportsDiscoveryEnumeration() => true;
 
-    /// <inheritdoc/>
     /// <exception cref="InvalidOperationException">The test class cannot be made.</exception>
-    public override ValueTask<IReadOnlyCollection<ITheoryDataRow>> GetData(MethodInfo testMethod, DisposalTracker disposalTracker)
+    public override ValueTask<IReadOnlyCollection<ITheoryDataRow>> GetData(MethodInfo testMethod,
+        DisposalTracker disposalTracker)
     {
         ArgumentNullException.ThrowIfNull(testMethod);
         Type type = testMethod.ReflectedType!;
         if (type.GetConstructor(Type.EmptyTypes) is not { } constructor)
         {
             throw new InvalidOperationException(
-                $"{type} needs a public constructor without parameters: what is to be run is asked before there are fixtures.");
+                $"{type} needs a public constructor without parameters: what is to be run is asked before there are "
+                    + $"fixtures.");
         }
 
         var suite = (DriverConformance)constructor.Invoke(BindingFlags.DoNotWrapExceptions, null, null, null);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Conformance.Catalogue;
 using PasidFramework.Conformance.Reports;
@@ -12,13 +13,14 @@ using Xunit;
 namespace PasidFramework.Conformance.Xunit;
 
 /// <summary>
-/// The whole catalogue as tests of one driver. A vendor derives a class and says how the driver is made; everything else has
-/// a default, which comes from what the driver's assembly exports. New cases appear with the package that has them.
+/// The whole catalogue as tests of one driver. A vendor derives a class and says how the driver is made; everything
+/// else has a default, which comes from what the driver's assembly exports. New cases appear with the package that has
+/// them.
 /// </summary>
 /// <remarks>
-/// A case that does not apply, or could not see what it checks, is skipped with the reason; so is a failure that a waiver
-/// excuses or whose level does not bind. Everything else that did not pass is a failed test: the tests are red where
-/// <see cref="ConformanceReport.IsConformant"/> is false.
+/// A case that does not apply, or could not see what it checks, is skipped with the reason; so is a failure that a
+/// waiver excuses or whose level does not bind. Everything else that did not pass is a failed test: the tests are red
+/// where <see cref="ConformanceReport.IsConformant"/> is false.
 /// </remarks>
 public abstract class DriverConformance
 {
@@ -60,7 +62,6 @@ public abstract class DriverConformance
     /// <summary>Table readers of other assemblies, for a driver, model or reader that imports one by name.</summary>
     protected virtual IReadOnlyList<ITableReader> ForeignReaders => [];
 
-    /// <summary>The cases.</summary>
     internal virtual IReadOnlyList<ConformanceCase> Cases => ConformanceCatalogue.Cases;
 
     /// <summary>The day by which waivers expire.</summary>
@@ -143,7 +144,8 @@ public abstract class DriverConformance
             if (result.Verdict == Verdict.Pass && HardwareOf(one).Where(h => h != hardware && waiver.Covers(id, h))
                 .All(h => Run(one, h).Verdict is Verdict.Pass or Verdict.NotApplicable))
             {
-                return new(TestOutcome.Failed, $"{id} passes on {waiver.Hardware ?? "every back end"}: remove its waiver");
+                return new(TestOutcome.Failed,
+                    $"{id} passes on {waiver.Hardware ?? "every back end"}: remove its waiver");
             }
         }
 

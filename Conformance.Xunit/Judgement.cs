@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Conformance.Xunit;
 
 /// <summary>What becomes of a test, and what it says.</summary>
@@ -8,12 +9,10 @@ internal readonly record struct Judgement(TestOutcome Outcome, string Message);
 /// <summary>What can become of a test.</summary>
 internal enum TestOutcome
 {
-    /// <summary>It passed.</summary>
     Passed,
 
     /// <summary>Nothing is said against the driver, and nothing was shown.</summary>
     Skipped,
 
-    /// <summary>It failed.</summary>
     Failed,
 }

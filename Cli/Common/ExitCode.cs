@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Cli.Common;
 
 /// <summary>What the process returns to its caller; scripts rely on the numbers.</summary>
@@ -6,8 +7,8 @@ internal static class ExitCode
     public const int Ok = 0;
 
     /// <summary>
-    /// Some input lines were wrong; each has its error in the output, all others their result. Of <c>verify</c>: the driver
-    /// does not conform.
+    /// Some input lines were wrong; each has its error in the output, all others their result. Of <c>verify</c>: the
+    /// driver does not conform.
     /// </summary>
     public const int SomeFailed = 1;
 
@@ -16,7 +17,8 @@ internal static class ExitCode
     /// </summary>
     public const int Usage = 2;
 
-    /// <summary>A plug-in could not be loaded, or there is none. There is a complete result, unless it is one that the scenario needs.</summary>
+    /// <summary>A plug-in could not be loaded, or there is none. There is a complete result, unless it is one that the
+    /// scenario needs.</summary>
     public const int Plugin = 3;
 
     /// <summary>A defect of ours or of a driver; there is no result.</summary>

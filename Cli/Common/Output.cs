@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Cli.Common;
 
 /// <summary>Writes whole results to stdout.</summary>

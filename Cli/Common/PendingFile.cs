@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Cli.Common;
 
 /// <summary>
@@ -23,7 +24,6 @@ internal sealed class PendingFile : IDisposable
 
     /// <summary>Begins a file.</summary>
     /// <param name="option">The option that names it, for messages.</param>
-    /// <param name="path">Its path.</param>
     /// <exception cref="UsageException">It cannot be written there.</exception>
     public static PendingFile Create(string option, string path)
     {

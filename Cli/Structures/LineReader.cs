@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Cli.Structures;
 
 /// <summary>Lines of a stream as bytes, in constant memory.</summary>
-/// <param name="input">The stream.</param>
-/// <param name="beforeWait">Called before a read that may block: a reader that waits for answers must have them by then.</param>
+/// <param name="beforeWait">Called before a read that may block: a reader that waits for answers must have them by
+/// then.</param>
 internal sealed class LineReader(Stream input, Action beforeWait)
 {
     /// <summary>Longest line in bytes.</summary>
@@ -17,8 +18,10 @@ internal sealed class LineReader(Stream input, Action beforeWait)
     public long Number { get; private set; }
 
     /// <summary>Reads the next line.</summary>
-    /// <param name="line">Its bytes without the end of line, valid until the next call; empty where it is too long.</param>
-    /// <param name="isTooLong">Whether it is longer than <see cref="MaxBytes"/>; the whole line has been skipped.</param>
+    /// <param name="line">Its bytes without the end of line, valid until the next call; empty where it is too
+    /// long.</param>
+    /// <param name="isTooLong">Whether it is longer than <see cref="MaxBytes"/>; the whole line has been
+    /// skipped.</param>
     /// <returns>Whether there was one.</returns>
     public bool TryRead(out ReadOnlySpan<byte> line, out bool isTooLong)
     {

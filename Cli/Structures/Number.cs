@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
 
 namespace PasidFramework.Cli.Structures;
 
-/// <summary>Numbers as people write them: decimal, hexadecimal with 0x, or a bare hexadecimal word of 16 digits.</summary>
+/// <summary>Numbers as people write them: decimal, hexadecimal with 0x, or a bare hexadecimal word of 16
+/// digits.</summary>
 internal static class Number
 {
     /// <summary>What <see cref="TryParse"/> takes, for messages.</summary>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.CommandLine;
 using Microsoft.Win32.SafeHandles;
 using PasidFramework.Cli.Common;
@@ -9,8 +10,8 @@ using PasidFramework.Results;
 namespace PasidFramework.Cli.Structures;
 
 /// <summary>
-/// <c>pasidctl explain</c> and <c>pasidctl encode</c>: hardware structures from and to their bits, one on the command line
-/// or many as JSON lines.
+/// <c>pasidctl explain</c> and <c>pasidctl encode</c>: hardware structures from and to their bits, one on the command
+/// line or many as JSON lines.
 /// </summary>
 internal sealed class StructureCommands
 {
@@ -128,10 +129,12 @@ internal sealed class StructureCommands
         string? wrong = pages is not null && (list || lines || bytes || values.Length > 0)
                 ? "--pages: expected at most STRUCTURE beside it"
             : lines && (id is not null || list || bytes)
-                ? $"--jsonl: structures come from stdin; expected no {(list ? "--list" : bytes ? "--bytes" : "argument")} beside it"
+                ? $"--jsonl: structures come from stdin; expected no "
+                    + $"{(list ? "--list" : bytes ? "--bytes" : "argument")} beside it"
             : list && bytes ? "--list and --bytes exclude each other"
             : list && values.Length > 0 ? $"--list: '{values[0]}' is one argument too many; expected at most STRUCTURE"
-            : id is null && !list && !lines && pages is null ? "no structure is given; expected STRUCTURE, --list or --jsonl"
+            : id is null && !list && !lines && pages is null
+                ? "no structure is given; expected STRUCTURE, --list or --jsonl"
             : null;
         if (wrong is not null)
         {
@@ -140,7 +143,8 @@ internal sealed class StructureCommands
     }
 
     // The plug-in that was not loaded may be the one that knows it.
-    private static Layout Find(StructureCatalog catalog, string id, bool lacking) => catalog.TryFind(id, out Layout? layout)
+    private static Layout Find(StructureCatalog catalog, string id, bool lacking) =>
+        catalog.TryFind(id, out Layout? layout)
         ? layout
         : throw new UsageException(
             catalog.Unknown(id).Reason!, lacking ? ExitCode.Plugin : ExitCode.Usage, "see 'pasidctl explain --list'");

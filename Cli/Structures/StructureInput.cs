@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
 using PasidFramework.Records;
 
@@ -73,14 +74,15 @@ internal static class StructureInput
 
     // A request as the driver makes it ends before its tail: the last 32 bits, written by the device.
     private static int MinBytes(Layout layout) =>
-        layout.Bytes > 4 && layout.Fields[^1] is { Kind: FieldKind.Ignored, Width: 32 } tail && tail.Parts[0].Lsb % 32 == 0
+        layout.Bytes > 4 && layout.Fields[^1] is { Kind: FieldKind.Ignored, Width: 32 } tail
+            && tail.Parts[0].Lsb % 32 == 0
             ? tail.Parts[0].Lsb / 8
             : layout.Bytes;
 
-    /// <summary>A count with its noun.</summary>
     public static string Count(int count, string noun) => Text($"{count} {noun}{(count == 1 ? string.Empty : "s")}");
 
     /// <summary>How many words there have to be.</summary>
     public static string WrongWords(Layout layout, int given) =>
-        $"{layout.Id} has {Count(layout.Words, "word")}, {(given < 0 ? "more are" : given == 1 ? "1 is" : Text($"{given} are"))} given";
+        $"{layout.Id} has {Count(layout.Words, "word")}, "
+            + $"{(given < 0 ? "more are" : given == 1 ? "1 is" : Text($"{given} are"))} given";
 }

@@ -57,7 +57,8 @@ internal static class StructurePages
         {
             string key = keyed ? $"{keys.GetValueOrDefault(field, string.Empty)} | " : string.Empty;
             string name = field.Kind is FieldKind.Reserved or FieldKind.Ignored ? "-" : $"`{field.Mnemonic}`";
-            Line(page, $"| {StructureText.Bits(field)} | {key}{name} | {Kind(field)} | {Cell(field.Meaning)}{Values(field)} |");
+            Line(page, $"| {StructureText.Bits(field)} | {key}{name} | {Kind(field)} | "
+                + $"{Cell(field.Meaning)}{Values(field)} |");
         }
 
         return page.ToString();
@@ -69,8 +70,10 @@ internal static class StructurePages
         Line(page, $"# Structures");
         Line(page, $"");
         Line(page, $"One page a structure, generated from the declarations that drivers, readers and models use:");
-        Line(page, $"`pasidctl explain --pages DIR` writes them, `eng/format-pages` those of this tree; a test compares them.");
-        foreach (IGrouping<string, Layout> vendor in layouts.GroupBy(l => l.Id[..l.Id.IndexOf('/', StringComparison.Ordinal)]))
+        Line(page, $"`pasidctl explain --pages DIR` writes them, `eng/format-pages` those of this tree; a test "
+            + $"compares them.");
+        foreach (IGrouping<string, Layout> vendor in layouts.GroupBy(l =>
+            l.Id[..l.Id.IndexOf('/', StringComparison.Ordinal)]))
         {
             Line(page, $"");
             Line(page, $"## {vendor.Key}");
@@ -79,7 +82,8 @@ internal static class StructurePages
             Line(page, $"|---|---:|---|");
             foreach (Layout layout in vendor)
             {
-                Line(page, $"| [{layout.Id[(vendor.Key.Length + 1)..]}]({layout.Id}.md) | {layout.Bits} | {Cell(layout.Source)} |");
+                Line(page, $"| [{layout.Id[(vendor.Key.Length + 1)..]}]({layout.Id}.md) | {layout.Bits} | "
+                    + $"{Cell(layout.Source)} |");
             }
         }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Buffers;
 using System.Collections.Frozen;
 using System.Globalization;
@@ -9,8 +10,8 @@ using PasidFramework.Results;
 namespace PasidFramework.Cli.Structures;
 
 /// <summary>
-/// Encodes or explains one JSON object a line. A line that is wrong becomes an error object in its place; all others are
-/// not touched by it. Memory does not grow with the number of lines.
+/// Encodes or explains one JSON object a line. A line that is wrong becomes an error object in its place; all others
+/// are not touched by it. Memory does not grow with the number of lines.
 /// </summary>
 internal sealed class StructureStream : IDisposable
 {
@@ -37,7 +38,8 @@ internal sealed class StructureStream : IDisposable
     public StructureStream(StructureCatalog catalog)
     {
         _catalog = catalog;
-        _known = catalog.All.ToFrozenDictionary(layout => layout.Id, layout => new Known(layout), StringComparer.Ordinal);
+        _known =
+            catalog.All.ToFrozenDictionary(layout => layout.Id, layout => new Known(layout), StringComparer.Ordinal);
         _byId = _known.GetAlternateLookup<ReadOnlySpan<char>>();
         _words = new ulong[catalog.All.Max(layout => layout.Words)];
         _raw = new byte[_words.Length * 8];
@@ -116,7 +118,6 @@ internal sealed class StructureStream : IDisposable
         return wrong;
     }
 
-    /// <inheritdoc/>
     public void Dispose() => _json.Dispose();
 
     private string? Convert(ReadOnlySpan<byte> line, bool encode)
@@ -454,7 +455,8 @@ internal sealed class StructureStream : IDisposable
             Named =
             [
                 .. layout.Fields.Where(f => f.IsNamed)
-                    .Select((f, i) => new NamedField(f, i, JsonEncodedText.Encode(f.Mnemonic, JavaScriptEncoder.UnsafeRelaxedJsonEscaping))),
+                    .Select((f, i) => new NamedField(f, i,
+                        JsonEncodedText.Encode(f.Mnemonic, JavaScriptEncoder.UnsafeRelaxedJsonEscaping))),
             ];
             Fields = Named.ToFrozenDictionary(f => f.Field.Mnemonic, StringComparer.Ordinal)
                 .GetAlternateLookup<ReadOnlySpan<char>>();

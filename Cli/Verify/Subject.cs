@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Cli.Common;
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Conformance.Running;
@@ -55,12 +56,12 @@ internal static class Subject
 
         RefusedPlugin? refused = catalog.Refusals.FirstOrDefault(r => r.Path == path);
         throw new UsageException(
-            refused is null ? $"{argument} exports no driver: no class has [PasidDriver]" : $"{refused}", ExitCode.Plugin);
+            refused is null ? $"{argument} exports no driver: no class has [PasidDriver]" : $"{refused}",
+            ExitCode.Plugin);
     }
 
     /// <summary>Puts together what the suite needs.</summary>
     /// <param name="catalog">The plug-ins.</param>
-    /// <param name="driver">The driver.</param>
     /// <param name="options">Settings of its units.</param>
     /// <param name="backEnds">The back ends; null for the software ones.</param>
     public static DriverUnderTest Of(

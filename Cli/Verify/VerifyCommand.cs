@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.CommandLine;
 using System.Globalization;
 using PasidFramework.Cli.Common;
@@ -54,7 +55,8 @@ internal sealed class VerifyCommand
 
     private readonly Option<string[]> _families = new("--family")
     {
-        Description = $"Only this family of cases: {string.Join(", ", ConformanceCatalogue.Families)} (may be repeated)",
+        Description =
+            $"Only this family of cases: {string.Join(", ", ConformanceCatalogue.Families)} (may be repeated)",
         HelpName = "NAME",
         AllowMultipleArgumentsPerToken = false,
         Arity = ArgumentArity.OneOrMore,
@@ -156,12 +158,14 @@ internal sealed class VerifyCommand
         {
             return argument is null
                 ? List(chosen)
-                : throw new UsageException($"--list: '{argument}' is one argument too many; every driver has the same cases");
+                : throw new UsageException(
+                    $"--list: '{argument}' is one argument too many; every driver has the same cases");
         }
 
         if (argument is null)
         {
-            throw new UsageException("no driver is given; expected DRIVER, DLL or --list", hint: "see 'pasidctl drivers'");
+            throw new UsageException("no driver is given; expected DRIVER, DLL or --list",
+                hint: "see 'pasidctl drivers'");
         }
 
         // A driver that ends the process must not make its verdict by that.
@@ -329,7 +333,8 @@ internal sealed class VerifyCommand
             {
                 throw new UsageException(option == "--family"
                     ? $"--family: '{name}' is unknown; expected {string.Join(", ", known)}"
-                    : $"--case: '{name}' is unknown; expected an id such as {known.First()} or {known.Last()}", hint: hint);
+                    : $"--case: '{name}' is unknown; expected an id such as {known.First()} or {known.Last()}",
+                    hint: hint);
             }
         }
     }
@@ -407,7 +412,8 @@ internal sealed class VerifyCommand
 
         if (found.Length == 0)
         {
-            _terminal.Say($"note: QEMU has no IOMMU of the architecture '{driver.Metadata.TableFormat}'; judged on the model only");
+            _terminal.Say($"note: QEMU has no IOMMU of the architecture '{driver.Metadata.TableFormat}'; judged on the "
+                + $"model only");
         }
 
         backEnds.AddRange(found);

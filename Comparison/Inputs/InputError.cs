@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Comparison.Inputs;
 
 /// <summary>What is wrong with a file that a user gave: one line that says where and what was expected.</summary>

@@ -1,10 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Comparison.Replay;
 
 /// <summary>Receives what happens in the replays, one run after the other.</summary>
 internal interface IReplaySink
 {
     /// <summary>A run begins.</summary>
-    /// <param name="policy">The policy.</param>
     /// <param name="drivers">Names of the drivers in the order of their numbers in the events.</param>
     void Begin(Policy policy, IReadOnlyList<string> drivers);
 

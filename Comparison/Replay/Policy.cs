@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Allocation;
 
 namespace PasidFramework.Comparison.Replay;
@@ -62,7 +63,6 @@ public sealed record Policy
     /// What is configured. Range, reserved PASIDs, waiting time, quota and lifetime apply to every policy; the
     /// number of frees in quarantine applies to <c>core/quarantine</c> only, as the others are to be seen without.
     /// </param>
-    /// <param name="seed">The seed.</param>
     public PasidOptions Derive(PasidOptions configured, ulong seed)
     {
         ArgumentNullException.ThrowIfNull(configured);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Options;
 using PasidFramework.Allocation;
 using PasidFramework.Comparison.Inputs;
@@ -174,7 +175,6 @@ internal sealed class PolicyReplay : ICoreObserver, IDisposable
         }
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         if (_isDisposed)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Comparison.Replay;
 
 /// <summary>How long freed PASIDs rest before they mean another process.</summary>

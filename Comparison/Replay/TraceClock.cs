@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Comparison.Replay;
 
 /// <summary>A clock that shows the time of the trace; it moves only when the replay moves it.</summary>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using PasidFramework.Allocation;
@@ -18,7 +19,6 @@ public static class JsonReport
     public const int SchemaVersion = 1;
 
     /// <summary>Writes a result, ended by a line feed.</summary>
-    /// <param name="result">The result.</param>
     /// <param name="destination">Where to.</param>
     public static void Write(ComparisonResult result, Stream destination)
     {

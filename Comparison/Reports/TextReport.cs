@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Text;
 using PasidFramework.Comparison.Replay;
 using PasidFramework.Comparison.Running;
@@ -17,7 +18,6 @@ public static class TextReport
     private const int DriversPerTable = 3;
 
     /// <summary>Writes a result.</summary>
-    /// <param name="result">The result.</param>
     /// <param name="destination">Where to.</param>
     public static void Write(ComparisonResult result, TextWriter destination)
     {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Comparison.Scenarios;
 
 /// <summary>What happens to bindings that a process still has when it exits.</summary>
@@ -38,7 +39,6 @@ public sealed record Scenario
     /// <summary>The IOMMU instances.</summary>
     public required IReadOnlyList<ScenarioInstance> Instances { get; init; }
 
-    /// <summary>The devices.</summary>
     public required IReadOnlyList<ScenarioDevice> Devices { get; init; }
 
     /// <summary>The rules; every one that matches applies.</summary>

@@ -1,9 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.Identifiers;
 
 namespace PasidFramework.Comparison.Scenarios;
 
-/// <summary>A device in a scenario.</summary>
 public sealed record ScenarioDevice
 {
     /// <summary>Its name, unique in the scenario.</summary>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Comparison.Scenarios;
 
 /// <summary>UsablePasids an error out of the depth of a scenario; never leaves <see cref="ScenarioReader"/>.</summary>

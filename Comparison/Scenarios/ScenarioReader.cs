@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
@@ -345,7 +346,8 @@ public static class ScenarioReader
                 {
                     JsonTree item = Take(list)!.Items[index];
                     throw new ScenarioException(
-                        item.Line, $"{item.Path}{(key is null ? string.Empty : "." + key)}: \"{value}\" is there twice; expected it once");
+                        item.Line, $"{item.Path}{(key is null ? string.Empty : "." + key)}: \"{value}\" is there "
+                            + $"twice; expected it once");
                 }
 
                 index++;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Comparison.Traces;
 
 /// <summary>
@@ -34,7 +35,6 @@ public sealed class ProcessTimeline
         Counts = counts;
     }
 
-    /// <summary>The trace.</summary>
     public Trace Trace { get; }
 
     /// <summary>The lives in the order in which they begin.</summary>
@@ -44,7 +44,6 @@ public sealed class ProcessTimeline
     public TimelineCounts Counts { get; }
 
     /// <summary>Finds the lives in a trace.</summary>
-    /// <param name="trace">The trace.</param>
     public static ProcessTimeline Build(Trace trace)
     {
         ArgumentNullException.ThrowIfNull(trace);

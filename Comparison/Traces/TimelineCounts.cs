@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Comparison.Traces;
 
 /// <summary>What was found in a trace, and what could not be inferred from it.</summary>

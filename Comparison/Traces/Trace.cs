@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Comparison.Traces;
 
 /// <summary>A trace that was read whole.</summary>

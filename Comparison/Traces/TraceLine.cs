@@ -1,8 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
 
 namespace PasidFramework.Comparison.Traces;
 
-/// <summary>What one line of a trace is.</summary>
 internal enum TraceLineKind
 {
     Blank,
@@ -34,7 +34,6 @@ internal static class TraceLine
 
     /// <summary>Reads a line.</summary>
     /// <param name="line">The line without its end.</param>
-    /// <param name="number">Its number.</param>
     /// <param name="found">The event.</param>
     /// <param name="lost">Number of lost events, -1 where the line does not say how many.</param>
     /// <param name="expected">What was expected of a malformed line.</param>

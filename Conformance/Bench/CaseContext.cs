@@ -1,5 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics.CodeAnalysis;
-using System.Globalization;
+using System.Runtime.CompilerServices;
 using PasidFramework.Conformance.Results;
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
@@ -77,12 +78,14 @@ internal sealed class CaseContext : IDisposable
     public void Inconclusive(string reason) => throw new CaseEnd(Verdict.Inconclusive, reason);
 
     /// <summary>One check: the case fails where it is wrong.</summary>
-    public void Check([DoesNotReturnIf(false)] bool holds, FormattableString otherwise)
+    public void Check(
+        [DoesNotReturnIf(false)] bool holds,
+        [InterpolatedStringHandlerArgument(nameof(holds))] FailureText otherwise)
     {
         CheckPerformed();
         if (!holds)
         {
-            Fail(otherwise.ToString(CultureInfo.InvariantCulture));
+            Fail(otherwise.ToStringAndClear());
         }
     }
 
@@ -139,7 +142,6 @@ internal sealed class CaseContext : IDisposable
         }
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         foreach (TestBench bench in _rigs)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.Records;
 
@@ -6,7 +7,6 @@ namespace PasidFramework.Conformance.Bench;
 /// <summary>A driver, with everything by which it can be judged.</summary>
 public sealed record DriverUnderTest
 {
-    /// <summary>The driver.</summary>
     public required IPasidDriver Driver { get; init; }
 
     /// <summary>What it says of itself.</summary>

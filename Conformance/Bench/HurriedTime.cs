@@ -1,6 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Conformance.Bench;
 
-/// <summary>A clock that moves by 10 milliseconds each time it is read: a driver's patience ends without waiting.</summary>
+/// <summary>A clock that moves by 10 milliseconds each time it is read: a driver's patience ends without
+/// waiting.</summary>
 internal sealed class HurriedTime : TimeProvider
 {
     private const long Step = TimeSpan.TicksPerMillisecond * 10;

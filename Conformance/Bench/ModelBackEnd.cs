@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Collections.ObjectModel;
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
@@ -15,10 +16,10 @@ public static class SoftwareBackEnds
     /// <summary>Name of a driver's own stand-in.</summary>
     public const string StandIn = "stand-in";
 
-    /// <summary>The software model of an architecture where there is one, the driver's own stand-in otherwise.</summary>
+    /// <summary>The software model of an architecture where there is one, the driver's own stand-in
+    /// otherwise.</summary>
     /// <param name="architecture">Name of the architecture.</param>
     /// <param name="model">The exported factory; null where there is none.</param>
-    /// <param name="driver">The driver.</param>
     public static IHardwareBackEnd For(string architecture, IIommuModelFactory? model, IPasidDriver driver) =>
         model is null ? OfStandIn(architecture, driver) : OfModel(architecture, model);
 
@@ -32,10 +33,9 @@ public static class SoftwareBackEnds
         return new ModelBackEnd(architecture, factory);
     }
 
-    /// <summary>The driver's own stand-in, for an architecture without a model. It caches nothing and does not walk page
-    /// tables, so that what is about invalidations does not apply.</summary>
+    /// <summary>The driver's own stand-in, for an architecture without a model. It caches nothing and does not walk
+    /// page tables, so that what is about invalidations does not apply.</summary>
     /// <param name="architecture">Name of the architecture.</param>
-    /// <param name="driver">The driver.</param>
     public static IHardwareBackEnd OfStandIn(string architecture, IPasidDriver driver)
     {
         ArgumentException.ThrowIfNullOrEmpty(architecture);
@@ -97,7 +97,8 @@ internal sealed class ModelBackEnd(string architecture, IIommuModelFactory facto
 
         public override void DropCaches() => model.DropCaches();
 
-        public override IReadOnlyDictionary<string, ulong> TableRoots(RequesterId requester) => model.TableRoots(requester);
+        public override IReadOnlyDictionary<string, ulong> TableRoots(RequesterId requester) =>
+            model.TableRoots(requester);
     }
 }
 
@@ -109,7 +110,8 @@ internal sealed class StandInBackEnd(string architecture, IPasidDriver driver) :
 
     public string PageTables => string.Empty;
 
-    public string Limits => "No plug-in exports a software model of this architecture: the driver was judged on its own "
+    public string Limits =>
+        "No plug-in exports a software model of this architecture: the driver was judged on its own "
         + "stand-in, which caches nothing and does not walk page tables.";
 
     public OpResult<ITestHardware> Start(HardwareSetup setup)

@@ -1,13 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Conformance.Bench;
 
 /// <summary>PASIDs worth trying.</summary>
 internal static class Numbers
 {
-    // Ends and beginnings of leaves of 64, 256 and 1024 entries, of directories, of the whole space, and some in between.
+    // Ends and beginnings of leaves of 64, 256 and 1024 entries, of directories, of the whole space, and some in
+    // between.
     private static readonly uint[] s_boundaries =
         [1, 63, 64, 65, 255, 256, 0x12345, 4095, 4096, 1023, 1024, 0x5A5A5, 0xFFFFE, 0xFFFFF];
 
-    /// <summary>The boundaries that the unit can carry and may allocate; its own last PASID is always among them.</summary>
+    /// <summary>The boundaries that the unit can carry and may allocate; its own last PASID is always among
+    /// them.</summary>
     public static IReadOnlyList<uint> For(TestBench bench)
     {
         uint last = (1u << bench.Unit.PasidBits) - 1;

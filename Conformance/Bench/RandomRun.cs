@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Conformance.Results;
 using PasidFramework.Contracts;
 using PasidFramework.Identifiers;
@@ -6,8 +7,8 @@ using PasidFramework.Results;
 namespace PasidFramework.Conformance.Bench;
 
 /// <summary>
-/// Random sequences of what can happen to processes and devices, each probe judged. A failing sequence is made as short as
-/// it can be before it is reported.
+/// Random sequences of what can happen to processes and devices, each probe judged. A failing sequence is made as short
+/// as it can be before it is reported.
 /// </summary>
 internal static class RandomRun
 {
@@ -26,7 +27,6 @@ internal static class RandomRun
     }
 
     /// <summary>Plays sequences.</summary>
-    /// <param name="context">The case.</param>
     /// <param name="sequences">How many, each on a machine of its own.</param>
     /// <param name="length">Steps of each.</param>
     public static void Play(CaseContext context, int sequences, int length)
@@ -50,7 +50,8 @@ internal static class RandomRun
                 failure.Verdict,
                 failure.Message,
                 [
-                    Text($"shortest sequence, {steps.Length} of {length} steps (sequence {i + 1}, seed {context.Seed}):"),
+                    Text($"shortest sequence, {steps.Length} of {length} steps (sequence {i + 1}, seed "
+                        + $"{context.Seed}):"),
                     .. steps.Select(s => "  " + s),
                     .. failure.Details,
                 ]);
@@ -164,7 +165,8 @@ internal static class RandomRun
             _numbers = [first, second, bench.Number(70, first, second)];
 
             // Two domains, each with every PASID; without PASIDs each PASID has a domain of its own.
-            _domains = [.. Enumerable.Range(0, _manyProcesses ? 2 : 6).Select(i => bench.AddDomain(Text($"domain{i}")))];
+            _domains =
+                [.. Enumerable.Range(0, _manyProcesses ? 2 : 6).Select(i => bench.AddDomain(Text($"domain{i}")))];
             _devices = [.. Enumerable.Range(0, Devices).Select(i => Add(i, null))];
             _processes = [.. Enumerable.Range(0, Processes).Select(_ => StartProcess())];
         }
@@ -199,7 +201,8 @@ internal static class RandomRun
                     _bench.Unbind(device, number);
                     break;
                 case Kind.Remap when process.HasPages:
-                    _bench.Remap(process, [_bench.Probed[step.Page]], _bench.Probed[step.Page], _bench.Probed[step.Page] + 0x1000);
+                    _bench.Remap(process, [_bench.Probed[step.Page]], _bench.Probed[step.Page], _bench.Probed[step.Page]
+                        + 0x1000);
                     break;
                 case Kind.Unmap when process.HasPages:
                     _bench.Unmap(process, _bench.Probed[step.Page]);
@@ -221,8 +224,10 @@ internal static class RandomRun
         private void Bind(BenchDevice device, TestProcess process)
         {
             uint number = device.Only!.Value;
-            uint? has = _devices.Where(d => _bench.BoundTo(d, d.Only!.Value) == process).Select(d => d.Only).FirstOrDefault();
-            bool isTaken = _devices.Any(d => d.Only == number && _bench.BoundTo(d, number) is { } other && other != process);
+            uint? has = _devices.Where(d => _bench.BoundTo(d, d.Only!.Value) == process).Select(d => d.Only)
+                .FirstOrDefault();
+            bool isTaken =
+                _devices.Any(d => d.Only == number && _bench.BoundTo(d, number) is { } other && other != process);
             bool isBound = _bench.BoundTo(device, number) == process;
             OpResult<Pasid> bound = _bench.TryBind(device, process);
             Errno[] expected = isBound ? [Errno.None, Errno.EEXIST, Errno.EBUSY]
@@ -231,7 +236,8 @@ internal static class RandomRun
                 : [Errno.None];
             _context.Check(
                 expected.Contains(bound.Errno),
-                $"bind {process.Name} to {device}: {bound.Errno} ({bound.Reason ?? "success"}), must be {string.Join(" or ", expected)}");
+                $"bind {process.Name} to {device}: {bound.Errno} ({bound.Reason ?? "success"}), must be "
+                    + $"{string.Join(" or ", expected)}");
         }
     }
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
@@ -65,13 +66,13 @@ internal sealed partial class TestBench
         }
 
         Expected? expected = _expected.GetValueOrDefault((requester, pasid));
-        Judge(requester, pasid, address, isWrite, result, expected?.Process, mayBeBlocked: expected is not { IsBound: true });
+        Judge(requester, pasid, address, isWrite, result, expected?.Process,
+            mayBeBlocked: expected is not { IsBound: true });
         return result;
     }
 
     /// <summary>Before a step: between any two stores of it these pairs reach this process's memory or nothing, and no
     /// else's.</summary>
-    /// <param name="process">The process.</param>
     /// <param name="dropAt">After how many stores, flushes and barriers the caches are emptied once; negative for
     /// never.</param>
     /// <param name="pairs">The devices that probe.</param>
@@ -228,7 +229,8 @@ internal sealed partial class TestBench
         {
             foreach (ulong page in Probed)
             {
-                if (result.Status == TranslationStatus.Translated && process.Targets(page).Contains(result.Address - Offset))
+                if (result.Status == TranslationStatus.Translated && process.Targets(page)
+                    .Contains(result.Address - Offset))
                 {
                     return Text($"0x{result.Address:x} is memory of {process.Name}");
                 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Runtime.ExceptionServices;
 using Microsoft.Extensions.Options;
 using PasidFramework.Allocation;
@@ -10,8 +11,8 @@ using PasidFramework.Results;
 namespace PasidFramework.Conformance.Bench;
 
 /// <summary>
-/// A whole system in a case: a machine, the driver's unit, the core, devices and processes. It knows at every moment which
-/// memory each device may reach with each PASID, and every probe is judged by that.
+/// A whole system in a case: a machine, the driver's unit, the core, devices and processes. It knows at every moment
+/// which memory each device may reach with each PASID, and every probe is judged by that.
 /// </summary>
 internal sealed partial class TestBench : IDisposable
 {
@@ -41,7 +42,6 @@ internal sealed partial class TestBench : IDisposable
     private int _nextPid = 100;
 
     /// <summary>A system that is not started yet.</summary>
-    /// <param name="context">The case.</param>
     /// <param name="setup">What it runs on.</param>
     /// <param name="machine">A machine to use; null to start one.</param>
     /// <param name="isBorrowed">Whether the machine's owner disposes it, after this system.</param>
@@ -67,7 +67,8 @@ internal sealed partial class TestBench : IDisposable
 
     public bool Has(TestHardwareTraits trait) => (Machine.Traits & trait) == trait;
 
-    /// <summary>An address far from the others, under another top-level entry where the hardware is wide enough.</summary>
+    /// <summary>An address far from the others, under another top-level entry where the hardware is wide
+    /// enough.</summary>
     public ulong Far => Has(TestHardwareTraits.ManyProcesses) ? 0x7F00_1234_5000UL : 0x7F_1234_5000;
 
     /// <summary>Starts the machine, the unit and the core.</summary>
@@ -166,14 +167,16 @@ internal sealed partial class TestBench : IDisposable
     {
         Step($"remove device {device}", () => Must(Core.RemoveDevice(device.Device)));
         _devices.Remove(device);
-        foreach ((RequesterId Requester, uint Pasid) key in _expected.Keys.Where(k => k.Requester == device.Requester).ToArray())
+        foreach ((RequesterId Requester, uint Pasid) key in _expected.Keys.Where(k => k.Requester == device.Requester)
+            .ToArray())
         {
             DropLink(device, key.Pasid);
             _expected.Remove(key);
         }
     }
 
-    public void RemoveDomain(Domain domain) => Step($"remove domain {domain.Name}", () => Must(Core.RemoveDomain(domain)));
+    public void RemoveDomain(Domain domain) =>
+        Step($"remove domain {domain.Name}", () => Must(Core.RemoveDomain(domain)));
 
     public TestProcess StartProcess(string name)
     {
@@ -198,7 +201,8 @@ internal sealed partial class TestBench : IDisposable
             uint number = bound.Value.Value;
             _context.Check(
                 device.Only is null || device.Only == number,
-                $"bind {process.Name} to {device}: got PASID 0x{number:x}, the device can carry 0x{device.Only ?? 0:x} only");
+                $"bind {process.Name} to {device}: got PASID 0x{number:x}, the device can carry 0x{device.Only ?? 0:x} "
+                    + $"only");
             foreach (BenchDevice sharing in _devices.Where(d => d.Domain == device.Domain))
             {
                 _expected.TryAdd((sharing.Requester, number), new Expected(process, false));
@@ -253,9 +257,8 @@ internal sealed partial class TestBench : IDisposable
         process.Settle();
     }
 
-    /// <summary>Ends a process: from the exit handler of each device on nothing of it is reached, and its page tables are
-    /// another process's memory afterwards.</summary>
-    /// <param name="process">The process.</param>
+    /// <summary>Ends a process: from the exit handler of each device on nothing of it is reached, and its page tables
+    /// are another process's memory afterwards.</summary>
     /// <param name="probe">Whether the handlers probe; without it nothing is made ready in the machine.</param>
     public void Exit(TestProcess process, bool probe = true)
     {
@@ -284,8 +287,10 @@ internal sealed partial class TestBench : IDisposable
         }
 
         _context.Check(
-            notified.Order(StringComparer.Ordinal).SequenceEqual(bound.Select(d => d.Device.Name).Order(StringComparer.Ordinal)),
-            $"exit of {process.Name}: notified {string.Join(", ", notified)}, must notify {string.Join(", ", bound.Select(d => d.Device.Name))} once each (C12)");
+            notified.Order(StringComparer.Ordinal)
+                .SequenceEqual(bound.Select(d => d.Device.Name).Order(StringComparer.Ordinal)),
+            $"exit of {process.Name}: notified {string.Join(", ", notified)}, must notify "
+                + $"{string.Join(", ", bound.Select(d => d.Device.Name))} once each (C12)");
         foreach ((RequesterId, uint) key in links)
         {
             _expected.Remove(key);
@@ -377,7 +382,8 @@ internal sealed partial class TestBench : IDisposable
     }
 
     /// <summary>The tables of a device as the vendor's reader sees them in memory.</summary>
-    /// <returns>The tables; ENOENT where there is no reader or it is not known where they begin; what the reader refuses.</returns>
+    /// <returns>The tables; ENOENT where there is no reader or it is not known where they begin; what the reader
+    /// refuses.</returns>
     public OpResult<ITableView> OpenTables(RequesterId device)
     {
         if (_context.Subject.Reader is not { } reader)
@@ -466,7 +472,8 @@ internal sealed partial class TestBench : IDisposable
             }
 
             _context.Fail(
-                $"{step}: the driver threw {thrown.Exception.GetType().Name} in {thrown.Callback}: {thrown.Exception.Message}",
+                $"{step}: the driver threw {thrown.Exception.GetType().Name} in {thrown.Callback}: "
+                    + $"{thrown.Exception.Message}",
                 [.. (thrown.Exception.StackTrace ?? string.Empty).Split('\n', StringSplitOptions.TrimEntries)]);
         }
 
@@ -480,7 +487,8 @@ internal sealed partial class TestBench : IDisposable
     {
         if (!result.IsOk)
         {
-            _context.Fail($"{(_context.Notes.Count > 0 ? _context.Notes[^1] : "start")}: {result.Reason} ({result.Errno})");
+            _context.Fail(
+                $"{(_context.Notes.Count > 0 ? _context.Notes[^1] : "start")}: {result.Reason} ({result.Errno})");
         }
     }
 
@@ -492,7 +500,8 @@ internal sealed partial class TestBench : IDisposable
         }
     }
 
-    // A probe within a step. Its end is not thrown through the driver or the core: they may catch it, or make an errno of it.
+    // A probe within a step. Its end is not thrown through the driver or the core: they may catch it, or make an errno
+    // of it.
     private void InTheMiddle(Action probe)
     {
         if (_isLooking || _inTheMiddle is not null)
@@ -529,7 +538,8 @@ internal sealed partial class TestBench : IDisposable
         bool silent = result.Status == TranslationStatus.AbortedQuietly;
         _context.Check(
             silent || (result.Status == TranslationStatus.Faulted && !NeedsSilence),
-            $"exit of {process.Name}: {device} with PASID 0x{pasid:x} {Describe(result)}, must be aborted without a record (D12)");
+            $"exit of {process.Name}: {device} with PASID 0x{pasid:x} {Describe(result)}, must be aborted without a "
+                + $"record (D12)");
     }
 
     private sealed record Expected(TestProcess Process, bool IsBound);

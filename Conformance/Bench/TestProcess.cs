@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
@@ -35,7 +36,8 @@ internal sealed class TestProcess : IAddressSpace, IDisposable
 
         if (!context.Subject.PageTables.TryGetValue(format, out IPageTableFormat? pages))
         {
-            context.NotApplicable($"{context.BackEnd.Name} walks page tables of the format '{format}', which no plug-in exports");
+            context.NotApplicable(
+                $"{context.BackEnd.Name} walks page tables of the format '{format}', which no plug-in exports");
         }
 
         _tables = Taken(pages.Create(machine.Memory));

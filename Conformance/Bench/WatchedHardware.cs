@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 
 namespace PasidFramework.Conformance.Bench;
 
-/// <summary>What a driver sees of a machine in a case: the machine, behind memory and registers that are watched.</summary>
+/// <summary>What a driver sees of a machine in a case: the machine, behind memory and registers that are
+/// watched.</summary>
 internal sealed class WatchedHardware(ITestHardware machine) : IIommuHardware
 {
     private readonly WatchedRegisters _registers = new(machine.Registers);
@@ -16,8 +18,8 @@ internal sealed class WatchedHardware(ITestHardware machine) : IIommuHardware
 
     public bool IsCoherent => machine.IsCoherent;
 
-    /// <summary>From here on the hardware is gone, as far as registers go: what is written is lost, what is read is all ones
-    /// (what a PCIe root port answers where a device does not).</summary>
+    /// <summary>From here on the hardware is gone, as far as registers go: what is written is lost, what is read is all
+    /// ones (what a PCIe root port answers where a device does not).</summary>
     public void Vanish() => _registers.IsGone = true;
 
     public TranslationResult Translate(in DmaAccess access) => machine.Translate(access);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
 using PasidFramework.Hardware;
 using PasidFramework.Results;
@@ -5,8 +6,8 @@ using PasidFramework.Results;
 namespace PasidFramework.Conformance.Bench;
 
 /// <summary>
-/// Stands between a driver and the memory: can refuse the n-th allocation, counts what is held, and lets a case probe between
-/// any two stores.
+/// Stands between a driver and the memory: can refuse the n-th allocation, counts what is held, and lets a case probe
+/// between any two stores.
 /// </summary>
 internal sealed class WatchedMemory(IPhysicalMemory inner) : IPhysicalMemory
 {
@@ -19,7 +20,6 @@ internal sealed class WatchedMemory(IPhysicalMemory inner) : IPhysicalMemory
     /// <summary>Number, from 1, of the allocation that is refused next; 0 for none.</summary>
     public int FailAllocation { get; set; }
 
-    /// <summary>Whether it was refused.</summary>
     public bool Refused { get; private set; }
 
     /// <summary>Bytes that the driver holds.</summary>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Allocation;
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Identifiers;
@@ -16,12 +17,14 @@ internal static class AllocatorCases
         Of(3, "A4, A5", "A full range answers NoSpace and changes nothing; a range of one works", Full),
         Of(4, "A6", "Freeing what is not live is reported and changes nothing", Free),
         Of(5, "A7", "A freed PASID can be had again", Again),
-        Of(6, "A9", "Concurrent calls neither lose a PASID nor give one twice", Concurrent) with { IsStochastic = true },
+        Of(6, "A9", "Concurrent calls neither lose a PASID nor give one twice",
+            Concurrent) with { IsStochastic = true },
         Of(7, "A10", "The same calls give the same PASIDs", Determinism),
         Of(8, "A1-A7", "Random calls agree with a set of PASIDs", Random),
     ];
 
-    private static ConformanceCase Of(int number, string clause, string summary, Action<CaseContext, Func<PasidRange, IPasidAllocator>> run) =>
+    private static ConformanceCase Of(int number, string clause, string summary,
+        Action<CaseContext, Func<PasidRange, IPasidAllocator>> run) =>
         s_family.Required(number, clause, summary, context =>
         {
             using StandIn stand = StandIn.Start(context);
@@ -33,7 +36,8 @@ internal static class AllocatorCases
             run(context, range =>
             {
                 IPasidAllocator allocator = stand.Unit.CreateAllocator(range) ?? new LowestPasidAllocator(range);
-                context.Check(allocator.Range == range, $"asked for an allocator of {range}, got one of {allocator.Range}");
+                context.Check(allocator.Range == range,
+                    $"asked for an allocator of {range}, got one of {allocator.Range}");
                 return allocator;
             });
         }) with { NeedsHardware = false };
@@ -73,7 +77,8 @@ internal static class AllocatorCases
                     uint got = Take(context, allocator, part);
                     context.Check(live.Add(got), $"0x{got:x} was allocated twice");
                     context.Check(allocator.IsLive(new Pasid(got)), $"0x{got:x} was allocated and is not live");
-                    context.Check(allocator.LiveCount == live.Count, $"LiveCount is {allocator.LiveCount}, {live.Count} are live");
+                    context.Check(allocator.LiveCount == live.Count,
+                        $"LiveCount is {allocator.LiveCount}, {live.Count} are live");
                 }
             }
         }
@@ -115,7 +120,8 @@ internal static class AllocatorCases
         foreach (PasidRange full in new[] { allocator.Range, one, new PasidRange(90, 100) })
         {
             PasidAllocation none = allocator.Allocate(new PasidRequest(full));
-            context.Check(none.Status == PasidAllocationStatus.NoSpace, $"{full} is full: {none.Status}, must be NoSpace");
+            context.Check(none.Status == PasidAllocationStatus.NoSpace,
+                $"{full} is full: {none.Status}, must be NoSpace");
             context.Check(allocator.LiveCount == 100, $"a refused call changed LiveCount to {allocator.LiveCount}");
         }
 
@@ -136,7 +142,8 @@ internal static class AllocatorCases
         {
             PasidFreeStatus status = allocator.Free(new Pasid(number));
             context.Check(status == PasidFreeStatus.NotAllocated, $"free of 0x{number:x}, which is not live: {status}");
-            context.Check(allocator.LiveCount == 1, $"free of 0x{number:x}, which is not live, changed LiveCount to {allocator.LiveCount}");
+            context.Check(allocator.LiveCount == 1,
+                $"free of 0x{number:x}, which is not live, changed LiveCount to {allocator.LiveCount}");
         }
 
         context.Check(allocator.Free(new Pasid(live)) == PasidFreeStatus.Freed, $"free of the live 0x{live:x}");
@@ -221,7 +228,8 @@ internal static class AllocatorCases
         uint[] second = Trace(context, create(new PasidRange(1, 150)), new Random(seed));
         for (int i = 0; i < first.Length; i++)
         {
-            context.Check(first[i] == second[i], $"call {i + 1} gave 0x{first[i]:x} and, in a second run, 0x{second[i]:x}");
+            context.Check(first[i] == second[i],
+                $"call {i + 1} gave 0x{first[i]:x} and, in a second run, 0x{second[i]:x}");
         }
     }
 
@@ -264,12 +272,14 @@ internal static class AllocatorCases
                 {
                     case 0:
                         bool may = !live.Contains(number);
-                        context.Check(allocator.TryReserve(new Pasid(number)) == may, $"TryReserve(0x{number:x}) must be {may}");
+                        context.Check(allocator.TryReserve(new Pasid(number)) == may,
+                            $"TryReserve(0x{number:x}) must be {may}");
                         _ = may && reserved.Add(number);
                         break;
                     case < 4:
                         PasidFreeStatus status = allocator.Free(new Pasid(number));
-                        PasidFreeStatus wanted = live.Remove(number) ? PasidFreeStatus.Freed : PasidFreeStatus.NotAllocated;
+                        PasidFreeStatus wanted = live.Remove(number) ? PasidFreeStatus.Freed
+                            : PasidFreeStatus.NotAllocated;
                         context.Check(status == wanted, $"Free(0x{number:x}) is {status}, must be {wanted}");
                         break;
                     default:
@@ -277,14 +287,17 @@ internal static class AllocatorCases
                         bool any = Enumerable.Range((int)part.First, (int)part.Count)
                             .Any(n => !live.Contains((uint)n) && !reserved.Contains((uint)n));
                         PasidAllocation made = allocator.Allocate(new PasidRequest(part));
-                        context.Check(made.IsAllocated == any, $"{part} gave {made.Status}, a free PASID is there: {any}");
+                        context.Check(made.IsAllocated == any,
+                            $"{part} gave {made.Status}, a free PASID is there: {any}");
                         context.Check(
-                            !any || (part.Contains(made.Pasid.Value) && !reserved.Contains(made.Pasid.Value) && live.Add(made.Pasid.Value)),
+                            !any || (part.Contains(made.Pasid.Value) && !reserved.Contains(made.Pasid.Value)
+                                && live.Add(made.Pasid.Value)),
                             $"{part} gave 0x{made.Pasid.Value:x}, which is outside, reserved or live");
                         break;
                 }
 
-                context.Check(allocator.LiveCount == live.Count, $"LiveCount is {allocator.LiveCount}, {live.Count} are live");
+                context.Check(allocator.LiveCount == live.Count,
+                    $"LiveCount is {allocator.LiveCount}, {live.Count} are live");
             }
         }
     }

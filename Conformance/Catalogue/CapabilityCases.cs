@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Allocation;
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Contracts;
@@ -30,7 +31,8 @@ internal static class CapabilityCases
     private static void Width(CaseContext context)
     {
         int most = context.Subject.Metadata.PasidBits;
-        (int Hardware, int Caller)[] widths = [(20, 20), (16, 20), (20, 16), (12, 20), (8, 20), (20, 8), (6, 20), (20, 5)];
+        (int Hardware, int Caller)[] widths =
+            [(20, 20), (16, 20), (20, 16), (12, 20), (8, 20), (20, 8), (6, 20), (20, 5)];
         int tried = 0;
         foreach ((int hardware, int caller) in widths)
         {
@@ -41,7 +43,8 @@ internal static class CapabilityCases
             }
 
             TestBench bench = context.Start(
-                new TestBenchSetup { Hardware = new HardwareSetup { PasidBits = hardware }, UnitPasidBits = caller }, can.Value);
+                new TestBenchSetup { Hardware = new HardwareSetup { PasidBits = hardware }, UnitPasidBits = caller },
+                can.Value);
             int limit = Math.Min(most, Math.Min(hardware, caller));
             int got = bench.Unit.PasidBits;
             context.Check(
@@ -73,7 +76,8 @@ internal static class CapabilityCases
         if (!unit.IsOk)
         {
             context.Check(
-                unit.Errno is Errno.ENODEV or Errno.EOPNOTSUPP, $"{unit.Errno} ({unit.Reason}), must be ENODEV or EOPNOTSUPP");
+                unit.Errno is Errno.ENODEV or Errno.EOPNOTSUPP,
+                $"{unit.Errno} ({unit.Reason}), must be ENODEV or EOPNOTSUPP");
         }
         else
         {
@@ -87,7 +91,8 @@ internal static class CapabilityCases
         }
 
         context.Check(
-            bench.Hardware.Watched.HeldBytes == 0, $"{bench.Hardware.Watched.HeldBytes} bytes are left after the refusal");
+            bench.Hardware.Watched.HeldBytes == 0,
+            $"{bench.Hardware.Watched.HeldBytes} bytes are left after the refusal");
     }
 
     private static void Ats(CaseContext context)
@@ -139,7 +144,8 @@ internal static class CapabilityCases
             unit.Errno == Errno.ENODEV,
             $"capability NonCoherent is not declared, and hardware that does not snoop: {unit.Errno}, must be ENODEV");
         context.Check(
-            refusing.Hardware.Watched.HeldBytes == 0, $"{refusing.Hardware.Watched.HeldBytes} bytes are left after the refusal");
+            refusing.Hardware.Watched.HeldBytes == 0,
+            $"{refusing.Hardware.Watched.HeldBytes} bytes are left after the refusal");
     }
 
     private static void Faults(CaseContext context)
@@ -167,6 +173,7 @@ internal static class CapabilityCases
         bool isDeclared = Declares(context, DriverCapabilities.OwnAllocator);
         context.Check(
             own is not null == isDeclared,
-            $"capability OwnAllocator is {(isDeclared ? "" : "not ")}declared, and CreateAllocator gives {own?.Name ?? "null"}");
+            $"capability OwnAllocator is {(isDeclared ? "" : "not ")}declared, and CreateAllocator gives "
+                + $"{own?.Name ?? "null"}");
     }
 }

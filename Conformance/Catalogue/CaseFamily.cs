@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Conformance.Results;
 
@@ -15,7 +16,8 @@ internal sealed class CaseFamily(string name, string prefix)
     public ConformanceCase Optional(int number, string clause, string summary, Action<CaseContext> run) =>
         Make(number, CaseLevel.Optional, clause, summary, run);
 
-    private ConformanceCase Make(int number, CaseLevel level, string clause, string summary, Action<CaseContext> run) => new()
+    private ConformanceCase Make(int number, CaseLevel level, string clause, string summary, Action<CaseContext> run) =>
+        new()
     {
         Id = Text($"{prefix}-{number:000}"),
         Family = name,

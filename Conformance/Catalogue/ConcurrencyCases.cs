@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
@@ -14,9 +15,12 @@ internal static class ConcurrencyCases
 
     public static IReadOnlyList<ConformanceCase> All { get; } =
     [
-        s_family.Required(1, "C3-C5", "Domains bind and unbind at once, each in its own memory", Domains) with { IsStochastic = true },
-        s_family.Required(2, "C13, C14", "Exit, unbind and bind of one process at once leave no link", Ends) with { IsStochastic = true },
-        s_family.Required(3, "D2, D5", "A device that never stops reaches its process or nothing", Accesses) with { IsStochastic = true },
+        s_family.Required(1, "C3-C5", "Domains bind and unbind at once, each in its own memory",
+            Domains) with { IsStochastic = true },
+        s_family.Required(2, "C13, C14", "Exit, unbind and bind of one process at once leave no link",
+            Ends) with { IsStochastic = true },
+        s_family.Required(3, "D2, D5", "A device that never stops reaches its process or nothing",
+            Accesses) with { IsStochastic = true },
     ];
 
     private static TestBench Start(CaseContext context)
@@ -27,7 +31,8 @@ internal static class ConcurrencyCases
     }
 
     private static TranslationResult Store(TestBench bench, BenchDevice device) => bench.Machine.Translate(
-        new DmaAccess(device.Requester, new Pasid(device.Only!.Value), TestBench.First + TestBench.Offset, IsWrite: true));
+        new DmaAccess(device.Requester, new Pasid(device.Only!.Value), TestBench.First + TestBench.Offset,
+            IsWrite: true));
 
     private static bool Reaches(TranslationResult result, TestProcess process) => result.Status switch
     {
@@ -71,7 +76,8 @@ internal static class ConcurrencyCases
         TestBench bench = Start(context);
         BenchDevice[] devices = [.. Numbers(bench, Threads).Select(n => Add(bench, n))];
         TestProcess[][] processes =
-            [.. devices.Select((_, i) => Enumerable.Range(0, Rounds).Select(r => bench.StartProcess(Text($"p{i}-{r}"))).ToArray())];
+            [.. devices.Select((_, i) => Enumerable.Range(0, Rounds).Select(r => bench.StartProcess(Text($"p{i}-{r}")))
+                .ToArray())];
         using var barrier = new Barrier(Threads);
         Races.Run(context, Threads, me =>
         {
@@ -83,11 +89,13 @@ internal static class ConcurrencyCases
                 OpResult<Pasid> bound = bench.Core.Bind(device.Device, process);
                 context.Check(bound.IsOk, $"bind {process.Name} to {device}: {bound.Reason} ({bound.Errno})");
                 TranslationResult result = Store(bench, device);
-                context.Check(Reaches(result, process), $"{process.Name} is bound to {device}: the access {TestBench.Describe(result)}");
+                context.Check(Reaches(result, process),
+                    $"{process.Name} is bound to {device}: the access {TestBench.Describe(result)}");
                 OpResult unbound = bench.Core.Unbind(device.Device, pasid);
                 context.Check(unbound.IsOk, $"unbind {process.Name} from {device}: {unbound.Reason} ({unbound.Errno})");
                 result = Store(bench, device);
-                context.Check(IsBlocked(result), $"{process.Name} is unbound from {device}: the access {TestBench.Describe(result)}");
+                context.Check(IsBlocked(result),
+                    $"{process.Name} is unbound from {device}: the access {TestBench.Describe(result)}");
             }
         });
         Violations(context, bench);
@@ -134,13 +142,16 @@ internal static class ConcurrencyCases
                         break;
                 }
             });
-            context.Check(unbound.Errno is Errno.None or Errno.ESRCH, $"unbind beside an exit: {unbound.Errno} ({unbound.Reason})");
-            context.Check(bound.Errno is Errno.None or Errno.ESRCH or Errno.EINVAL, $"bind beside an exit: {bound.Errno} ({bound.Reason})");
+            context.Check(unbound.Errno is Errno.None or Errno.ESRCH,
+                $"unbind beside an exit: {unbound.Errno} ({unbound.Reason})");
+            context.Check(bound.Errno is Errno.None or Errno.ESRCH or Errno.EINVAL,
+                $"bind beside an exit: {bound.Errno} ({bound.Reason})");
             process.FreeTables();
             foreach (BenchDevice device in devices)
             {
                 TranslationResult result = Store(bench, device);
-                context.Check(IsBlocked(result), $"{process.Name} exited: an access of {device} {TestBench.Describe(result)}");
+                context.Check(IsBlocked(result),
+                    $"{process.Name} exited: an access of {device} {TestBench.Describe(result)}");
             }
 
             Violations(context, bench);
@@ -213,9 +224,11 @@ internal static class ConcurrencyCases
 
                 context.Check(
                     right,
-                    $"a store of {busy} {TestBench.Describe(result)}, must reach {((after & 1) != 0 ? processes[after / 2].Name + " or " : "")}nothing");
+                    $"a store of {busy} {TestBench.Describe(result)}, must reach "
+                        + $"{((after & 1) != 0 ? processes[after / 2].Name + " or " : "")}nothing");
                 TranslationResult other = Store(bench, steady);
-                context.Check(Reaches(other, stays), $"a store of {steady}, which is not changed, {TestBench.Describe(other)}");
+                context.Check(Reaches(other, stays),
+                    $"a store of {steady}, which is not changed, {TestBench.Describe(other)}");
                 Interlocked.Increment(ref probes);
             }
         });

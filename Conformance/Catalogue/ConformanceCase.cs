@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Conformance.Results;
 
@@ -6,10 +7,12 @@ namespace PasidFramework.Conformance.Catalogue;
 /// <summary>One case of the catalogue.</summary>
 public sealed record ConformanceCase
 {
-    /// <summary>Permanent id, such as <c>INV-003</c>: a prefix of the family and a number that is never used again.</summary>
+    /// <summary>Permanent id, such as <c>INV-003</c>: a prefix of the family and a number that is never used
+    /// again.</summary>
     public required string Id { get; init; }
 
-    /// <summary>Name of the family, such as <c>invalidation</c>; one of <see cref="ConformanceCatalogue.Families"/>.</summary>
+    /// <summary>Name of the family, such as <c>invalidation</c>; one of
+    /// <see cref="ConformanceCatalogue.Families"/>.</summary>
     public required string Family { get; init; }
 
     /// <summary>How binding it is.</summary>
@@ -34,6 +37,5 @@ public sealed record ConformanceCase
     /// <summary>Runs it; what it throws is its verdict, and a run without a check is inconclusive.</summary>
     internal Action<CaseContext> Run { get; init; } = static _ => { };
 
-    /// <summary>Id and summary.</summary>
     public override string ToString() => $"{Id} {Summary}";
 }

@@ -1,12 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Conformance.Catalogue;
 
 /// <summary>Something that drivers, allocators or the core promise: what cases prove.</summary>
-/// <param name="Id">Its name: a letter and a number for an invariant, the name of a part for a promise of the contract.</param>
+/// <param name="Id">Its name: a letter and a number for an invariant, the name of a part for a promise of the
+/// contract.</param>
 /// <param name="Text">What is promised: one line.</param>
 public sealed record ConformanceClause(string Id, string Text)
 {
-    /// <summary>Every clause: allocators (A), core and lifetimes (C), drivers and tables (D), faults (F), and what the comments
-    /// of the contract promise.</summary>
+    /// <summary>Every clause: allocators (A), core and lifetimes (C), drivers and tables (D), faults (F), and what the
+    /// comments of the contract promise.</summary>
     public static IReadOnlyList<ConformanceClause> All { get; } =
     [
         new("A1", "A PASID lies in the range that was asked for, both ends included"),

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
@@ -113,8 +114,10 @@ internal static class EncodingCases
                 new DmaAccess(device.Requester, new Pasid(pasid), TestBench.First, IsWrite: true)).Result;
             bool reached = found.Status is TranslationStatus.Translated or TranslationStatus.ReachedPageTable;
             context.Check(
-                reached && (found.PageTableRoot == process.PageTableRoot || process.Targets(TestBench.First).Contains(found.Address)),
-                $"{device} PASID 0x{pasid:x}: the tables in memory say '{TestBench.Describe(found)}', must lead to the page table of {process.Name} at 0x{process.PageTableRoot:x}");
+                reached && (found.PageTableRoot == process.PageTableRoot || process.Targets(TestBench.First)
+                    .Contains(found.Address)),
+                $"{device} PASID 0x{pasid:x}: the tables in memory say '{TestBench.Describe(found)}', must lead to the "
+                    + $"page table of {process.Name} at 0x{process.PageTableRoot:x}");
         }
 
         foreach ((BenchDevice device, TestProcess process, uint pasid) in gone)
@@ -123,11 +126,13 @@ internal static class EncodingCases
                 new DmaAccess(device.Requester, new Pasid(pasid), TestBench.First, IsWrite: true)).Result;
             context.Check(
                 found.Status is TranslationStatus.Faulted or TranslationStatus.AbortedQuietly,
-                $"{device} PASID 0x{pasid:x} of {process.Name} is unbound: the tables in memory say '{TestBench.Describe(found)}'");
+                $"{device} PASID 0x{pasid:x} of {process.Name} is unbound: the tables in memory say "
+                    + $"'{TestBench.Describe(found)}'");
         }
     }
 
-    private static List<(BenchDevice Device, TestProcess Process, uint Pasid)> Links(CaseContext context, TestBench bench)
+    private static List<(BenchDevice Device, TestProcess Process, uint Pasid)> Links(CaseContext context,
+        TestBench bench)
     {
         context.Needs(bench.Machine, TestHardwareTraits.ManyProcesses, "has no PASID table in memory");
         Domain domain = bench.AddDomain("domain");
@@ -156,7 +161,8 @@ internal static class EncodingCases
 
         context.Check(
             items.Any(i => i.Kind == TableItemKind.Pasid && i.Words.Count > 0),
-            $"processes are bound, and the reader of '{context.Subject.Metadata.TableFormat}' tables lists no PASID entry");
+            $"processes are bound, and the reader of '{context.Subject.Metadata.TableFormat}' tables lists no PASID "
+                + $"entry");
     }
 
     // All devices are in one domain.
@@ -168,7 +174,8 @@ internal static class EncodingCases
             context.NotApplicable(view.Reason!);
         }
 
-        context.Check(view.IsOk, $"the reader of its tables refuses what the registers say: {view.Reason} ({view.Errno})");
+        context.Check(view.IsOk,
+            $"the reader of its tables refuses what the registers say: {view.Reason} ({view.Errno})");
         return view.Value!;
     }
 }

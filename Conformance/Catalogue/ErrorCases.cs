@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Options;
 using PasidFramework.Allocation;
 using PasidFramework.Conformance.Bench;
@@ -9,7 +10,8 @@ using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Catalogue;
 
-/// <summary>What is refused leaves nothing behind, and hardware that does not answer does not hang the caller.</summary>
+/// <summary>What is refused leaves nothing behind, and hardware that does not answer does not hang the
+/// caller.</summary>
 internal static class ErrorCases
 {
     private const int MaxAllocations = 200;
@@ -17,8 +19,10 @@ internal static class ErrorCases
 
     public static IReadOnlyList<ConformanceCase> All { get; } =
     [
-        s_family.Required(1, "D8, C6", "The n-th allocation fails: ENOMEM, nothing is lost, and it works afterwards", NthAllocation),
-        s_family.Required(2, "D5", "Hardware that does not answer any more is reported, and the PASID is not used again", Vanishes),
+        s_family.Required(1, "D8, C6", "The n-th allocation fails: ENOMEM, nothing is lost, and it works afterwards",
+            NthAllocation),
+        s_family.Required(2, "D5",
+            "Hardware that does not answer any more is reported, and the PASID is not used again", Vanishes),
         s_family.Required(3, "D5", "Hardware that does not answer is refused", NeverThere),
     ];
 
@@ -56,7 +60,8 @@ internal static class ErrorCases
         using (var core = new IommuCore(new OptionsWrapper<PasidOptions>(new PasidOptions())))
         {
             IommuInstance instance = core.AddInstance(context.Subject.Metadata.Name, unit.Value!);
-            OpResult<Domain> domain = Retry(context, bench, "AddDomain", () => core.CreateDomain(instance, "domain", Pasid.MaxBits));
+            OpResult<Domain> domain =
+                Retry(context, bench, "AddDomain", () => core.CreateDomain(instance, "domain", Pasid.MaxBits));
             uint usual = bench.Number(unit.Value!, 70);
             uint[] numbers = [usual, bench.Number(unit.Value!, 0x12345, usual)];
             List<(Device Device, TestProcess Process, Pasid Pasid)> links = [];
@@ -66,7 +71,8 @@ internal static class ErrorCases
                 RequesterId requester = bench.Machine.Requesters[i];
                 if (i > 0 && !bench.Has(TestHardwareTraits.ManyProcesses))
                 {
-                    domain = Retry(context, bench, "AddDomain", () => core.CreateDomain(instance, "other", Pasid.MaxBits));
+                    domain =
+                        Retry(context, bench, "AddDomain", () => core.CreateDomain(instance, "other", Pasid.MaxBits));
                 }
 
                 OpResult<Device> device = Retry(context, bench, "AddDevice", () => core.AddDevice(
@@ -84,7 +90,8 @@ internal static class ErrorCases
             refused |= memory.Refused;
         }
 
-        context.Check(memory.HeldBytes == 0, $"allocation {n} was refused: {memory.HeldBytes} bytes are left after the end");
+        context.Check(memory.HeldBytes == 0,
+            $"allocation {n} was refused: {memory.HeldBytes} bytes are left after the end");
         return refused;
     }
 
@@ -95,7 +102,8 @@ internal static class ErrorCases
         OpResult<T> result = call();
         if (!result.IsOk && bench.Hardware.Watched.Refused && !before)
         {
-            context.Check(result.Errno == Errno.ENOMEM, $"{step} without memory: {result.Errno} ({result.Reason}), must be ENOMEM");
+            context.Check(result.Errno == Errno.ENOMEM,
+                $"{step} without memory: {result.Errno} ({result.Reason}), must be ENOMEM");
             context.Check(
                 step != "CreateUnit" || bench.Hardware.Watched.HeldBytes == held,
                 $"{step} without memory keeps {bench.Hardware.Watched.HeldBytes - held} bytes");
@@ -106,7 +114,8 @@ internal static class ErrorCases
         return result;
     }
 
-    private static void Reaches(CaseContext context, TestBench bench, RequesterId requester, Pasid pasid, TestProcess process)
+    private static void Reaches(CaseContext context, TestBench bench, RequesterId requester, Pasid pasid,
+        TestProcess process)
     {
         OpResult ready = bench.Machine.Prepare(requester, pasid);
         if (!ready.IsOk)
@@ -118,11 +127,13 @@ internal static class ErrorCases
             new DmaAccess(requester, pasid, TestBench.First + TestBench.Offset, IsWrite: true));
         bool right = result.Status switch
         {
-            TranslationStatus.Translated => process.Targets(TestBench.First).Contains(result.Address - TestBench.Offset),
+            TranslationStatus.Translated => process.Targets(TestBench.First)
+                .Contains(result.Address - TestBench.Offset),
             TranslationStatus.ReachedPageTable => result.PageTableRoot == process.PageTableRoot,
             _ => false,
         };
-        context.Check(right, $"{requester} PASID 0x{pasid.Value:x} after a refusal and a second try: {TestBench.Describe(result)}");
+        context.Check(right,
+            $"{requester} PASID 0x{pasid.Value:x} after a refusal and a second try: {TestBench.Describe(result)}");
     }
 
     private static void Vanishes(CaseContext context)
@@ -138,11 +149,13 @@ internal static class ErrorCases
         OpResult unbound = bench.Core.Unbind(device.Device, bound.Value);
         context.Check(
             unbound.Errno is Errno.ETIMEDOUT or Errno.EIO,
-            $"unbind on hardware that is gone: {unbound.Errno} ({unbound.Reason ?? "success"}), must be ETIMEDOUT or EIO");
+            $"unbind on hardware that is gone: {unbound.Errno} ({unbound.Reason ?? "success"}), must be ETIMEDOUT or "
+                + $"EIO");
         OpResult<Pasid> again = bench.Core.Bind(device.Device, bench.StartProcess("next"));
         context.Check(
             again.Errno == Errno.ENOSPC,
-            $"the device can carry only the PASID of an entry that the hardware may still use, and a bind gives {again.Errno}, must be ENOSPC");
+            $"the device can carry only the PASID of an entry that the hardware may still use, and a bind gives "
+                + $"{again.Errno}, must be ENOSPC");
         context.Check(bench.Core.DriverFailures == 0, $"the driver threw {bench.Core.DriverFailures} times");
 
         // What it may still walk need not be given back, so the end is not judged; that it ends is.
@@ -159,6 +172,7 @@ internal static class ErrorCases
         unit.Value?.Dispose();
         context.Check(
             unit.Errno is Errno.ETIMEDOUT or Errno.EIO or Errno.ENODEV,
-            $"CreateUnit on hardware that is not there: {unit.Errno} ({unit.Reason ?? "success"}), must be ETIMEDOUT, EIO or ENODEV");
+            $"CreateUnit on hardware that is not there: {unit.Errno} ({unit.Reason ?? "success"}), must be ETIMEDOUT, "
+                + $"EIO or ENODEV");
     }
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
@@ -51,7 +52,8 @@ internal static class FaultCases
         TranslationResult result = bench.Store(device, device.Only!.Value, address);
         context.Check(
             result.Status == TranslationStatus.Faulted,
-            $"a store of {device} to 0x{address:x}, which leads nowhere, {TestBench.Describe(result)}, must leave a fault record");
+            $"a store of {device} to 0x{address:x}, which leads nowhere, {TestBench.Describe(result)}, must leave a "
+                + $"fault record");
     }
 
     private static List<IommuFault> Take(CaseContext context, TestBench bench, params Errno[] allowed)
@@ -63,12 +65,14 @@ internal static class FaultCases
         return faults;
     }
 
-    private static void Judge(CaseContext context, TestBench bench, IommuFault fault, BenchDevice device, ulong address, bool hasAddress)
+    private static void Judge(CaseContext context, TestBench bench, IommuFault fault, BenchDevice device, ulong address,
+        bool hasAddress)
     {
         uint pasid = device.Only!.Value;
         context.Check(
             fault.Requester == device.Requester,
-            $"the record names requester {fault.Requester?.ToString() ?? "none"}, must be {device.Requester}: {fault.Reason}");
+            $"the record names requester {fault.Requester?.ToString() ?? "none"}, must be {device.Requester}: "
+                + $"{fault.Reason}");
         if (bench.Machine.NamesPasid(device.Requester, new Pasid(pasid)))
         {
             // Some table faults have no place for the PASID; a wrong one is always wrong.
@@ -81,7 +85,8 @@ internal static class FaultCases
             fault.Address is not { } at ? !hasAddress : at >> 12 == address >> 12,
             $"the record names address 0x{fault.Address ?? 0:x}, must be in the page of 0x{address:x}: {fault.Reason}");
         context.Check(fault.IsWrite != false, $"the record says load, a store was made: {fault.Reason}");
-        context.Check(fault.Reason.Length > 0 && !fault.Reason.Contains('\n'), $"the reason is '{fault.Reason}', must be one line");
+        context.Check(fault.Reason.Length > 0 && !fault.Reason.Contains('\n'),
+            $"the reason is '{fault.Reason}', must be one line");
         context.Check(fault.Words.Count > 0, $"the record's words are missing");
     }
 
@@ -158,7 +163,8 @@ internal static class FaultCases
     {
         if ((context.Subject.Metadata.Capabilities & DriverCapabilities.NoQuietEntry) != 0)
         {
-            context.NotApplicable("capability NoQuietEntry declared: its format records accesses of a process that exited");
+            context.NotApplicable(
+                "capability NoQuietEntry declared: its format records accesses of a process that exited");
         }
 
         TestBench bench = Start(context);
@@ -173,7 +179,8 @@ internal static class FaultCases
         // TestBench.Exit probes from the exit handler, while the entry is quiet.
         bench.Exit(process);
         _ = bench.Unit.TakeFaults(during);
-        context.Check(during.Count == 0, $"{during.Count} records of a process that exited, the first: {during.FirstOrDefault()?.Reason}");
+        context.Check(during.Count == 0,
+            $"{during.Count} records of a process that exited, the first: {during.FirstOrDefault()?.Reason}");
     }
 
     private static void Many(CaseContext context)
@@ -181,7 +188,8 @@ internal static class FaultCases
         TestBench bench = Start(context);
         BenchDevice device = Add(context, bench, bench.Usual);
         context.Needs(
-            bench.Machine, TestHardwareTraits.KeepsRecords, "drops records that were not taken, to see the next one: they never pile up");
+            bench.Machine, TestHardwareTraits.KeepsRecords,
+            "drops records that were not taken, to see the next one: they never pile up");
         for (int i = 0; i < 400; i++)
         {
             _ = bench.Store(device, bench.Usual, TestBench.First);

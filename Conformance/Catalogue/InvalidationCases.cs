@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
@@ -12,10 +13,14 @@ internal static class InvalidationCases
 
     public static IReadOnlyList<ConformanceCase> All { get; } =
     [
-        s_family.Required(1, "D5", "After the last unbind nothing is reached, not even what was cached", c => Unbind(c, default)),
-        s_family.Required(2, "D5, F6", "A PASID that is used again never shows the process before", c => Reuse(c, default)),
-        s_family.Required(3, "D6", "Changed mappings are seen as soon as the driver has invalidated them", c => Changed(c, default)),
-        s_family.Required(4, "D6", "Removed mappings are blocked as soon as the driver has invalidated them", c => Removed(c, default)),
+        s_family.Required(1, "D5", "After the last unbind nothing is reached, not even what was cached", c =>
+            Unbind(c, default)),
+        s_family.Required(2, "D5, F6", "A PASID that is used again never shows the process before", c =>
+            Reuse(c, default)),
+        s_family.Required(3, "D6", "Changed mappings are seen as soon as the driver has invalidated them", c =>
+            Changed(c, default)),
+        s_family.Required(4, "D6", "Removed mappings are blocked as soon as the driver has invalidated them", c =>
+            Removed(c, default)),
         s_family.Required(5, "D6", "An empty range is accepted and changes nothing", Empty),
         s_family.Required(6, "D1", "An entry is seen at once where nothing was before", Present),
         s_family.Required(7, "D5", "A device that goes to another domain sees that domain only", Moves),
@@ -41,7 +46,8 @@ internal static class InvalidationCases
     private static TestBench Start(CaseContext context, DeviceFeatures features, bool pages = false)
     {
         TestBench bench = context.Start();
-        if ((bench.Machine.Traits & (TestHardwareTraits.KeepsTranslations | TestHardwareTraits.KeepsConfiguration)) == 0)
+        if ((
+            bench.Machine.Traits & (TestHardwareTraits.KeepsTranslations | TestHardwareTraits.KeepsConfiguration)) == 0)
         {
             context.NotApplicable($"{context.BackEnd.Name} caches nothing: a forgotten invalidation would not show");
         }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Allocation;
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Contracts;
@@ -14,12 +15,16 @@ internal static class LifetimeCases
     public static IReadOnlyList<ConformanceCase> All { get; } =
     [
         s_family.Required(1, "C3-C5", "A process stays reachable until its last device has unbound it", FirstAndLast),
-        s_family.Required(2, "C12, D12", "An exit ends every link, without a record, and notifies each device once", ExitEverywhere),
+        s_family.Required(2, "C12, D12", "An exit ends every link, without a record, and notifies each device once",
+            ExitEverywhere),
         s_family.Required(3, "D13", "Memory does not grow with processes that come and go", NoGrowth),
-        s_family.Required(4, "D1", "A process that is bound in two domains is reached from both, each on its own", TwoDomains),
+        s_family.Required(4, "D1", "A process that is bound in two domains is reached from both, each on its own",
+            TwoDomains),
         s_family.Required(5, "C5", "Removing a device ends its bindings and no others", RemovalEnds),
-        s_family.Required(6, "C10, C11", "Tags of processes that are gone are used again", Tags) with { NeedsHardware = false },
-        s_family.Required(7, "C3-C6, C10-C14, D1, D5, D6", "Random lives of processes reach the right memory at every step", RandomLives),
+        s_family.Required(6, "C10, C11", "Tags of processes that are gone are used again",
+            Tags) with { NeedsHardware = false },
+        s_family.Required(7, "C3-C6, C10-C14, D1, D5, D6",
+            "Random lives of processes reach the right memory at every step", RandomLives),
         s_family.Required(8, "PasidScope", "With PASIDs of the vendor, each space keeps its own", VendorNumbers),
     ];
 
@@ -75,7 +80,8 @@ internal static class LifetimeCases
         Domain left = bench.AddDomain("left");
         Domain right = bench.AddDomain("right");
         BenchDevice[] devices =
-            [bench.AddDevice(left, first), bench.AddDevice(left, first), bench.AddDevice(right, second), bench.AddDevice(right, second)];
+            [bench.AddDevice(left, first), bench.AddDevice(left, first), bench.AddDevice(right, second),
+                bench.AddDevice(right, second)];
         foreach (BenchDevice device in devices)
         {
             bench.MustBeAble(device, device.Only!.Value);
@@ -120,7 +126,8 @@ internal static class LifetimeCases
             $"the driver holds {bench.Hardware.Watched.HeldBytes} bytes after 100 processes, {held} after 2");
         context.Check(
             bench.Unit.Statistics.PasidTableBytes == table,
-            $"Statistics report {bench.Unit.Statistics.PasidTableBytes} table bytes after 100 processes, {table} after 2");
+            $"Statistics report {bench.Unit.Statistics.PasidTableBytes} table bytes after 100 processes, {table} after "
+                + $"2");
     }
 
     private static void TwoDomains(CaseContext context)
@@ -190,7 +197,8 @@ internal static class LifetimeCases
         if (!second.IsOk)
         {
             // One space for the whole unit: the PASID is taken.
-            context.Check(second.Errno == Errno.ENOSPC, $"PASID 0x{bench.Usual:x} is taken: {second.Errno}, must be ENOSPC");
+            context.Check(second.Errno == Errno.ENOSPC,
+                $"PASID 0x{bench.Usual:x} is taken: {second.Errno}, must be ENOSPC");
         }
 
         bench.ProbeAll();
@@ -204,5 +212,6 @@ internal static class LifetimeCases
     }
 
     private static void RandomLives(CaseContext context) => RandomRun.Play(
-        context, sequences: context.BackEnd.Name is SoftwareBackEnds.Model or SoftwareBackEnds.StandIn ? 6 : 3, length: 50);
+        context, sequences: context.BackEnd.Name is SoftwareBackEnds.Model or SoftwareBackEnds.StandIn ? 6 : 3,
+        length: 50);
 }

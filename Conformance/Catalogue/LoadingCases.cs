@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Contracts;
 using PasidFramework.Identifiers;
@@ -34,13 +35,17 @@ internal static class LoadingCases
                 $"the {what} name is '{name}', must be one or more of a-z, 0-9 and dashes");
         }
 
-        context.Check(data.PasidBits is >= 1 and <= Pasid.MaxBits, $"PasidBits is {data.PasidBits}, must be 1 to {Pasid.MaxBits}");
+        context.Check(data.PasidBits is >= 1 and <= Pasid.MaxBits,
+            $"PasidBits is {data.PasidBits}, must be 1 to {Pasid.MaxBits}");
         context.Check(
             data.ContractMajor == DriverContract.Major && data.ContractMinor <= DriverContract.Minor,
-            $"contract {data.ContractMajor}.{data.ContractMinor}, this is {DriverContract.Major}.{DriverContract.Minor}");
+            $"contract {data.ContractMajor}.{data.ContractMinor}, this is "
+                + $"{DriverContract.Major}.{DriverContract.Minor}");
         context.Check(data.Vendor.Length > 0, $"no vendor is stated");
-        DriverCapabilities known = Enum.GetValues<DriverCapabilities>().Aggregate(DriverCapabilities.None, (a, b) => a | b);
-        context.Check((data.Capabilities & ~known) == 0, $"capabilities 0x{(int)(data.Capabilities & ~known):x} are unknown");
+        DriverCapabilities known = Enum.GetValues<DriverCapabilities>()
+            .Aggregate(DriverCapabilities.None, (a, b) => a | b);
+        context.Check((data.Capabilities & ~known) == 0,
+            $"capabilities 0x{(int)(data.Capabilities & ~known):x} are unknown");
     }
 
     private static void TwoEnds(CaseContext context)
@@ -51,9 +56,11 @@ internal static class LoadingCases
         context.Check(made.IsOk, $"CreateUnit: {made.Reason} ({made.Errno})");
         IIommuUnit unit = made.Value!;
         unit.Dispose();
-        context.Check(stand.Memory.HeldBytes == before, $"{stand.Memory.HeldBytes - before} bytes are left after the unit's end");
+        context.Check(stand.Memory.HeldBytes == before,
+            $"{stand.Memory.HeldBytes - before} bytes are left after the unit's end");
         unit.Dispose();
-        context.Check(stand.Memory.HeldBytes == before, $"a second Dispose changed the memory by {stand.Memory.HeldBytes - before} bytes");
+        context.Check(stand.Memory.HeldBytes == before,
+            $"a second Dispose changed the memory by {stand.Memory.HeldBytes - before} bytes");
     }
 
     private static void TwoUnits(CaseContext context)
@@ -68,7 +75,8 @@ internal static class LoadingCases
         context.Check(other.IsOk, $"bind in the second unit: {other.Reason} ({other.Errno})");
         two.Dispose();
         OpResult unbound = one.Core.Unbind(first, bound.Value);
-        context.Check(unbound.IsOk, $"unbind in the first unit after the end of the second: {unbound.Reason} ({unbound.Errno})");
+        context.Check(unbound.IsOk,
+            $"unbind in the first unit after the end of the second: {unbound.Reason} ({unbound.Errno})");
     }
 
     private static void Ids(CaseContext context)
@@ -79,7 +87,8 @@ internal static class LoadingCases
             context.Check(seen.Add(layout.Id), $"two structures are called '{layout.Id}'");
             int slash = layout.Id.IndexOf('/', StringComparison.Ordinal);
             context.Check(
-                slash > 0 && slash < layout.Id.Length - 1, $"structure '{layout.Id}' has no format's name and slash in front");
+                slash > 0 && slash < layout.Id.Length - 1,
+                $"structure '{layout.Id}' has no format's name and slash in front");
             context.Check(layout.Source.Length > 0, $"structure '{layout.Id}' names no specification");
         }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
@@ -15,10 +16,13 @@ internal static class OptionCases
     [
         s_family.Required(1, "UnitSetup.Options", "An unknown option of a unit is EINVAL, by name", UnitOption)
             with { NeedsHardware = false },
-        s_family.Required(2, "HardwareSetup.Options", "An unknown option of the stand-in is refused, by name", HardwareOption)
+        s_family.Required(2, "HardwareSetup.Options", "An unknown option of the stand-in is refused, by name",
+            HardwareOption)
             with { NeedsHardware = false },
-        s_family.Required(3, "UnitSetup.PasidBits", "The caller's limit of the width counts", Limit) with { NeedsHardware = false },
-        s_family.Required(4, "UnitSetup.Name", "The unit has the name that it was given", Name) with { NeedsHardware = false },
+        s_family.Required(3, "UnitSetup.PasidBits", "The caller's limit of the width counts",
+            Limit) with { NeedsHardware = false },
+        s_family.Required(4, "UnitSetup.Name", "The unit has the name that it was given",
+            Name) with { NeedsHardware = false },
     ];
 
     private static void UnitOption(CaseContext context)
@@ -58,7 +62,8 @@ internal static class OptionCases
             OpResult<IIommuUnit> made = stand.CreateUnit(pasidBits: bits);
             context.Check(made.IsOk, $"PasidBits {bits}: {made.Reason} ({made.Errno})");
             using IIommuUnit unit = made.Value!;
-            context.Check(unit.PasidBits >= 1 && unit.PasidBits <= bits, $"PasidBits {bits}: the unit has {unit.PasidBits}");
+            context.Check(unit.PasidBits >= 1 && unit.PasidBits <= bits,
+                $"PasidBits {bits}: the unit has {unit.PasidBits}");
         }
     }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Contracts;
 using PasidFramework.Identifiers;
@@ -61,17 +62,20 @@ internal static class TilingCases
             bench.ProbeAll();
             if (last < Pasid.MaxValue)
             {
-                // Without PASIDs every device of a domain reaches its one process, so that this one gets a domain of its own.
+                // Without PASIDs every device of a domain reaches its one process, so that this one gets a domain of
+                // its own.
                 Domain other = bench.Has(TestHardwareTraits.ManyProcesses)
                     ? domain
                     : bench.AddDomain(Text($"other{bits}"), bits);
                 BenchDevice outside = bench.AddDevice(other, last + 1);
                 OpResult<Pasid> refused = bench.TryBind(outside, bench.StartProcess(Text($"beyond{bits}")));
                 context.Check(
-                    !refused.IsOk, $"PASID 0x{last + 1:x} was bound in a table of {bits} bits, whose last PASID is 0x{last:x}");
+                    !refused.IsOk,
+                    $"PASID 0x{last + 1:x} was bound in a table of {bits} bits, whose last PASID is 0x{last:x}");
                 context.Check(
                     refused.Errno is Errno.EINVAL or Errno.EOVERFLOW or Errno.ENOSPC,
-                    $"PASID 0x{last + 1:x} beyond {bits} bits: {refused.Errno}, must be EINVAL, EOVERFLOW or ENOSPC (C16)");
+                    $"PASID 0x{last + 1:x} beyond {bits} bits: {refused.Errno}, must be EINVAL, EOVERFLOW or ENOSPC "
+                        + $"(C16)");
                 bench.ProbeAll();
                 bench.RemoveDevice(outside);
             }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
@@ -78,9 +79,10 @@ internal static class TransitionCases
             bench.Unbind(device, pasid);
             for (int moment = 0; moment < Moments; moment++)
             {
-                // The place holds the tag of a process that is gone, and a bystander has that tag now. Whatever is cached
-                // under it in the middle of the install shows where the bystander finds it. That the place is empty may be
-                // cached, too, and hides the middle: so the caches are emptied once, each time at another moment.
+                // The place holds the tag of a process that is gone, and a bystander has that tag now. Whatever is
+                // cached under it in the middle of the install shows where the bystander finds it. That the place is
+                // empty may be cached, too, and hides the middle: so the caches are emptied once, each time at another
+                // moment.
                 _ = bench.Bind(device, bench.StartProcess("before"));
                 bench.Unbind(device, pasid);
                 uint bystander = bench.Bind(other, bench.StartProcess("bystander"));
@@ -197,7 +199,8 @@ internal static class TransitionCases
             OpResult first = table.Set(pasid, new PasidTableEntry(0x10_0000, 1));
             context.Check(first.IsOk, $"the first entry of PASID 0x{number:x} was refused: {first.Reason}");
             OpResult second = table.Set(pasid, new PasidTableEntry(0x20_0000, 2));
-            context.Check(second.Errno == Errno.EEXIST, $"a second entry of PASID 0x{number:x}: {second.Errno}, must be EEXIST");
+            context.Check(second.Errno == Errno.EEXIST,
+                $"a second entry of PASID 0x{number:x}: {second.Errno}, must be EEXIST");
             context.Check(table.Clear(pasid).IsOk, $"PASID 0x{number:x} cannot be cleared");
             OpResult again = table.Set(pasid, new PasidTableEntry(0x20_0000, 2));
             context.Check(again.IsOk, $"PASID 0x{number:x} is refused after it was cleared: {again.Reason}");
@@ -211,7 +214,8 @@ internal static class TransitionCases
         foreach (uint number in new uint[] { 0x10000, 0xFFFFF })
         {
             OpResult result = table.Set(new Pasid(number), new PasidTableEntry(0x10_0000, 1));
-            context.Check(result.Errno == Errno.EINVAL, $"PASID 0x{number:x} in a table of 16 bits: {result.Errno}, must be EINVAL");
+            context.Check(result.Errno == Errno.EINVAL,
+                $"PASID 0x{number:x} in a table of 16 bits: {result.Errno}, must be EINVAL");
         }
 
         context.Check(table.TableBytes == before, $"a refused PASID cost {table.TableBytes - before} bytes");

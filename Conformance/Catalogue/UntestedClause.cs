@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Conformance.Catalogue;
 
 /// <summary>A clause that the catalogue does not test.</summary>

@@ -1,6 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Conformance.Reports;
 
-/// <summary>The parts of the page that are the same in each: its style, and how its table is sorted and filtered.</summary>
+/// <summary>The parts of the page that are the same in each: its style, and how its table is sorted and
+/// filtered.</summary>
 internal static class HtmlPage
 {
     /// <summary>Light, dark and on paper. Verdicts differ by word and sign, colour only repeats it.</summary>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Net;
 using System.Text;
 using PasidFramework.Conformance.Catalogue;
@@ -12,10 +13,10 @@ namespace PasidFramework.Conformance.Reports;
 /// </summary>
 public static class HtmlReport
 {
-    private static readonly string[] s_columns = ["Case", "Hardware", "Verdict", "Level", "Clause", "What a driver does"];
+    private static readonly string[] s_columns =
+        ["Case", "Hardware", "Verdict", "Level", "Clause", "What a driver does"];
 
     /// <summary>Writes a report.</summary>
-    /// <param name="report">The report.</param>
     /// <param name="output">Where to; UTF-8 is what the page says of itself.</param>
     /// <param name="options">What goes in beside the results.</param>
     public static void Write(ConformanceReport report, TextWriter output, ReportOptions? options = null)
@@ -26,7 +27,8 @@ public static class HtmlReport
         string[] anchors = Anchors(report);
         var page = new StringBuilder("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\" />\n");
         page.Append("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\" />\n");
-        page.Append($"<title>{Html(report.Driver)}: conformance</title>\n<style>\n{HtmlPage.Style}\n</style>\n</head>\n<body>\n");
+        page.Append($"<title>{Html(report.Driver)}: "
+            + $"conformance</title>\n<style>\n{HtmlPage.Style}\n</style>\n</head>\n<body>\n");
         AddVerdict(page, report, options, anchors);
         AddEnvironment(page, report, options);
         AddResults(page, report, anchors);
@@ -41,7 +43,8 @@ public static class HtmlReport
         output.Write(page.Replace("\r\n", "\n").ToString());
     }
 
-    private static void AddVerdict(StringBuilder page, ConformanceReport report, ReportOptions options, string[] anchors)
+    private static void AddVerdict(StringBuilder page, ConformanceReport report, ReportOptions options,
+        string[] anchors)
     {
         page.Append($"<header class=\"{(report.IsConformant ? "good" : "bad")}\">\n");
         page.Append($"<h1>{Html(Wording.Sentence(report))}</h1>\n");
@@ -122,7 +125,8 @@ public static class HtmlReport
         Standing standing = Wording.StandingOf(report, result);
         page.Append($"<tr id=\"{anchor}\" data-verdict=\"{verdict}\">");
         page.Append($"<td><a href=\"#{anchor}\">{Html(one.Id)}</a></td><td>{Html(result.Hardware)}</td>");
-        page.Append($"<td class=\"{verdict}\">{Sign(result.Verdict)} {verdict}{(standing == Standing.Waived ? ", waived" : string.Empty)}</td>");
+        page.Append($"<td class=\"{verdict}\">{Sign(result.Verdict)} "
+            + $"{verdict}{(standing == Standing.Waived ? ", waived" : string.Empty)}</td>");
         page.Append($"<td>{Wording.Name(one.Level)}</td><td>{Html(one.Clause)}</td><td>{Html(one.Summary)}");
         if (result.Verdict != Verdict.Pass)
         {
@@ -130,7 +134,8 @@ public static class HtmlReport
             page.Append($"<div class=\"{(standing == Standing.Counts ? "fail" : "quiet")}\">{Html(reason)}</div>");
         }
 
-        if (result.Verdict is not (Verdict.Pass or Verdict.NotApplicable) && result.Details.Count + result.Repeat.Length > 0)
+        if (result.Verdict is not (Verdict.Pass or Verdict.NotApplicable) && result.Details.Count
+            + result.Repeat.Length > 0)
         {
             page.Append("<details><summary>Details</summary>");
             if (result.Details.Count > 0)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
 using System.Text;
 using System.Xml;
@@ -7,14 +8,14 @@ using PasidFramework.Conformance.Running;
 namespace PasidFramework.Conformance.Reports;
 
 /// <summary>
-/// Writes a report as JUnit XML: a suite for each back end, a test case for each result, and a suite for waivers that are
-/// out of order, or for a run of which nothing is known. Exactly what makes the run fail is a failure or an error; the rest
-/// that did not pass is skipped, with the reason. The property <c>verdict</c> of a test case always has one of the five.
+/// Writes a report as JUnit XML: a suite for each back end, a test case for each result, and a suite for waivers that
+/// are out of order, or for a run of which nothing is known. Exactly what makes the run fail is a failure or an error;
+/// the rest that did not pass is skipped, with the reason. The property <c>verdict</c> of a test case always has one of
+/// the five.
 /// </summary>
 public static class JUnitReport
 {
     /// <summary>Writes a report as UTF-8.</summary>
-    /// <param name="report">The report.</param>
     /// <param name="output">Where to; it is left open.</param>
     /// <param name="options">What goes in beside the results.</param>
     public static void Write(ConformanceReport report, Stream output, ReportOptions? options = null)
@@ -51,7 +52,8 @@ public static class JUnitReport
     {
         CaseResult[] results = [.. report.Results.Where(r => r.Hardware == hardware)];
         xml.WriteStartElement("testsuite");
-        Attribute(xml, "name", $"{report.Driver} {(hardware == ConformanceRunner.NoHardware ? "without hardware" : $"on {hardware}")}");
+        Attribute(xml, "name",
+            $"{report.Driver} {(hardware == ConformanceRunner.NoHardware ? "without hardware" : $"on {hardware}")}");
         Totals(xml, report, results, 0, options);
         xml.WriteStartElement("properties");
         Property(xml, "driverVersion", report.DriverVersion);
@@ -178,7 +180,8 @@ public static class JUnitReport
         }
     }
 
-    private static void Attribute(XmlWriter xml, string name, string value) => xml.WriteAttributeString(name, HarmlessText.Line(value));
+    private static void Attribute(XmlWriter xml, string name, string value) =>
+        xml.WriteAttributeString(name, HarmlessText.Line(value));
 
     private static string Number(int value) => value.ToString(CultureInfo.InvariantCulture);
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
 using System.Text.Json;
 using PasidFramework.Conformance.Catalogue;
@@ -7,8 +8,8 @@ using PasidFramework.Conformance.Running;
 namespace PasidFramework.Conformance.Reports;
 
 /// <summary>
-/// Writes a report as JSON. Scripts rely on the keys: none is renamed or removed within one schema version. Nothing in it
-/// depends on the machine or the time of the run.
+/// Writes a report as JSON. Scripts rely on the keys: none is renamed or removed within one schema version. Nothing in
+/// it depends on the machine or the time of the run.
 /// </summary>
 public static class JsonReport
 {
@@ -16,7 +17,6 @@ public static class JsonReport
     public const int SchemaVersion = 1;
 
     /// <summary>Writes a report, ended by a line feed.</summary>
-    /// <param name="report">The report.</param>
     /// <param name="output">Where to.</param>
     /// <param name="options">What goes in beside the results.</param>
     public static void Write(ConformanceReport report, Stream output, ReportOptions? options = null)

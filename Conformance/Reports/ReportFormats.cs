@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using PasidFramework.Conformance.Running;
@@ -39,7 +40,6 @@ public static class ReportFormats
 
     /// <summary>Finds a format by its name.</summary>
     /// <param name="name">One of <see cref="All"/>, in lower case.</param>
-    /// <param name="format">The format.</param>
     public static bool TryFind(string name, [NotNullWhen(true)] out ReportFormat? format)
     {
         format = All.FirstOrDefault(f => f.Name == name);
@@ -56,6 +56,6 @@ public static class ReportFormats
 /// <summary>A format of reports.</summary>
 /// <param name="Name">Its name, as users type it.</param>
 /// <param name="Summary">What it is for.</param>
-/// <param name="Write">Writes a report as UTF-8 without a byte order mark, lines ended by a line feed; leaves the stream
-/// open.</param>
+/// <param name="Write">Writes a report as UTF-8 without a byte order mark, lines ended by a line feed; leaves the
+/// stream open.</param>
 public sealed record ReportFormat(string Name, string Summary, Action<ConformanceReport, Stream, ReportOptions> Write);

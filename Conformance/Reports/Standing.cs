@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Conformance.Reports;
 
 /// <summary>What a result means for the run: its verdict and the rules of the report together.</summary>

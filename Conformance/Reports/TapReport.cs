@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
 using System.Text;
 using PasidFramework.Conformance.Results;
@@ -8,14 +9,13 @@ namespace PasidFramework.Conformance.Reports;
 /// <summary>
 /// Writes a report in the Test Anything Protocol, version 14. A test point is <c>not ok</c> without a directive exactly
 /// where it makes the run fail, so that a TAP consumer comes to the run's own verdict: what was not shown is
-/// <c>ok ... # SKIP</c>, a failure that is waived or not binding is <c>not ok ... # TODO</c>, and each waiver that is out
-/// of order is a test point of its own, as is a run of which nothing is known. The YAML block always has which of the five
-/// verdicts it was.
+/// <c>ok ... # SKIP</c>, a failure that is waived or not binding is <c>not ok ... # TODO</c>, and each waiver that is
+/// out of order is a test point of its own, as is a run of which nothing is known. The YAML block always has which of
+/// the five verdicts it was.
 /// </summary>
 public static class TapReport
 {
     /// <summary>Writes a report.</summary>
-    /// <param name="report">The report.</param>
     /// <param name="output">Where to; lines end with a line feed.</param>
     /// <param name="options">What goes in beside the results.</param>
     public static void Write(ConformanceReport report, TextWriter output, ReportOptions? options = null)
@@ -31,7 +31,8 @@ public static class TapReport
         ];
         Line(output, Text($"1..{report.Results.Count + problems.Length}"));
         Comment(output, $"driver {report.Driver} {report.DriverVersion}".TrimEnd());
-        Comment(output, Text($"catalogue {report.Catalogue}, seed {report.Seed}{(report.IsStrict ? ", strict" : string.Empty)}"));
+        Comment(output,
+            Text($"catalogue {report.Catalogue}, seed {report.Seed}{(report.IsStrict ? ", strict" : string.Empty)}"));
         if (options.Command.Length > 0)
         {
             Comment(output, $"command {options.Command}");

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Text;
 using PasidFramework.Conformance.Catalogue;
 using PasidFramework.Conformance.Results;
@@ -6,17 +7,18 @@ using PasidFramework.Contracts;
 
 namespace PasidFramework.Conformance.Reports;
 
-/// <summary>Writes a report for people: one line a result, why it failed and how to see it again, the counts last.</summary>
+/// <summary>Writes a report for people: one line a result, why it failed and how to see it again, the counts
+/// last.</summary>
 public static class TextReport
 {
-    /// <summary>Longest line in characters. Only a single word of a command, such as a file's name, may go beyond.</summary>
+    /// <summary>Longest line in characters. Only a single word of a command, such as a file's name, may go
+    /// beyond.</summary>
     public const int Width = 80;
 
     private const string Hanging = "                              ";
     private const string Indent = "           ";
 
     /// <summary>Writes a report.</summary>
-    /// <param name="report">The report.</param>
     /// <param name="output">Where to; lines end with a line feed.</param>
     /// <param name="options">What goes in beside the results.</param>
     public static void Write(ConformanceReport report, TextWriter output, ReportOptions? options = null)
@@ -29,7 +31,8 @@ public static class TextReport
         foreach (string hardware in Wording.Hardware(report))
         {
             lines.Add(string.Empty);
-            Wrap(lines, string.Empty, string.Empty, hardware == ConformanceRunner.NoHardware ? "without hardware" : $"on {hardware}");
+            Wrap(lines, string.Empty, string.Empty, hardware == ConformanceRunner.NoHardware ? "without hardware"
+                : $"on {hardware}");
             foreach (CaseResult result in report.Results.Where(r => r.Hardware == hardware))
             {
                 AddResult(lines, report, result);
@@ -42,7 +45,6 @@ public static class TextReport
     }
 
     /// <summary>Writes what there is to be judged: a line a case.</summary>
-    /// <param name="cases">The cases.</param>
     /// <param name="output">Where to; lines end with a line feed.</param>
     public static void WriteCases(IReadOnlyCollection<ConformanceCase> cases, TextWriter output)
     {
@@ -54,7 +56,8 @@ public static class TextReport
             lines.Add(family.Key);
             foreach (ConformanceCase one in family)
             {
-                Wrap(lines, $"  {HarmlessText.Line(one.Id),-7}  {one.Level,-11}  ", new string(' ', 22), $"{one.Summary} ({one.Clause})");
+                Wrap(lines, $"  {HarmlessText.Line(one.Id),-7}  {one.Level,-11}  ", new string(' ', 22),
+                    $"{one.Summary} ({one.Clause})");
             }
 
             lines.Add(string.Empty);
@@ -62,20 +65,20 @@ public static class TextReport
 
         int required = cases.Count(c => c.Level == CaseLevel.Required);
         Wrap(lines, string.Empty, "  ", Text(
-            $"{cases.Count} cases of catalogue {ConformanceCatalogue.Version}: {required} required, {cases.Count - required} others"));
+            $"{cases.Count} cases of catalogue {ConformanceCatalogue.Version}: {required} required, "
+                + $"{cases.Count - required} others"));
         Write(lines, output);
     }
 
     /// <summary>The verdict on a driver in one sentence.</summary>
-    /// <param name="report">The report.</param>
     public static string Sentence(ConformanceReport report)
     {
         ArgumentNullException.ThrowIfNull(report);
         return HarmlessText.Line(Wording.Sentence(report));
     }
 
-    /// <summary>One result in full, for a test's message: what was judged, the verdict, why, how to see it again.</summary>
-    /// <param name="result">The result.</param>
+    /// <summary>One result in full, for a test's message: what was judged, the verdict, why, how to see it
+    /// again.</summary>
     /// <returns>Lines with a line feed between them, of any length.</returns>
     public static string Describe(CaseResult result)
     {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Conformance.Catalogue;
 using PasidFramework.Conformance.Results;
 using PasidFramework.Conformance.Running;
@@ -74,7 +75,8 @@ internal static class Wording
         string scope = IsWhole(report) ? string.Empty : " in the cases that were run";
         if (report.ShowsNothing && counting == 0)
         {
-            return $"Nothing is known of {report.Driver}: no case of catalogue {report.Catalogue} passed or failed{scope}.";
+            return $"Nothing is known of {report.Driver}: no case of catalogue {report.Catalogue} passed or "
+                + $"failed{scope}.";
         }
 
         if (report.IsConformant)
@@ -85,7 +87,8 @@ internal static class Wording
         List<string> why = [];
         if (counting > 0)
         {
-            string[] ids = [.. report.Results.Where(report.Counts).Select(r => r.Case.Id).Distinct(StringComparer.Ordinal)];
+            string[] ids =
+                [.. report.Results.Where(report.Counts).Select(r => r.Case.Id).Distinct(StringComparer.Ordinal)];
             string names = string.Join(", ", ids.Take(5)) + (ids.Length > 5 ? ", ..." : string.Empty);
             why.Add(Text($"{counting} {(counting == 1 ? "result counts" : "results count")} against it ({names})"));
         }
@@ -114,7 +117,8 @@ internal static class Wording
     {
         if (report.NotShown.Count > 0)
         {
-            yield return Text($"{report.NotShown.Count} required {(report.NotShown.Count == 1 ? "case was" : "cases were")} shown nowhere")
+            yield return Text($"{report.NotShown.Count} required "
+                + $"{(report.NotShown.Count == 1 ? "case was" : "cases were")} shown nowhere")
                 + $" ({string.Join(", ", report.NotShown)})";
         }
     }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
 using System.Text;
 
@@ -6,8 +7,9 @@ namespace PasidFramework.Conformance.Results;
 internal static class HarmlessText
 {
     /// <summary>
-    /// A text on one line, with nothing in it that a terminal, an XML reader or a reader's eye takes for something else:
-    /// control characters, marks that turn the direction of writing, halves of characters are written as their numbers.
+    /// A text on one line, with nothing in it that a terminal, an XML reader or a reader's eye takes for something
+    /// else: control characters, marks that turn the direction of writing, halves of characters are written as their
+    /// numbers.
     /// </summary>
     public static string Line(string text)
     {

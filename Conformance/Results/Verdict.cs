@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Conformance.Results;
 
 /// <summary>What became of one case on one back end. The five are never merged.</summary>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Conformance.Catalogue;
 using PasidFramework.Conformance.Results;
 using PasidFramework.Conformance.Waivers;
@@ -7,13 +8,11 @@ namespace PasidFramework.Conformance.Running;
 /// <summary>What became of one case on one back end.</summary>
 public sealed record CaseResult
 {
-    /// <summary>The case.</summary>
     public required ConformanceCase Case { get; init; }
 
     /// <summary>Name of the back end; <c>none</c> for a case that needs no hardware.</summary>
     public required string Hardware { get; init; }
 
-    /// <summary>The verdict.</summary>
     public required Verdict Verdict { get; init; }
 
     /// <summary>Why, in one line; empty for a pass.</summary>
@@ -22,7 +21,8 @@ public sealed record CaseResult
     /// <summary>More lines: the difference field by field, the shortest failing sequence, a stack trace.</summary>
     public IReadOnlyList<string> Details { get; init; } = [];
 
-    /// <summary>The command that repeats it; empty where it is not known how drivers are named on a command line.</summary>
+    /// <summary>The command that repeats it; empty where it is not known how drivers are named on a command
+    /// line.</summary>
     public string Repeat { get; init; } = string.Empty;
 
     /// <summary>How many single checks it took: accesses, comparisons. 0 makes a pass impossible.</summary>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Conformance.Catalogue;
 using PasidFramework.Conformance.Results;
 
@@ -15,7 +16,6 @@ public sealed record ConformanceReport
     /// <summary>SHA-256 of its file in lower-case hexadecimal; empty where it came from no file.</summary>
     public string DriverHash { get; init; } = string.Empty;
 
-    /// <summary>Version of the catalogue.</summary>
     public string Catalogue { get; init; } = ConformanceCatalogue.Version;
 
     /// <summary>The seed: the same one gives the same run.</summary>
@@ -30,14 +30,15 @@ public sealed record ConformanceReport
     /// <summary>The results: by the catalogue's order of cases, then by back end.</summary>
     public required IReadOnlyList<CaseResult> Results { get; init; }
 
-    /// <summary>What is wrong with the waivers: one whose case passes, one that has expired, one that names no back end. Each makes
-    /// the run fail.</summary>
+    /// <summary>What is wrong with the waivers: one whose case passes, one that has expired, one that names no back
+    /// end. Each makes the run fail.</summary>
     public IReadOnlyList<string> WaiverProblems { get; init; } = [];
 
     /// <summary>How many results have a verdict.</summary>
     public int Count(Verdict verdict) => Results.Count(r => r.Verdict == verdict);
 
-    /// <summary>The clauses that the cases of the run are about, in the order of <see cref="ConformanceClause.All"/>.</summary>
+    /// <summary>The clauses that the cases of the run are about, in the order of
+    /// <see cref="ConformanceClause.All"/>.</summary>
     public IReadOnlyList<ClauseResult> Clauses
     {
         get
@@ -55,7 +56,8 @@ public sealed record ConformanceReport
         }
     }
 
-    /// <summary>How many clauses of required cases were seen to hold or to be broken, of how many that the run is about.</summary>
+    /// <summary>How many clauses of required cases were seen to hold or to be broken, of how many that the run is
+    /// about.</summary>
     public (int Exercised, int Required) Coverage
     {
         get
@@ -65,16 +67,16 @@ public sealed record ConformanceReport
         }
     }
 
-    /// <summary>The clauses of required cases of which nothing is known: their cases are not applicable, inconclusive or ended
-    /// by an error everywhere.</summary>
+    /// <summary>The clauses of required cases of which nothing is known: their cases are not applicable, inconclusive
+    /// or ended by an error everywhere.</summary>
     public IReadOnlyList<string> NotExercised =>
     [
         .. Clauses.Where(c => c.IsRequired).Select(c => c.Clause).Except(Results
             .Where(r => IsRequired(r) && IsKnown(r)).SelectMany(r => ConformanceClause.Expand(r.Case.Clause))),
     ];
 
-    /// <summary>Ids of the required cases that neither passed nor failed on any back end: what <see cref="IsStrict"/> is
-    /// about.</summary>
+    /// <summary>Ids of the required cases that neither passed nor failed on any back end: what <see cref="IsStrict"/>
+    /// is about.</summary>
     public IReadOnlyList<string> NotShown =>
     [
         .. Results.Where(IsRequired).GroupBy(r => r.Case.Id)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using PasidFramework.Conformance.Bench;
@@ -108,9 +109,8 @@ public static class ConformanceRunner
         };
     }
 
-    /// <summary>Whether the driver takes the settings of a run, on its own stand-in: a wrong name or value is the caller's
-    /// mistake and no failure of the driver.</summary>
-    /// <param name="subject">The driver.</param>
+    /// <summary>Whether the driver takes the settings of a run, on its own stand-in: a wrong name or value is the
+    /// caller's mistake and no failure of the driver.</summary>
     /// <returns>Success, also where it is not for this to say; EINVAL with the driver's reason where it starts without
     /// settings and refuses these.</returns>
     [SuppressMessage("Design", "CA1031", Justification = "What a driver throws is for the cases to judge.")]
@@ -125,7 +125,8 @@ public static class ConformanceRunner
         try
         {
             OpResult with = Start(subject, subject.UnitOptions);
-            return with.Errno == Errno.EINVAL && Start(subject, new Dictionary<string, string>()).IsOk ? with : OpResult.Ok;
+            return with.Errno == Errno.EINVAL && Start(subject, new Dictionary<string, string>()).IsOk ? with
+                : OpResult.Ok;
         }
         catch (Exception)
         {
@@ -161,7 +162,8 @@ public static class ConformanceRunner
             if (!ConformanceCatalogue.Families.Contains(family))
             {
                 throw new ArgumentException(
-                    $"family '{family}' is unknown; expected one of {string.Join(", ", ConformanceCatalogue.Families)}");
+                    $"family '{family}' is unknown; expected one of "
+                        + $"{string.Join(", ", ConformanceCatalogue.Families)}");
             }
         }
 

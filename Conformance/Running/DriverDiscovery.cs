@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Composition;
 using System.Reflection;
 using System.Security.Cryptography;
@@ -8,9 +9,9 @@ using PasidFramework.Records;
 namespace PasidFramework.Conformance.Running;
 
 /// <summary>
-/// What the assembly of a driver exports beside it, found by the attributes alone: for tests that have the driver in hand and
-/// need no container. Only classes with a public constructor without parameters are made; the others need imports that only
-/// a host has. Of what a host would lend, table readers can be given.
+/// What the assembly of a driver exports beside it, found by the attributes alone: for tests that have the driver in
+/// hand and need no container. Only classes with a public constructor without parameters are made; the others need
+/// imports that only a host has. Of what a host would lend, table readers can be given.
 /// </summary>
 public sealed class DriverDiscovery
 {
@@ -50,14 +51,14 @@ public sealed class DriverDiscovery
     /// <summary>Exports that were left out because their classes need imports, by name of the class.</summary>
     public IReadOnlyList<string> LeftOut { get; private init; } = [];
 
-    /// <summary>The back ends that need nothing but memory: the exported model, or else the driver's own stand-in.</summary>
+    /// <summary>The back ends that need nothing but memory: the exported model, or else the driver's own
+    /// stand-in.</summary>
     public IReadOnlyList<IHardwareBackEnd> SoftwareBackEnds =>
         [Bench.SoftwareBackEnds.For(Metadata.TableFormat, Model, _driver)];
 
     /// <summary>Inspects the assembly of a driver.</summary>
-    /// <param name="driver">The driver.</param>
-    /// <param name="lent">Table readers of other assemblies: each is given to the driver and to every export that imports
-    /// it by name (<see cref="TableReaderAttribute.ImportPrefix"/>) and has none yet.</param>
+    /// <param name="lent">Table readers of other assemblies: each is given to the driver and to every export that
+    /// imports it by name (<see cref="TableReaderAttribute.ImportPrefix"/>) and has none yet.</param>
     /// <exception cref="ArgumentException">Its class has no <see cref="PasidDriverAttribute"/>, or two exports have one
     /// name.</exception>
     /// <remarks>What the constructor of an export throws comes through as it is.</remarks>
@@ -67,7 +68,8 @@ public sealed class DriverDiscovery
         ArgumentNullException.ThrowIfNull(lent);
         Type type = driver.GetType();
         PasidDriverAttribute said = type.GetCustomAttribute<PasidDriverAttribute>() ?? throw new ArgumentException(
-            $"{type} has no [PasidDriver]: a host would not find it, and what it declares is not known.", nameof(driver));
+            $"{type} has no [PasidDriver]: a host would not find it, and what it declares is not known.",
+            nameof(driver));
         Assembly assembly = type.Assembly;
         List<string> leftOut = [];
         Dictionary<string, TPart> Make<TPart, TAttribute>(Func<TAttribute, string> nameOf)

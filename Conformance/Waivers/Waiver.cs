@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Conformance.Waivers;
 
 /// <summary>A known failure that its owner has accepted for a while: an entry of the waiver file.</summary>
 /// <param name="Id">Id of the case.</param>
-/// <param name="Hardware">Name of the back end, or the first part of it (<c>qemu</c> for all of QEMU's); null for all.</param>
+/// <param name="Hardware">Name of the back end, or the first part of it (<c>qemu</c> for all of QEMU's); null for
+/// all.</param>
 /// <param name="Reason">Why it is accepted.</param>
 /// <param name="Issue">Where it is tracked.</param>
 /// <param name="Expires">Last day on which it holds.</param>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
@@ -79,7 +80,8 @@ public static class WaiverFile
             // The reader's message ends with its own words for the place.
             string message = e.Message;
             int end = message.IndexOf(" LineNumber:", StringComparison.Ordinal);
-            return Refuse(name, Text($"line {(e.LineNumber ?? 0) + 1}, column {(e.BytePositionInLine ?? 0) + 1}: not JSON: ")
+            return Refuse(name,
+                Text($"line {(e.LineNumber ?? 0) + 1}, column {(e.BytePositionInLine ?? 0) + 1}: not JSON: ")
                 + Shown(end < 0 ? message : message[..end]));
         }
         catch (InvalidOperationException)
@@ -109,7 +111,8 @@ public static class WaiverFile
             if (waivers.Any(w => w.Id == waiver.Id && w.Hardware == waiver.Hardware))
             {
                 throw new WaiverError(
-                    $"{waiver.Id}{(waiver.Hardware is null ? string.Empty : $" on {Shown(waiver.Hardware)}")} has a waiver already")
+                    $"{waiver.Id}{(waiver.Hardware is null ? string.Empty : $" on {Shown(waiver.Hardware)}")} has a "
+                        + $"waiver already")
                 {
                     At = begin,
                 };
@@ -163,7 +166,8 @@ public static class WaiverFile
             }
         }
 
-        return new Waiver(values["id"], values.GetValueOrDefault("hardware"), values["reason"], values["issue"], expires);
+        return new Waiver(values["id"], values.GetValueOrDefault("hardware"), values["reason"], values["issue"],
+            expires);
     }
 
     private static string ReadText(ref Utf8JsonReader reader, string key)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.ComponentModel;
 using System.Reflection;
 using System.Text;
@@ -10,13 +11,13 @@ using PasidFramework.Results;
 namespace PasidFramework.Hosting.Options;
 
 /// <summary>
-/// Reads <see cref="PasidOptions"/> from files, environment and command line. What a person typed wrong comes back as one
-/// line that names the key, the value, where it stands and what was expected.
+/// Reads <see cref="PasidOptions"/> from files, environment and command line. What a person typed wrong comes back as
+/// one line that names the key, the value, where it stands and what was expected.
 /// </summary>
 /// <remarks>
 /// Sources, weakest first: <c>appsettings.json</c> beside the executable, a further JSON file, environment variables
-/// (<c>PASIDCTL_Pasid__First=16</c>), pairs of the command line (<c>Pasid:First=16</c>). Keys do not depend on case. A list
-/// (<c>Pasid:Reserved:0</c>) is overlaid element by element, as everywhere in Microsoft.Extensions.Configuration.
+/// (<c>PASIDCTL_Pasid__First=16</c>), pairs of the command line (<c>Pasid:First=16</c>). Keys do not depend on case. A
+/// list (<c>Pasid:Reserved:0</c>) is overlaid element by element, as everywhere in Microsoft.Extensions.Configuration.
 /// </remarks>
 public static class PasidConfiguration
 {
@@ -33,8 +34,8 @@ public static class PasidConfiguration
 
     /// <summary>Puts the sources together.</summary>
     /// <param name="sources">Where to read; everything at its default if null.</param>
-    /// <returns>The configuration; ENOENT (no such file); EPERM (unreadable file); EINVAL (malformed JSON with file and line,
-    /// a pair that is not <c>KEY=VALUE</c>, or a pair of another section).</returns>
+    /// <returns>The configuration; ENOENT (no such file); EPERM (unreadable file); EINVAL (malformed JSON with file and
+    /// line, a pair that is not <c>KEY=VALUE</c>, or a pair of another section).</returns>
     public static OpResult<IConfigurationRoot> Build(PasidConfigurationSources? sources = null)
     {
         sources ??= new PasidConfigurationSources();
@@ -45,7 +46,8 @@ public static class PasidConfiguration
             return OpResult<IConfigurationRoot>.Refuse(defaultsRefused);
         }
 
-        if (sources.JsonFile is not null && AddJson(builder, Path.GetFullPath(sources.JsonFile)) is { IsOk: false } refused)
+        if (sources.JsonFile is not null
+            && AddJson(builder, Path.GetFullPath(sources.JsonFile)) is { IsOk: false } refused)
         {
             return OpResult<IConfigurationRoot>.Refuse(refused);
         }
@@ -62,7 +64,8 @@ public static class PasidConfiguration
         return OpResult<IConfigurationRoot>.Ok(builder.Build());
     }
 
-    /// <summary>Reads section <c>Pasid</c>; what is not stated keeps its default. Limits are not checked here.</summary>
+    /// <summary>Reads section <c>Pasid</c>; what is not stated keeps its default. Limits are not checked
+    /// here.</summary>
     /// <param name="configuration">The whole configuration.</param>
     /// <returns>The options; EINVAL for an unknown key, or a value of another type.</returns>
     public static OpResult<PasidOptions> Bind(IConfiguration configuration)
@@ -80,7 +83,8 @@ public static class PasidConfiguration
         {
             return OpResult.Refuse(
                 Errno.EINVAL,
-                $"{PasidOptions.SectionName} = '{section.Value}'{Source(configuration, section.Path)}: a section with keys is "
+                $"{PasidOptions.SectionName} = '{section.Value}'{Source(configuration, section.Path)}: a section with "
+                    + $"keys is "
                     + $"expected; its keys are {string.Join(", ", Keys)}");
         }
 
@@ -111,7 +115,8 @@ public static class PasidConfiguration
         {
             return OpResult.Refuse(
                 Errno.EINVAL,
-                $"unknown key {child.Path}{Source(configuration, child.Path)}; the keys of {PasidOptions.SectionName} are "
+                $"unknown key {child.Path}{Source(configuration, child.Path)}; the keys of {PasidOptions.SectionName} "
+                    + $"are "
                     + string.Join(", ", Keys));
         }
 
@@ -133,7 +138,8 @@ public static class PasidConfiguration
             ? CheckValue(configuration, child, property.PropertyType)
             : OpResult.Refuse(
                 Errno.EINVAL,
-                $"unknown key {elements[0].Path}{Source(configuration, elements[0].Path)}: {child.Path} is {Describe(property.PropertyType)}, "
+                $"unknown key {elements[0].Path}{Source(configuration, elements[0].Path)}: {child.Path} is "
+                    + $"{Describe(property.PropertyType)}, "
                     + "it has no keys of its own");
     }
 
@@ -144,7 +150,8 @@ public static class PasidConfiguration
             IConfigurationSection inner = section.GetChildren().First();
             return OpResult.Refuse(
                 Errno.EINVAL,
-                $"unknown key {inner.Path}{Source(configuration, inner.Path)}: {section.Path} is {Describe(type)}, it has no "
+                $"unknown key {inner.Path}{Source(configuration, inner.Path)}: {section.Path} is {Describe(type)}, it "
+                    + $"has no "
                     + "keys of its own");
         }
 
@@ -257,7 +264,8 @@ public static class PasidConfiguration
         }
     }
 
-    private static int Preamble(byte[] bytes) => bytes.AsSpan().StartsWith(Encoding.UTF8.Preamble) ? Encoding.UTF8.Preamble.Length : 0;
+    private static int Preamble(byte[] bytes) => bytes.AsSpan().StartsWith(Encoding.UTF8.Preamble)
+        ? Encoding.UTF8.Preamble.Length : 0;
 
     private static string Kind(JsonValueKind kind) => kind switch
     {
@@ -300,7 +308,8 @@ public static class PasidConfiguration
             if (key.Length == 0)
             {
                 return OpResult<Dictionary<string, string?>>.Refuse(
-                    Errno.EINVAL, $"'{pair}' (command line): KEY=VALUE is expected, such as {PasidOptions.SectionName}:First=16");
+                    Errno.EINVAL,
+                    $"'{pair}' (command line): KEY=VALUE is expected, such as {PasidOptions.SectionName}:First=16");
             }
 
             // A setting typed on the command line is meant to have an effect, and no other section has one.
@@ -318,7 +327,8 @@ public static class PasidConfiguration
         return OpResult<Dictionary<string, string?>>.Ok(values);
     }
 
-    private sealed class NamedSource(IDictionary<string, string?> values, Func<string, string> where) : IConfigurationSource
+    private sealed class NamedSource(IDictionary<string, string?> values, Func<string, string> where)
+        : IConfigurationSource
     {
         public IConfigurationProvider Build(IConfigurationBuilder builder) => new NamedProvider(values, where);
     }

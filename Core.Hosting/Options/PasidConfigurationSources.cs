@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Collections;
 
 namespace PasidFramework.Hosting.Options;
@@ -17,6 +18,7 @@ public sealed record PasidConfigurationSources
     /// </summary>
     public IDictionary Environment { get; init; } = System.Environment.GetEnvironmentVariables();
 
-    /// <summary><c>KEY=VALUE</c> pairs of the command line, such as <c>Pasid:First=16</c>; the last of one key wins.</summary>
+    /// <summary><c>KEY=VALUE</c> pairs of the command line, such as <c>Pasid:First=16</c>; the last of one key
+    /// wins.</summary>
     public IReadOnlyList<string> Pairs { get; init; } = [];
 }

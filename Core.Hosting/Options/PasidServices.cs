@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
@@ -18,11 +19,12 @@ public static class PasidServices
     /// <see cref="ICoreObserver"/> and a registered <see cref="TimeProvider"/> where there are such.
     /// </summary>
     /// <param name="services">The container.</param>
-    /// <param name="configuration">The whole configuration, such as <see cref="PasidConfiguration.Build"/> makes it.</param>
+    /// <param name="configuration">The whole configuration, such as <see cref="PasidConfiguration.Build"/> makes
+    /// it.</param>
     /// <remarks>
-    /// <see cref="PasidOptionsValidator"/> and every other registered validator are asked. A wrong key or value is reported like a wrong
-    /// limit: by <see cref="OptionsValidationException"/> on first use and at start; <see cref="GetPasidOptions"/> returns it
-    /// as a result instead.
+    /// <see cref="PasidOptionsValidator"/> and every other registered validator are asked. A wrong key or value is
+    /// reported like a wrong limit: by <see cref="OptionsValidationException"/> on first use and at start;
+    /// <see cref="GetPasidOptions"/> returns it as a result instead.
     /// </remarks>
     public static IServiceCollection AddPasidFramework(this IServiceCollection services, IConfiguration configuration)
     {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Collections.Immutable;
 using System.Reflection;
 using System.Reflection.Metadata;
@@ -71,12 +72,14 @@ internal sealed class AssemblyHeader
             return new AssemblyHeader(
                 path,
                 metadata.GetAssemblyDefinition().GetAssemblyName(),
-                [.. metadata.AssemblyReferences.Select(handle => metadata.GetAssemblyReference(handle).GetAssemblyName())],
+                [.. metadata.AssemblyReferences.Select(handle => metadata.GetAssemblyReference(handle)
+                    .GetAssemblyName())],
                 ReadMarks(metadata));
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
-            refusal = new RefusedPlugin(path, RefusalReason.FileUnreadable, $"cannot be read: {OneLine(exception.Message)}");
+            refusal =
+                new RefusedPlugin(path, RefusalReason.FileUnreadable, $"cannot be read: {OneLine(exception.Message)}");
         }
         catch (Exception exception) when (
             exception is BadImageFormatException or InvalidOperationException or ArgumentException or OverflowException)

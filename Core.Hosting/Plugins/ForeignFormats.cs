@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Composition.Hosting.Core;
 using PasidFramework.Contracts;
 
@@ -5,8 +6,8 @@ namespace PasidFramework.Hosting.Plugins;
 
 /// <summary>
 /// Lends the table formats, page table formats and table readers of other plug-ins to one plug-in's container, by
-/// contract name. It is asked while a part is being built, so the plug-in that has the format can be composed just then, and every part of a
-/// plug-in lives in one container.
+/// contract name. It is asked while a part is being built, so the plug-in that has the format can be composed just
+/// then, and every part of a plug-in lives in one container.
 /// </summary>
 /// <param name="importer">Whose container it is.</param>
 /// <param name="find">Finds a table format by its name.</param>

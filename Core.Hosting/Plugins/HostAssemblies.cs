@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Collections.Frozen;
 using PasidFramework.Contracts;
 
@@ -7,8 +8,8 @@ namespace PasidFramework.Hosting.Plugins;
 internal sealed class HostAssemblies
 {
     /// <summary>
-    /// Assemblies whose types appear in the contract, and what those need. A plug-in always gets the host's: a second copy
-    /// would be another type of the same name, and composition would find nothing without saying so.
+    /// Assemblies whose types appear in the contract, and what those need. A plug-in always gets the host's: a second
+    /// copy would be another type of the same name, and composition would find nothing without saying so.
     /// </summary>
     public static readonly FrozenSet<string> DefaultShared = FrozenSet.ToFrozenSet(
         [
@@ -36,8 +37,10 @@ internal sealed class HostAssemblies
             _paths.TryAdd(Path.GetFileNameWithoutExtension(path), path);
         }
 
-        // A host that was not started by the usual launcher may lack the list; what it has loaded is there all the same.
-        foreach (Type known in (Type[])[typeof(object), typeof(IPasidDriver), typeof(System.Composition.ExportAttribute)])
+        // A host that was not started by the usual launcher may lack the list; what it has loaded is there all the
+        // same.
+        foreach (
+            Type known in (Type[])[typeof(object), typeof(IPasidDriver), typeof(System.Composition.ExportAttribute)])
         {
             string location = known.Assembly.Location;
             if (location.Length != 0)

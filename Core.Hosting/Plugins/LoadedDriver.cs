@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics;
 using PasidFramework.Contracts;
 using PasidFramework.Records;
@@ -32,23 +33,22 @@ public sealed class LoadedDriver
     public string Name => Metadata.Name;
 
     /// <summary>
-    /// What it says of itself. The contract's major version is the one of the Core that it was compiled against, unless it
-    /// states one; its minor version is 0 unless stated.
+    /// What it says of itself. The contract's major version is the one of the Core that it was compiled against, unless
+    /// it states one; its minor version is 0 unless stated.
     /// </summary>
     public DriverMetadata Metadata { get; }
 
     /// <summary>Full path of its assembly.</summary>
     public string Path { get; }
 
-    /// <summary>Version of its assembly.</summary>
     public Version AssemblyVersion { get; }
 
     /// <summary>Names of the table formats that its assembly exports, in ordinal order.</summary>
     public IReadOnlyList<string> TableFormats { get; }
 
     /// <summary>
-    /// Contract names of the table formats and page table formats of other plug-ins that it was given, in ordinal order.
-    /// While it is loaded, those plug-ins cannot be unloaded.
+    /// Contract names of the table formats and page table formats of other plug-ins that it was given, in ordinal
+    /// order. While it is loaded, those plug-ins cannot be unloaded.
     /// </summary>
     public IReadOnlyList<string> ImportedTableFormats { get; }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Collections.Frozen;
 using System.Collections.Immutable;
 using PasidFramework.Allocation;
@@ -8,26 +9,27 @@ using PasidFramework.Results;
 namespace PasidFramework.Hosting.Plugins;
 
 /// <summary>
-/// The plug-ins that were found, loaded and refused. Every plug-in is judged by its file first, without running any of it,
-/// and then loaded into a context of its own, so that one bad file neither hides nor harms the others.
+/// The plug-ins that were found, loaded and refused. Every plug-in is judged by its file first, without running any of
+/// it, and then loaded into a context of its own, so that one bad file neither hides nor harms the others.
 /// </summary>
 /// <remarks>
 /// <para>A plug-in is an assembly with a class that has <see cref="PasidDriverAttribute"/>,
-/// <see cref="PasidTableFormatAttribute"/> or <see cref="PasidAllocatorAttribute"/>. It lies in a folder of its own under a
-/// searched directory, with its libraries, or loose in the directory itself.</para>
+/// <see cref="PasidTableFormatAttribute"/> or <see cref="PasidAllocatorAttribute"/>. It lies in a folder of its own
+/// under a searched directory, with its libraries, or loose in the directory itself.</para>
 /// <para>Plug-ins import from the host <see cref="Microsoft.Extensions.Logging.ILoggerFactory"/> and
 /// <see cref="TimeProvider"/>, and from each other <see cref="IPasidTableFormat"/> by the format's name as contract
 /// name, <see cref="IPageTableFormat"/> by <see cref="PageTableFormatAttribute.ImportPrefix"/> and
 /// <see cref="ITableReader"/> by <see cref="TableReaderAttribute.ImportPrefix"/>, each with the format's name.</para>
-/// <para>Members may be used from several threads. The host must not be trimmed or published as a single file: composition
-/// then fails at run time, and the contract has no file to be read from.</para>
+/// <para>Members may be used from several threads. The host must not be trimmed or published as a single file:
+/// composition then fails at run time, and the contract has no file to be read from.</para>
 /// </remarks>
 public sealed class PluginCatalog : IDisposable
 {
     private readonly Lock _gate = new();
     private readonly List<Plugin> _plugins;
     private ImmutableArray<LoadedDriver> _drivers = [];
-    private FrozenDictionary<string, IPasidTableFormat> _tableFormats = FrozenDictionary<string, IPasidTableFormat>.Empty;
+    private FrozenDictionary<string, IPasidTableFormat> _tableFormats =
+        FrozenDictionary<string, IPasidTableFormat>.Empty;
     private FrozenDictionary<string, IPasidAllocatorFactory> _allocators =
         FrozenDictionary<string, IPasidAllocatorFactory>.Empty;
     private ImmutableArray<string> _warnings;
@@ -61,8 +63,8 @@ public sealed class PluginCatalog : IDisposable
     /// <summary>The exported allocation policies by name.</summary>
     public IReadOnlyDictionary<string, IPasidAllocatorFactory> Allocators => _allocators;
 
-    /// <summary>The structures of no vendor and those that the plug-ins export. Where two have one id, the first in ordinal
-    /// order of the plug-ins' paths stays and <see cref="Warnings"/> says so.</summary>
+    /// <summary>The structures of no vendor and those that the plug-ins export. Where two have one id, the first in
+    /// ordinal order of the plug-ins' paths stays and <see cref="Warnings"/> says so.</summary>
     public StructureCatalog Structures => _structures;
 
     /// <summary>The exported software models by the name of their architecture.</summary>
@@ -71,8 +73,8 @@ public sealed class PluginCatalog : IDisposable
     /// <summary>The exported table readers by the name of their architecture.</summary>
     public IReadOnlyDictionary<string, ITableReader> TableReaders => _readers;
 
-    /// <summary>The page table formats by name: those of the framework (<see cref="FrameworkPageTables"/>) and those that
-    /// plug-ins export.</summary>
+    /// <summary>The page table formats by name: those of the framework (<see cref="FrameworkPageTables"/>) and those
+    /// that plug-ins export.</summary>
     public IReadOnlyDictionary<string, IPageTableFormat> PageTables => _pageTables;
 
     /// <summary>What was not loaded, in ordinal order of the paths.</summary>
@@ -82,17 +84,22 @@ public sealed class PluginCatalog : IDisposable
     public IReadOnlyList<string> Warnings => _warnings;
 
     /// <summary>Finds and loads the plug-ins of directories.</summary>
-    /// <param name="directories">Directories to search, each with its immediate sub-folders. One that does not exist is a
-    /// refusal, not an exception. Where two plug-ins have one name, the first in ordinal order of the full paths wins.</param>
+    /// <param name="directories">Directories to search, each with its immediate sub-folders. One that does not exist is
+    /// a refusal, not an exception. Where two plug-ins have one name, the first in ordinal order of the full paths
+    /// wins.</param>
     /// <param name="services">What plug-ins may import; silent logging and the system's clock by default.</param>
     public static PluginCatalog Load(IReadOnlyList<string> directories, PluginHostServices? services = null) =>
         Load(directories, services ?? new PluginHostServices(), HostAssemblies.DefaultShared);
 
-    /// <summary>Loads one file, and beside it the plug-ins of directories, whose formats and models it may need.</summary>
-    /// <param name="path">The file of a plug-in. Whatever has a name that it has, too, is refused in its favour.</param>
-    /// <param name="directories">Directories as for <see cref="Load(IReadOnlyList{string}, PluginHostServices?)"/>.</param>
+    /// <summary>Loads one file, and beside it the plug-ins of directories, whose formats and models it may
+    /// need.</summary>
+    /// <param name="path">The file of a plug-in. Whatever has a name that it has, too, is refused in its
+    /// favour.</param>
+    /// <param name="directories">Directories as for
+    /// <see cref="Load(IReadOnlyList{string}, PluginHostServices?)"/>.</param>
     /// <param name="services">What plug-ins may import.</param>
-    /// <returns>The catalogue; where the file was refused it is among <see cref="Refusals"/> by its full path.</returns>
+    /// <returns>The catalogue; where the file was refused it is among <see cref="Refusals"/> by its full
+    /// path.</returns>
     public static PluginCatalog LoadFile(
         string path, IReadOnlyList<string> directories, PluginHostServices? services = null)
     {
@@ -150,13 +157,13 @@ public sealed class PluginCatalog : IDisposable
     }
 
     /// <summary>Finds a loaded driver.</summary>
-    /// <param name="name">Its name.</param>
     /// <returns>The driver; ENOENT with the names that are there.</returns>
     public OpResult<LoadedDriver> Find(string name)
     {
         ImmutableArray<LoadedDriver> drivers = _drivers;
         LoadedDriver? driver = drivers.FirstOrDefault(candidate => candidate.Name == name);
-        return driver is not null ? OpResult<LoadedDriver>.Ok(driver) : OpResult<LoadedDriver>.Refuse(Missing(name, drivers));
+        return driver is not null ? OpResult<LoadedDriver>.Ok(driver)
+            : OpResult<LoadedDriver>.Refuse(Missing(name, drivers));
     }
 
     /// <summary>
@@ -220,7 +227,8 @@ public sealed class PluginCatalog : IDisposable
         if (plugin.Close() is { } thrown)
         {
             _warnings = _warnings.Add(
-                $"{path}: {thrown.GetType().FullName}: {AssemblyHeader.OneLine(thrown.Message)} while it was being unloaded");
+                $"{path}: {thrown.GetType().FullName}: {AssemblyHeader.OneLine(thrown.Message)} while it was being "
+                    + $"unloaded");
         }
     }
 

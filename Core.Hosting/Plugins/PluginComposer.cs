@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Composition.Hosting;
 using System.Reflection;
 using PasidFramework.Allocation;
@@ -159,8 +160,10 @@ internal sealed class PluginComposer(
     {
         PluginExtras extras = plugin.Extras;
         Collect<IStructureProvider, IReadOnlyList<Layout>>(
-            plugin, "structures", extras.Structures, other => other.Structures, (provider, name) => Copy(provider, name));
-        Collect(plugin, "model", extras.Models, other => other.Models, (IIommuModelFactory factory, string _) => factory);
+            plugin, "structures", extras.Structures, other => other.Structures, (provider, name) =>
+                Copy(provider, name));
+        Collect(plugin, "model", extras.Models, other => other.Models, (IIommuModelFactory factory, string _) =>
+            factory);
         Collect(
             plugin,
             "table reader",
@@ -178,7 +181,8 @@ internal sealed class PluginComposer(
     // The list is the plug-in's own: what is wrong with it must show here, where it is a line about that plug-in.
     private static Layout[] Copy(IStructureProvider provider, string name)
     {
-        Layout[] layouts = [.. provider.Layouts ?? throw new RefusedExportException(RefusalReason.InvalidExport, $"structures '{name}' are null")];
+        Layout[] layouts = [.. provider.Layouts ?? throw new RefusedExportException(RefusalReason.InvalidExport,
+            $"structures '{name}' are null")];
         return Array.IndexOf(layouts, null) is >= 0 and int at
             ? throw new RefusedExportException(RefusalReason.InvalidExport, $"structure {at} of '{name}' is null")
             : layouts;
@@ -186,7 +190,8 @@ internal sealed class PluginComposer(
 
     private static T SameName<T>(T export, string own, string stated) => own == stated
         ? export
-        : throw new RefusedExportException(RefusalReason.InvalidExport, $"'{stated}' calls itself '{own}': the same name is expected");
+        : throw new RefusedExportException(RefusalReason.InvalidExport,
+            $"'{stated}' calls itself '{own}': the same name is expected");
 
     // They are found by their metadata's name. One that is there already stays, as everywhere: the first path wins.
     private void Collect<TExport, T>(
@@ -202,7 +207,8 @@ internal sealed class PluginComposer(
         {
             if (!export.Metadata.TryGetValue("Name", out object? stated) || stated is not string { Length: > 0 } name)
             {
-                warnings.Add($"{plugin.Manifest.Path}: {what} without a name (class {export.Value.GetType().FullName})");
+                warnings.Add(
+                    $"{plugin.Manifest.Path}: {what} without a name (class {export.Value.GetType().FullName})");
                 continue;
             }
 
@@ -219,12 +225,14 @@ internal sealed class PluginComposer(
             {
                 throw new RefusedExportException(
                     RefusalReason.DuplicateName,
-                    $"{what} '{name}' are there already, from {owner.Manifest.Path} (the first path in ordinal order wins)");
+                    $"{what} '{name}' are there already, from {owner.Manifest.Path} (the first path in ordinal order "
+                        + $"wins)");
             }
 
             if (owner is not null)
             {
-                warnings.Add($"{plugin.Manifest.Path}: {what} '{name}' not taken, it is there from {owner.Manifest.Path}");
+                warnings.Add(
+                    $"{plugin.Manifest.Path}: {what} '{name}' not taken, it is there from {owner.Manifest.Path}");
                 continue;
             }
 
@@ -242,7 +250,8 @@ internal sealed class PluginComposer(
         ];
         if (factories.Length != 1)
         {
-            return WrongCount(plugin, assembly, typeof(IPasidAllocatorFactory), $"allocator '{name}'", factories.Length);
+            return WrongCount(plugin, assembly, typeof(IPasidAllocatorFactory), $"allocator '{name}'",
+                factories.Length);
         }
 
         plugin.Allocators.Add(name, factories[0].Value);
@@ -281,14 +290,16 @@ internal sealed class PluginComposer(
         }
 
         Assembly? theirs = plugin.Context?.Assemblies.FirstOrDefault(loaded =>
-            loaded != assembly && loaded.GetName().Name is HostAssemblies.ContractName or "System.Composition.AttributedModel");
+            loaded != assembly
+                && loaded.GetName().Name is HostAssemblies.ContractName or "System.Composition.AttributedModel");
         string difference = theirs is null
             ? $"its reference is {assembly.GetReferencedAssemblies().FirstOrDefault(IsContract)?.FullName ?? "missing"}"
             : $"its own copy {theirs.FullName} was loaded from {theirs.Location}";
         return new RefusedPlugin(
             plugin.Manifest.Path,
             RefusalReason.ContractNotShared,
-            $"{what} is exported by the file, yet composition found none: {difference}, while {contract.FullName} of the "
+            $"{what} is exported by the file, yet composition found none: {difference}, while {contract.FullName} of "
+                + $"the "
                 + $"host is of {contract.Assembly.FullName} from {contract.Assembly.Location}");
     }
 
@@ -304,7 +315,8 @@ internal sealed class PluginComposer(
             }
 
             Compose(candidate);
-            if (candidate.State != PluginState.Gone && candidate.TableFormats.TryGetValue(name, out IPasidTableFormat? format))
+            if (candidate.State != PluginState.Gone
+                && candidate.TableFormats.TryGetValue(name, out IPasidTableFormat? format))
             {
                 importer.Imports[name] = candidate;
                 return format;
@@ -316,14 +328,16 @@ internal sealed class PluginComposer(
     }
 
     private IPageTableFormat? FindPages(Plugin importer, string name) =>
-        FrameworkPageTables.All.TryGetValue(name, out IPageTableFormat? format) ? format : FindExtra(importer, PageTableFormatAttribute.ImportPrefix, name, extras => extras.PageTables);
+        FrameworkPageTables.All.TryGetValue(name, out IPageTableFormat? format) ? format
+            : FindExtra(importer, PageTableFormatAttribute.ImportPrefix, name, extras => extras.PageTables);
 
     private ITableReader? FindReader(Plugin importer, string name) =>
         FindExtra(importer, TableReaderAttribute.ImportPrefix, name, extras => extras.TableReaders);
 
-    // A file does not say which of these it exports, so those that may have them are composed first. Their order stays: of
-    // one name the first path wins.
-    private T? FindExtra<T>(Plugin importer, string prefix, string name, Func<PluginExtras, Dictionary<string, T>> table)
+    // A file does not say which of these it exports, so those that may have them are composed first. Their order stays:
+    // of one name the first path wins.
+    private T? FindExtra<T>(Plugin importer, string prefix, string name,
+        Func<PluginExtras, Dictionary<string, T>> table)
         where T : class
     {
         foreach (Plugin candidate in plugins.Where(other => other != importer))
@@ -354,7 +368,8 @@ internal sealed class PluginComposer(
                 RefusalReason.UnsatisfiedImport, $"{stage} failed: {AssemblyHeader.OneLine(exception.Message)}"),
             ReflectionTypeLoadException types => (
                 RefusalReason.TypeLoadFailed,
-                $"{stage} failed: {Describe(types.LoaderExceptions.FirstOrDefault(inner => inner is not null) ?? types)}"),
+                $"{stage} failed: "
+                    + $"{Describe(types.LoaderExceptions.FirstOrDefault(inner => inner is not null) ?? types)}"),
             BadImageFormatException => (
                 RefusalReason.NotAnAssembly, $"{stage} failed: not a valid .NET assembly ({Describe(exception)})"),
             FileNotFoundException { FileName: { } file } when IsAssemblyName(file) => (

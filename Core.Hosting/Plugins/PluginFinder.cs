@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Hosting.Plugins;
 
 /// <summary>
@@ -88,8 +89,8 @@ internal static class PluginFinder
         if (!isFolder || roots.Length == 0)
         {
             // Loose files have nothing in common, so each one that none needs must account for itself. A folder without
-            // any export is a plug-in that went wrong: its own file is the one that has the folder's name, or that nothing
-            // else there references.
+            // any export is a plug-in that went wrong: its own file is the one that has the folder's name, or that
+            // nothing else there references.
             AssemblyHeader[] others = [.. Unreferenced(headers, headers).Except(exporting)];
             AssemblyHeader? named = isFolder
                 ? others.FirstOrDefault(header => HasNameOf(header.Path, folder))
@@ -112,7 +113,8 @@ internal static class PluginFinder
 
         foreach (string copy in copies)
         {
-            warnings.Add($"{copy}: the host shares its own {Path.GetFileNameWithoutExtension(copy)}; this copy is not used");
+            warnings.Add(
+                $"{copy}: the host shares its own {Path.GetFileNameWithoutExtension(copy)}; this copy is not used");
         }
 
         if (isFolder && headers.Count == 0 && broken.Count == 0)

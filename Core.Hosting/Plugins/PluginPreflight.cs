@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Reflection;
 using System.Runtime.Loader;
 using PasidFramework.Allocation;
@@ -7,8 +8,8 @@ using PasidFramework.Identifiers;
 namespace PasidFramework.Hosting.Plugins;
 
 /// <summary>
-/// Judges a plug-in by its file. Types are inspected in a <see cref="MetadataLoadContext"/>, which runs nothing: neither
-/// static constructors nor module initialisers.
+/// Judges a plug-in by its file. Types are inspected in a <see cref="MetadataLoadContext"/>, which runs nothing:
+/// neither static constructors nor module initialisers.
 /// </summary>
 internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> warnings)
 {
@@ -40,7 +41,8 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
         if (refusal is null && resolverProblem is not null)
         {
             refusal = Refuse(
-                header, RefusalReason.MissingDependency, $"its .deps.json does not fit the files beside it: {resolverProblem}");
+                header, RefusalReason.MissingDependency,
+                $"its .deps.json does not fit the files beside it: {resolverProblem}");
         }
 
         return refusal is null ? ReadTypes(header, resolver, out refusal) : null;
@@ -67,7 +69,8 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
 
     private static RefusedPlugin? CheckContractReference(AssemblyHeader header)
     {
-        AssemblyName? contract = header.References.FirstOrDefault(reference => reference.Name == HostAssemblies.ContractName);
+        AssemblyName? contract =
+            header.References.FirstOrDefault(reference => reference.Name == HostAssemblies.ContractName);
         if (contract?.Version is not { } version || version.Major == HostAssemblies.ContractAssemblyVersion.Major)
         {
             return null;
@@ -99,7 +102,8 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
             ? Refuse(
                 header,
                 RefusalReason.ContractTooNew,
-                $"driver '{driver.Name}' needs driver contract {wanted}, this host has {had}: it needs a newer framework")
+                $"driver '{driver.Name}' needs driver contract {wanted}, this host has {had}: it needs a newer "
+                    + $"framework")
             : null;
     }
 
@@ -160,7 +164,8 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
         Version? offered = host.VersionOf(name);
         if (offered is null)
         {
-            string where = host.Shared.Contains(name) ? "the host shares it and has none" : "it is not beside the plug-in";
+            string where = host.Shared.Contains(name) ? "the host shares it and has none"
+                : "it is not beside the plug-in";
             return Refuse(
                 header,
                 RefusalReason.MissingDependency,
@@ -183,7 +188,8 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
         try
         {
             using MetadataLoadContext context = new(
-                new Resolver(host, resolver, Path.GetDirectoryName(header.Path)!), typeof(object).Assembly.GetName().Name);
+                new Resolver(host, resolver, Path.GetDirectoryName(header.Path)!),
+                typeof(object).Assembly.GetName().Name);
             Assembly assembly = context.LoadFromAssemblyPath(header.Path);
             foreach (ExportMark mark in header.Marks)
             {
@@ -220,7 +226,8 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
     private sealed class ManifestBuilder(AssemblyHeader header)
     {
         private static readonly string?[] s_contracts =
-            [typeof(IPasidDriver).FullName, typeof(IPasidTableFormat).FullName, typeof(IPasidAllocatorFactory).FullName];
+            [typeof(IPasidDriver).FullName, typeof(IPasidTableFormat).FullName,
+                typeof(IPasidAllocatorFactory).FullName];
 
         private readonly SortedSet<string> _formats = new(StringComparer.Ordinal);
         private readonly SortedSet<string> _allocators = new(StringComparer.Ordinal);
@@ -268,7 +275,8 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
                 return Refuse(
                     header,
                     RefusalReason.ContractTooNew,
-                    $"{type.FullName} states a value that this host's [PasidDriver] does not have: it needs a newer framework");
+                    $"{type.FullName} states a value that this host's [PasidDriver] does not have: it needs a newer "
+                        + $"framework");
             }
 
             DriverMetadata driver = new()
@@ -310,7 +318,8 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
             string name = Argument(data, 0) as string ?? string.Empty;
             RefusedPlugin? refusal = CheckName(type, kind, name) ?? CheckClass(type, contract);
             return refusal is null && !names.Add(name)
-                ? Refuse(header, RefusalReason.InvalidExport, $"exports the {kind} '{name}' twice, the second in {type.FullName}")
+                ? Refuse(header, RefusalReason.InvalidExport,
+                    $"exports the {kind} '{name}' twice, the second in {type.FullName}")
                 : refusal;
         }
 
@@ -325,7 +334,8 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
         private RefusedPlugin? CheckBits(DriverMetadata driver) => driver.PasidBits is >= 1 and <= Pasid.MaxBits
             ? null
             : Refuse(header, RefusalReason.InvalidMetadata, Text(
-                $"driver '{driver.Name}' states a PASID width of {driver.PasidBits} bits: 1 to {Pasid.MaxBits} are expected"));
+                $"driver '{driver.Name}' states a PASID width of {driver.PasidBits} bits: 1 to {Pasid.MaxBits} are "
+                    + $"expected"));
 
         private RefusedPlugin? CheckClass(Type type, string contract)
         {
@@ -334,7 +344,8 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
                 return Refuse(
                     header,
                     RefusalReason.InvalidExport,
-                    $"{type.FullName} is {(type.IsAbstract ? "abstract" : "generic")} and cannot be exported: exports are "
+                    $"{type.FullName} is {(type.IsAbstract ? "abstract" : "generic")} and cannot be exported: exports "
+                        + $"are "
                         + "not inherited, put the attribute on the concrete class");
             }
 
@@ -348,7 +359,8 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
 
             bool constructible = type.GetConstructors(BindingFlags.Public | BindingFlags.Instance).Any(constructor =>
                 constructor.GetParameters().Length == 0
-                || constructor.GetCustomAttributesData().Any(data => data.AttributeType.FullName == ImportingConstructor));
+                || constructor.GetCustomAttributesData()
+                    .Any(data => data.AttributeType.FullName == ImportingConstructor));
             return constructible
                 ? null
                 : Refuse(

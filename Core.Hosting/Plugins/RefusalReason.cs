@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Hosting.Plugins;
 
 /// <summary>Why a file or folder among the plug-ins was not loaded.</summary>
@@ -24,7 +25,8 @@ public enum RefusalReason
     /// <summary>It was written for an older major version of the driver contract.</summary>
     ContractTooOld,
 
-    /// <summary>It was written for a newer version of the driver contract, or of an assembly that the host shares.</summary>
+    /// <summary>It was written for a newer version of the driver contract, or of an assembly that the host
+    /// shares.</summary>
     ContractTooNew,
 
     /// <summary>An assembly that it references is not there.</summary>

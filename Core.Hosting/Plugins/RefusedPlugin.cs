@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Hosting.Plugins;
 
 /// <summary>A plug-in that was not loaded.</summary>

@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 using Microsoft.Win32.SafeHandles;
 
 namespace PasidFramework.Hosting.Processes;
 
-/// <summary>What the process source asks of the running system; a seam, so that what a kernel rarely does can be tested.</summary>
+/// <summary>What the process source asks of the running system; a seam, so that what a kernel rarely does can be
+/// tested.</summary>
 internal interface ILinuxKernel
 {
     /// <summary>Opens a process by its thread group's id.</summary>

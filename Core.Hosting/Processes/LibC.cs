@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
 namespace PasidFramework.Hosting.Processes;
 
-/// <summary>The system calls that the process source needs. Names and numbers are those of the kernel's headers.</summary>
+/// <summary>The system calls that the process source needs. Names and numbers are those of the kernel's
+/// headers.</summary>
 internal static unsafe partial class LibC
 {
     public const int EPERM = 1;
@@ -46,7 +48,8 @@ internal static unsafe partial class LibC
 
     /// <summary>Opens a process.</summary>
     /// <returns>The descriptor, or null and the error number.</returns>
-    public static SafeFileHandle? PidfdOpen(int pid, out int errno) => Handle((int)Syscall(PidfdOpenNumber, pid, 0, 0, 0, 0), out errno);
+    public static SafeFileHandle? PidfdOpen(int pid, out int errno) =>
+        Handle((int)Syscall(PidfdOpenNumber, pid, 0, 0, 0, 0), out errno);
 
     /// <summary>Compares the memory of two processes.</summary>
     /// <returns>0 if they share it, a positive number if not, a negative error number.</returns>
@@ -61,7 +64,8 @@ internal static unsafe partial class LibC
         return order < 0 ? -Marshal.GetLastPInvokeError() : order;
     }
 
-    public static SafeFileHandle? EventfdCreate(out int errno) => Handle(Eventfd(0, EventfdCloseOnExecNonBlocking), out errno);
+    public static SafeFileHandle? EventfdCreate(out int errno) =>
+        Handle(Eventfd(0, EventfdCloseOnExecNonBlocking), out errno);
 
     /// <summary>Makes an event descriptor readable.</summary>
     public static void EventfdSignal(SafeFileHandle eventfd)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -10,21 +11,22 @@ using PasidFramework.Results;
 namespace PasidFramework.Hosting.Processes;
 
 /// <summary>
-/// The processes of the running Linux system. A process is its id and its start time, pinned by a pidfd while it is watched,
-/// so a reused id is another address space; one thread waits for the end of all of them.
+/// The processes of the running Linux system. A process is its id and its start time, pinned by a pidfd while it is
+/// watched, so a reused id is another address space; one thread waits for the end of all of them.
 /// </summary>
 /// <remarks>
-/// <para><b>Sharing.</b> Processes that share their memory (<c>clone</c> with CLONE_VM, <c>vfork</c> until it executes) have
-/// one address space; <c>kcmp</c> compares. Its end is reported when the last process that was opened is gone: a process that
-/// shares it and was never opened does not count.</para>
-/// <para><b>Fork and exec (invariant C17).</b> The child of a fork has an address space of its own and nothing bound. An exec
-/// ends the old one. The kernel does not report it, so it is checked for: at every <see cref="Open"/> of that process
-/// and at every <see cref="Poll"/>. Between two checks it is not seen, and neither is a program that executes itself with the
-/// same arguments while address space randomisation is switched off, since it comes to lie where it lay.</para>
-/// <para><b>Permission.</b> Both take the right to inspect the process (ptrace access, read): root's, or the owner's. Where it
-/// is missing, <see cref="Open"/> answers EPERM instead of guessing.</para>
-/// <para><b>Page table.</b> User space cannot know a process's real one. <see cref="IAddressSpace.PageTableRoot"/> is a page
-/// of the memory given, one per address space; it is freed after the handlers of its end have returned.</para>
+/// <para><b>Sharing.</b> Processes that share their memory (<c>clone</c> with CLONE_VM, <c>vfork</c> until it executes)
+/// have one address space; <c>kcmp</c> compares. Its end is reported when the last process that was opened is gone: a
+/// process that shares it and was never opened does not count.</para>
+/// <para><b>Fork and exec (invariant C17).</b> The child of a fork has an address space of its own and nothing bound.
+/// An exec ends the old one. The kernel does not report it, so it is checked for: at every <see cref="Open"/> of that
+/// process and at every <see cref="Poll"/>. Between two checks it is not seen, and neither is a program that executes
+/// itself with the same arguments while address space randomisation is switched off, since it comes to lie where it
+/// lay.</para>
+/// <para><b>Permission.</b> Both take the right to inspect the process (ptrace access, read): root's, or the owner's.
+/// Where it is missing, <see cref="Open"/> answers EPERM instead of guessing.</para>
+/// <para><b>Page table.</b> User space cannot know a process's real one. <see cref="IAddressSpace.PageTableRoot"/> is a
+/// page of the memory given, one per address space; it is freed after the handlers of its end have returned.</para>
 /// <para>Members may be used from several threads. Dispose what is bound to processes before the source.</para>
 /// <para>Sources: pidfd_open(2), kcmp(2), proc_pid_stat(5).</para>
 /// </remarks>
@@ -55,7 +57,8 @@ public sealed class LinuxProcessSource : IProcessSource
     private bool _disposed;
 
     private LinuxProcessSource(
-        ILinuxKernel kernel, IPhysicalMemory memory, ILogger logger, SafeFileHandle epoll, SafeFileHandle wake, bool seesSharing)
+        ILinuxKernel kernel, IPhysicalMemory memory, ILogger logger, SafeFileHandle epoll, SafeFileHandle wake,
+        bool seesSharing)
     {
         _kernel = kernel;
         _memory = memory;
@@ -67,7 +70,6 @@ public sealed class LinuxProcessSource : IProcessSource
         _watcher.Start();
     }
 
-    /// <inheritdoc/>
     public event Action<IAddressSpace>? AddressSpaceEnded;
 
     /// <summary>
@@ -79,8 +81,8 @@ public sealed class LinuxProcessSource : IProcessSource
     /// <summary>Starts watching.</summary>
     /// <param name="memory">Where page-table roots are allocated.</param>
     /// <param name="logger">Records handlers that throw; silent by default.</param>
-    /// <returns>The source; EOPNOTSUPP (not Linux, or a kernel before 5.3, or a container that forbids pidfd_open); ENOMEM
-    /// (no file descriptors left).</returns>
+    /// <returns>The source; EOPNOTSUPP (not Linux, or a kernel before 5.3, or a container that forbids pidfd_open);
+    /// ENOMEM (no file descriptors left).</returns>
     public static OpResult<LinuxProcessSource> Create(IPhysicalMemory memory, ILogger? logger = null)
     {
         ArgumentNullException.ThrowIfNull(memory);
@@ -99,7 +101,8 @@ public sealed class LinuxProcessSource : IProcessSource
                 return OpResult<LinuxProcessSource>.Refuse(errno is LibC.EMFILE or LibC.ENFILE or LibC.ENOMEM
                     ? NoDescriptor(errno)
                     : OpResult.Refuse(Errno.EOPNOTSUPP,
-                        $"real processes need pidfd_open, which this system refuses (error {errno}): Linux 5.3 or later is "
+                        $"real processes need pidfd_open, which this system refuses (error {errno}): Linux 5.3 or "
+                            + $"later is "
                             + $"expected, and a container that permits it"));
             }
         }
@@ -124,9 +127,9 @@ public sealed class LinuxProcessSource : IProcessSource
     /// Process id. The id of a thread stands for its thread group, whose memory it uses.
     /// </param>
     /// <returns>
-    /// The address space, the same object every time while it lives; ESRCH (no such process, a dead one, or one whose first
-    /// thread has exited); EINVAL (kernel thread); EPERM (it may not be inspected); EBUSY (in the middle of an exec, for
-    /// longer than an exec takes); ENOMEM (no page, no file descriptor).
+    /// The address space, the same object every time while it lives; ESRCH (no such process, a dead one, or one whose
+    /// first thread has exited); EINVAL (kernel thread); EPERM (it may not be inspected); EBUSY (in the middle of an
+    /// exec, for longer than an exec takes); ENOMEM (no page, no file descriptor).
     /// </returns>
     /// <exception cref="ObjectDisposedException">The source was disposed.</exception>
     public OpResult<IAddressSpace> Open(int pid)
@@ -290,7 +293,8 @@ public sealed class LinuxProcessSource : IProcessSource
             }
             else if (stat.Image.IsHidden)
             {
-                refusal = Refuse(Errno.EPERM, pid, "it may not be inspected: ptrace read access is needed to see an exec").Outcome;
+                refusal = Refuse(Errno.EPERM, pid,
+                    "it may not be inspected: ptrace read access is needed to see an exec").Outcome;
             }
             else if (stat.Image.IsIncomplete)
             {
@@ -348,7 +352,8 @@ public sealed class LinuxProcessSource : IProcessSource
     }
 
     // A process of the candidate that has executed something since the last check is no user of it any more.
-    private bool HasImage(Watched user) => _kernel.ReadStat(user.Pid, out ProcessStat stat) == 0 && stat.Image == user.Image;
+    private bool HasImage(Watched user) => _kernel.ReadStat(user.Pid, out ProcessStat stat) == 0
+        && stat.Image == user.Image;
 
     /// <summary>Checks a watched process; takes it away if it has ended or executed another program.</summary>
     /// <returns>Whether it is the same process in the same address space.</returns>
@@ -466,7 +471,8 @@ public sealed class LinuxProcessSource : IProcessSource
                 }
             }
 
-            foreach (Action<IAddressSpace> handler in AddressSpaceEnded?.GetInvocationList().Cast<Action<IAddressSpace>>() ?? [])
+            foreach (
+                Action<IAddressSpace> handler in AddressSpaceEnded?.GetInvocationList().Cast<Action<IAddressSpace>>() ?? [])
             {
                 try
                 {
@@ -521,7 +527,8 @@ public sealed class LinuxProcessSource : IProcessSource
         public Space Space => space;
     }
 
-    private sealed class Space(AddressSpaceId id, int pid, string name, ulong pageTableRoot, ProgramImage image) : IAddressSpace
+    private sealed class Space(AddressSpaceId id, int pid, string name, ulong pageTableRoot, ProgramImage image)
+        : IAddressSpace
     {
         private volatile bool _isAlive = true;
 

@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
 using System.Text;
 
 namespace PasidFramework.Hosting.Processes;
 
-/// <summary>The fields of <c>/proc/PID/stat</c> that distinguish processes and programs. Source: proc_pid_stat(5).</summary>
+/// <summary>The fields of <c>/proc/PID/stat</c> that distinguish processes and programs. Source:
+/// proc_pid_stat(5).</summary>
 /// <param name="Name">Field 2, without its parentheses.</param>
 /// <param name="State">Field 3.</param>
 /// <param name="Flags">Field 9: the kernel's PF_* flags.</param>
@@ -37,7 +39,8 @@ internal readonly record struct ProcessStat(
     {
         stat = default;
 
-        // The name is the program's to choose: it may hold spaces, parentheses and line ends, but nothing after it does.
+        // The name is the program's to choose: it may hold spaces, parentheses and line ends, but nothing after it
+        // does.
         int open = line.IndexOf((byte)'(');
         int close = line.LastIndexOf((byte)')');
         if (open < 0 || close < open)
@@ -77,9 +80,9 @@ internal readonly record struct ProcessStat(
 }
 
 /// <summary>
-/// Where the program of an address space lies. Executing a program places it anew, at addresses that the kernel randomises;
-/// a fork copies it and threads share it. Fields that a process can change while it runs (its break and the places of
-/// arguments and environment, which tools that rename themselves move) are not in it.
+/// Where the program of an address space lies. Executing a program places it anew, at addresses that the kernel
+/// randomises; a fork copies it and threads share it. Fields that a process can change while it runs (its break and the
+/// places of arguments and environment, which tools that rename themselves move) are not in it.
 /// </summary>
 internal readonly record struct ProgramImage(
     ulong StartCode, ulong EndCode, ulong StartStack, ulong StartData, ulong EndData)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Runtime.CompilerServices;
 using PasidFramework.Identifiers;
 
@@ -27,16 +28,12 @@ public abstract class BitmapPasidAllocator : IPasidAllocator, ISelfChecking
         _bitmap = new PasidBitmap(range);
     }
 
-    /// <inheritdoc/>
     public string Name { get; }
 
-    /// <inheritdoc/>
     public PasidRange Range { get; }
 
-    /// <inheritdoc/>
     public int LiveCount => _bitmap.LiveCount;
 
-    /// <inheritdoc/>
     public PasidAllocation Allocate(in PasidRequest request)
     {
         uint first = Math.Max(request.Range.First, _first);
@@ -62,7 +59,6 @@ public abstract class BitmapPasidAllocator : IPasidAllocator, ISelfChecking
             : PasidAllocation.None(PasidAllocationStatus.NoSpace);
     }
 
-    /// <inheritdoc/>
     public PasidFreeStatus Free(Pasid pasid)
     {
         if (!IsInRange(pasid))
@@ -76,7 +72,6 @@ public abstract class BitmapPasidAllocator : IPasidAllocator, ISelfChecking
         return released ? PasidFreeStatus.Freed : PasidFreeStatus.NotAllocated;
     }
 
-    /// <inheritdoc/>
     /// <remarks>True for a number outside of <see cref="Range"/>: it is never handed out anyway.</remarks>
     public bool TryReserve(Pasid pasid)
     {
@@ -91,7 +86,6 @@ public abstract class BitmapPasidAllocator : IPasidAllocator, ISelfChecking
         return reserved;
     }
 
-    /// <inheritdoc/>
     public bool IsLive(Pasid pasid)
     {
         if (!IsInRange(pasid))
@@ -105,7 +99,6 @@ public abstract class BitmapPasidAllocator : IPasidAllocator, ISelfChecking
         return live;
     }
 
-    /// <inheritdoc/>
     void ISelfChecking.AssertInvariants()
     {
         _gate.Enter();

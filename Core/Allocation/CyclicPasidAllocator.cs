@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Identifiers;
 
 namespace PasidFramework.Allocation;
@@ -24,7 +25,6 @@ public sealed class CyclicPasidAllocator : BitmapPasidAllocator
     {
     }
 
-    /// <inheritdoc/>
     private protected override uint Pick(ref PasidBitmap free, uint first, uint last)
     {
         uint start = _cursor >= first && _cursor <= last ? _cursor : first;

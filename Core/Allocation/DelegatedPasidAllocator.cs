@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Identifiers;
 
 namespace PasidFramework.Allocation;
@@ -35,16 +36,12 @@ public sealed class DelegatedPasidAllocator : IPasidAllocator, ISelfChecking
         _kept = new ulong[(range.Count + 63) / 64];
     }
 
-    /// <inheritdoc/>
     public string Name => "delegated";
 
-    /// <inheritdoc/>
     public PasidRange Range { get; }
 
-    /// <inheritdoc/>
     public int LiveCount => _bitmap.LiveCount;
 
-    /// <inheritdoc/>
     public PasidAllocation Allocate(in PasidRequest request)
     {
         PasidRange wanted = request.Range.Intersect(Range);
@@ -100,7 +97,6 @@ public sealed class DelegatedPasidAllocator : IPasidAllocator, ISelfChecking
         }
     }
 
-    /// <inheritdoc/>
     /// <remarks>DeviceError where the host does not take it back, "invalid" included: host and guest disagree about
     /// who holds the number, so nobody else may get it.</remarks>
     public PasidFreeStatus Free(Pasid pasid)
@@ -127,7 +123,6 @@ public sealed class DelegatedPasidAllocator : IPasidAllocator, ISelfChecking
         }
     }
 
-    /// <inheritdoc/>
     /// <remarks>The host is not told. True for a number outside of <see cref="Range"/>: it is never handed
     /// on.</remarks>
     public bool TryReserve(Pasid pasid)
@@ -143,7 +138,6 @@ public sealed class DelegatedPasidAllocator : IPasidAllocator, ISelfChecking
         }
     }
 
-    /// <inheritdoc/>
     public bool IsLive(Pasid pasid)
     {
         if (!Range.Contains(pasid.Value))
@@ -157,7 +151,6 @@ public sealed class DelegatedPasidAllocator : IPasidAllocator, ISelfChecking
         }
     }
 
-    /// <inheritdoc/>
     void ISelfChecking.AssertInvariants()
     {
         lock (_lock)

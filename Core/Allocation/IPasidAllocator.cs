@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Identifiers;
 
 namespace PasidFramework.Allocation;
@@ -8,8 +9,8 @@ namespace PasidFramework.Allocation;
 /// </summary>
 /// <remarks>
 /// <para>Implementations are safe for concurrent use, allocate no memory per call and never block.</para>
-/// <para>Invariants (<c>semantics</c> A1-A12): a result lies in the asked range, both ends included (A1); it is not live
-/// (A2) and not reserved (A3); a full range answers NoSpace and changes nothing (A5); freeing what is not live is
+/// <para>Invariants (<c>semantics</c> A1-A12): a result lies in the asked range, both ends included (A1); it is not
+/// live (A2) and not reserved (A3); a full range answers NoSpace and changes nothing (A5); freeing what is not live is
 /// reported and changes nothing (A6); the same calls give the same numbers (A10).</para>
 /// </remarks>
 public interface IPasidAllocator

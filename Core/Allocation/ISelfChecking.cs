@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Allocation;
 
 /// <summary>Checks its own state; for tests and debugging, since it reads everything.</summary>

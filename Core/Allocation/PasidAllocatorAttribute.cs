@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Composition;
 using PasidFramework.Identifiers;
 
@@ -13,7 +14,8 @@ public interface IPasidAllocatorFactory
 }
 
 /// <summary>
-/// Exports an allocation policy; it takes part in a comparison as <c>core/NAME</c> when its file lies among the plug-ins.
+/// Exports an allocation policy; it takes part in a comparison as <c>core/NAME</c> when its file lies among the
+/// plug-ins.
 /// </summary>
 [MetadataAttribute]
 [AttributeUsage(AttributeTargets.Class, Inherited = false)]

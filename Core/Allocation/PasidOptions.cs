@@ -1,10 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Identifiers;
 
 namespace PasidFramework.Allocation;
 
-/// <summary>
-/// How numbers are handed out: section <c>Pasid</c> of the configuration. Validated once, at start.
-/// </summary>
+/// <summary>How numbers are handed out: section <c>Pasid</c> of the configuration. Validated once, at start.</summary>
 public sealed class PasidOptions
 {
     /// <summary>Name of the configuration section.</summary>

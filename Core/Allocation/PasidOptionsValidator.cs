@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Options;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
@@ -25,7 +26,6 @@ public sealed class PasidOptionsValidator : IValidateOptions<PasidOptions>
                 .Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal),
         ];
 
-    /// <inheritdoc/>
     public ValidateOptionsResult Validate(string? name, PasidOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Numerics;
 using PasidFramework.Identifiers;
 
@@ -89,13 +90,10 @@ public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
         Name = inner.Name + "+quarantine";
     }
 
-    /// <inheritdoc/>
     public string Name { get; }
 
-    /// <inheritdoc/>
     public PasidRange Range => _inner.Range;
 
-    /// <inheritdoc/>
     /// <remarks>Waiting numbers do not count.</remarks>
     public int LiveCount
     {
@@ -116,7 +114,6 @@ public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
     /// <summary>How many numbers wait, as of the last <see cref="Allocate"/> or <see cref="Free"/>.</summary>
     public int WaitingCount => Volatile.Read(in _waitingCount);
 
-    /// <inheritdoc/>
     /// <remarks>NoSpace also where numbers of the range wait.</remarks>
     public PasidAllocation Allocate(in PasidRequest request)
     {
@@ -136,7 +133,6 @@ public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
         }
     }
 
-    /// <inheritdoc/>
     /// <remarks>Freed means that the number waits now. A waiting number is NotAllocated.</remarks>
     public PasidFreeStatus Free(Pasid pasid)
     {
@@ -159,7 +155,6 @@ public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
         }
     }
 
-    /// <inheritdoc/>
     /// <remarks>True for a waiting number: it is not live, and never comes back.</remarks>
     public bool TryReserve(Pasid pasid)
     {
@@ -180,7 +175,6 @@ public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
         }
     }
 
-    /// <inheritdoc/>
     public bool IsLive(Pasid pasid)
     {
         _gate.Enter();
@@ -194,7 +188,6 @@ public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
         }
     }
 
-    /// <inheritdoc/>
     void ISelfChecking.AssertInvariants()
     {
         _gate.Enter();

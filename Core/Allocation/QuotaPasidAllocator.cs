@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Identifiers;
 
 namespace PasidFramework.Allocation;
@@ -45,13 +46,10 @@ public sealed class QuotaPasidAllocator : IPasidAllocator, ISelfChecking
         Name = inner.Name + "+quota";
     }
 
-    /// <inheritdoc/>
     public string Name { get; }
 
-    /// <inheritdoc/>
     public PasidRange Range => _inner.Range;
 
-    /// <inheritdoc/>
     public int LiveCount => _inner.LiveCount;
 
     /// <summary>Most live numbers per owner.</summary>
@@ -66,7 +64,6 @@ public sealed class QuotaPasidAllocator : IPasidAllocator, ISelfChecking
         return Volatile.Read(in _held[owner]);
     }
 
-    /// <inheritdoc/>
     /// <exception cref="ArgumentOutOfRangeException">The request's owner is not 0 to
     /// <see cref="MaxOwner"/>.</exception>
     public PasidAllocation Allocate(in PasidRequest request)
@@ -99,7 +96,6 @@ public sealed class QuotaPasidAllocator : IPasidAllocator, ISelfChecking
         }
     }
 
-    /// <inheritdoc/>
     public PasidFreeStatus Free(Pasid pasid)
     {
         _gate.Enter();
@@ -124,13 +120,10 @@ public sealed class QuotaPasidAllocator : IPasidAllocator, ISelfChecking
         }
     }
 
-    /// <inheritdoc/>
     public bool TryReserve(Pasid pasid) => _inner.TryReserve(pasid);
 
-    /// <inheritdoc/>
     public bool IsLive(Pasid pasid) => _inner.IsLive(pasid);
 
-    /// <inheritdoc/>
     void ISelfChecking.AssertInvariants()
     {
         _gate.Enter();

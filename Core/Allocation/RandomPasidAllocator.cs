@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Identifiers;
 
 namespace PasidFramework.Allocation;
@@ -23,7 +24,6 @@ public sealed class RandomPasidAllocator : BitmapPasidAllocator
     public RandomPasidAllocator(PasidRange range, ulong seed)
         : base(PasidAllocators.Random, range) => _state = seed;
 
-    /// <inheritdoc/>
     private protected override uint Pick(ref PasidBitmap free, uint first, uint last)
     {
         ulong state = _state + 0x9E37_79B9_7F4A_7C15;

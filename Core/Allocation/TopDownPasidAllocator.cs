@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Identifiers;
 
 namespace PasidFramework.Allocation;
@@ -16,6 +17,5 @@ public sealed class TopDownPasidAllocator : BitmapPasidAllocator
     {
     }
 
-    /// <inheritdoc/>
     private protected override uint Pick(ref PasidBitmap free, uint first, uint last) => free.FindPrevious(last, first);
 }

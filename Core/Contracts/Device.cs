@@ -6,7 +6,8 @@ namespace PasidFramework.Contracts;
 /// <summary>A device behind an IOMMU, able to tag its requests with PASIDs. Only the core makes one.</summary>
 public abstract class Device
 {
-    private protected Device(string name, RequesterId requester, PasidRange range, DeviceFeatures features, Domain domain)
+    private protected Device(string name, RequesterId requester, PasidRange range, DeviceFeatures features,
+        Domain domain)
     {
         Name = name;
         Requester = requester;
@@ -27,7 +28,6 @@ public abstract class Device
     /// <summary>What else it can do.</summary>
     public DeviceFeatures Features { get; }
 
-    /// <summary>The domain it is in.</summary>
     public Domain Domain { get; }
 
     /// <summary>A place for the driver to keep its record of the device.</summary>

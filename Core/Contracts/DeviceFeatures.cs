@@ -5,7 +5,6 @@ namespace PasidFramework.Contracts;
 [Flags]
 public enum DeviceFeatures
 {
-    /// <summary>None.</summary>
     None = 0,
 
     /// <summary>It caches translations: its device TLB must be invalidated.</summary>

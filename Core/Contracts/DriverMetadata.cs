@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Contracts;
 
 /// <summary>What a driver says of itself: MEF's view of <see cref="PasidDriverAttribute"/>.</summary>
@@ -7,7 +8,8 @@ public sealed class DriverMetadata
     /// <summary>Name of the driver as users type it.</summary>
     public string Name { get; set; } = string.Empty;
 
-    /// <summary>Name of the PASID table format it writes. Models, table readers and back ends of that name can judge it.</summary>
+    /// <summary>Name of the PASID table format it writes. Models, table readers and back ends of that name can judge
+    /// it.</summary>
     public string TableFormat { get; set; } = string.Empty;
 
     /// <summary>Widest PASID in bits.</summary>

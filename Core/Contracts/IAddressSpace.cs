@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Identifiers;
 
 namespace PasidFramework.Contracts;
@@ -7,8 +8,8 @@ namespace PasidFramework.Contracts;
 /// may share one, and executing a program replaces it.
 /// </summary>
 /// <remarks>
-/// The core tells address spaces apart by the object: a source gives the same object for the same address space as long as
-/// it lives. It keeps the page table until its report of the end has returned.
+/// The core tells address spaces apart by the object: a source gives the same object for the same address space as long
+/// as it lives. It keeps the page table until its report of the end has returned.
 /// </remarks>
 public interface IAddressSpace
 {

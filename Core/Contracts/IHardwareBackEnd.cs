@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Collections.ObjectModel;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
@@ -27,7 +28,8 @@ public interface IHardwareBackEnd
 
     /// <summary>Starts one machine.</summary>
     /// <param name="setup">What its IOMMU is to report.</param>
-    /// <returns>The machine; EOPNOTSUPP with the reason where it cannot be like that, so that a case does not apply.</returns>
+    /// <returns>The machine; EOPNOTSUPP with the reason where it cannot be like that, so that a case does not
+    /// apply.</returns>
     /// <exception cref="HardwareException">It did not start.</exception>
     OpResult<ITestHardware> Start(HardwareSetup setup);
 }
@@ -46,14 +48,13 @@ public interface ITestHardware : IIommuHardware
 
     /// <summary>
     /// Makes ready that a device sends requests with a PASID. The driver has added the device.
-    /// <see cref="IIommuHardware.Translate"/> may be asked for this pair from here on, also after the driver has removed the
-    /// device, until another number is made ready for it. With <see cref="TestHardwareTraits.ManyPasids"/> it may be called
-    /// for devices that the driver has not added or has removed, too.
+    /// <see cref="IIommuHardware.Translate"/> may be asked for this pair from here on, also after the driver has
+    /// removed the device, until another number is made ready for it. With <see cref="TestHardwareTraits.ManyPasids"/>
+    /// it may be called for devices that the driver has not added or has removed, too.
     /// </summary>
-    /// <param name="requester">One of <see cref="Requesters"/>.</param>
     /// <param name="pasid">The number.</param>
-    /// <returns>Success, also where it was made ready before; EOPNOTSUPP with the reason, such as a device that stands for
-    /// one PASID and has another one already.</returns>
+    /// <returns>Success, also where it was made ready before; EOPNOTSUPP with the reason, such as a device that stands
+    /// for one PASID and has another one already.</returns>
     OpResult Prepare(RequesterId requester, Pasid pasid);
 
     /// <summary>Takes a page of 4096 bytes that a device's access may land in.</summary>
@@ -64,8 +65,8 @@ public interface ITestHardware : IIommuHardware
     void FreeTarget(ulong address);
 
     /// <summary>
-    /// Whether a fault record of this pair can name its PASID. Where it cannot, a record names none, or a number that means
-    /// nothing, and is not judged by it.
+    /// Whether a fault record of this pair can name its PASID. Where it cannot, a record names none, or a number that
+    /// means nothing, and is not judged by it.
     /// </summary>
     bool NamesPasid(RequesterId requester, Pasid pasid);
 
@@ -75,7 +76,8 @@ public interface ITestHardware : IIommuHardware
     /// where it is not known.</returns>
     IReadOnlyDictionary<string, ulong> TableRoots(RequesterId requester) => ReadOnlyDictionary<string, ulong>.Empty;
 
-    /// <summary>Takes what the machine found wrong by itself since the last call, such as a walk into freed memory.</summary>
+    /// <summary>Takes what the machine found wrong by itself since the last call, such as a walk into freed
+    /// memory.</summary>
     IReadOnlyList<string> TakeViolations();
 
     /// <summary>Looks once for each content of memory that the walker may see at this moment, at least once.</summary>
@@ -114,7 +116,6 @@ public enum TestHardwareTraits
     /// <summary>It may keep configuration entries until it is told.</summary>
     KeepsConfiguration = 32,
 
-    /// <summary>It has device TLBs.</summary>
     DeviceTlbs = 64,
 
     /// <summary>Accesses may come from several threads at once, beside the driver.</summary>

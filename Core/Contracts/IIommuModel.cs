@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Collections.ObjectModel;
 using System.Composition;
 using PasidFramework.Hardware;
@@ -41,13 +42,15 @@ public interface IIommuModel : IIommuHardware
 public sealed record ProtocolViolation(string Rule, string Message);
 
 /// <summary>One thing in a cache of a model.</summary>
-/// <param name="Cache">Which cache, in the specification's words: context-cache, PASID-cache, CD, IOTLB, device-TLB.</param>
+/// <param name="Cache">Which cache, in the specification's words: context-cache, PASID-cache, CD, IOTLB,
+/// device-TLB.</param>
 /// <param name="Key">Its tags in words: requester, PASID, domain id, ASID, address.</param>
 /// <param name="Value">What is cached, in words.</param>
 public sealed record CachedItem(string Cache, string Key, string Value);
 
 /// <summary>Makes models of one IOMMU architecture; export it with <see cref="IommuModelAttribute"/>.</summary>
-/// <remarks>The model belongs to the architecture, not to one driver: any driver of that architecture runs on it.</remarks>
+/// <remarks>The model belongs to the architecture, not to one driver: any driver of that architecture runs on
+/// it.</remarks>
 public interface IIommuModelFactory
 {
     /// <summary>Name of the page table format that its walker reads, as <see cref="PageTableFormatAttribute"/> states

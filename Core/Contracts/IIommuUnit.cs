@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Allocation;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
@@ -5,19 +6,19 @@ using PasidFramework.Results;
 namespace PasidFramework.Contracts;
 
 /// <summary>
-/// One piece of IOMMU hardware under its driver: the operations that the 2017 series adds to an IOMMU driver, with their
-/// promises, plus what a plug-in framework needs to know beforehand.
+/// One piece of IOMMU hardware under its driver: the operations that the 2017 series adds to an IOMMU driver, with
+/// their promises, plus what a plug-in framework needs to know beforehand.
 /// </summary>
 /// <remarks>
 /// <para><b>Promises of the core.</b> <see cref="Attach"/>, <see cref="Detach"/>, <see cref="Exit"/> and
-/// <see cref="Invalidate"/>, <see cref="AddDevice"/> and <see cref="RemoveDevice"/> are never called concurrently for one
-/// domain; different domains may run at once. For each
+/// <see cref="Invalidate"/>, <see cref="AddDevice"/> and <see cref="RemoveDevice"/> are never called concurrently for
+/// one domain; different domains may run at once. For each
 /// process and unit: <see cref="AllocateProcess"/> once, before the first attach; <see cref="FreeProcess"/> once, after
 /// the last detach and a grace period. For each link of process and domain: <c>Attach(first: true)</c> once and first,
 /// <c>Detach(last: true)</c> once and last, and as many detaches as successful attaches.</para>
-/// <para><b>Promises of the driver.</b> Attach, Detach, Exit, Invalidate, FreeProcess, AddDevice and RemoveDevice do not
-/// block and do not call back into the core. When Detach or Exit returns success, every cache that could hold the entry has been told
-/// and has answered, and the unit's own queues hold no request of it.</para>
+/// <para><b>Promises of the driver.</b> Attach, Detach, Exit, Invalidate, FreeProcess, AddDevice and RemoveDevice do
+/// not block and do not call back into the core. When Detach or Exit returns success, every cache that could hold the
+/// entry has been told and has answered, and the unit's own queues hold no request of it.</para>
 /// <para>Sources: RFCv2 01/36 (2017) commit message; invariants C3-C6, C10-C14, C19, D1-D13.</para>
 /// </remarks>
 public interface IIommuUnit : IDisposable
@@ -68,7 +69,6 @@ public interface IIommuUnit : IDisposable
     OpResult<object?> AllocateProcess(IommuProcess process) => OpResult<object?>.Ok(null);
 
     /// <summary>Gives back what <see cref="AllocateProcess"/> took. <b>Must not block.</b></summary>
-    /// <param name="process">The process.</param>
     /// <param name="driverProcess">The driver's own record.</param>
     void FreeProcess(IommuProcess process, object? driverProcess)
     {
@@ -78,13 +78,12 @@ public interface IIommuUnit : IDisposable
     /// <param name="context">The link of process and domain; its entry is <see cref="IommuContext.Pasid"/>.</param>
     /// <param name="device">A device of the context's domain.</param>
     /// <param name="first">Whether it is the first device of the link: then the PASID entry is installed.</param>
-    /// <returns>Success; ENOMEM (a leaf table), EINVAL (PASID beyond the table), EOPNOTSUPP, EEXIST: nothing was changed.
-    /// ETIMEDOUT or EIO: the hardware did not confirm, so the core never hands the number out again.</returns>
+    /// <returns>Success; ENOMEM (a leaf table), EINVAL (PASID beyond the table), EOPNOTSUPP, EEXIST: nothing was
+    /// changed. ETIMEDOUT or EIO: the hardware did not confirm, so the core never hands the number out again.</returns>
     OpResult Attach(IommuContext context, Device device, bool first);
 
     /// <summary>Takes the process's address space from a device.</summary>
     /// <param name="context">The link.</param>
-    /// <param name="device">The device.</param>
     /// <param name="last">Whether it is the last device of the link: then the PASID entry is cleared.</param>
     /// <returns>Success; or ETIMEDOUT, EIO where an invalidation did not complete: the link is gone all the same, and
     /// the core never hands the number out again.</returns>
@@ -107,8 +106,8 @@ public interface IIommuUnit : IDisposable
     OpResult Invalidate(IommuContext context, ulong start, ulong end);
 
     /// <summary>
-    /// Takes the fault records that the hardware has left since the last call, oldest first, and makes room for new ones.
-    /// Does not block; may run beside every other member, but not beside itself.
+    /// Takes the fault records that the hardware has left since the last call, oldest first, and makes room for new
+    /// ones. Does not block; may run beside every other member, but not beside itself.
     /// </summary>
     /// <param name="faults">Where they are added.</param>
     /// <returns>Success, also where there was none; EOVERFLOW where records were lost (those that were not are added);

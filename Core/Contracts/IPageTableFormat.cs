@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Composition;
 using PasidFramework.Hardware;
 using PasidFramework.Results;
@@ -83,7 +84,6 @@ public interface IPageTable : IDisposable
         : OpResult.Refuse(Errno.EINVAL, $"pages of {bytes} bytes are not supported, only of 4096");
 }
 
-/// <summary>Exports a page table format.</summary>
 [MetadataAttribute]
 [AttributeUsage(AttributeTargets.Class, Inherited = false)]
 public sealed class PageTableFormatAttribute(string name) : ExportAttribute(typeof(IPageTableFormat))

@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
 
 namespace PasidFramework.Contracts;
 
 /// <summary>One PASID table in memory, in a vendor's format.</summary>
-/// <remarks>Not safe for concurrent use: the owner serialises per domain, as the core does for attach and detach.</remarks>
+/// <remarks>Not safe for concurrent use: the owner serialises per domain, as the core does for attach and
+/// detach.</remarks>
 public interface IPasidTable : IDisposable
 {
     /// <summary>Width in bits: the last valid PASID is 2^width - 1.</summary>
@@ -29,14 +31,14 @@ public interface IPasidTable : IDisposable
     OpResult Set(Pasid pasid, in PasidTableEntry entry);
 
     /// <summary>
-    /// Whether the format can express a quiet entry. Where it cannot (AMD has one bit per device for it), a process that
-    /// dies has its entry cleared, and its device's accesses are refused with records until it stops.
+    /// Whether the format can express a quiet entry. Where it cannot (AMD has one bit per device for it), a process
+    /// that dies has its entry cleared, and its device's accesses are refused with records until it stops.
     /// </summary>
     bool CanQuiet => true;
 
     /// <summary>Makes an entry translate nothing, without faults of configuration, while it stays in place.</summary>
-    /// <returns>Success; EINVAL beyond the width; ENOENT; EOPNOTSUPP where <see cref="CanQuiet"/> is false; the refusal of
-    /// an invalidation, and the entry is quiet all the same.</returns>
+    /// <returns>Success; EINVAL beyond the width; ENOENT; EOPNOTSUPP where <see cref="CanQuiet"/> is false; the refusal
+    /// of an invalidation, and the entry is quiet all the same.</returns>
     OpResult Quiet(Pasid pasid);
 
     /// <summary>Removes an entry, valid bit first.</summary>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Results;
 
 namespace PasidFramework.Contracts;
@@ -6,8 +7,8 @@ namespace PasidFramework.Contracts;
 public interface IProcessSource : IDisposable
 {
     /// <summary>
-    /// Raised once for every address space that ended: its last process exited or executed another program. Handlers run
-    /// on the source's thread.
+    /// Raised once for every address space that ended: its last process exited or executed another program. Handlers
+    /// run on the source's thread.
     /// </summary>
     event Action<IAddressSpace>? AddressSpaceEnded;
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Composition;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
@@ -7,8 +8,8 @@ using PasidFramework.Results;
 namespace PasidFramework.Contracts;
 
 /// <summary>
-/// Reads one architecture's tables from memory, whatever is in them: lists devices and PASIDs, and follows an access step
-/// by step. It never trusts what it reads. Export it with <see cref="TableReaderAttribute"/>.
+/// Reads one architecture's tables from memory, whatever is in them: lists devices and PASIDs, and follows an access
+/// step by step. It never trusts what it reads. Export it with <see cref="TableReaderAttribute"/>.
 /// </summary>
 public interface ITableReader
 {
@@ -24,7 +25,8 @@ public interface ITableReader
 
     /// <summary>Opens the tables behind a root.</summary>
     /// <param name="memory">Memory, a walker's view of it, or a dump.</param>
-    /// <param name="registers">Values by the names of <see cref="Registers"/>; what is not required may be missing.</param>
+    /// <param name="registers">Values by the names of <see cref="Registers"/>; what is not required may be
+    /// missing.</param>
     /// <returns>The tables; EINVAL where a register is missing, unknown or says nothing that can be walked.</returns>
     OpResult<ITableView> Open(IMemoryReader memory, IReadOnlyDictionary<string, ulong> registers);
 }
@@ -35,7 +37,8 @@ public interface ITableReader
 /// <param name="Meaning">What it says, and the value that is taken where it is missing.</param>
 public sealed record RootRegister(string Name, bool IsRequired, string Meaning)
 {
-    /// <summary>Its byte offset in the unit's registers; null where it is none, such as a parameter of a request.</summary>
+    /// <summary>Its byte offset in the unit's registers; null where it is none, such as a parameter of a
+    /// request.</summary>
     public int? Offset { get; init; }
 
     /// <summary>Its size in bytes, 4 or 8.</summary>
@@ -46,22 +49,20 @@ public sealed record RootRegister(string Name, bool IsRequired, string Meaning)
 public interface ITableView
 {
     /// <summary>
-    /// Everything that is reachable: devices, tables, PASID entries and what is wrong with them, read as the caller asks
-    /// for the next one. The order is the walk's: a device, then its PASIDs in ascending order.
+    /// Everything that is reachable: devices, tables, PASID entries and what is wrong with them, read as the caller
+    /// asks for the next one. The order is the walk's: a device, then its PASIDs in ascending order.
     /// </summary>
     /// <param name="maxItems">Most items, at least 1; where there is more, the last of them is a
     /// <see cref="TableItemKind.Finding"/> that says so.</param>
     /// <exception cref="ArgumentOutOfRangeException"><paramref name="maxItems"/> is below 1.</exception>
-    /// <remarks>Entries that are all zero are not listed. It ends for every content of memory, and remembers no more than
-    /// the tables that it has walked through, at most <paramref name="maxItems"/>.</remarks>
+    /// <remarks>Entries that are all zero are not listed. It ends for every content of memory, and remembers no more
+    /// than the tables that it has walked through, at most <paramref name="maxItems"/>.</remarks>
     IEnumerable<TableItem> Items(int maxItems = 1 << 20);
 
     /// <summary>Follows one access through every stage, without caches and without side effects.</summary>
-    /// <param name="access">The access.</param>
     TableWalk Walk(in DmaAccess access);
 }
 
-/// <summary>What an item of a table is.</summary>
 public enum TableItemKind
 {
     /// <summary>The configuration entry of a device.</summary>
@@ -83,7 +84,8 @@ public sealed record TableItem
     /// <summary>What it is.</summary>
     public required TableItemKind Kind { get; init; }
 
-    /// <summary>Id of its structure, such as <c>intel-vtd/pasid_entry</c>: a layout of the same assembly explains it.</summary>
+    /// <summary>Id of its structure, such as <c>intel-vtd/pasid_entry</c>: a layout of the same assembly explains
+    /// it.</summary>
     public required string Structure { get; init; }
 
     /// <summary>Byte address of the entry.</summary>
@@ -110,7 +112,8 @@ public sealed record TableItem
 /// <param name="Steps">Every entry that was read, from the root on; the last one is where the walk ended.</param>
 public sealed record TableWalk(TranslationResult Result, IReadOnlyList<TableStep> Steps)
 {
-    /// <summary>Whether the configuration was accepted as far as a page table, so that a fault is the address's own.</summary>
+    /// <summary>Whether the configuration was accepted as far as a page table, so that a fault is the address's
+    /// own.</summary>
     public bool IsConfigured { get; init; }
 }
 

@@ -14,10 +14,8 @@ public abstract class IommuContext
         DriverProcess = driverProcess;
     }
 
-    /// <summary>The process.</summary>
     public IommuProcess Process { get; }
 
-    /// <summary>The domain.</summary>
     public Domain Domain { get; }
 
     /// <summary>The process's PASID in this domain: the index of its table entry.</summary>

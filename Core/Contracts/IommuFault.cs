@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Identifiers;
 
 namespace PasidFramework.Contracts;
@@ -9,7 +10,8 @@ namespace PasidFramework.Contracts;
 /// section 5.13.6.9 fault reports.</remarks>
 /// <param name="Requester">Who made the access; null where the record names nobody.</param>
 /// <param name="Pasid">The PASID of the request; null where the record has none (VT-d PP, SMMUv3 SSV).</param>
-/// <param name="Address">Input byte address, as fine as the record has it (VT-d: 4096 bytes); null where it has none.</param>
+/// <param name="Address">Input byte address, as fine as the record has it (VT-d: 4096 bytes); null where it has
+/// none.</param>
 /// <param name="IsWrite">Whether the access wrote; null where the record does not tell.</param>
 /// <param name="Code">The vendor's fault or event code.</param>
 /// <param name="Reason">The code in the specification's words.</param>

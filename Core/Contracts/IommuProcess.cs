@@ -4,13 +4,13 @@ namespace PasidFramework.Contracts;
 
 /// <summary>
 /// One address space as the IOMMU core tracks it: one per address space, system-wide. Created, published when complete,
-/// dying, gone: the last <see cref="Put"/> has the drivers' records freed after a grace period. Only the core makes one.
+/// dying, gone: the last <see cref="Put"/> has the drivers' records freed after a grace period. Only the core makes
+/// one.
 /// </summary>
 public abstract class IommuProcess
 {
     private protected IommuProcess(IAddressSpace addressSpace) => AddressSpace = addressSpace;
 
-    /// <summary>The address space.</summary>
     public IAddressSpace AddressSpace { get; }
 
     /// <summary>Physical byte address of its top page table.</summary>

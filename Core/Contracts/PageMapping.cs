@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Contracts;
 
 /// <summary>One page of 4096 bytes that a page table maps for a process's own accesses.</summary>

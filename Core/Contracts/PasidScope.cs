@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Contracts;
 
 /// <summary>
@@ -5,7 +6,8 @@ namespace PasidFramework.Contracts;
 /// </summary>
 public enum PasidScope
 {
-    /// <summary>All units of this driver in the system share one space (VT-d: ENQCMD takes one number per process).</summary>
+    /// <summary>All units of this driver in the system share one space (VT-d: ENQCMD takes one number per
+    /// process).</summary>
     System,
 
     /// <summary>Every unit has its own space.</summary>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Contracts;
 
 /// <summary>What a unit holds and has done.</summary>
@@ -6,5 +7,6 @@ namespace PasidFramework.Contracts;
 /// are not in it, they do not depend on which numbers are handed out.
 /// </param>
 /// <param name="PasidTableLeaves">Leaf tables among them.</param>
-/// <param name="Commands">Commands, descriptors or requests written to the unit's queues so far, waits included.</param>
+/// <param name="Commands">Commands, descriptors or requests written to the unit's queues so far, waits
+/// included.</param>
 public readonly record struct UnitStatistics(long PasidTableBytes, int PasidTableLeaves, long Commands);

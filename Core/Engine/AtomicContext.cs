@@ -1,8 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Engine;
 
 /// <summary>
-/// Marks the driver callbacks during which the core may not be entered (C19): in 2017 doing so locked up the machine, here
-/// it is an exception that names the callback and the call.
+/// Marks the driver callbacks during which the core may not be entered (C19): in 2017 doing so locked up the machine,
+/// here it is an exception that names the callback and the call.
 /// </summary>
 internal static class AtomicContext
 {
@@ -23,7 +24,8 @@ internal static class AtomicContext
         if (s_callback is { } callback)
         {
             throw new InvalidOperationException(
-                $"{call} was called from inside the driver's {callback}, which must not call back into the core (C19).");
+                $"{call} was called from inside the driver's {callback}, which must not call back into the core "
+                    + $"(C19).");
         }
     }
 }

@@ -18,7 +18,8 @@ internal sealed class DomainRecord : Domain
 
     public PasidSpace Space { get; }
 
-    /// <summary>Serialises the driver's attach, detach, exit and invalidate for this domain; nothing else is held wider.</summary>
+    /// <summary>Serialises the driver's attach, detach, exit and invalidate for this domain; nothing else is held
+    /// wider.</summary>
     public SpinGate Gate;
 
     /// <summary>Links by PASID; guarded by <see cref="Gate"/>.</summary>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Allocation;
 
 namespace PasidFramework.Engine;
@@ -14,7 +15,8 @@ internal abstract class Reclaimable
 
 /// <summary>
 /// Deferred freeing, after the kernel's sleepable read-copy-update: a reader marks its section, and what is retired is
-/// freed when every section that was open at that time has been left. Nobody waits: whoever retires or leaves last frees.
+/// freed when every section that was open at that time has been left. Nobody waits: whoever retires or leaves last
+/// frees.
 /// </summary>
 internal sealed class GracePeriod
 {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
@@ -19,7 +20,8 @@ public enum UnbindCause
 
 /// <summary>
 /// Told of everything that happens to numbers and bindings, in the order in which it happens for one process. Called
-/// outside of the domain's gate; keep it short, do not throw and do not call back into the core. Every member has an empty default.
+/// outside of the domain's gate; keep it short, do not throw and do not call back into the core. Every member has an
+/// empty default.
 /// </summary>
 public interface ICoreObserver
 {
@@ -33,7 +35,6 @@ public interface ICoreObserver
     {
     }
 
-    /// <summary>A process was bound to a device.</summary>
     void Bound(Device device, Pasid pasid, IAddressSpace process)
     {
     }
@@ -57,7 +58,6 @@ public interface ICoreObserver
     }
 
     /// <summary>A bind or unbind was refused.</summary>
-    /// <param name="device">The device.</param>
     /// <param name="process">The process of a bind; null for an unbind.</param>
     /// <param name="refusal">Error and reason.</param>
     void Refused(Device device, IAddressSpace? process, OpResult refusal)

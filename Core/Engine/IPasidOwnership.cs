@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
 using PasidFramework.Identifiers;
@@ -13,7 +14,6 @@ internal interface IPasidOwnership
 {
     /// <summary>The space of a domain that is about to be made.</summary>
     /// <param name="instance">Its unit.</param>
-    /// <param name="domainName">Its name.</param>
     /// <param name="pasidBits">Its table's width in bits.</param>
     /// <returns>The space; EINVAL where the options do not fit its range.</returns>
     OpResult<PasidSpace> SpaceFor(IommuInstance instance, string domainName, int pasidBits);
@@ -41,7 +41,8 @@ internal sealed class CoreOwnership(IPasidSpaceFactory factory) : IPasidOwnershi
         _global ??= factory.CreateConfigured("global");
 }
 
-/// <summary>The vendor's driver owns the numbers: it says how far one reaches and may bring its own allocator.</summary>
+/// <summary>The vendor's driver owns the numbers: it says how far one reaches and may bring its own
+/// allocator.</summary>
 internal sealed class VendorOwnership(IPasidSpaceFactory factory) : IPasidOwnership
 {
     // By driver name for a scope of the system, by unit for a scope of the unit: names of units need not be unique.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics.CodeAnalysis;
 using PasidFramework.Contracts;
 using PasidFramework.Identifiers;
@@ -8,15 +9,15 @@ namespace PasidFramework.Engine;
 /// <content>Bind, unbind, and what they share.</content>
 public sealed partial class IommuCore
 {
-    /// <summary>Binds a process to a device: from now on the device reaches the process's memory with the number.</summary>
-    /// <param name="device">The device.</param>
+    /// <summary>Binds a process to a device: from now on the device reaches the process's memory with the
+    /// number.</summary>
     /// <param name="process">The process's address space.</param>
     /// <param name="flags">None is defined; an unknown one is EINVAL.</param>
     /// <returns>
     /// The process's number on that device. Or: EINVAL (flags, nesting domain, kernel thread), ENODEV (device without
-    /// PASIDs, or being removed), ESRCH (the process died), EEXIST (bound already), EOVERFLOW (it has a number that this
-    /// device cannot carry), ENOSPC (no number left, quota), ENOMEM, or the driver's refusal. After a refusal nothing is
-    /// left behind.
+    /// PASIDs, or being removed), ESRCH (the process died), EEXIST (bound already), EOVERFLOW (it has a number that
+    /// this device cannot carry), ENOSPC (no number left, quota), ENOMEM, or the driver's refusal. After a refusal
+    /// nothing is left behind.
     /// </returns>
     public OpResult<Pasid> Bind(Device device, IAddressSpace process, BindFlags flags = BindFlags.None)
     {
@@ -36,8 +37,8 @@ public sealed partial class IommuCore
 
     /// <summary>Ends one binding. The caller has stopped the device's work with this number.</summary>
     /// <returns>
-    /// Success; ESRCH where this device has no such binding. ETIMEDOUT or EIO where an invalidation did not complete: the
-    /// binding is gone, and the number is never handed out again.
+    /// Success; ESRCH where this device has no such binding. ETIMEDOUT or EIO where an invalidation did not complete:
+    /// the binding is gone, and the number is never handed out again.
     /// </returns>
     public OpResult Unbind(Device device, Pasid pasid)
     {
@@ -100,7 +101,8 @@ public sealed partial class IommuCore
 
         if (device.Domain.IsNesting)
         {
-            return OpResult.Refuse(Errno.EINVAL, $"domain {device.Domain.Name} is nested: a guest owns its PASID table");
+            return OpResult.Refuse(Errno.EINVAL,
+                $"domain {device.Domain.Name} is nested: a guest owns its PASID table");
         }
 
         if (device.Range.IsEmpty || device.Instance.Unit.PasidBits == 0)
@@ -115,7 +117,8 @@ public sealed partial class IommuCore
 
         if (process.IsKernelThread)
         {
-            return OpResult.Refuse(Errno.EINVAL, $"{process.Name} (pid {process.Pid}) is a kernel thread without user memory");
+            return OpResult.Refuse(Errno.EINVAL,
+                $"{process.Name} (pid {process.Pid}) is a kernel thread without user memory");
         }
 
         return process.IsAlive ? OpResult.Ok : Dead(process);
@@ -171,8 +174,8 @@ public sealed partial class IommuCore
 
             process.Put();
 
-            // The source makes it "ended" first and reports that then (C14): either its report finds our link, or we find
-            // the process dead here.
+            // The source makes it "ended" first and reports that then (C14): either its report finds our link, or we
+            // find the process dead here.
             Interlocked.MemoryBarrier();
             if (!addressSpace.IsAlive)
             {
@@ -283,8 +286,8 @@ public sealed partial class IommuCore
 
         if (attached.IsOk)
         {
-            // Last of all: a lookup finds whole processes only (C6). No device has been notified the number yet, so none can
-            // have sent a page request with it.
+            // Last of all: a lookup finds whole processes only (C6). No device has been notified the number yet, so
+            // none can have sent a page request with it.
             process.State = ProcessState.Published;
             domain.Space.Publish(lease);
             return OpResult<Pasid>.Ok(lease.Pasid);
@@ -303,9 +306,11 @@ public sealed partial class IommuCore
 
     private static OpResult<Pasid> Overflow(PasidLease lease, DeviceRecord device) => OpResult<Pasid>.Refuse(
         Errno.EOVERFLOW,
-        $"{lease.Process} has number {lease.Pasid} in space {lease.Space.Name}, {device.Name} carries {UsablePasids(device)}");
+        $"{lease.Process} has number {lease.Pasid} in space {lease.Space.Name}, {device.Name} carries "
+            + $"{UsablePasids(device)}");
 
-    [SuppressMessage("Design", "CA1031", Justification = "A plug-in's exception becomes a refusal, is counted and reported.")]
+    [SuppressMessage("Design", "CA1031",
+        Justification = "A plug-in's exception becomes a refusal, is counted and reported.")]
     private OpResult<object?> DriverRecord(ProcessRecord process, IommuInstance instance)
     {
         foreach ((IommuInstance known, object? record) in process.DriverRecords)
@@ -419,7 +424,8 @@ public sealed partial class IommuCore
         {
             if (Array.IndexOf(context.Devices, device) < 0)
             {
-                return OpResult.Refuse(Errno.ESRCH, $"{device.Name} has no binding with number {context.Pasid} any more");
+                return OpResult.Refuse(Errno.ESRCH,
+                    $"{device.Name} has no binding with number {context.Pasid} any more");
             }
 
             last = context.Devices.Length == 1;
@@ -468,8 +474,8 @@ public sealed partial class IommuCore
         process.Put();
     }
 
-    // A process without a link and without a number is of no more use. Process's gate held; if true, the caller gives back
-    // the reference that the registry had.
+    // A process without a link and without a number is of no more use. Process's gate held; if true, the caller gives
+    // back the reference that the registry had.
     private bool AbandonIfIdle(ProcessRecord process)
     {
         if (process.State == ProcessState.Dying || process.Contexts.Length != 0 || process.Leases.Count != 0)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
@@ -9,11 +10,13 @@ public sealed partial class IommuCore
 {
     /// <summary>
     /// An address space ended, by exit or by executing another program: its bindings end. Translation stops first, then
-    /// the drivers of its devices are notified, then every device is detached; then the number returns. Safe at any time and
-    /// from several threads: every call returns after translation stopped, the first one after all is torn down.
+    /// the drivers of its devices are notified, then every device is detached; then the number returns. Safe at any
+    /// time and from several threads: every call returns after translation stopped, the first one after all is torn
+    /// down.
     /// </summary>
     /// <param name="process">The address space; <see cref="IAddressSpace.IsAlive"/> is false already.</param>
-    /// <exception cref="AggregateException">Device exit handlers threw; everything was torn down all the same.</exception>
+    /// <exception cref="AggregateException">Device exit handlers threw; everything was torn down all the
+    /// same.</exception>
     public void ProcessEnded(IAddressSpace process)
     {
         ArgumentNullException.ThrowIfNull(process);
@@ -33,7 +36,6 @@ public sealed partial class IommuCore
     }
 
     /// <summary>Mappings of [start, end) of a process changed: tells every unit that it is linked to.</summary>
-    /// <param name="process">The address space.</param>
     /// <param name="start">First byte.</param>
     /// <param name="end">Byte after the range; 0 is the top of memory, so that 0, 0 is everything. Any other
     /// <c>start == end</c> is empty.</param>
@@ -141,8 +143,10 @@ public sealed partial class IommuCore
     }
 
     [System.Diagnostics.CodeAnalysis.SuppressMessage(
-        "Design", "CA1031", Justification = "One device's handler must not keep the others from being notified; all are rethrown.")]
-    private static List<Exception>? NotifyDevices(ProcessRecord process, List<(DeviceRecord Device, Pasid Pasid)> notified)
+        "Design", "CA1031", Justification =
+            "One device's handler must not keep the others from being notified; all are rethrown.")]
+    private static List<Exception>? NotifyDevices(ProcessRecord process,
+        List<(DeviceRecord Device, Pasid Pasid)> notified)
     {
         List<Exception>? thrown = null;
         foreach ((DeviceRecord device, Pasid pasid) in notified)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
 using Microsoft.Extensions.Options;
@@ -12,7 +13,6 @@ namespace PasidFramework.Engine;
 [Flags]
 public enum BindFlags
 {
-    /// <summary>None.</summary>
     None = 0,
 }
 
@@ -21,10 +21,11 @@ public enum BindFlags
 /// context (link), the driver (entry and commands), and straight back.
 /// </summary>
 /// <remarks>
-/// <para><b>Locks, outermost first:</b> the topology lock (adding and removing units, domains, devices), a process's gate
-/// (its bindings), a domain's gate (the driver's calls for that domain). Allocators and lookups take none of them. No lock
-/// is system-wide on the way of a bind.</para>
-/// <para>Semantics: RFCv2 "iommu: Keep track of processes and PASIDs" (2017) without its defects; refusals as in C16.</para>
+/// <para><b>Locks, outermost first:</b> the topology lock (adding and removing units, domains, devices), a process's
+/// gate (its bindings), a domain's gate (the driver's calls for that domain). Allocators and lookups take none of them.
+/// No lock is system-wide on the way of a bind.</para>
+/// <para>Semantics: RFCv2 "iommu: Keep track of processes and PASIDs" (2017) without its defects; refusals as in
+/// C16.</para>
 /// </remarks>
 public sealed partial class IommuCore : IDisposable
 {
@@ -41,7 +42,8 @@ public sealed partial class IommuCore : IDisposable
 
     /// <summary>Starts an empty system.</summary>
     /// <param name="options">Validated options.</param>
-    /// <param name="allocators">Additional allocation policies by name (plug-ins); the built-in ones are always there.</param>
+    /// <param name="allocators">Additional allocation policies by name (plug-ins); the built-in ones are always
+    /// there.</param>
     /// <param name="observer">Told of everything; may be null.</param>
     /// <param name="time">The clock; the system's by default.</param>
     /// <exception cref="OptionsValidationException">The options are not valid.</exception>
@@ -101,7 +103,6 @@ public sealed partial class IommuCore : IDisposable
 
     /// <summary>Adds a unit that a driver started; the core disposes it.</summary>
     /// <param name="driverName">Name of the driver, such as <c>intel-vtd</c>.</param>
-    /// <param name="unit">The unit.</param>
     public IommuInstance AddInstance(string driverName, IIommuUnit unit)
     {
         ArgumentException.ThrowIfNullOrEmpty(driverName);
@@ -163,7 +164,6 @@ public sealed partial class IommuCore : IDisposable
     }
 
     /// <summary>Puts a device into a domain.</summary>
-    /// <param name="domain">The domain.</param>
     /// <param name="name">Name for messages.</param>
     /// <param name="requester">The number by which the IOMMU knows it.</param>
     /// <param name="range">The PASIDs it can carry, both ends included; empty for a device without PASIDs.</param>
@@ -206,7 +206,8 @@ public sealed partial class IommuCore : IDisposable
     }
 
     /// <summary>Ends all bindings of a device and takes it away.</summary>
-    /// <returns>Success; ENODEV where it was removed before; or the first failed invalidation, with the device gone.</returns>
+    /// <returns>Success; ENODEV where it was removed before; or the first failed invalidation, with the device
+    /// gone.</returns>
     public OpResult RemoveDevice(Device device)
     {
         ArgumentNullException.ThrowIfNull(device);
@@ -268,8 +269,8 @@ public sealed partial class IommuCore : IDisposable
     }
 
     /// <summary>
-    /// Ends every binding, removes every device and domain, and disposes the units; what throws does not keep the rest from
-    /// being done.
+    /// Ends every binding, removes every device and domain, and disposes the units; what throws does not keep the rest
+    /// from being done.
     /// </summary>
     /// <exception cref="AggregateException">Drivers or device handlers threw; everything else was done.</exception>
     public void Dispose()
@@ -308,7 +309,8 @@ public sealed partial class IommuCore : IDisposable
 
         if (thrown.Count > 0)
         {
-            throw new AggregateException("Drivers or device handlers threw while the system was being taken down.", thrown);
+            throw new AggregateException("Drivers or device handlers threw while the system was being taken down.",
+                thrown);
         }
     }
 
@@ -354,7 +356,8 @@ public sealed partial class IommuCore : IDisposable
     }
 
     // A callback that must not block or re-enter, and whose exception must leave no lock taken and no number in doubt.
-    [SuppressMessage("Design", "CA1031", Justification = "A plug-in's exception becomes a refusal, is counted and reported.")]
+    [SuppressMessage("Design", "CA1031",
+        Justification = "A plug-in's exception becomes a refusal, is counted and reported.")]
     private OpResult Guarded<T>(IommuInstance instance, string callback, T argument, Func<IIommuUnit, T, OpResult> call)
     {
         string? outer = AtomicContext.Enter(callback);
@@ -395,7 +398,8 @@ public sealed partial class IommuCore : IDisposable
                 if (_owners.Count == QuotaPasidAllocator.MaxOwner)
                 {
                     return OpResult<int>.Refuse(
-                        Errno.ENOSPC, $"tenant '{process.Tenant}' is one too many: {QuotaPasidAllocator.MaxOwner} are the limit");
+                        Errno.ENOSPC,
+                        $"tenant '{process.Tenant}' is one too many: {QuotaPasidAllocator.MaxOwner} are the limit");
                 }
 
                 _owners[process.Tenant] = owner = _owners.Count + 1;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 
 namespace PasidFramework.Engine;
@@ -17,7 +18,6 @@ public sealed class IommuInstance
     /// <summary>Name of the unit, such as <c>dmar0</c>.</summary>
     public string Name => Unit.Name;
 
-    /// <summary>The unit.</summary>
     public IIommuUnit Unit { get; }
 
     internal List<DomainRecord> DomainList { get; } = [];

@@ -25,7 +25,8 @@ internal sealed class LinkRecord : IommuContext
     public PasidLease Lease { get; }
 
     /// <summary>
-    /// Devices that are attached; exchanged whole, under the domain's gate, so that the fault path reads it without one.
+    /// Devices that are attached; exchanged whole, under the domain's gate, so that the fault path reads it without
+    /// one.
     /// </summary>
     public DeviceRecord[] Devices
     {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.Identifiers;
 
@@ -25,7 +26,8 @@ public sealed class PageRequest : IDisposable
     public Pasid Pasid { get; }
 
     /// <summary>
-    /// A page request of a device arrived: finds its process and keeps process and number until it is answered. Lock-free.
+    /// A page request of a device arrived: finds its process and keeps process and number until it is answered.
+    /// Lock-free.
     /// </summary>
     /// <param name="device">The requester.</param>
     /// <param name="pasid">The number in the request.</param>

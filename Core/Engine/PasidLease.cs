@@ -1,11 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Identifiers;
 
 namespace PasidFramework.Engine;
 
 /// <summary>
-/// A number that a process holds in a space. It returns to the space when nothing holds it any more: no link to a domain
-/// (so every entry is cleared and every invalidation has completed), no page request that is still being handled, and
-/// under the rule "process death" not the process itself. Nobody waits for that moment: whoever lets go last returns it.
+/// A number that a process holds in a space. It returns to the space when nothing holds it any more: no link to a
+/// domain (so every entry is cleared and every invalidation has completed), no page request that is still being
+/// handled, and under the rule "process death" not the process itself. Nobody waits for that moment: whoever lets go
+/// last returns it.
 /// </summary>
 internal sealed class PasidLease
 {
@@ -25,14 +27,16 @@ internal sealed class PasidLease
 
     public ProcessRecord Process { get; }
 
-    /// <summary>Links that use the number; guarded by the process's gate. The number is published while there is one.</summary>
+    /// <summary>Links that use the number; guarded by the process's gate. The number is published while there is
+    /// one.</summary>
     public int Links { get; set; }
 
     /// <summary>Whether the process itself holds the number until it dies; guarded by the process's gate.</summary>
     public bool HeldByProcess { get; set; }
 
     /// <summary>
-    /// Set when an invalidation did not complete: some cache may still know the number, so it must never mean anybody else.
+    /// Set when an invalidation did not complete: some cache may still know the number, so it must never mean anybody
+    /// else.
     /// </summary>
     public bool IsRetired { get; set; }
 
@@ -66,7 +70,8 @@ internal sealed class PasidLease
         }
         else if (left < 0)
         {
-            throw new InvalidOperationException($"{Space.Name}: number {Pasid} was let go more often than it was held.");
+            throw new InvalidOperationException(
+                $"{Space.Name}: number {Pasid} was let go more often than it was held.");
         }
     }
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
 using PasidFramework.Identifiers;
@@ -30,7 +31,8 @@ public sealed class PasidSpace
         _decorate = decorate;
         _observer = observer;
 
-        // Flat: a range check and one load. 8 bytes per number, of which the system backs only the pages that are touched.
+        // Flat: a range check and one load. 8 bytes per number, of which the system backs only the pages that are
+        // touched.
         _published = new PasidLease?[allocator.Range.IsEmpty ? 0 : allocator.Range.Last + 1];
     }
 
@@ -47,7 +49,8 @@ public sealed class PasidSpace
     public int LiveCount => _allocator.LiveCount;
 
     /// <summary>
-    /// Numbers that will never be handed out again because an invalidation of theirs did not complete; they count as live.
+    /// Numbers that will never be handed out again because an invalidation of theirs did not complete; they count as
+    /// live.
     /// </summary>
     public int RetiredCount => Volatile.Read(ref _retired);
 
@@ -92,7 +95,8 @@ public sealed class PasidSpace
     /// quarantine and quota of the options apply to the new one too.
     /// </summary>
     /// <param name="allocator">The new one, with nothing live; its range must lie in the old one's.</param>
-    /// <returns>Success; EBUSY while numbers are live; EINVAL for a wider range or one that the options do not fit.</returns>
+    /// <returns>Success; EBUSY while numbers are live; EINVAL for a wider range or one that the options do not
+    /// fit.</returns>
     /// <remarks>To be called while nothing is being bound in this space.</remarks>
     public OpResult ReplaceAllocator(IPasidAllocator allocator)
     {
@@ -100,7 +104,8 @@ public sealed class PasidSpace
         if (_allocator.LiveCount != 0)
         {
             return OpResult.Refuse(Errno.EBUSY,
-                $"space {Name}: {_allocator.LiveCount} numbers of allocator '{_allocator.Name}' are live, must be 0 to replace it");
+                $"space {Name}: {_allocator.LiveCount} numbers of allocator '{_allocator.Name}' are live, must be 0 to "
+                    + $"replace it");
         }
 
         if (allocator.Range.First < Range.First || allocator.Range.Last > Range.Last)
@@ -138,7 +143,6 @@ public sealed class PasidSpace
     }
 
     /// <summary>Takes a number for a process.</summary>
-    /// <param name="process">The process.</param>
     /// <param name="range">What device and unit can carry.</param>
     /// <param name="owner">Index of the tenant.</param>
     /// <param name="holds">How many holds it starts with.</param>
@@ -184,7 +188,8 @@ public sealed class PasidSpace
         _observer?.Freed(this, lease.Pasid, lease.Process.AddressSpace);
         if (_allocator.Free(lease.Pasid) != PasidFreeStatus.Freed)
         {
-            throw new InvalidOperationException($"Allocator '{_allocator.Name}' does not know its live number {lease.Pasid}.");
+            throw new InvalidOperationException(
+                $"Allocator '{_allocator.Name}' does not know its live number {lease.Pasid}.");
         }
     }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
@@ -25,7 +26,6 @@ public sealed class SimulatedProcessSource : IProcessSource
         _memory = memory;
     }
 
-    /// <inheritdoc/>
     public event Action<IAddressSpace>? AddressSpaceEnded;
 
     /// <summary>Processes that run now.</summary>
@@ -42,7 +42,6 @@ public sealed class SimulatedProcessSource : IProcessSource
 
     /// <summary>Starts a process with an address space of its own.</summary>
     /// <param name="pid">Process id, not in use.</param>
-    /// <param name="name">Name.</param>
     /// <param name="tenant">Whose quota counts; empty for nobody's.</param>
     /// <returns>The address space; EEXIST for a pid in use; ENOMEM.</returns>
     public OpResult<IAddressSpace> Start(int pid, string name, string tenant = "")
@@ -63,16 +62,19 @@ public sealed class SimulatedProcessSource : IProcessSource
                 return InUse(pid);
             }
 
-            var made = new Simulated(new AddressSpaceId(++_lastId), pid, name, string.Empty, 0) { IsKernelThread = true };
+            var made =
+                new Simulated(new AddressSpaceId(++_lastId), pid, name, string.Empty, 0) { IsKernelThread = true };
             _byPid[pid] = made;
             return OpResult<IAddressSpace>.Ok(made);
         }
     }
 
-    /// <summary>Forks: the child gets an address space of its own (and no number, C17), or shares its parent's.</summary>
+    /// <summary>Forks: the child gets an address space of its own (and no number, C17), or shares its
+    /// parent's.</summary>
     /// <param name="parentPid">Running process.</param>
     /// <param name="childPid">Process id, not in use.</param>
-    /// <param name="shareMemory">As with CLONE_VM: both have one address space, which ends with the last of them.</param>
+    /// <param name="shareMemory">As with CLONE_VM: both have one address space, which ends with the last of
+    /// them.</param>
     /// <returns>The child's address space; ESRCH; EEXIST; ENOMEM.</returns>
     public OpResult<IAddressSpace> Fork(int parentPid, int childPid, bool shareMemory = false)
     {
@@ -98,8 +100,8 @@ public sealed class SimulatedProcessSource : IProcessSource
         }
     }
 
-    /// <summary>Executes another program: the process keeps its id and gets a new address space; its part in the old one
-    /// ends.</summary>
+    /// <summary>Executes another program: the process keeps its id and gets a new address space; its part in the old
+    /// one ends.</summary>
     /// <param name="pid">Running process.</param>
     /// <param name="name">Name of the program.</param>
     /// <returns>The new address space; ESRCH; ENOMEM, with the old one still in place.</returns>
@@ -147,7 +149,6 @@ public sealed class SimulatedProcessSource : IProcessSource
         return OpResult.Ok;
     }
 
-    /// <inheritdoc/>
     public OpResult<IAddressSpace> Open(int pid)
     {
         lock (_gate)

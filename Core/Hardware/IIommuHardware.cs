@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Identifiers;
 
 namespace PasidFramework.Hardware;
@@ -18,7 +19,6 @@ public interface IIommuHardware : IDisposable
     bool IsCoherent { get; }
 
     /// <summary>What the hardware does with one access of a device.</summary>
-    /// <param name="access">The access.</param>
     TranslationResult Translate(in DmaAccess access);
 }
 
@@ -56,7 +56,8 @@ public enum TranslationStatus
 /// <param name="Address">
 /// The physical address for <see cref="TranslationStatus.Translated"/>; the input address when bypassed; else 0.
 /// </param>
-/// <param name="PageTableRoot">The page table that was (or would have been) walked: the process's, in bytes; else 0.</param>
+/// <param name="PageTableRoot">The page table that was (or would have been) walked: the process's, in bytes; else
+/// 0.</param>
 /// <param name="FaultCode">The vendor's fault or event code; 0 where nothing was recorded.</param>
 /// <param name="Reason">The fault in words; null where there is none.</param>
 public readonly record struct TranslationResult(

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Hardware;
 
 /// <summary>Memory that can be read: physical memory, a walker's view of it, or a dump.</summary>
@@ -35,7 +36,6 @@ public interface IDeviceMemory : IMemoryReader
 {
     /// <summary>Stores 64 bits in one access: another agent sees all of it or none.</summary>
     /// <param name="address">Byte address, a multiple of 8, in allocated memory.</param>
-    /// <param name="value">The value.</param>
     /// <exception cref="ArgumentException">Misaligned, or no memory there.</exception>
     void WriteQword(ulong address, ulong value);
 

@@ -2,8 +2,8 @@
 namespace PasidFramework.Hardware;
 
 /// <summary>
-/// Memory of a software model, with two sides: what the CPU stored, and what a walker sees of it. A model makes its own;
-/// its host observes the driver's stores and probes what a walker may see between them.
+/// Memory of a software model, with two sides: what the CPU stored, and what a walker sees of it. A model makes its
+/// own; its host observes the driver's stores and probes what a walker may see between them.
 /// </summary>
 /// <remarks>Safe for concurrent use by a driver and a model; <see cref="ForEachVisible"/> is for one thread at a
 /// time.</remarks>

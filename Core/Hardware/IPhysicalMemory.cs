@@ -1,10 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Results;
 
 namespace PasidFramework.Hardware;
 
 /// <summary>
-/// Physical memory as a driver sees it: pages, little-endian stores, and the two orderings that matter to a table walker
-/// that runs beside the CPU.
+/// Physical memory as a driver sees it: pages, little-endian stores, and the two orderings that matter to a table
+/// walker that runs beside the CPU.
 /// </summary>
 /// <remarks>
 /// Addresses are byte addresses. Every store and every flush can be observed, so order is testable. A walker that does
@@ -35,8 +36,8 @@ public interface IPhysicalMemory : IDeviceMemory
     void StoreBarrier();
 
     /// <summary>
-    /// Makes an entry's words what they are to be. Only those that differ are stored, each in one access and in the order
-    /// of their addresses; where nobody observes single stores, that is one comparison and one vector store.
+    /// Makes an entry's words what they are to be. Only those that differ are stored, each in one access and in the
+    /// order of their addresses; where nobody observes single stores, that is one comparison and one vector store.
     /// </summary>
     /// <param name="address">Byte address of the first word, a multiple of 8.</param>
     /// <param name="words">At most 32 words that no device changes by itself.</param>
@@ -59,11 +60,10 @@ public interface IPhysicalMemory : IDeviceMemory
     }
 
     /// <summary>
-    /// Installs an entry that is not valid yet: all words but the first, as <see cref="WriteWords"/> stores them, a flush
-    /// of the entry, a barrier, then the first word, which holds the valid bit, with its flush.
+    /// Installs an entry that is not valid yet: all words but the first, as <see cref="WriteWords"/> stores them, a
+    /// flush of the entry, a barrier, then the first word, which holds the valid bit, with its flush.
     /// </summary>
     /// <param name="address">Byte address of the entry, a multiple of 8.</param>
-    /// <param name="words">2 to 32 words.</param>
     /// <exception cref="ArgumentException">Misaligned, or no memory there.</exception>
     void WriteEntry(ulong address, ReadOnlySpan<ulong> words)
     {
@@ -74,10 +74,10 @@ public interface IPhysicalMemory : IDeviceMemory
         Flush(address, 8);
     }
 
-    /// <summary>Stores one value into every word of a range, each in one access, in the order of their addresses.</summary>
+    /// <summary>Stores one value into every word of a range, each in one access, in the order of their
+    /// addresses.</summary>
     /// <param name="address">Byte address of the first word, a multiple of 8.</param>
     /// <param name="count">Number of words.</param>
-    /// <param name="value">The value.</param>
     /// <exception cref="ArgumentException">Misaligned, or no memory there.</exception>
     void FillWords(ulong address, int count, ulong value)
     {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Hardware;
 
 /// <summary>What a driver did to memory.</summary>
@@ -34,8 +35,8 @@ public enum StoreOrder
     Immediate,
 
     /// <summary>
-    /// For certain only after the next barrier; until then any of the stores may be visible or not, each on its own, and
-    /// the walker's view shows none of them. <see cref="IModelMemory.ForEachVisible"/> shows the others.
+    /// For certain only after the next barrier; until then any of the stores may be visible or not, each on its own,
+    /// and the walker's view shows none of them. <see cref="IModelMemory.ForEachVisible"/> shows the others.
     /// </summary>
     Weak,
 }

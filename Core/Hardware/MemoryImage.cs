@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
 
 namespace PasidFramework.Hardware;
@@ -38,7 +39,6 @@ public sealed class MemoryImage : IMemoryReader
         _pieces.Add(address, bytes);
     }
 
-    /// <inheritdoc/>
     public ulong ReadQword(ulong address)
     {
         Check(address, 8);
@@ -47,7 +47,6 @@ public sealed class MemoryImage : IMemoryReader
         return BinaryPrimitives.ReadUInt64LittleEndian(bytes);
     }
 
-    /// <inheritdoc/>
     public uint ReadDword(ulong address)
     {
         Check(address, 4);
@@ -56,7 +55,6 @@ public sealed class MemoryImage : IMemoryReader
         return BinaryPrimitives.ReadUInt32LittleEndian(bytes);
     }
 
-    /// <inheritdoc/>
     public void Read(ulong address, Span<byte> destination)
     {
         destination.Clear();
@@ -86,7 +84,6 @@ public sealed class MemoryImage : IMemoryReader
         }
     }
 
-    /// <inheritdoc/>
     public bool IsBacked(ulong address, long bytes)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
 using System.Numerics;
 using System.Runtime.InteropServices;
@@ -49,7 +50,6 @@ public sealed class SystemMemory : IPhysicalMemory
     /// <summary>Bytes in live allocations.</summary>
     public long AllocatedBytes => Interlocked.Read(ref _allocatedBytes);
 
-    /// <inheritdoc/>
     public OpResult<ulong> AllocatePages(int bytes, int alignmentBytes = 4096)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(bytes);
@@ -75,7 +75,8 @@ public sealed class SystemMemory : IPhysicalMemory
                 if (end - _base > (ulong)_frames.LongLength << FrameShift)
                 {
                     return OpResult<ulong>.Refuse(Errno.ENOMEM,
-                        $"{size} bytes of page memory do not fit: {_frames.LongLength << FrameShift} bytes are the limit");
+                        $"{size} bytes of page memory do not fit: {_frames.LongLength << FrameShift} bytes are the "
+                            + $"limit");
                 }
 
                 for (ulong frame = (address - _base) >> FrameShift; frame <= (end - 1 - _base) >> FrameShift; frame++)
@@ -93,7 +94,6 @@ public sealed class SystemMemory : IPhysicalMemory
         }
     }
 
-    /// <inheritdoc/>
     public void FreePages(ulong address, int bytes)
     {
         lock (_gate)
@@ -116,7 +116,6 @@ public sealed class SystemMemory : IPhysicalMemory
         }
     }
 
-    /// <inheritdoc/>
     public ulong ReadQword(ulong address)
     {
         CheckAlignment(address, 8);
@@ -124,21 +123,18 @@ public sealed class SystemMemory : IPhysicalMemory
         return frame is null ? 0 : Volatile.Read(ref frame[Index(address)]);
     }
 
-    /// <inheritdoc/>
     public void WriteQword(ulong address, ulong value)
     {
         CheckAlignment(address, 8);
         Volatile.Write(ref BackedFrame(address)[Index(address)], value);
     }
 
-    /// <inheritdoc/>
     public uint ReadDword(ulong address)
     {
         CheckAlignment(address, 4);
         return (uint)(ReadQword(address & ~7UL) >> (int)((address & 4) * 8));
     }
 
-    /// <inheritdoc/>
     public void WriteDword(ulong address, uint value)
     {
         CheckAlignment(address, 4);
@@ -146,7 +142,6 @@ public sealed class SystemMemory : IPhysicalMemory
         Merge(ref BackedFrame(address)[Index(address)], (ulong)value << shift, 0xFFFF_FFFFUL << shift);
     }
 
-    /// <inheritdoc/>
     public void Read(ulong address, Span<byte> destination)
     {
         Span<byte> word = stackalloc byte[8];
@@ -161,7 +156,6 @@ public sealed class SystemMemory : IPhysicalMemory
         }
     }
 
-    /// <inheritdoc/>
     public void Write(ulong address, ReadOnlySpan<byte> source)
     {
         Span<byte> word = stackalloc byte[8];
@@ -178,16 +172,13 @@ public sealed class SystemMemory : IPhysicalMemory
         }
     }
 
-    /// <inheritdoc/>
     public void Flush(ulong address, int bytes)
     {
         // Stores are visible to every reader of this memory as soon as they are made.
     }
 
-    /// <inheritdoc/>
     public void StoreBarrier() => Volatile.WriteBarrier();
 
-    /// <inheritdoc/>
     public void ReadWords(ulong address, Span<ulong> words)
     {
         CheckAlignment(address, 8);
@@ -209,7 +200,6 @@ public sealed class SystemMemory : IPhysicalMemory
         }
     }
 
-    /// <inheritdoc/>
     public uint WriteWords(ulong address, ReadOnlySpan<ulong> words)
     {
         CheckAlignment(address, 8);
@@ -228,7 +218,6 @@ public sealed class SystemMemory : IPhysicalMemory
         return differing;
     }
 
-    /// <inheritdoc/>
     public void WriteEntry(ulong address, ReadOnlySpan<ulong> words)
     {
         CheckAlignment(address, 8);
@@ -245,7 +234,6 @@ public sealed class SystemMemory : IPhysicalMemory
         Volatile.Write(ref there[0], words[0]);
     }
 
-    /// <inheritdoc/>
     public void FillWords(ulong address, int count, ulong value)
     {
         CheckAlignment(address, 8);
@@ -259,7 +247,6 @@ public sealed class SystemMemory : IPhysicalMemory
         }
     }
 
-    /// <inheritdoc/>
     public bool IsBacked(ulong address, long bytes)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
@@ -280,7 +267,8 @@ public sealed class SystemMemory : IPhysicalMemory
         return true;
     }
 
-    // Bit i of the result: word i differed. Entries of 4 to 8 words take two vectors that overlap; 64-bit lanes are whole.
+    // Bit i of the result: word i differed. Entries of 4 to 8 words take two vectors that overlap; 64-bit lanes are
+    // whole.
     private static uint Replace(ReadOnlySpan<ulong> values, Span<ulong> there)
     {
         uint differing = 0;
@@ -301,7 +289,8 @@ public sealed class SystemMemory : IPhysicalMemory
         var low = Vector256.LoadUnsafe(ref source);
         var high = Vector256.LoadUnsafe(ref source, second);
         differing = ~Vector256.Equals(low, Vector256.LoadUnsafe(ref target)).ExtractMostSignificantBits() & 0xF;
-        differing |= (~Vector256.Equals(high, Vector256.LoadUnsafe(ref target, second)).ExtractMostSignificantBits() & 0xF)
+        differing |= (~Vector256.Equals(high, Vector256.LoadUnsafe(ref target, second))
+            .ExtractMostSignificantBits() & 0xF)
             << (int)second;
         low.StoreUnsafe(ref target);
         high.StoreUnsafe(ref target, second);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Identifiers;
 
 /// <summary>
@@ -32,7 +33,6 @@ public readonly record struct Pasid : IComparable<Pasid>
     /// <summary>The number.</summary>
     public uint Value { get; }
 
-    /// <inheritdoc/>
     public int CompareTo(Pasid other) => Value.CompareTo(other.Value);
 
     /// <summary>Whether one number is below the other.</summary>

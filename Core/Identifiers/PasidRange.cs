@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Identifiers;
 
 /// <summary>
@@ -11,7 +12,6 @@ public readonly record struct PasidRange(uint First, uint Last)
     /// <summary>Every 20-bit number, 0 included.</summary>
     public static PasidRange Full => new(0, Pasid.MaxValue);
 
-    /// <summary>An empty range.</summary>
     public static PasidRange Empty => new(1, 0);
 
     /// <summary>Whether the range holds no number.</summary>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
 
 namespace PasidFramework.Identifiers;
@@ -19,7 +20,6 @@ public readonly record struct RequesterId(uint Value)
     public bool IsPci => Value <= 0xFFFF;
 
     /// <summary>Reads <c>bb:dd.f</c> (PCI, hexadecimal) or a plain number (decimal, or hexadecimal with 0x).</summary>
-    /// <param name="text">The text.</param>
     /// <param name="id">The number read.</param>
     /// <returns>Whether the text was one of the two forms.</returns>
     public static bool TryParse(string? text, out RequesterId id)
@@ -34,9 +34,12 @@ public readonly record struct RequesterId(uint Value)
         int dot = text.IndexOf('.', StringComparison.Ordinal);
         if (colon > 0 && dot > colon)
         {
-            if (uint.TryParse(text.AsSpan(0, colon), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out uint bus)
-                && uint.TryParse(text.AsSpan(colon + 1, dot - colon - 1), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out uint device)
-                && uint.TryParse(text.AsSpan(dot + 1), NumberStyles.None, CultureInfo.InvariantCulture, out uint function)
+            if (uint.TryParse(text.AsSpan(0, colon), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture,
+                out uint bus)
+                && uint.TryParse(text.AsSpan(colon + 1, dot - colon - 1), NumberStyles.AllowHexSpecifier,
+                    CultureInfo.InvariantCulture, out uint device)
+                && uint.TryParse(text.AsSpan(dot + 1), NumberStyles.None, CultureInfo.InvariantCulture,
+                    out uint function)
                 && bus <= 0xFF && device <= 0x1F && function <= 7)
             {
                 id = new RequesterId((bus << 8) | (device << 3) | function);

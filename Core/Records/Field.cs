@@ -1,15 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Runtime.CompilerServices;
 
 namespace PasidFramework.Records;
 
 /// <summary>
-/// A bit field of a hardware structure, declared as specifications print it: most and least significant bit, counted over
-/// the whole structure (bit 64 is bit 0 of the second 64-bit word).
+/// A bit field of a hardware structure, declared as specifications print it: most and least significant bit, counted
+/// over the whole structure (bit 64 is bit 0 of the second 64-bit word).
 /// </summary>
 /// <remarks>
 /// Declare fields as <c>public static Field P =&gt; new(0, 0, "P");</c>: the getter is inlined and the bounds become
-/// constants, so <see cref="FieldAccess.Set(Span{ulong}, Field, ulong)"/> costs what a hand-written shift costs. A field
-/// lies within one 64-bit word; hardware that splits a value has two fields (see <see cref="LayoutField.Split"/>).
+/// constants, so <see cref="FieldAccess.Set(Span{ulong}, Field, ulong)"/> costs what a hand-written shift costs. A
+/// field lies within one 64-bit word; hardware that splits a value has two fields (see
+/// <see cref="LayoutField.Split"/>).
 /// </remarks>
 public readonly struct Field
 {

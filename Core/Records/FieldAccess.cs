@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Runtime.CompilerServices;
 
 namespace PasidFramework.Records;
@@ -14,7 +15,8 @@ public static class FieldAccess
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong Get(this Span<ulong> words, Field field) => Get((ReadOnlySpan<ulong>)words, field);
 
-    /// <summary>Replaces a field's bits; a value that is too wide is cut off by its mask and is a caller's error.</summary>
+    /// <summary>Replaces a field's bits; a value that is too wide is cut off by its mask and is a caller's
+    /// error.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Set(this Span<ulong> words, Field field, ulong value)
     {
@@ -25,7 +27,8 @@ public static class FieldAccess
     }
 
     /// <summary>Reads a field that holds the upper bits of a byte address: the bits below the field are 0.</summary>
-    /// <remarks>The field's position in its word is the address's alignment, as in every table of these formats.</remarks>
+    /// <remarks>The field's position in its word is the address's alignment, as in every table of these
+    /// formats.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong GetAddress(this ReadOnlySpan<ulong> words, Field field) =>
         words[field.Lsb >> 6] & ((ulong.MaxValue >> (63 - (field.Msb - field.Lsb))) << (field.Lsb & 63));

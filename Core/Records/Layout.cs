@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
 using System.Globalization;
 using PasidFramework.Results;
@@ -9,7 +10,6 @@ namespace PasidFramework.Records;
 /// <param name="Message">What is wrong, with value and limit.</param>
 public readonly record struct Violation(string Field, string Message)
 {
-    /// <summary>Field and message.</summary>
     public override string ToString() => $"{Field}: {Message}";
 }
 

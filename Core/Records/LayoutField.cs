@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Records;
 
 /// <summary>What the bits of a field are.</summary>
@@ -35,13 +36,15 @@ public sealed class LayoutField
         Constant = constant;
     }
 
-    /// <summary>The bits, the part with the value's low bits first; one part unless hardware splits the value.</summary>
+    /// <summary>The bits, the part with the value's low bits first; one part unless hardware splits the
+    /// value.</summary>
     public IReadOnlyList<Field> Parts { get; }
 
     /// <summary>What the bits are.</summary>
     public FieldKind Kind { get; }
 
-    /// <summary>What the field says, in words, with the specification's section where it differs from the layout's.</summary>
+    /// <summary>What the field says, in words, with the specification's section where it differs from the
+    /// layout's.</summary>
     public string Meaning { get; }
 
     /// <summary>The fixed value of a <see cref="FieldKind.Constant"/>.</summary>

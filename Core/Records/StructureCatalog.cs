@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics.CodeAnalysis;
 using PasidFramework.Results;
 
@@ -61,7 +62,8 @@ public sealed class StructureCatalog
         ];
         return OpResult.Refuse(
             Errno.EINVAL,
-            near.Length == 0 ? $"no structure '{id}'" : $"no structure '{id}'; did you mean {string.Join(", ", near)}?");
+            near.Length == 0 ? $"no structure '{id}'"
+                : $"no structure '{id}'; did you mean {string.Join(", ", near)}?");
     }
 
     // How far apart two ids are; the greatest number where nobody would take one for the other.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Results;
 
 /// <summary>
@@ -36,7 +37,8 @@ public enum Errno
     /// <summary>No such device, or the device cannot share address spaces.</summary>
     ENODEV = 19,
 
-    /// <summary>An argument is not acceptable: no domain, nesting domain, unknown flag, kernel thread, process exiting.</summary>
+    /// <summary>An argument is not acceptable: no domain, nesting domain, unknown flag, kernel thread, process
+    /// exiting.</summary>
     EINVAL = 22,
 
     /// <summary>No number left in the allowed range.</summary>

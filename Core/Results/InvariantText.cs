@@ -4,7 +4,8 @@ using System.Runtime.CompilerServices;
 
 namespace PasidFramework.Results;
 
-/// <summary>An interpolated string whose values are formatted in the invariant culture, whatever the thread's is.</summary>
+/// <summary>An interpolated string whose values are formatted in the invariant culture, whatever the thread's
+/// is.</summary>
 [InterpolatedStringHandler]
 public ref struct InvariantText
 {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics.CodeAnalysis;
 
 namespace PasidFramework.Results;
@@ -68,19 +69,23 @@ public readonly record struct OpResult<T>
     public bool IsOk => Outcome.IsOk;
 
     /// <summary>Success with a value.</summary>
-    [SuppressMessage("Design", "CA1000", Justification = "A factory on the generic result reads best at the call site.")]
+    [SuppressMessage("Design", "CA1000",
+        Justification = "A factory on the generic result reads best at the call site.")]
     public static OpResult<T> Ok(T value) => new(value, default);
 
     /// <summary>A refusal.</summary>
-    [SuppressMessage("Design", "CA1000", Justification = "A factory on the generic result reads best at the call site.")]
+    [SuppressMessage("Design", "CA1000",
+        Justification = "A factory on the generic result reads best at the call site.")]
     public static OpResult<T> Refuse(Errno errno, string reason) => new(default, OpResult.Refuse(errno, reason));
 
     /// <inheritdoc cref="Refuse(Errno, string)"/>
-    [SuppressMessage("Design", "CA1000", Justification = "A factory on the generic result reads best at the call site.")]
+    [SuppressMessage("Design", "CA1000",
+        Justification = "A factory on the generic result reads best at the call site.")]
     public static OpResult<T> Refuse(Errno errno, InvariantText reason) => new(default, OpResult.Refuse(errno, reason));
 
     /// <summary>The refusal of an inner operation, passed on.</summary>
-    [SuppressMessage("Design", "CA1000", Justification = "A factory on the generic result reads best at the call site.")]
+    [SuppressMessage("Design", "CA1000",
+        Justification = "A factory on the generic result reads best at the call site.")]
     public static OpResult<T> Refuse(OpResult refusal) => refusal.IsOk
         ? throw new ArgumentException("Success cannot be passed on as a refusal.", nameof(refusal))
         : new OpResult<T>(default, refusal);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics;
 using PasidFramework.Identifiers;
 using PasidFramework.Qemu.Machine;
@@ -5,8 +6,8 @@ using PasidFramework.Qemu.Machine;
 namespace PasidFramework.Qemu.Devices;
 
 /// <summary>
-/// QEMU's educational PCI device: it copies between memory, through the IOMMU, and a buffer of its own. Here it moves one
-/// word of 4 bytes: larger transfers are several accesses, each with its own fault record.
+/// QEMU's educational PCI device: it copies between memory, through the IOMMU, and a buffer of its own. Here it moves
+/// one word of 4 bytes: larger transfers are several accesses, each with its own fault record.
 /// </summary>
 internal sealed class EduDevice
 {
@@ -46,7 +47,8 @@ internal sealed class EduDevice
 
     /// <summary>Reads 4 bytes by DMA into the buffer; a refused access overwrites it, too.</summary>
     /// <param name="address">Untranslated address, a multiple of 4.</param>
-    /// <remarks>The processor cannot see the buffer: what was read is known when it has been stored somewhere.</remarks>
+    /// <remarks>The processor cannot see the buffer: what was read is known when it has been stored
+    /// somewhere.</remarks>
     public void Load(ulong address)
     {
         _isSetToStore = false;
@@ -77,7 +79,8 @@ internal sealed class EduDevice
         _isSetToStore = true;
     }
 
-    // The timer that ends it expires when time has passed: at once with the qtest accelerator, otherwise when QEMU is idle.
+    // The timer that ends it expires when time has passed: at once with the qtest accelerator, otherwise when QEMU is
+    // idle.
     private void Transfer(params ReadOnlySpan<QTestCommand> commands)
     {
         QTestClient client = _machine.Client;
@@ -89,7 +92,8 @@ internal sealed class EduDevice
             if (Stopwatch.GetElapsedTime(since) > _machine.Setup.Patience)
             {
                 throw new QemuException(Text(
-                    $"the edu device {Requester} did not end its transfer within {_machine.Setup.Patience.TotalSeconds} s"));
+                    $"the edu device {Requester} did not end its transfer within "
+                        + $"{_machine.Setup.Patience.TotalSeconds} s"));
             }
 
             Thread.Yield();

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
@@ -31,28 +32,21 @@ internal abstract class QemuHardware : ITestHardware
     /// <param name="machine">The machine; disposed with this.</param>
     protected QemuHardware(QemuMachine machine) => Machine = machine;
 
-    /// <summary>The machine.</summary>
     public QemuMachine Machine { get; }
 
     /// <summary>The guest's RAM.</summary>
     public QemuMemory Ram => Machine.Memory;
 
-    /// <inheritdoc/>
     public IPhysicalMemory Memory => Ram;
 
-    /// <inheritdoc/>
     public abstract IRegisterFile Registers { get; }
 
-    /// <inheritdoc/>
     public bool IsCoherent => true;
 
-    /// <inheritdoc/>
     public IReadOnlyList<RequesterId> Requesters => _requesters;
 
-    /// <inheritdoc/>
     public abstract TestHardwareTraits Traits { get; }
 
-    /// <inheritdoc/>
     public virtual IReadOnlyDictionary<string, string> UnitOptions { get; } = new Dictionary<string, string>();
 
     /// <summary>The last fault record that an access left, 64-bit words, low word first; empty before the first
@@ -62,7 +56,6 @@ internal abstract class QemuHardware : ITestHardware
     /// <summary>The devices.</summary>
     protected IEnumerable<QemuChannel> Channels => _channels.Values;
 
-    /// <inheritdoc/>
     public OpResult Prepare(RequesterId requester, Pasid pasid)
     {
         lock (_gate)
@@ -73,7 +66,8 @@ internal abstract class QemuHardware : ITestHardware
             {
                 return OpResult.Refuse(
                     Errno.EOPNOTSUPP,
-                    $"{requester} stands for PASID {channel.Pasid} and has used it: it can stand for {pasid} after it was removed");
+                    $"{requester} stands for PASID {channel.Pasid} and has used it: it can stand for {pasid} after it "
+                        + $"was removed");
             }
 
             OpResult armed = Arm(channel, pasid);
@@ -87,7 +81,6 @@ internal abstract class QemuHardware : ITestHardware
         }
     }
 
-    /// <inheritdoc/>
     public OpResult<ulong> AllocateTarget()
     {
         OpResult<ulong> page = Ram.AllocatePages(PageBytes);
@@ -102,7 +95,6 @@ internal abstract class QemuHardware : ITestHardware
         return page;
     }
 
-    /// <inheritdoc/>
     /// <exception cref="ArgumentException">There is no such target.</exception>
     public void FreeTarget(ulong address)
     {
@@ -117,10 +109,8 @@ internal abstract class QemuHardware : ITestHardware
         Ram.FreePages(address, PageBytes);
     }
 
-    /// <inheritdoc/>
     public abstract bool NamesPasid(RequesterId requester, Pasid pasid);
 
-    /// <inheritdoc/>
     public IReadOnlyList<string> TakeViolations()
     {
         lock (_gate)
@@ -131,17 +121,16 @@ internal abstract class QemuHardware : ITestHardware
         }
     }
 
-    /// <inheritdoc/>
     public virtual void DropCaches()
     {
     }
 
-    /// <inheritdoc/>
     /// <remarks>
     /// The device stores 4 bytes. Where they land in no target and no fault was recorded, all memory that was allocated
     /// is searched: another process's memory that was hit is a violation.
     /// </remarks>
-    /// <exception cref="ArgumentException">The device does not stand for this PASID, or the access is a load.</exception>
+    /// <exception cref="ArgumentException">The device does not stand for this PASID, or the access is a
+    /// load.</exception>
     public TranslationResult Translate(in DmaAccess access)
     {
         lock (_gate)
@@ -150,7 +139,8 @@ internal abstract class QemuHardware : ITestHardware
             if (channel.Pasid is not { } pasid || access.Pasid != pasid)
             {
                 throw new ArgumentException(
-                    $"{access.Requester} does not stand for PASID {access.Pasid?.ToString() ?? "(none)"}", nameof(access));
+                    $"{access.Requester} does not stand for PASID {access.Pasid?.ToString() ?? "(none)"}",
+                    nameof(access));
             }
 
             if (!access.IsWrite)
@@ -165,7 +155,6 @@ internal abstract class QemuHardware : ITestHardware
         }
     }
 
-    /// <inheritdoc/>
     public void Dispose() => Machine.Dispose();
 
     /// <summary>The command line's part that makes edu devices, from a slot of bus 0 on.</summary>
@@ -197,7 +186,8 @@ internal abstract class QemuHardware : ITestHardware
             channel.Edu.Store(page);
             if (Ram.ReadDword(page) != channel.Mark)
             {
-                throw new QemuException($"{Machine.Setup.Installation}: the edu device {channel.Edu.Requester} does not reach memory");
+                throw new QemuException(
+                    $"{Machine.Setup.Installation}: the edu device {channel.Edu.Requester} does not reach memory");
             }
         }
 
@@ -285,13 +275,15 @@ internal abstract class QemuHardware : ITestHardware
         if (hits.Count > 1)
         {
             _violations.Add(Text(
-                $"one store of {channel.Edu.Requester} to 0x{address:x} landed at {string.Join(", ", hits.Select(h => Text($"0x{h:x}")))}"));
+                $"one store of {channel.Edu.Requester} to 0x{address:x} landed at "
+                    + $"{string.Join(", ", hits.Select(h => Text($"0x{h:x}")))}"));
         }
 
         if (fault is { } unexpected)
         {
             _violations.Add(Text(
-                $"a store of {channel.Edu.Requester} to 0x{address:x} landed at 0x{hits[0]:x} and left a fault record: {unexpected.Reason}"));
+                $"a store of {channel.Edu.Requester} to 0x{address:x} landed at 0x{hits[0]:x} and left a fault record: "
+                    + $"{unexpected.Reason}"));
         }
 
         return new TranslationResult(TranslationStatus.Translated, hits[0] | low, 0, 0, null);
@@ -314,13 +306,11 @@ internal abstract class QemuHardware : ITestHardware
 }
 
 /// <summary>One device and the PASID that it stands for.</summary>
-/// <param name="edu">The device.</param>
 /// <param name="mark">What it stores.</param>
 internal sealed class QemuChannel(EduDevice edu, uint mark)
 {
     private volatile bool _isUsed;
 
-    /// <summary>The device.</summary>
     public EduDevice Edu { get; } = edu;
 
     /// <summary>What it stores.</summary>

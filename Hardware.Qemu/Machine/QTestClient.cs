@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics;
 using System.Globalization;
 using System.Net.Sockets;
@@ -6,8 +7,8 @@ using System.Text;
 namespace PasidFramework.Qemu.Machine;
 
 /// <summary>
-/// QEMU's QTest protocol: one line a command, one line an answer. Every command has a deadline; what is not an answer is
-/// a <see cref="QemuException"/>, and so is every command after that one.
+/// QEMU's QTest protocol: one line a command, one line an answer. Every command has a deadline; what is not an answer
+/// is a <see cref="QemuException"/>, and so is every command after that one.
 /// </summary>
 /// <remarks>Safe for concurrent use: one command at a time.</remarks>
 internal sealed class QTestClient : IDisposable
@@ -53,7 +54,6 @@ internal sealed class QTestClient : IDisposable
 
     public void Write64(ulong address, ulong value) => Run([QTestCommand.Write(address, value, 64)]);
 
-    /// <inheritdoc/>
     public void Dispose() => _socket.Dispose();
 
     /// <summary>Sends several commands at once: each exchange costs two switches between processes, whatever it
@@ -132,7 +132,8 @@ internal sealed class QTestClient : IDisposable
             ReadOnlySpan<char> digits = answer.AsSpan(answer.LastIndexOf(' ') + 1);
             return answer.StartsWith("OK ", StringComparison.Ordinal)
                 && digits.StartsWith("0x", StringComparison.OrdinalIgnoreCase)
-                && ulong.TryParse(digits[2..], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ulong value)
+                && ulong.TryParse(digits[2..], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture,
+                    out ulong value)
                 ? value
                 : throw Broken(Nonsense(command.Line, answer));
         }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics;
 using System.Text.RegularExpressions;
 
@@ -51,7 +52,8 @@ public sealed partial class QemuInstallation
     public static IReadOnlyList<QemuInstallation> Find(string home, ICollection<string> problems) =>
         Find(home, Environment.GetEnvironmentVariable("PATH") ?? string.Empty, s_patience, problems);
 
-    /// <summary>As <see cref="Find(string, ICollection{string})"/>, with everything that it takes from outside.</summary>
+    /// <summary>As <see cref="Find(string, ICollection{string})"/>, with everything that it takes from
+    /// outside.</summary>
     /// <param name="home">Folder that holds unpacked ones.</param>
     /// <param name="path">The search path, folders with colons between them.</param>
     /// <param name="patience">How long a program may take to say its version.</param>
@@ -94,7 +96,8 @@ public sealed partial class QemuInstallation
                 if (version < OldestKnown)
                 {
                     problems.Add(
-                        $"QEMU {version} ({name}) is older than {OldestKnown}, the oldest whose IOMMU models are known");
+                        $"QEMU {version} ({name}) is older than {OldestKnown}, the oldest whose IOMMU models are "
+                            + $"known");
                     return;
                 }
 
@@ -168,7 +171,6 @@ public sealed partial class QemuInstallation
         return info;
     }
 
-    /// <inheritdoc/>
     public override string ToString() => $"QEMU {Version} ({Name})";
 
     private static string Program(QemuTarget target) => target switch
@@ -206,7 +208,8 @@ public sealed partial class QemuInstallation
                 : throw new QemuException($"QEMU ({candidate.Name}) does not say its version: "
                     + (text + error.GetAwaiter().GetResult()).Split('\n', 2)[0]);
         }
-        catch (Exception e) when (e is System.ComponentModel.Win32Exception or IOException or DirectoryNotFoundException)
+        catch (Exception e) when (
+            e is System.ComponentModel.Win32Exception or IOException or DirectoryNotFoundException)
         {
             throw new QemuException($"QEMU ({candidate.Name}) does not start: {e.Message}", e);
         }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Net.Sockets;
@@ -7,7 +8,6 @@ namespace PasidFramework.Qemu.Machine;
 /// <summary>How to start a machine.</summary>
 internal sealed record QemuMachineSetup
 {
-    /// <summary>Which QEMU.</summary>
     public required QemuInstallation Installation { get; init; }
 
     /// <summary>Which program.</summary>
@@ -30,12 +30,13 @@ internal sealed record QemuMachineSetup
 }
 
 /// <summary>
-/// A QEMU without a guest: its CPU never runs, registers are reached over QTest, its RAM is this process's memory. It is
-/// killed when disposed, and with this process however that ends.
+/// A QEMU without a guest: its CPU never runs, registers are reached over QTest, its RAM is this process's memory. It
+/// is killed when disposed, and with this process however that ends.
 /// </summary>
 internal sealed class QemuMachine : IDisposable
 {
-    // Versions whose package lacks the qtest accelerator run the CPU, on firmware that only halts; virtual time then jumps.
+    // Versions whose package lacks the qtest accelerator run the CPU, on firmware that only halts; virtual time then
+    // jumps.
     private const string HaltingAccelerator = "tcg";
 
     private static readonly ConcurrentDictionary<(string, QemuTarget), bool> s_needsHalting = new();
@@ -131,11 +132,10 @@ internal sealed class QemuMachine : IDisposable
         }
     }
 
-    /// <summary>What lets timers of at most 200 ms expire; nothing without the qtest accelerator, where virtual time needs
-    /// no help.</summary>
+    /// <summary>What lets timers of at most 200 ms expire; nothing without the qtest accelerator, where virtual time
+    /// needs no help.</summary>
     public QTestCommand[] TimersExpire => IsHalting ? [] : [QTestCommand.StepClock(200_000_000)];
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         if (Interlocked.Exchange(ref _disposed, 1) != 0)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.IO.MemoryMappedFiles;
 using System.Numerics;
 using PasidFramework.Hardware;
@@ -10,8 +11,8 @@ namespace PasidFramework.Qemu.Machine;
 /// command.
 /// </summary>
 /// <remarks>
-/// Addresses are guest physical byte addresses. QEMU and this process share the same pages, so stores are coherent. Loads
-/// and stores take no lock; allocation does.
+/// Addresses are guest physical byte addresses. QEMU and this process share the same pages, so stores are coherent.
+/// Loads and stores take no lock; allocation does.
 /// </remarks>
 internal sealed unsafe class QemuMemory : IPhysicalMemory, IDisposable
 {
@@ -58,7 +59,6 @@ internal sealed unsafe class QemuMemory : IPhysicalMemory, IDisposable
     /// <summary>Bytes in live allocations.</summary>
     public long AllocatedBytes => Interlocked.Read(ref _allocatedBytes);
 
-    /// <inheritdoc/>
     public OpResult<ulong> AllocatePages(int bytes, int alignmentBytes = 4096)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(bytes);
@@ -95,12 +95,12 @@ internal sealed unsafe class QemuMemory : IPhysicalMemory, IDisposable
         }
     }
 
-    /// <inheritdoc/>
     public void FreePages(ulong address, int bytes)
     {
         lock (_gate)
         {
-            if (!_live.TryGetValue(address, out (int Bytes, int Alignment) live) || live.Bytes != ((bytes + 4095) & ~4095))
+            if (!_live.TryGetValue(address, out (int Bytes, int Alignment) live)
+                || live.Bytes != ((bytes + 4095) & ~4095))
             {
                 throw new ArgumentException(
                     Text($"No allocation of {bytes} bytes at 0x{address:x}."),
@@ -118,21 +118,18 @@ internal sealed unsafe class QemuMemory : IPhysicalMemory, IDisposable
         }
     }
 
-    /// <inheritdoc/>
     public ulong ReadQword(ulong address)
     {
         CheckAlignment(address, 8);
         return IsBacked(address, 8) ? Volatile.Read(ref *(ulong*)At(address, 8)) : 0;
     }
 
-    /// <inheritdoc/>
     public uint ReadDword(ulong address)
     {
         CheckAlignment(address, 4);
         return IsBacked(address, 4) ? Volatile.Read(ref *(uint*)At(address, 4)) : 0;
     }
 
-    /// <inheritdoc/>
     public void Read(ulong address, Span<byte> destination)
     {
         if (IsBacked(address, destination.Length))
@@ -147,7 +144,6 @@ internal sealed unsafe class QemuMemory : IPhysicalMemory, IDisposable
         }
     }
 
-    /// <inheritdoc/>
     public bool IsBacked(ulong address, long bytes)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
@@ -155,34 +151,28 @@ internal sealed unsafe class QemuMemory : IPhysicalMemory, IDisposable
         return address >= RamBase && offset <= (ulong)RamBytes && (ulong)bytes <= (ulong)RamBytes - offset;
     }
 
-    /// <inheritdoc/>
     public void WriteQword(ulong address, ulong value)
     {
         CheckAlignment(address, 8);
         Volatile.Write(ref *(ulong*)At(address, 8), value);
     }
 
-    /// <inheritdoc/>
     public void WriteDword(ulong address, uint value)
     {
         CheckAlignment(address, 4);
         Volatile.Write(ref *(uint*)At(address, 4), value);
     }
 
-    /// <inheritdoc/>
     public void Write(ulong address, ReadOnlySpan<byte> source) =>
         source.CopyTo(new Span<byte>(At(address, source.Length), source.Length));
 
-    /// <inheritdoc/>
     public void Flush(ulong address, int bytes)
     {
         // QEMU's threads see this process's stores through the same caches.
     }
 
-    /// <inheritdoc/>
     public void StoreBarrier() => Thread.MemoryBarrier();
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         if (!_disposed)

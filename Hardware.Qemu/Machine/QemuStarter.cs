@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Collections.Concurrent;
 using System.Diagnostics;
 
@@ -9,7 +10,8 @@ namespace PasidFramework.Qemu.Machine;
 /// </summary>
 internal static class QemuStarter
 {
-    private static readonly BlockingCollection<(ProcessStartInfo Info, TaskCompletionSource<Process?> Started)> s_work = [];
+    private static readonly BlockingCollection<(ProcessStartInfo Info, TaskCompletionSource<Process?> Started)> s_work =
+        [];
 
     static QemuStarter() => new Thread(Run) { IsBackground = true, Name = "QEMU starter" }.Start();
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
@@ -9,8 +10,8 @@ using PasidFramework.Results;
 namespace PasidFramework.Qemu.Smmu;
 
 /// <summary>
-/// QEMU's SMMUv3. Its devices have no substreams, so each of them stands for one PASID: QEMU walks a stream table of this
-/// back end, in which the device's entry is the driver's with S1CDMax 0 and S1ContextPtr at the driver's context
+/// QEMU's SMMUv3. Its devices have no substreams, so each of them stands for one PASID: QEMU walks a stream table of
+/// this back end, in which the device's entry is the driver's with S1CDMax 0 and S1ContextPtr at the driver's context
 /// descriptor of that PASID.
 /// </summary>
 /// <remarks>That judges the descriptor, the page tables and every command. S1CDMax, S1Fmt, S1DSS and first-level
@@ -47,16 +48,13 @@ internal sealed class SmmuQemu : QemuHardware
         AddDevices(new MappedPciConfiguration(machine.Client, ConfigurationWindow), FirstSlot, devices, FirstBar);
     }
 
-    /// <inheritdoc/>
     public override IRegisterFile Registers => _registers;
 
-    /// <inheritdoc/>
     public override TestHardwareTraits Traits => TestHardwareTraits.KeepsTranslations
         | TestHardwareTraits.KeepsConfiguration | TestHardwareTraits.Silence | TestHardwareTraits.Concurrent
         | TestHardwareTraits.ManyProcesses;
 
     /// <summary>Starts a machine.</summary>
-    /// <param name="installation">Which QEMU.</param>
     /// <param name="devices">How many devices, 1 to <see cref="MaxDevices"/>.</param>
     /// <param name="pasidBits">PASID width that is reported, 0 to 20.</param>
     /// <exception cref="QemuException">It does not start.</exception>
@@ -87,17 +85,14 @@ internal sealed class SmmuQemu : QemuHardware
     /// <summary>No: the model has no substreams.</summary>
     public override bool NamesPasid(RequesterId requester, Pasid pasid) => false;
 
-    /// <inheritdoc/>
     protected override OpResult Arm(QemuChannel channel, Pasid pasid) => OpResult.Ok;
 
-    /// <inheritdoc/>
     protected override void BeforeAccess(QemuChannel channel, Pasid pasid)
     {
         _registers.DiscardEvents();
         WriteOwnEntry(channel.Edu.Requester, pasid);
     }
 
-    /// <inheritdoc/>
     protected override TranslationResult? Fault()
     {
         ulong[] words = _registers.PeekEvent();

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Hardware;
 using PasidFramework.Qemu.Machine;
 
@@ -5,7 +6,8 @@ namespace PasidFramework.Qemu.Smmu;
 
 /// <summary>
 /// The registers over QTest. QEMU has no substreams: IDR1.SSIDSIZE is given as asked for and IDR0.CD2L as 1, and the
-/// stream table that the driver names is kept from QEMU, which walks one of this back end. Section numbers: Arm IHI 0070.
+/// stream table that the driver names is kept from QEMU, which walks one of this back end. Section numbers: Arm IHI
+/// 0070.
 /// </summary>
 /// <param name="client">QTest.</param>
 /// <param name="registers">Where they are.</param>
@@ -38,7 +40,8 @@ internal sealed class SmmuQemuRegisters(QTestClient client, ulong registers, Qem
     private uint _firstNew;
     private uint _lastCommand;
 
-    /// <summary>Called with each stream whose configuration QEMU forgets, by a command of the driver; null for all.</summary>
+    /// <summary>Called with each stream whose configuration QEMU forgets, by a command of the driver; null for
+    /// all.</summary>
     public Action<uint?> ConfigurationForgotten { get; set; } = _ => { };
 
     /// <summary>What the driver wrote to STRTAB_BASE.</summary>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 using PasidFramework.Qemu.Devices;
@@ -106,7 +107,6 @@ internal sealed class VirtioPciRegisters : IRegisterFile
     public VirtioRing Ring(int queue) =>
         new(_sizes[queue], _rings[queue, 0], _rings[queue, 1], _rings[queue, 2]);
 
-    /// <inheritdoc/>
     public uint Read32(int offset) => offset switch
     {
         0x000 => 0x7472_6976,
@@ -123,10 +123,8 @@ internal sealed class VirtioPciRegisters : IRegisterFile
         _ => 0,
     };
 
-    /// <inheritdoc/>
     public ulong Read64(int offset) => Read32(offset) | ((ulong)Read32(offset + 4) << 32);
 
-    /// <inheritdoc/>
     public void Write32(int offset, uint value)
     {
         switch (offset)
@@ -175,7 +173,6 @@ internal sealed class VirtioPciRegisters : IRegisterFile
         }
     }
 
-    /// <inheritdoc/>
     public void Write64(int offset, ulong value)
     {
         Write32(offset, (uint)value);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
@@ -46,19 +47,15 @@ internal sealed class VirtioQemu : QemuHardware
         DenyUnattached();
     }
 
-    /// <inheritdoc/>
     public override IRegisterFile Registers => _registers;
 
-    /// <inheritdoc/>
     public override TestHardwareTraits Traits =>
         TestHardwareTraits.Concurrent | TestHardwareTraits.KeepsTranslations;
 
-    /// <inheritdoc/>
     public override IReadOnlyDictionary<string, string> UnitOptions { get; } =
         new Dictionary<string, string> { ["dialect"] = "map" };
 
     /// <summary>Starts a machine.</summary>
-    /// <param name="installation">Which QEMU.</param>
     /// <param name="devices">How many devices, 1 to <see cref="MaxDevices"/>.</param>
     /// <exception cref="QemuException">It does not start.</exception>
     public static VirtioQemu Start(QemuInstallation installation, int devices)
@@ -92,10 +89,8 @@ internal sealed class VirtioQemu : QemuHardware
     /// <summary>No: the standard's record has no PASID.</summary>
     public override bool NamesPasid(RequesterId requester, Pasid pasid) => false;
 
-    /// <inheritdoc/>
     protected override OpResult Arm(QemuChannel channel, Pasid pasid) => OpResult.Ok;
 
-    /// <inheritdoc/>
     protected override void BeforeAccess(QemuChannel channel, Pasid pasid)
     {
         // Records cannot be removed for the driver: the places of the ring are its own.
@@ -104,7 +99,6 @@ internal sealed class VirtioQemu : QemuHardware
         _hasRoom = ring.Size != 0 && Index(ring.Available) != _lastEvent;
     }
 
-    /// <inheritdoc/>
     protected override TranslationResult? Fault()
     {
         VirtioRing ring = _registers.Ring(EventQueue);
@@ -121,8 +115,8 @@ internal sealed class VirtioQemu : QemuHardware
             TranslationStatus.Faulted, 0, 0, reason, Text($"reason {reason} for endpoint 0x{(uint)LastFault[1]:x}"));
     }
 
-    // The machine starts with bypass on, which the devices need to take their marks. The setting outlives a reset of the
-    // device (section 5.13.6.3.1), so a driver finds it off.
+    // The machine starts with bypass on, which the devices need to take their marks. The setting outlives a reset of
+    // the device (section 5.13.6.3.1), so a driver finds it off.
     private void DenyUnattached()
     {
         const uint Acknowledged = 1 | 2;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
@@ -22,9 +23,9 @@ internal enum VtdStage
 /// QEMU's VT-d in scalable mode. Its devices cannot send a PASID with a request, so each of them stands for one PASID.
 /// </summary>
 /// <remarks>
-/// <para>On 10.x RID_PASID of the driver's own context entry is set (Intel VT-d, D51397-018 (rev 5.10), section 9.4), so
-/// directory and table are walked by index, and invalidations of the PASID are judged. Only that the PASID came with the
-/// request is not shown.</para>
+/// <para>On 10.x RID_PASID of the driver's own context entry is set (Intel VT-d, D51397-018 (rev 5.10), section 9.4),
+/// so directory and table are walked by index, and invalidations of the PASID are judged. Only that the PASID came with
+/// the request is not shown.</para>
 /// <para>11.x ignores the field and walks PASID 0. There the context entry leads to a scratch directory; before each
 /// access the entry of the PASID is copied to its slot 0 and the caches are emptied. That judges the entry's bytes and
 /// the page tables, not the index, and no invalidation.</para>
@@ -63,10 +64,8 @@ internal sealed class VtdQemu : QemuHardware
         }
     }
 
-    /// <inheritdoc/>
     public override IRegisterFile Registers => _registers;
 
-    /// <inheritdoc/>
     public override TestHardwareTraits Traits => _ignoresRidPasid
         ? TestHardwareTraits.ManyProcesses
         : TestHardwareTraits.KeepsTranslations | TestHardwareTraits.Concurrent | TestHardwareTraits.ManyProcesses
@@ -113,14 +112,12 @@ internal sealed class VtdQemu : QemuHardware
         }
     }
 
-    /// <summary>A record of a fault in the page tables does on 10.x; one of a fault in directory or table has none (PP 0),
-    /// and so has every one on 11.x.</summary>
+    /// <summary>A record of a fault in the page tables does on 10.x; one of a fault in directory or table has none (PP
+    /// 0), and so has every one on 11.x.</summary>
     public override bool NamesPasid(RequesterId requester, Pasid pasid) => !_ignoresRidPasid;
 
-    /// <inheritdoc/>
     public override void DropCaches() => BetweenAccesses(_registers.DropCaches);
 
-    /// <inheritdoc/>
     protected override OpResult Arm(QemuChannel channel, Pasid pasid)
     {
         RequesterId requester = channel.Edu.Requester;
@@ -153,7 +150,6 @@ internal sealed class VtdQemu : QemuHardware
         return OpResult.Ok;
     }
 
-    /// <inheritdoc/>
     /// <remarks>A driver that removed the device and added it again has written the context entry anew.</remarks>
     protected override bool IsForgotten(QemuChannel channel)
     {
@@ -163,7 +159,6 @@ internal sealed class VtdQemu : QemuHardware
             : (Ram.ReadQword(at + 8) & RidPasid) != channel.Pasid?.Value);
     }
 
-    /// <inheritdoc/>
     protected override void BeforeAccess(QemuChannel channel, Pasid pasid)
     {
         _recordIsOld = !_registers.TryDiscardFault();
@@ -176,7 +171,6 @@ internal sealed class VtdQemu : QemuHardware
         }
     }
 
-    /// <inheritdoc/>
     protected override TranslationResult? Fault()
     {
         (ulong low, ulong high) = _registers.PeekFault();

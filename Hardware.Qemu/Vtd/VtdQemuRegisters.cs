@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Hardware;
 using PasidFramework.Qemu.Machine;
 
 namespace PasidFramework.Qemu.Vtd;
 
 /// <summary>
-/// The registers over QTest. The PASID width is the one that was asked for: QEMU 10.0 says 1 bit although its walker takes
-/// all 20. Section numbers: Intel VT-d, D51397-018 (rev 5.10).
+/// The registers over QTest. The PASID width is the one that was asked for: QEMU 10.0 says 1 bit although its walker
+/// takes all 20. Section numbers: Intel VT-d, D51397-018 (rev 5.10).
 /// </summary>
 /// <param name="client">QTest.</param>
 /// <param name="registers">Where they are.</param>

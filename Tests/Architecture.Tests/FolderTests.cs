@@ -10,8 +10,8 @@ namespace PasidFramework.Architecture.Tests;
 public sealed partial class FolderTests
 {
     /// <summary>
-    /// Folders from the bottom up: one may use those before it. What lies in the project's own folder may use all. A folder
-    /// that is not listed by its own path counts as the one it lies in.
+    /// Folders from the bottom up: one may use those before it. What lies in the project's own folder may use all. A
+    /// folder that is not listed by its own path counts as the one it lies in.
     /// </summary>
     private static readonly Dictionary<string, string[]> s_folders = new()
     {
@@ -80,7 +80,8 @@ public sealed partial class FolderTests
         return new ArchLoader().LoadFilteredDirectory(Path.GetDirectoryName(file), Path.GetFileName(file)).Build();
     }
 
-    // Position of a type's folder from the bottom; -1 where the project's folder is not listed, -2 for what is not the project's.
+    // Position of a type's folder from the bottom; -1 where the project's folder is not listed, -2 for what is not the
+    // project's.
     private static int Rank(string project, string root, IType type)
     {
         string space = type.Namespace?.FullName ?? string.Empty;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Reflection;
 using System.Reflection.Metadata;
 using System.Reflection.PortableExecutable;
@@ -6,14 +7,15 @@ using System.Xml.Linq;
 namespace PasidFramework.Architecture.Tests;
 
 /// <summary>
-/// The arrows of the house, read from the built assemblies and from the project files (an unused project reference leaves
-/// no trace in the assembly).
+/// The arrows of the house, read from the built assemblies and from the project files (an unused project reference
+/// leaves no trace in the assembly).
 /// </summary>
 public sealed class ReferenceTests
 {
     internal const string Prefix = "PasidFramework.";
 
-    /// <summary>What each product project may reference of ours. A project that is not listed here fails the test.</summary>
+    /// <summary>What each product project may reference of ours. A project that is not listed here fails the
+    /// test.</summary>
     private static readonly Dictionary<string, string[]> s_allowed = new()
     {
         ["Core"] = [],
@@ -35,7 +37,8 @@ public sealed class ReferenceTests
     /// <summary>Packages that Core and the drivers may see: the list that the plug-in host shares with them.</summary>
     private static readonly string[] s_shared =
     [
-        "System.Composition.AttributedModel", "Microsoft.Extensions.Options", "Microsoft.Extensions.Logging.Abstractions",
+        "System.Composition.AttributedModel", "Microsoft.Extensions.Options",
+        "Microsoft.Extensions.Logging.Abstractions",
     ];
 
     public static TheoryData<string> Projects => [.. s_allowed.Keys];
@@ -89,15 +92,19 @@ public sealed class ReferenceTests
         [.. references.Where(r => !s_allowed[project].Contains(r))];
 
     private static bool IsFramework(string name) =>
-        name.StartsWith("System.", StringComparison.Ordinal) && !name.StartsWith("System.Composition", StringComparison.Ordinal);
+        name.StartsWith("System.", StringComparison.Ordinal)
+            && !name.StartsWith("System.Composition", StringComparison.Ordinal);
 
     // References that only order the build (a plug-in beside the command line tool) are no arrows.
-    private static IEnumerable<string> ProjectReferences(string file) => XDocument.Load(file).Descendants("ProjectReference")
-        .Where(e => !string.Equals((string?)e.Attribute("ReferenceOutputAssembly"), "false", StringComparison.OrdinalIgnoreCase))
+    private static IEnumerable<string> ProjectReferences(string file) => XDocument.Load(file)
+        .Descendants("ProjectReference")
+        .Where(e => !string.Equals((string?)e.Attribute("ReferenceOutputAssembly"), "false",
+            StringComparison.OrdinalIgnoreCase))
         .Select(e => Path.GetFileNameWithoutExtension(((string)e.Attribute("Include")!).Replace('\\', '/')));
 
     internal static string AssemblyFile(string project) => Path.Combine(
-        Metadata("ArtifactsBin"), project, Metadata("Pivot"), project == "Cli" ? "pasidctl.dll" : Prefix + project + ".dll");
+        Metadata("ArtifactsBin"), project, Metadata("Pivot"), project == "Cli" ? "pasidctl.dll" : Prefix + project
+            + ".dll");
 
     private static string[] References(string project)
     {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Text.Json;
 
 namespace PasidFramework.Cli.Tests;
@@ -23,7 +24,8 @@ public sealed class DefaultComparisonTests(DefaultComparison comparison) : IClas
         Assert.All(runs, r => Assert.Equal(r.GetProperty("binds").GetInt64(), r.GetProperty("unbinds").GetInt64()));
         Assert.All(
             runs.SelectMany(r => r.GetProperty("drivers").EnumerateArray()),
-            d => Assert.True(d.GetProperty("tableBytesPeak").GetInt64() > 0 && d.GetProperty("commands").GetInt64() > 0));
+            d => Assert.True(d.GetProperty("tableBytesPeak").GetInt64() > 0 && d.GetProperty("commands")
+                .GetInt64() > 0));
     }
 
     [Fact]
@@ -42,7 +44,8 @@ public sealed class DefaultComparisonTests(DefaultComparison comparison) : IClas
         Assert.Equal(0, runs["core/lowest"].GetProperty("processesWithDifferingPasids").GetInt64());
         Assert.True(runs["vendor"].GetProperty("processesWithDifferingPasids").GetInt64() > 0);
 
-        long Failures(string policy) => runs[policy].GetProperty("failures").EnumerateObject().Sum(f => f.Value.GetInt64());
+        long Failures(string policy) => runs[policy].GetProperty("failures").EnumerateObject()
+            .Sum(f => f.Value.GetInt64());
 
         long Distance(string policy) => runs[policy].GetProperty("reuseDistance").GetProperty("min").GetInt64();
 
@@ -66,7 +69,8 @@ public sealed class DefaultComparisonTests(DefaultComparison comparison) : IClas
         string trace = folder["dotnet-build.trace.gz"];
         File.Copy(Path.Combine(Tool.Folder, "data", "traces", "dotnet-build.trace.gz"), trace);
 
-        Outcome again = Tool.Run("compare", "--json", "-", "--events", folder["e"], "--trace", trace, "--seed", "1", "--quiet");
+        Outcome again =
+            Tool.Run("compare", "--json", "-", "--events", folder["e"], "--trace", trace, "--seed", "1", "--quiet");
 
         Assert.Equal(0, again.ExitCode);
         Assert.Equal(File.ReadAllText(comparison.Report), again.Out);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Text.Json;
 
 namespace PasidFramework.Cli.Tests;
@@ -47,7 +48,8 @@ public class ExitCodeTests
         using var folder = new TemporaryFolder();
 
         Outcome outcome = Tool.Run(
-            "compare", "--trace", Path.Combine(Tool.Vectors, "malformed.trace"), "--json", folder["r"], "--events", folder["e"]);
+            "compare", "--trace", Path.Combine(Tool.Vectors, "malformed.trace"), "--json", folder["r"], "--events",
+            folder["e"]);
 
         Assert.Equal(2, outcome.ExitCode);
         Assert.Empty(Directory.EnumerateFileSystemEntries(folder.Root));
@@ -109,7 +111,8 @@ public class ExitCodeTests
         Outcome outcome = Tool.Run(["compare", .. s_small, "--json", "/dev/full", "--events", folder["e"]]);
 
         Assert.Equal(2, outcome.ExitCode);
-        string line = Assert.Single(Tool.Lines(outcome.Error), l => l.Contains("cannot be written", StringComparison.Ordinal));
+        string line =
+            Assert.Single(Tool.Lines(outcome.Error), l => l.Contains("cannot be written", StringComparison.Ordinal));
         Assert.StartsWith("pasidctl: ", line, StringComparison.Ordinal);
         Assert.Empty(Directory.EnumerateFileSystemEntries(folder.Root));
     }
@@ -130,7 +133,8 @@ public class ExitCodeTests
         string drivers = folder.Copy(Path.Combine(Tool.Drivers, "arm-smmu"), Path.Combine("drivers", "arm-smmu"));
 
         Outcome outcome = Tool.Run(
-            ["compare", .. s_small, "--drivers", Path.GetDirectoryName(drivers)!, "--json", folder["r"], "--events", folder["e"]]);
+            ["compare", .. s_small, "--drivers", Path.GetDirectoryName(drivers)!, "--json", folder["r"], "--events",
+                folder["e"]]);
 
         Assert.Equal(3, outcome.ExitCode);
         Assert.Equal(string.Empty, outcome.Out);
@@ -148,7 +152,8 @@ public class ExitCodeTests
         string drivers = folder.Copy(Tool.Drivers, "drivers");
         folder.Copy(Tool.Binary("TestDrivers.AllocatorOnly"), Path.Combine("drivers", "odd"));
 
-        Outcome outcome = Tool.Run(["compare", .. s_small, "--drivers", drivers, "--json", "-", "--policy", "core/odd,vendor"]);
+        Outcome outcome =
+            Tool.Run(["compare", .. s_small, "--drivers", drivers, "--json", "-", "--policy", "core/odd,vendor"]);
 
         Assert.Equal((0, string.Empty), (outcome.ExitCode, outcome.Error));
         using JsonDocument report = JsonDocument.Parse(outcome.Out);
@@ -187,7 +192,8 @@ public class ExitCodeTests
         Assert.StartsWith("Example:\n  pasidctl compare ", help.Out, StringComparison.Ordinal);
         Assert.StartsWith("Example:\n  pasidctl compare ", compare.Out, StringComparison.Ordinal);
         Assert.All(Tool.Lines(help.Out + compare.Out), l => Assert.InRange(l.Length, 0, 80));
-        Assert.Matches(@"^pasidctl \d+\.\d+\.\d+\S* \(driver contract 1\.\d+, catalogue 1\.\d+, JSON schema 1\)\n$", version.Out);
+        Assert.Matches(@"^pasidctl \d+\.\d+\.\d+\S* \(driver contract 1\.\d+, catalogue 1\.\d+, JSON schema 1\)\n$",
+            version.Out);
     }
 
     [Fact]
@@ -209,9 +215,11 @@ public class ExitCodeTests
         Assert.Equal(
             ["arm-smmu arm-smmuv3 1.0", "intel-vtd intel-vtd 1.0", "virtio-iommu virtio-iommu 1.0"],
             root.GetProperty("drivers").EnumerateArray().Select(d =>
-                $"{d.GetProperty("name").GetString()} {d.GetProperty("tableFormat").GetString()} {d.GetProperty("contract").GetString()}"));
+                $"{d.GetProperty("name").GetString()} {d.GetProperty("tableFormat").GetString()} "
+                    + $"{d.GetProperty("contract").GetString()}"));
         Assert.Equal([drivers], root.GetProperty("searched").EnumerateArray().Select(s => s.GetString()));
-        Assert.EndsWith("zzz.dll", root.GetProperty("refused")[0].GetProperty("path").GetString(), StringComparison.Ordinal);
+        Assert.EndsWith("zzz.dll", root.GetProperty("refused")[0].GetProperty("path").GetString(),
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -220,7 +228,8 @@ public class ExitCodeTests
         using var folder = new TemporaryFolder();
         Directory.CreateDirectory(folder["drivers"]);
 
-        Assert.Contains("0 drivers loaded", Tool.Run("drivers", "--drivers", folder["drivers"]).Out, StringComparison.Ordinal);
+        Assert.Contains("0 drivers loaded", Tool.Run("drivers", "--drivers", folder["drivers"]).Out,
+            StringComparison.Ordinal);
         folder.Copy(Path.Combine(Tool.Drivers, "intel-vtd"), Path.Combine("drivers", "mine"));
         Outcome outcome = Tool.Run("drivers", "--drivers", folder["drivers"]);
 

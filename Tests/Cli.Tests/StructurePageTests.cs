@@ -28,8 +28,10 @@ public sealed class StructurePageTests
     {
         string page = File.ReadAllText(Path.Combine(Tool.Repository, "docs", "formats", "intel-vtd", "pasid_entry.md"));
 
-        Assert.Contains("   31:0 |                SSPTPTR                | 0 |b|PGTT |0| AW  |a|P|\n", page, StringComparison.Ordinal);
-        Assert.Contains("  95:64 |  RSVD   |f|e|d|c|    RSVD     |              DID              |\n", page, StringComparison.Ordinal);
+        Assert.Contains("   31:0 |                SSPTPTR                | 0 |b|PGTT |0| AW  |a|P|\n", page,
+            StringComparison.Ordinal);
+        Assert.Contains("  95:64 |  RSVD   |f|e|d|c|    RSVD     |              DID              |\n", page,
+            StringComparison.Ordinal);
     }
 
     [Theory]
@@ -58,5 +60,6 @@ public sealed class StructurePageTests
     }
 
     private static IEnumerable<string> Pages(string folder) =>
-        Directory.EnumerateFiles(folder, "*.md", SearchOption.AllDirectories).Select(f => Path.GetRelativePath(folder, f));
+        Directory.EnumerateFiles(folder, "*.md", SearchOption.AllDirectories)
+            .Select(f => Path.GetRelativePath(folder, f));
 }

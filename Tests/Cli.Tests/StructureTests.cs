@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
@@ -10,7 +11,8 @@ public sealed class StructureTests
 {
     private const string Entry = "intel-vtd/pasid_entry";
 
-    private sealed record Example(string Name, string Structure, IReadOnlyDictionary<string, ulong> Fields, byte[] Bytes);
+    private sealed record Example(string Name, string Structure, IReadOnlyDictionary<string, ulong> Fields,
+        byte[] Bytes);
 
     [Fact]
     public void Every_structure_is_encoded_and_explained_as_the_examples_say()
@@ -53,7 +55,8 @@ public sealed class StructureTests
     {
         // All ones say how wide each field is: an address lacks the bits that are not stored.
         JsonNode[] widest = Lines(Tool.RunWith(
-            string.Join('\n', s_bytes.Select(b => Line(b.Key, "bytes", new string('f', b.Value * 2)))), "explain", "--jsonl"), 0);
+            string.Join('\n', s_bytes.Select(b => Line(b.Key, "bytes", new string('f', b.Value * 2)))), "explain",
+            "--jsonl"), 0);
         var random = new Random(20261122);
         var lines = new StringBuilder();
         var wanted = new List<Dictionary<string, ulong>>();
@@ -115,13 +118,15 @@ public sealed class StructureTests
         Outcome explained = Tool.Run(["explain", Entry, .. Tool.Lines(encoded.Out)]);
         Assert.Contains("PGTT: ", explained.Out, StringComparison.Ordinal);
         Assert.Equal(
-            Tool.Run("explain", "--bytes", Entry, Tool.Run("encode", "--bytes", Entry, "P=1", "PGTT=7", "DID=0x2a").Out.Trim()).Out,
+            Tool.Run("explain", "--bytes", Entry,
+                Tool.Run("encode", "--bytes", Entry, "P=1", "PGTT=7", "DID=0x2a").Out.Trim()).Out,
             explained.Out);
     }
 
     [Theory]
     [InlineData("intel-vtd/fault_record 00007f0012345000 c12345ff80000018", "FR +0xff +reason: no name for this value")]
-    [InlineData("intel-vtd/fault_record 00007f0012345000 c123457180000018", "T1 +1 +type of the request, with T2: a read")]
+    [InlineData("intel-vtd/fault_record 00007f0012345000 c123457180000018",
+        "T1 +1 +type of the request, with T2: a read")]
     [InlineData("virtio-iommu/tail 9", "status +9 +what became of the request: no name for this value")]
     [InlineData("arm-smmuv3/l1_stream_desc 0x840000009", "Span +9 .*: 256 entries")]
     [InlineData("arm-smmuv3/cmd_cfgi_ste_range 0x4 31", "Range +0x1f +2\\^\\(Range\\+1\\) StreamIDs: all")]
@@ -138,7 +143,8 @@ public sealed class StructureTests
     [Fact]
     public void A_reader_that_goes_away_ends_the_stream()
     {
-        using var process = Tool.Start("/bin/sh", ["-c", $"yes '{Line("pcie/ats_ctrl", "bytes", "0080")}' 2> /dev/null | {Tool.Executable} explain --jsonl | head -n 1; exit 0"]);
+        using var process = Tool.Start("/bin/sh", ["-c", $"yes '{Line("pcie/ats_ctrl", "bytes", "0080")}' 2> /dev/null "
+            + $"| {Tool.Executable} explain --jsonl | head -n 1; exit 0"]);
         Outcome outcome = Tool.Wait(process);
 
         Assert.Equal((0, string.Empty), (outcome.ExitCode, outcome.Error));
@@ -155,7 +161,8 @@ public sealed class StructureTests
             string.Join('\n', Enumerable.Repeat(unknown, 50_000).Append(longName)), "encode", "--jsonl"), 1);
 
         Assert.Equal(50_001, lines.Length);
-        Assert.Equal("no structure 'intel-vtd/pasid_entri'; did you mean intel-vtd/pasid_entry?", (string?)lines[^2]["error"]);
+        Assert.Equal("no structure 'intel-vtd/pasid_entri'; did you mean intel-vtd/pasid_entry?",
+            (string?)lines[^2]["error"]);
         Assert.Equal($"no structure '{new string('x', 60)}...'", (string?)lines[^1]["error"]);
     }
 
@@ -170,14 +177,17 @@ public sealed class StructureTests
         Assert.Equal((0, string.Empty), (pasted.ExitCode, pasted.Error));
         Assert.Equal(Tool.Run("explain", "intel-vtd/sm_root_entry", "0x12345001", "0x100020001").Out, pasted.Out);
         Assert.Equal(
-            pasted.Out, Tool.Run("explain", "--bytes", "intel-vtd/sm_root_entry", "01:50:34 12\r\n00000000", "01000200 01000000").Out);
+            pasted.Out, Tool.Run("explain", "--bytes", "intel-vtd/sm_root_entry", "01:50:34 12\r\n00000000",
+                "01000200 01000000").Out);
     }
 
     [Fact]
     public void A_request_may_be_given_without_the_tail_that_the_device_writes()
     {
-        Outcome whole = Tool.Run("explain", "--bytes", "virtio-iommu/attach", "01000000010000001800000000000000", "0000000000000000");
-        Outcome cut = Tool.Run("explain", "--bytes", "virtio-iommu/attach", "01000000010000001800000000000000", "00000000");
+        Outcome whole = Tool.Run("explain", "--bytes", "virtio-iommu/attach", "01000000010000001800000000000000",
+            "0000000000000000");
+        Outcome cut =
+            Tool.Run("explain", "--bytes", "virtio-iommu/attach", "01000000010000001800000000000000", "00000000");
 
         Assert.Equal((0, whole.Out), (cut.ExitCode, cut.Out));
         Assert.Equal(2, Tool.Run("explain", "--bytes", "virtio-iommu/attach", "0100000001000000").ExitCode);
@@ -308,9 +318,11 @@ public sealed class StructureTests
         {
             foreach (string[] p in Rows(file))
             {
-                ulong[] words = [.. p[3].Split(' ').Select(w => ulong.Parse(w, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture))];
+                ulong[] words = [.. p[3].Split(' ')
+                    .Select(w => ulong.Parse(w, NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture))];
                 string id = p[1].Contains('/', StringComparison.Ordinal) ? p[1] : $"arm-smmuv3/{p[1]}";
-                yield return new Example(p[0], id, Values(p[2], isHex: false), Whole(id, [.. words.SelectMany(BitConverter.GetBytes)]));
+                yield return new Example(p[0], id, Values(p[2], isHex: false),
+                    Whole(id, [.. words.SelectMany(BitConverter.GetBytes)]));
             }
         }
 
@@ -351,7 +363,8 @@ public sealed class StructureTests
                 ? Convert.ToUInt64(f[1], 16)
                 : ulong.Parse(f[1], CultureInfo.InvariantCulture));
 
-    private static byte[] Hex(string text) => Convert.FromHexString(text.Replace(" ", string.Empty, StringComparison.Ordinal));
+    private static byte[] Hex(string text) =>
+        Convert.FromHexString(text.Replace(" ", string.Empty, StringComparison.Ordinal));
 
     private static string Hex(ulong value) => string.Create(CultureInfo.InvariantCulture, $"0x{value:x}");
 
@@ -359,7 +372,8 @@ public sealed class StructureTests
     {
         var padded = new byte[(bytes.Length + 7) / 8 * 8];
         bytes.CopyTo(padded, 0);
-        return string.Join(' ', Enumerable.Range(0, padded.Length / 8).Select(i => Hex(BitConverter.ToUInt64(padded, i * 8))));
+        return string.Join(' ', Enumerable.Range(0, padded.Length / 8)
+            .Select(i => Hex(BitConverter.ToUInt64(padded, i * 8))));
     }
 
     private static string Line(string structure, string key, JsonNode value) =>

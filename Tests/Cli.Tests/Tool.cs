@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics;
 using System.Reflection;
 
@@ -19,7 +20,8 @@ internal static class Tool
 
     public static string Executable => Path.Combine(Folder, "pasidctl");
 
-    public static string Binary(string project) => Path.Combine(Metadata("BinaryRoot"), project, Metadata("BinaryConfiguration"));
+    public static string Binary(string project) =>
+        Path.Combine(Metadata("BinaryRoot"), project, Metadata("BinaryConfiguration"));
 
     /// <summary>Runs the tool as a script would: all streams are pipes, and TERM claims a terminal.</summary>
     public static Outcome Run(params string[] arguments) => Wait(Start(Executable, arguments));
@@ -60,7 +62,8 @@ internal static class Tool
         start.Environment["TERM"] = "xterm";
         start.Environment.Remove("NO_COLOR");
         start.Environment.Remove("CI");
-        foreach (string name in start.Environment.Keys.Where(k => k.StartsWith("PASIDCTL_", StringComparison.OrdinalIgnoreCase)).ToArray())
+        foreach (string name in start.Environment.Keys.Where(k =>
+            k.StartsWith("PASIDCTL_", StringComparison.OrdinalIgnoreCase)).ToArray())
         {
             start.Environment.Remove(name);
         }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Text.Json;
 using System.Xml.Linq;
 
@@ -28,7 +29,8 @@ public class VerifyTests
         foreach (string verdict in new[] { "pass", "fail", "error", "inconclusive", "notApplicable" })
         {
             Assert.Equal(
-                cases.Count(c => c.GetProperty("verdict").GetString() == verdict), summary.GetProperty(verdict).GetInt32());
+                cases.Count(c => c.GetProperty("verdict").GetString() == verdict), summary.GetProperty(verdict)
+                    .GetInt32());
         }
 
         Assert.Equal(0, summary.GetProperty("fail").GetInt32() + summary.GetProperty("error").GetInt32());
@@ -168,7 +170,8 @@ public class VerifyTests
 
         Assert.Equal(1, outcome.ExitCode);
         Assert.Equal(string.Empty, outcome.Out);
-        Assert.Contains("the process was ended while OPT-004 on none was running", outcome.Error, StringComparison.Ordinal);
+        Assert.Contains("the process was ended while OPT-004 on none was running", outcome.Error,
+            StringComparison.Ordinal);
         Assert.Empty(Directory.EnumerateFiles(folder.Root));
     }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
@@ -11,7 +12,8 @@ namespace PasidFramework.Comparison.Tests;
 /// </summary>
 internal sealed class FakeDriver(bool leaks = false, bool failsToStart = false) : IPasidDriver
 {
-    public IIommuHardware CreateHardware(IPhysicalMemory memory, HardwareSetup setup) => setup.Options.ContainsKey("bad")
+    public IIommuHardware CreateHardware(IPhysicalMemory memory, HardwareSetup setup) =>
+        setup.Options.ContainsKey("bad")
         ? throw new ArgumentException("option 'bad' is not known")
         : new FakeHardware(memory);
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Comparison.Traces;
 
 namespace PasidFramework.Comparison.Tests;
@@ -5,7 +6,8 @@ namespace PasidFramework.Comparison.Tests;
 public class ProcessTimelineTests
 {
     public static TheoryData<string> Timelines() =>
-        [.. Directory.EnumerateFiles(Path.Combine(TestData.Vectors, "timelines")).Select(f => Path.GetFileNameWithoutExtension(f)).Order()];
+        [.. Directory.EnumerateFiles(Path.Combine(TestData.Vectors, "timelines"))
+            .Select(f => Path.GetFileNameWithoutExtension(f)).Order()];
 
     [Theory]
     [MemberData(nameof(Timelines))]
@@ -75,12 +77,14 @@ public class ProcessTimelineTests
         ProcessTimeline timeline = ProcessTimeline.Build(TestData.ReadBundledTrace());
 
         Assert.Equal(Enumerable.Range(1, timeline.Lives.Count).Select(i => (ulong)i), timeline.Lives.Select(l => l.Id));
-        Assert.All(timeline.Lives, l => Assert.True(l.StartNanoseconds <= l.EndNanoseconds && l.StartIndex < l.EndIndex));
+        Assert.All(timeline.Lives, l =>
+            Assert.True(l.StartNanoseconds <= l.EndNanoseconds && l.StartIndex < l.EndIndex));
         Assert.Equal(timeline.Lives.Select(l => l.StartIndex).Order(), timeline.Lives.Select(l => l.StartIndex));
     }
 
     private static string Show(AddressSpaceLife life) => Text(
-        $"life {life.Pid} {life.Name} {life.Began.ToString().ToLowerInvariant()} {Micros(life.StartNanoseconds)} {End(life.Ended)} {Micros(life.EndNanoseconds)}");
+        $"life {life.Pid} {life.Name} {life.Began.ToString().ToLowerInvariant()} {Micros(life.StartNanoseconds)} "
+            + $"{End(life.Ended)} {Micros(life.EndNanoseconds)}");
 
     private static long Micros(long nanoseconds) => nanoseconds % 1_000_000_000 / 1000;
 

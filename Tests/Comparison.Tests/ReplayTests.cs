@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
@@ -118,7 +119,8 @@ public class ReplayTests
 
         Assert.Equal(
             [
-                "setup 0.000010", "allocate 0.000011", "bind 0.000011", "unbind 0.000013 hold", "free 0.000013", "end 0.000020",
+                "setup 0.000010", "allocate 0.000011", "bind 0.000011", "unbind 0.000013 hold", "free 0.000013",
+                "end 0.000020",
             ],
             Show(events));
     }
@@ -133,8 +135,10 @@ public class ReplayTests
 
         Assert.Equal(
             [
-                "setup 0.000010", "allocate 0.000010", "bind 0.000010", "exit 0.000015 exec", "unbind 0.000015 exec", "free 0.000015",
-                "allocate 0.000015", "bind 0.000015", "exit 0.000020 exit", "unbind 0.000020 exit", "free 0.000020", "end 0.000020",
+                "setup 0.000010", "allocate 0.000010", "bind 0.000010", "exit 0.000015 exec", "unbind 0.000015 exec",
+                "free 0.000015",
+                "allocate 0.000015", "bind 0.000015", "exit 0.000020 exit", "unbind 0.000020 exit", "free 0.000020",
+                "end 0.000020",
             ],
             Show(events));
     }
@@ -216,14 +220,17 @@ public class ReplayTests
     public void Settings_that_a_driver_refuses_are_an_error_of_the_scenario()
     {
         string rules = Rules("""{ "devices": "wide" }""");
-        ComparisonRequest refused = Request("core/lowest", rules, Programs(1), driver: new FakeDriver(failsToStart: true));
+        ComparisonRequest refused =
+            Request("core/lowest", rules, Programs(1), driver: new FakeDriver(failsToStart: true));
         ComparisonRequest thrown = Request(
             "core/lowest",
-            rules.Replace("\"driver\": \"fake\"", "\"driver\": \"fake\", \"hardwareOptions\": { \"bad\": 1 }", StringComparison.Ordinal),
+            rules.Replace("\"driver\": \"fake\"", "\"driver\": \"fake\", \"hardwareOptions\": { \"bad\": 1 }",
+                StringComparison.Ordinal),
             Programs(1));
 
         Assert.Equal(
-            "s.json:1: instance u0, driver fake was refused: EINVAL: option 'x' is not known; expected settings that the driver accepts",
+            "s.json:1: instance u0, driver fake was refused: EINVAL: option 'x' is not known; expected settings that "
+                + "the driver accepts",
             Comparer.Run(refused).Error!.ToString());
         Assert.Contains("option 'bad' is not known", Comparer.Run(thrown).Error!.Message, StringComparison.Ordinal);
     }
@@ -290,14 +297,18 @@ public class ReplayTests
     public void Policies_are_the_built_in_ones_the_plug_ins_and_the_vendor_s()
     {
         Assert.Equal(
-            ["core/cyclic", "core/lowest", "core/top-down", "core/random", "core/quarantine", "core/buddy", "core/zoned", "vendor"],
+            ["core/cyclic", "core/lowest", "core/top-down", "core/random", "core/quarantine", "core/buddy",
+                "core/zoned", "vendor"],
             Policy.Catalogue(["zoned", "buddy", "lowest"]).Select(p => p.Name));
 
-        PasidOptions configured = new() { First = 16, Last = 255, QuarantineFrees = 9, Lifetime = "process-death", QuotaPerTenant = 5 };
+        PasidOptions configured =
+            new() { First = 16, Last = 255, QuarantineFrees = 9, Lifetime = "process-death", QuotaPerTenant = 5 };
         configured.Reserved.Add(17);
-        Dictionary<string, PasidOptions> derived = Policy.Catalogue(["zoned"]).ToDictionary(p => p.Name, p => p.Derive(configured, 42));
+        Dictionary<string, PasidOptions> derived = Policy.Catalogue(["zoned"])
+            .ToDictionary(p => p.Name, p => p.Derive(configured, 42));
 
-        Assert.All(derived.Values, o => Assert.Equal((16, 255, "process-death", 5, 42ul, 17), (o.First, o.Last, o.Lifetime, o.QuotaPerTenant, o.Seed, o.Reserved[0])));
+        Assert.All(derived.Values, o => Assert.Equal((16, 255, "process-death", 5, 42ul, 17),
+            (o.First, o.Last, o.Lifetime, o.QuotaPerTenant, o.Seed, o.Reserved[0])));
         Assert.Equal(9, derived["core/quarantine"].QuarantineFrees);
         Assert.Equal("lowest", derived["core/quarantine"].Allocator);
         Assert.Equal(0, derived["core/lowest"].QuarantineFrees);
@@ -310,7 +321,8 @@ public class ReplayTests
     internal static string Rules(string rules) => $$"""{ "schemaVersion": 1, {{Devices}} "rules": [ {{rules}} ] }""";
 
     internal static ComparisonRequest Request(
-        string policies, string scenario, string trace, PasidOptions? options = null, FakeDriver? driver = null) => new()
+        string policies, string scenario, string trace, PasidOptions? options = null, FakeDriver? driver = null) =>
+            new()
         {
             Timeline = ProcessTimeline.Build(TestData.Require(TestData.ReadTrace(trace))),
             Scenario = TestData.ReadScenario(scenario),
@@ -322,7 +334,8 @@ public class ReplayTests
     internal static ComparisonResult RunResultOf(string policies, string scenario, string trace) =>
         TestData.Require(Comparer.Run(Request(policies, scenario, trace)));
 
-    /// <summary>Programs one after the other; what starts them is a kernel thread, so that nothing else is bound.</summary>
+    /// <summary>Programs one after the other; what starts them is a kernel thread, so that nothing else is
+    /// bound.</summary>
     internal static string Programs(int count) => string.Concat(Enumerable.Range(0, count)
         .Select(i => Exec(100 + i, $"p{i}", 10 + (i * 10)) + Exit(100 + i, $"p{i}", 15 + (i * 10))));
 
@@ -371,7 +384,8 @@ public class ReplayTests
     ];
 
     private static string Exec(int pid, string program, int micros) =>
-        Line(micros, $"sched_process_fork: comm=sh pid=2 child_comm=sh child_pid={pid}") + ExecLine(pid, program, micros);
+        Line(micros, $"sched_process_fork: comm=sh pid=2 child_comm=sh child_pid={pid}")
+            + ExecLine(pid, program, micros);
 
     private static string ExecLine(int pid, string program, int micros) =>
         Line(micros, $"sched_process_exec: filename=/bin/{program} pid={pid} old_pid={pid}");

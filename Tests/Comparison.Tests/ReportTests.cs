@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Text.Json;
 using PasidFramework.Comparison.Replay;
 using PasidFramework.Comparison.Reports;
@@ -42,7 +43,8 @@ public class ReportTests
 
         Assert.StartsWith("Verdict: core/lowest: 0 failures, ", lines[0], StringComparison.Ordinal);
         Assert.All(lines, l => Assert.InRange(l.Length, 0, 80));
-        Assert.Contains(lines, l => l.StartsWith("core/cyclic ", StringComparison.Ordinal) && l.Contains(" EOVERFLOW ", StringComparison.Ordinal));
+        Assert.Contains(lines, l => l.StartsWith("core/cyclic ", StringComparison.Ordinal)
+            && l.Contains(" EOVERFLOW ", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -76,7 +78,8 @@ public class ReportTests
         Assert.All(lines, l => Assert.InRange(l.Length, 0, 80));
         Assert.Equal(3, lines.Count(l => l.StartsWith("tables in KiB", StringComparison.Ordinal)));
         Assert.Contains(lines, l => l.TrimStart() == "654321 ENOSPC");
-        Assert.Contains(lines, l => l.Contains("8388608M", StringComparison.Ordinal) || l.Contains("838860~", StringComparison.Ordinal));
+        Assert.Contains(lines, l => l.Contains("8388608M", StringComparison.Ordinal)
+            || l.Contains("838860~", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -86,7 +89,8 @@ public class ReportTests
 
         string[] lines = Text(ReplayTests.RunResultOf("core/lowest", ReplayTests.Rules("""{ "devices": "wide" }"""), trace));
 
-        Assert.Contains(lines, l => l.StartsWith("Note:    the trace has 1 gaps with 3 lost events", StringComparison.Ordinal));
+        Assert.Contains(lines, l =>
+            l.StartsWith("Note:    the trace has 1 gaps with 3 lost events", StringComparison.Ordinal));
     }
 
     [Fact]

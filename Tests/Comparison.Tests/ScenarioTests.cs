@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Text;
 using PasidFramework.Comparison.Inputs;
 using PasidFramework.Comparison.Scenarios;
@@ -48,7 +49,8 @@ public class ScenarioTests
 
     [Theory]
     [MemberData(nameof(Errors))]
-    public void A_mistake_is_named_with_file_line_path_value_and_limit(string name, string find, string replace, string error)
+    public void A_mistake_is_named_with_file_line_path_value_and_limit(string name, string find, string replace,
+        string error)
     {
         int at = Base.IndexOf(find, StringComparison.Ordinal);
         Assert.True(at >= 0, $"{name}: '{find}' is not in base.json");

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Security.Cryptography;
 using System.Text;
 using PasidFramework.Comparison.Inputs;
@@ -9,10 +10,13 @@ public class TraceReaderTests
 {
     private const string Small =
         "# tracer: nop\n"
-        + "            bash-17564   [001] .....  4021.389640: sched_process_fork: comm=bash pid=17564 child_comm=bash child_pid=17565\n"
-        + "            bash-17565   [001] .....  4021.389700: sched_process_exec: filename=/usr/bin/ls pid=17565 old_pid=17565\n"
+        + "            bash-17564   [001] .....  4021.389640: sched_process_fork: comm=bash pid=17564 child_comm=bash "
+        + "child_pid=17565\n"
+        + "            bash-17565   [001] .....  4021.389700: sched_process_exec: filename=/usr/bin/ls pid=17565 "
+        + "old_pid=17565\n"
         + "CPU:1 [LOST 12 EVENTS]\n"
-        + "              ls-17565   [001] .N...  4021.390206: sched_process_exit: comm=ls pid=17565 prio=120 group_dead=true\n";
+        + "              ls-17565   [001] .N...  4021.390206: sched_process_exit: comm=ls pid=17565 prio=120 "
+        + "group_dead=true\n";
 
     [Fact]
     public void The_bundled_trace_is_read_whole()
@@ -73,7 +77,8 @@ public class TraceReaderTests
 
             // Between two lines nothing tells a cut from a shorter recording, except that there must be an event.
             bool isBetween = length > 0 && whole[length - 1] == '\n';
-            bool hasEvent = isBetween && Encoding.UTF8.GetString(whole, 0, length).Contains("sched_", StringComparison.Ordinal);
+            bool hasEvent = isBetween && Encoding.UTF8.GetString(whole, 0, length)
+                .Contains("sched_", StringComparison.Ordinal);
             Assert.Equal(hasEvent, result.IsOk);
             if (!hasEvent)
             {
@@ -137,10 +142,12 @@ public class TraceReaderTests
     [Fact]
     public void A_malformed_line_is_named_with_what_was_expected()
     {
-        InputResult<Trace> result = TestData.ReadTrace(Small + "sh-5 [000] ..... 5000.0: sched_process_exit: comm=sh pid=5\n");
+        InputResult<Trace> result =
+            TestData.ReadTrace(Small + "sh-5 [000] ..... 5000.0: sched_process_exit: comm=sh pid=5\n");
 
         Assert.Equal(6, result.Error!.Line);
-        Assert.StartsWith("t.trace:6: expected 'comm=NAME pid=N prio=N group_dead=", result.Error.ToString(), StringComparison.Ordinal);
+        Assert.StartsWith("t.trace:6: expected 'comm=NAME pid=N prio=N group_dead=", result.Error.ToString(),
+            StringComparison.Ordinal);
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Text;
 using PasidFramework.Conformance.Catalogue;
 using PasidFramework.Conformance.Results;
@@ -21,7 +22,8 @@ public sealed class ClauseTests
     [InlineData("-", "-")]
     [InlineData("IHI 0070", "IHI 0070")]
     public void A_list_is_expanded(string list, string ids) =>
-        Assert.Equal(ids.Split(ids.StartsWith("IHI", StringComparison.Ordinal) ? '#' : ' '), ConformanceClause.Expand(list));
+        Assert.Equal(ids.Split(ids.StartsWith("IHI", StringComparison.Ordinal) ? '#' : ' '),
+            ConformanceClause.Expand(list));
 
     [Fact]
     public void Every_case_is_about_clauses_of_the_table() => Assert.All(
@@ -31,7 +33,8 @@ public sealed class ClauseTests
     [Fact]
     public void Every_clause_has_a_case_or_a_reason_why_not()
     {
-        string[] tested = [.. ConformanceCatalogue.Cases.SelectMany(c => ConformanceClause.Expand(c.Clause)).Distinct()];
+        string[] tested =
+            [.. ConformanceCatalogue.Cases.SelectMany(c => ConformanceClause.Expand(c.Clause)).Distinct()];
         string[] untested = [.. ConformanceCatalogue.Untested.SelectMany(u => ConformanceClause.Expand(u.Clause))];
 
         Assert.Empty(tested.Intersect(untested));
@@ -88,7 +91,8 @@ public sealed class ClauseTests
                 new CaseResult { Case = one, Hardware = "qemu-10.0.13", Verdict = Verdict.Fail, Waiver = waiver },
                 new CaseResult
                 {
-                    Case = one with { Id = "INV-010", Level = CaseLevel.Optional }, Hardware = "model", Verdict = Verdict.Error,
+                    Case = one with { Id = "INV-010", Level = CaseLevel.Optional }, Hardware = "model", Verdict =
+                        Verdict.Error,
                 },
             ],
         };
@@ -98,7 +102,8 @@ public sealed class ClauseTests
         Assert.Equal(Verdict.Fail, Assert.Single(report.Clauses).Verdict);
         Assert.Equal(Verdict.Error, Assert.Single((report with { Results = [report.Results[2]] }).Clauses).Verdict);
         Assert.Equal(
-            Verdict.NotApplicable, Assert.Single((report with { Results = [report.Results[0], report.Results[2]] }).Clauses).Verdict);
+            Verdict.NotApplicable,
+            Assert.Single((report with { Results = [report.Results[0], report.Results[2]] }).Clauses).Verdict);
     }
 
     [Theory]

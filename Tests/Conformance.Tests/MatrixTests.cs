@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Text;
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Conformance.Catalogue;
@@ -8,7 +9,8 @@ using PasidFramework.Contracts;
 
 namespace PasidFramework.Conformance.Tests;
 
-/// <summary>The tests of the tests: the reference driver passes, and each case has a broken driver that it catches.</summary>
+/// <summary>The tests of the tests: the reference driver passes, and each case has a broken driver that it
+/// catches.</summary>
 public sealed class MatrixTests
 {
     private static readonly RunOptions s_options = new() { Today = new DateOnly(2026, 1, 1), Seed = 1 };
@@ -108,7 +110,8 @@ public sealed class MatrixTests
             """).ReplaceLineEndings("\n"));
         foreach (ConformanceCase one in ConformanceCatalogue.Cases)
         {
-            string flaws = string.Join("<br>", AllFlaws.All.Where(f => f.Cases.Contains(one.Id)).Select(f => $"**{f.Name}** {f.What}"));
+            string flaws = string.Join("<br>", AllFlaws.All.Where(f => f.Cases.Contains(one.Id))
+                .Select(f => $"**{f.Name}** {f.What}"));
             text.Append(Text($"| {one.Id} | {one.Level} | {one.Clause} | {one.Summary} | {flaws} |\n"));
         }
 

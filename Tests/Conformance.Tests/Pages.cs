@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Reflection;
 
 namespace PasidFramework.Conformance.Tests;
@@ -5,7 +6,8 @@ namespace PasidFramework.Conformance.Tests;
 /// <summary>Pages of docs/ that are made from the code.</summary>
 internal static class Pages
 {
-    /// <summary>Compares a page with what it should be; writes it first where <c>PASID_WRITE_MATRIX=1</c> asks for that.</summary>
+    /// <summary>Compares a page with what it should be; writes it first where <c>PASID_WRITE_MATRIX=1</c> asks for
+    /// that.</summary>
     public static void Check(string name, string wanted)
     {
         string root = typeof(Pages).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Reflection;
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Conformance.Catalogue;
@@ -43,8 +44,10 @@ public sealed class DriverConformanceTests
     public static TheoryData<string, string, string> Verdicts => new()
     {
         { "T-PASS", "Passed", "" },
-        { "T-FAIL", "Failed", "T-FAIL on one, Required, D5: summary of T-FAIL\nFAIL: entry is wrong\n  [3:0] OP  expected 8  got 7\nrepeat: dotnet test --filter \"DisplayName~T-FAIL one\"" },
-        { "T-ERROR", "Failed", "T-ERROR on one, Required, D5: summary of T-ERROR\nERROR: InvalidOperationException: broken\n" },
+        { "T-FAIL", "Failed", "T-FAIL on one, Required, D5: summary of T-FAIL\nFAIL: entry is wrong\n  [3:0] OP  "
+            + "expected 8  got 7\nrepeat: dotnet test --filter \"DisplayName~T-FAIL one\"" },
+        { "T-ERROR", "Failed",
+            "T-ERROR on one, Required, D5: summary of T-ERROR\nERROR: InvalidOperationException: broken\n" },
         { "T-NA", "Skipped", "not applicable: capability Ats not declared" },
         { "T-BLIND", "Skipped", "inconclusive: nothing was looked at" },
         { "T-SLOW", "Skipped", "failed; Recommended, not binding: slow" },
@@ -68,7 +71,8 @@ public sealed class DriverConformanceTests
 
         suite.Conforms("T-PASS", "one");
         suite.Conforms("T-BARE", ConformanceRunner.NoHardware);
-        Assert.Contains("entry is wrong", Assert.Throws<FailException>(() => suite.Conforms("T-FAIL", "one")).Message, StringComparison.Ordinal);
+        Assert.Contains("entry is wrong", Assert.Throws<FailException>(() => suite.Conforms("T-FAIL", "one")).Message,
+            StringComparison.Ordinal);
 
         // What asserts exceptions lets this one through.
         string skipped = string.Empty;
@@ -88,13 +92,15 @@ public sealed class DriverConformanceTests
     public async Task Every_case_of_the_catalogue_is_a_row_for_each_back_end()
     {
         MethodInfo method = typeof(Defaults).GetMethod(nameof(DriverConformance.Conforms))!;
-        IReadOnlyCollection<ITheoryDataRow> rows = await new CatalogueCasesAttribute().GetData(method, new DisposalTracker());
+        IReadOnlyCollection<ITheoryDataRow> rows = await new CatalogueCasesAttribute()
+            .GetData(method, new DisposalTracker());
 
         Assert.Equal(
             ConformanceCatalogue.Cases.Select(c => (c.Id, c.NeedsHardware ? "model" : "none")),
             rows.Select(r => ((string)r.GetData()[0]!, (string)r.GetData()[1]!)));
         ConformanceCase first = ConformanceCatalogue.Cases.First(c => c.Id == "INV-001");
-        Assert.Contains($"INV-001 model [Required] {first.Clause} {first.Summary}", rows.Select(r => r.TestDisplayName));
+        Assert.Contains($"INV-001 model [Required] {first.Clause} {first.Summary}",
+            rows.Select(r => r.TestDisplayName));
         Assert.All(rows, r => Assert.Equal(string.Empty, r.Label));
         Assert.Equal((s_cases.Length * 2) - 1, new Suite().Rows().Count());
     }
@@ -104,7 +110,8 @@ public sealed class DriverConformanceTests
     {
         Assert.Equal(TestOutcome.Skipped, new Suite().Judge("T-ONE", "two").Outcome);
         Assert.Equal(TestOutcome.Skipped, new Suite { Strict = true }.Judge("T-ONE", "two").Outcome);
-        Assert.StartsWith("strict: ", new Suite { Strict = true }.Judge("T-NA", "two").Message, StringComparison.Ordinal);
+        Assert.StartsWith("strict: ", new Suite { Strict = true }.Judge("T-NA", "two").Message,
+            StringComparison.Ordinal);
         Assert.Equal(TestOutcome.Failed, new Suite { Strict = true }.Judge("T-BLIND", "one").Outcome);
     }
 
@@ -114,7 +121,8 @@ public sealed class DriverConformanceTests
         var suite = new Suite { Known = [new Waiver("T-TWO", "two", "erratum 12", "ACME-7", s_today)] };
 
         Assert.Equal(
-            new Judgement(TestOutcome.Skipped, "waived until 2026-11-22: erratum 12 (ACME-7): wrong on two"), suite.Judge("T-TWO", "two"));
+            new Judgement(TestOutcome.Skipped, "waived until 2026-11-22: erratum 12 (ACME-7): wrong on two"),
+            suite.Judge("T-TWO", "two"));
         Assert.Equal(TestOutcome.Passed, suite.Judge("T-TWO", "one").Outcome);
         Assert.Equal(TestOutcome.Failed, suite.Judge("T-FAIL", "one").Outcome);
     }
@@ -127,13 +135,16 @@ public sealed class DriverConformanceTests
             Known =
             [
                 new Waiver("T-PASS", null, "r", "i", s_today), new Waiver("T-TWO", null, "r", "i", s_today),
-                new Waiver("T-FAIL", null, "r", "i", s_today.AddDays(-1)), new Waiver("T-ERROR", null, "r", "i", s_today),
+                new Waiver("T-FAIL", null, "r", "i", s_today.AddDays(-1)),
+                new Waiver("T-ERROR", null, "r", "i", s_today),
             ],
         };
 
-        Assert.Equal(new Judgement(TestOutcome.Failed, "T-PASS passes on every back end: remove its waiver"), suite.Judge("T-PASS", "one"));
+        Assert.Equal(new Judgement(TestOutcome.Failed, "T-PASS passes on every back end: remove its waiver"),
+            suite.Judge("T-PASS", "one"));
         Assert.Equal(TestOutcome.Passed, suite.Judge("T-TWO", "one").Outcome);
-        Assert.StartsWith("the waiver of T-FAIL expired on 2026-11-21\n", suite.Judge("T-FAIL", "one").Message, StringComparison.Ordinal);
+        Assert.StartsWith("the waiver of T-FAIL expired on 2026-11-21\n", suite.Judge("T-FAIL", "one").Message,
+            StringComparison.Ordinal);
         Assert.Equal(TestOutcome.Failed, suite.Judge("T-ERROR", "one").Outcome);
     }
 
@@ -173,7 +184,8 @@ public sealed class DriverConformanceTests
 
         internal override DateOnly Today => s_today;
 
-        protected override IReadOnlyList<IHardwareBackEnd> BackEnds => [new NamedBackEnd("one"), new NamedBackEnd("two")];
+        protected override IReadOnlyList<IHardwareBackEnd> BackEnds =>
+            [new NamedBackEnd("one"), new NamedBackEnd("two")];
 
         protected override IReadOnlyList<Waiver> Waivers => Known;
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Security.Cryptography;
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Conformance.Running;
@@ -14,7 +15,8 @@ public sealed class DriverDiscoveryTests
 
         Assert.Equal(
             ("fake", "fake-v1", 12, "Nobody", DriverCapabilities.Ats, DriverContract.Major, DriverContract.Minor),
-            (said.Name, said.TableFormat, said.PasidBits, said.Vendor, said.Capabilities, said.ContractMajor, said.ContractMinor));
+            (said.Name, said.TableFormat, said.PasidBits, said.Vendor, said.Capabilities, said.ContractMajor,
+                said.ContractMinor));
     }
 
     [Fact]
@@ -56,7 +58,8 @@ public sealed class DriverDiscoveryTests
 
         Assert.StartsWith("0.1.0", subject.Version, StringComparison.Ordinal);
         Assert.Equal(
-            Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(typeof(FakeDriver).Assembly.Location))), subject.Hash);
+            Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(typeof(FakeDriver).Assembly.Location))),
+            subject.Hash);
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Composition;
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
@@ -10,17 +11,21 @@ namespace PasidFramework.Conformance.Xunit.Tests;
 [PasidDriver("fake", "fake-v1", 12, Vendor = "Nobody", Capabilities = DriverCapabilities.Ats)]
 internal sealed class FakeDriver : IPasidDriver
 {
-    public IIommuHardware CreateHardware(IPhysicalMemory memory, HardwareSetup setup) => throw new NotSupportedException();
+    public IIommuHardware CreateHardware(IPhysicalMemory memory, HardwareSetup setup) =>
+        throw new NotSupportedException();
 
-    public OpResult<IIommuUnit> CreateUnit(UnitSetup setup) => OpResult<IIommuUnit>.Refuse(Errno.ENODEV, "there is none");
+    public OpResult<IIommuUnit> CreateUnit(UnitSetup setup) =>
+        OpResult<IIommuUnit>.Refuse(Errno.ENODEV, "there is none");
 }
 
 /// <summary>A class that a host would not find.</summary>
 internal sealed class UnnamedDriver : IPasidDriver
 {
-    public IIommuHardware CreateHardware(IPhysicalMemory memory, HardwareSetup setup) => throw new NotSupportedException();
+    public IIommuHardware CreateHardware(IPhysicalMemory memory, HardwareSetup setup) =>
+        throw new NotSupportedException();
 
-    public OpResult<IIommuUnit> CreateUnit(UnitSetup setup) => OpResult<IIommuUnit>.Refuse(Errno.ENODEV, "there is none");
+    public OpResult<IIommuUnit> CreateUnit(UnitSetup setup) =>
+        OpResult<IIommuUnit>.Refuse(Errno.ENODEV, "there is none");
 }
 
 [IommuModel("fake-v1")]
@@ -109,5 +114,6 @@ internal sealed class NamedBackEnd(string name) : IHardwareBackEnd
 
     public string Limits => string.Empty;
 
-    public OpResult<ITestHardware> Start(HardwareSetup setup) => OpResult<ITestHardware>.Refuse(Errno.EOPNOTSUPP, "never");
+    public OpResult<ITestHardware> Start(HardwareSetup setup) =>
+        OpResult<ITestHardware>.Refuse(Errno.EOPNOTSUPP, "never");
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics;
 using System.Globalization;
 using System.Reflection;
@@ -95,6 +96,7 @@ public sealed partial class ThirdPartyTests
         return (process.ExitCode, await output + await error);
     }
 
-    [GeneratedRegex(@"(Passed|Failed)! +- Failed: +(?<failed>\d+), Passed: +(?<passed>\d+), Skipped: +\d+, Total: +\d+")]
+    [GeneratedRegex(
+        @"(Passed|Failed)! +- Failed: +(?<failed>\d+), Passed: +(?<passed>\d+), Skipped: +\d+, Total: +\d+")]
     private static partial Regex ClosingLine();
 }

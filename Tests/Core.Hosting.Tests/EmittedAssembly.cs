@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Reflection;
 using System.Reflection.Emit;
 using System.Text;
@@ -7,8 +8,8 @@ using PasidFramework.Contracts;
 namespace PasidFramework.Hosting.Tests;
 
 /// <summary>
-/// Plug-ins with one fault each, written as assembly files without a compiler. Interface methods of theirs throw when they
-/// are called, which loading does not do.
+/// Plug-ins with one fault each, written as assembly files without a compiler. Interface methods of theirs throw when
+/// they are called, which loading does not do.
 /// </summary>
 internal sealed class EmittedAssembly
 {
@@ -55,7 +56,8 @@ internal sealed class EmittedAssembly
     /// <param name="importing">Whether the constructor is an importing one.</param>
     /// <param name="parent">Base class.</param>
     /// <param name="export">Adds the exports.</param>
-    /// <param name="body">Instructions of the constructor after the call of the base class's; returns by default.</param>
+    /// <param name="body">Instructions of the constructor after the call of the base class's; returns by
+    /// default.</param>
     public TypeBuilder AddClass(
         string name,
         Type[]? implements = null,
@@ -67,7 +69,8 @@ internal sealed class EmittedAssembly
         Action<TypeBuilder>? export = null,
         Action<ILGenerator>? body = null)
     {
-        TypeBuilder type = _module.DefineType(name, attributes | TypeAttributes.Class, parent ?? _contract.Object, implements);
+        TypeBuilder type =
+            _module.DefineType(name, attributes | TypeAttributes.Class, parent ?? _contract.Object, implements);
         export?.Invoke(type);
         ConstructorBuilder made = type.DefineConstructor(constructor, CallingConventions.Standard, parameters ?? []);
         if (importing)
@@ -128,7 +131,8 @@ internal sealed class EmittedAssembly
     {
         byte[] positional = [1, 0, .. Text(driver), .. Text(format), .. BitConverter.GetBytes(bits)];
 
-        // ECMA-335 II.23.3: a named argument is PROPERTY (0x54), its type (ELEMENT_TYPE_I4 is 0x08), its name and its value.
+        // ECMA-335 II.23.3: a named argument is PROPERTY (0x54), its type (ELEMENT_TYPE_I4 is 0x08), its name and its
+        // value.
         byte[] named = number is null ? [0, 0] : [1, 0, 0x54, 0x08, .. Text(number), .. BitConverter.GetBytes(1)];
         type.SetCustomAttribute(_contract.DriverAttribute, [.. positional, .. named]);
     }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Collections.Concurrent;
 using Microsoft.Win32.SafeHandles;
 using PasidFramework.Hosting.Processes;
@@ -5,8 +6,8 @@ using PasidFramework.Hosting.Processes;
 namespace PasidFramework.Hosting.Tests;
 
 /// <summary>
-/// A kernel that does what a test tells it. A process's descriptor is an event descriptor, which becomes readable in the same
-/// way as a pidfd does.
+/// A kernel that does what a test tells it. A process's descriptor is an event descriptor, which becomes readable in
+/// the same way as a pidfd does.
 /// </summary>
 internal sealed class FakeKernel : ILinuxKernel
 {
@@ -71,7 +72,8 @@ internal sealed class FakeKernel : ILinuxKernel
             return -CompareError;
         }
 
-        return _processes.TryGetValue(first, out FakeProcess? left) && _processes.TryGetValue(second, out FakeProcess? right)
+        return _processes.TryGetValue(first, out FakeProcess? left)
+            && _processes.TryGetValue(second, out FakeProcess? right)
             ? left.Memory == right.Memory ? 0 : 1
             : -LibC.ESRCH;
     }
@@ -90,7 +92,8 @@ internal sealed class FakeKernel : ILinuxKernel
 
     public int ThreadGroupOf(int thread) => _processes.ContainsKey(thread) ? thread : -LibC.ESRCH;
 
-    private static ProgramImage ImageAt(ulong at) => new(at << 20, (at << 20) + 4096, at << 30, (at << 20) + 8192, (at << 20) + 12288);
+    private static ProgramImage ImageAt(ulong at) =>
+        new(at << 20, (at << 20) + 4096, at << 30, (at << 20) + 8192, (at << 20) + 12288);
 }
 
 /// <summary>A process of a <see cref="FakeKernel"/>.</summary>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Logging;
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
@@ -12,12 +13,16 @@ public sealed class LinuxProcessSourceTests
     private readonly SystemMemory _memory = new();
     private readonly FakeKernel _kernel = new();
 
-    public LinuxProcessSourceTests() => Assert.SkipUnless(OperatingSystem.IsLinux(), "needs epoll and eventfd of Linux");
+    public LinuxProcessSourceTests() =>
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "needs epoll and eventfd of Linux");
 
     [Theory]
-    [InlineData(LibC.ENOSYS, Errno.EOPNOTSUPP, "real processes need pidfd_open, which this system refuses (error 38): Linux 5.3 or later is expected, and a container that permits it")]
-    [InlineData(LibC.EPERM, Errno.EOPNOTSUPP, "real processes need pidfd_open, which this system refuses (error 1): Linux 5.3 or later is expected, and a container that permits it")]
-    [InlineData(LibC.EMFILE, Errno.ENOMEM, "no file descriptor for another process (error 24): one each is needed, see ulimit -n")]
+    [InlineData(LibC.ENOSYS, Errno.EOPNOTSUPP, "real processes need pidfd_open, which this system refuses (error 38): "
+        + "Linux 5.3 or later is expected, and a container that permits it")]
+    [InlineData(LibC.EPERM, Errno.EOPNOTSUPP, "real processes need pidfd_open, which this system refuses (error 1): "
+        + "Linux 5.3 or later is expected, and a container that permits it")]
+    [InlineData(LibC.EMFILE, Errno.ENOMEM,
+        "no file descriptor for another process (error 24): one each is needed, see ulimit -n")]
     public void A_system_without_pidfd_is_refused_with_a_reason(int error, Errno expected, string reason)
     {
         _kernel.OpenError = error;
@@ -160,8 +165,8 @@ public sealed class LinuxProcessSourceTests
         FakeProcess first = _kernel.Start(7);
         IAddressSpace before = Open(source, 7);
 
-        // Seven executes, unseen, and a process with the old program starts to share the new memory: not a thing that real
-        // processes do, but what the comparison says must not outweigh what was seen of the process.
+        // Seven executes, unseen, and a process with the old program starts to share the new memory: not a thing that
+        // real processes do, but what the comparison says must not outweigh what was seen of the process.
         ProgramImage old = first.Stat.Image;
         _kernel.Exec(7);
         FakeProcess second = _kernel.Start(8, sharesWith: first);
@@ -193,7 +198,8 @@ public sealed class LinuxProcessSourceTests
 
         OpResult<IAddressSpace> refused = source.Open(8);
 
-        Assert.Equal((Errno.EPERM, "process 8: it may not be inspected: kcmp is refused"), (refused.Errno, refused.Reason));
+        Assert.Equal((Errno.EPERM, "process 8: it may not be inspected: kcmp is refused"),
+            (refused.Errno, refused.Reason));
     }
 
     [Fact]
@@ -258,7 +264,8 @@ public sealed class LinuxProcessSourceTests
         OpResult<IAddressSpace> refused = source.Open(2);
 
         Assert.Equal(
-            (Errno.EINVAL, "process 2: 'kthreadd' is a kernel thread, it has no user memory"), (refused.Errno, refused.Reason));
+            (Errno.EINVAL, "process 2: 'kthreadd' is a kernel thread, it has no user memory"),
+            (refused.Errno, refused.Reason));
     }
 
     [Theory]
@@ -394,7 +401,8 @@ public sealed class LinuxProcessSourceTests
         public bool IsEnabled(LogLevel logLevel) => true;
 
         public void Log<TState>(
-            LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            LogLevel logLevel, EventId eventId, TState state, Exception? exception,
+            Func<TState, Exception?, string> formatter) =>
             Last = exception;
     }
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Composition;
 using System.Reflection;
 using System.Reflection.Emit;
@@ -5,8 +6,8 @@ using System.Reflection.Emit;
 namespace PasidFramework.Hosting.Tests;
 
 /// <summary>
-/// Another version of the contract's assembly, with the same names and another shape: what a plug-in was compiled against
-/// that comes from another release of the framework.
+/// Another version of the contract's assembly, with the same names and another shape: what a plug-in was compiled
+/// against that comes from another release of the framework.
 /// </summary>
 internal sealed class OtherContract : IDisposable
 {
@@ -24,7 +25,8 @@ internal sealed class OtherContract : IDisposable
         foreach (string method in driverMethods)
         {
             driver.DefineMethod(
-                method, MethodAttributes.Public | MethodAttributes.Abstract | MethodAttributes.Virtual | MethodAttributes.HideBySig
+                method,
+                MethodAttributes.Public | MethodAttributes.Abstract | MethodAttributes.Virtual | MethodAttributes.HideBySig
                     | MethodAttributes.NewSlot,
                 typeof(void),
                 []);
@@ -33,7 +35,8 @@ internal sealed class OtherContract : IDisposable
         driver.CreateType();
         DefineInterface(module, "PasidFramework.Contracts.IPasidTableFormat").CreateType();
         DefineInterface(module, "PasidFramework.Allocation.IPasidAllocatorFactory").CreateType();
-        DefineAttribute(module, "PasidFramework.Contracts.PasidDriverAttribute", [typeof(string), typeof(string), typeof(int)]);
+        DefineAttribute(module, "PasidFramework.Contracts.PasidDriverAttribute",
+            [typeof(string), typeof(string), typeof(int)]);
         DefineAttribute(module, "PasidFramework.Contracts.PasidTableFormatAttribute", [typeof(string)]);
         DefineAttribute(module, "PasidFramework.Allocation.PasidAllocatorAttribute", [typeof(string)]);
         string path = Path.Combine(folder, "PasidFramework.Core.dll");
@@ -65,14 +68,17 @@ internal sealed class OtherContract : IDisposable
 
     private static void DefineAttribute(ModuleBuilder module, string name, Type[] parameters)
     {
-        TypeBuilder type = module.DefineType(name, TypeAttributes.Public | TypeAttributes.Class, typeof(ExportAttribute));
-        ConstructorBuilder constructor = type.DefineConstructor(MethodAttributes.Public, CallingConventions.Standard, parameters);
+        TypeBuilder type =
+            module.DefineType(name, TypeAttributes.Public | TypeAttributes.Class, typeof(ExportAttribute));
+        ConstructorBuilder constructor =
+            type.DefineConstructor(MethodAttributes.Public, CallingConventions.Standard, parameters);
         ILGenerator code = constructor.GetILGenerator();
         code.Emit(OpCodes.Ldarg_0);
         code.Emit(OpCodes.Call, typeof(ExportAttribute).GetConstructor([])!);
         code.Emit(OpCodes.Ret);
         MethodBuilder setter = type.DefineMethod(
-            $"set_{LaterProperty}", MethodAttributes.Public | MethodAttributes.SpecialName, typeof(void), [typeof(int)]);
+            $"set_{LaterProperty}", MethodAttributes.Public | MethodAttributes.SpecialName, typeof(void),
+            [typeof(int)]);
         setter.GetILGenerator().Emit(OpCodes.Ret);
         type.DefineProperty(LaterProperty, PropertyAttributes.None, typeof(int), null).SetSetMethod(setter);
         type.CreateType();

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Collections;
 using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
@@ -12,7 +13,8 @@ namespace PasidFramework.Hosting.Tests;
 
 public sealed class PasidConfigurationTests : IDisposable
 {
-    private const string AllKeys = "Ownership, Allocator, First, Last, Reserved, QuarantineFrees, QuarantineMilliseconds, "
+    private const string AllKeys =
+        "Ownership, Allocator, First, Last, Reserved, QuarantineFrees, QuarantineMilliseconds, "
         + "QuotaPerTenant, Lifetime, Seed";
 
     private readonly string _folder = Directory.CreateTempSubdirectory("pasid-options-").FullName;
@@ -95,22 +97,32 @@ public sealed class PasidConfigurationTests : IDisposable
     }
 
     [Theory]
-    [InlineData("Pasid:First=few", "Pasid:First = 'few' (command line): a whole number (-9223372036854775808 to 9223372036854775807) is expected")]
-    [InlineData("Pasid:First=", "Pasid:First = '' (command line): a whole number (-9223372036854775808 to 9223372036854775807) is expected")]
-    [InlineData("Pasid:QuotaPerTenant=2147483648", "Pasid:QuotaPerTenant = '2147483648' (command line): a whole number (-2147483648 to 2147483647) is expected")]
-    [InlineData("Pasid:Seed=-1", "Pasid:Seed = '-1' (command line): a whole number (0 to 18446744073709551615) is expected")]
-    [InlineData("Pasid:QuarantineFrees=1.5", "Pasid:QuarantineFrees = '1.5' (command line): a whole number (-2147483648 to 2147483647) is expected")]
-    [InlineData("Pasid:Reserved=5", "Pasid:Reserved = '5' (command line): a list of whole numbers (one key for each: Pasid:Reserved:0, Pasid:Reserved:1) is expected")]
-    [InlineData("Pasid:Reserved:0=x", "Pasid:Reserved:0 = 'x' (command line): a whole number (-9223372036854775808 to 9223372036854775807) is expected")]
-    [InlineData("Pasid:Reserved:0:1=1", "unknown key Pasid:Reserved:0:1 (command line): Pasid:Reserved:0 is a whole number (-9223372036854775808 to 9223372036854775807), it has no keys of its own")]
+    [InlineData("Pasid:First=few",
+        "Pasid:First = 'few' (command line): a whole number (-9223372036854775808 to 9223372036854775807) is expected")]
+    [InlineData("Pasid:First=",
+        "Pasid:First = '' (command line): a whole number (-9223372036854775808 to 9223372036854775807) is expected")]
+    [InlineData("Pasid:QuotaPerTenant=2147483648",
+        "Pasid:QuotaPerTenant = '2147483648' (command line): a whole number (-2147483648 to 2147483647) is expected")]
+    [InlineData("Pasid:Seed=-1",
+        "Pasid:Seed = '-1' (command line): a whole number (0 to 18446744073709551615) is expected")]
+    [InlineData("Pasid:QuarantineFrees=1.5",
+        "Pasid:QuarantineFrees = '1.5' (command line): a whole number (-2147483648 to 2147483647) is expected")]
+    [InlineData("Pasid:Reserved=5", "Pasid:Reserved = '5' (command line): a list of whole numbers (one key for each: "
+        + "Pasid:Reserved:0, Pasid:Reserved:1) is expected")]
+    [InlineData("Pasid:Reserved:0=x", "Pasid:Reserved:0 = 'x' (command line): a whole number (-9223372036854775808 to "
+        + "9223372036854775807) is expected")]
+    [InlineData("Pasid:Reserved:0:1=1", "unknown key Pasid:Reserved:0:1 (command line): Pasid:Reserved:0 is a whole "
+        + "number (-9223372036854775808 to 9223372036854775807), it has no keys of its own")]
     public void A_value_of_another_type_names_key_value_and_type(string pair, string expected) =>
         AssertRefused(new PasidConfigurationSources { Pairs = [pair] }, expected);
 
     [Theory]
-    [InlineData("{ \"Pasid\": { \"First\": null } }", "Pasid:First = null ({0}): a whole number (-9223372036854775808 to 9223372036854775807) is expected")]
+    [InlineData("{ \"Pasid\": { \"First\": null } }",
+        "Pasid:First = null ({0}): a whole number (-9223372036854775808 to 9223372036854775807) is expected")]
     [InlineData("{ \"Pasid\": { \"Allocator\": null } }", "Pasid:Allocator = null ({0}): a text is expected")]
     [InlineData("{ \"Pasid\": 16 }", "Pasid = '16' ({0}): a section with keys is expected; its keys are " + AllKeys)]
-    [InlineData("{ \"Pasid\": { \"Last\": [1, 2] } }", "unknown key Pasid:Last:0 ({0}): Pasid:Last is a whole number (-9223372036854775808 to 9223372036854775807), it has no keys of its own")]
+    [InlineData("{ \"Pasid\": { \"Last\": [1, 2] } }", "unknown key Pasid:Last:0 ({0}): Pasid:Last is a whole number "
+        + "(-9223372036854775808 to 9223372036854775807), it has no keys of its own")]
     public void A_value_of_another_shape_names_key_and_file(string json, string expected)
     {
         string file = Write("shape.json", json);
@@ -142,9 +154,11 @@ public sealed class PasidConfigurationTests : IDisposable
 
     [Theory]
     [InlineData("{\n  \"Pasid\": {\n    \"First\": sixteen\n  }\n}", 3, "'s' is an invalid start of a value.")]
-    [InlineData("{\n  \"Pasid\": {\n    \"First\": 16 }", 3, "Expected depth to be zero at the end of the JSON payload.")]
+    [InlineData("{\n  \"Pasid\": {\n    \"First\": 16 }", 3,
+        "Expected depth to be zero at the end of the JSON payload.")]
     [InlineData("{\n  \"Pasid\" 5 }", 2, "'5' is invalid after a property name. Expected a ':'.")]
-    [InlineData("", 1, "The input does not contain any JSON tokens. Expected the input to start with a valid JSON token")]
+    [InlineData("", 1,
+        "The input does not contain any JSON tokens. Expected the input to start with a valid JSON token")]
     [InlineData("[1]", 1, "an object in braces is expected, not a list")]
     public void Malformed_json_names_file_line_and_what_was_expected(string json, int line, string expected)
     {
@@ -188,13 +202,15 @@ public sealed class PasidConfigurationTests : IDisposable
     public void Registered_validators_judge_the_bound_options()
     {
         Mock<IValidateOptions<PasidOptions>> validator = new(MockBehavior.Strict);
-        validator.Setup(mock => mock.Validate(Microsoft.Extensions.Options.Options.DefaultName, It.Is<PasidOptions>(options => options.First == 16)))
+        validator.Setup(mock => mock.Validate(Microsoft.Extensions.Options.Options.DefaultName,
+            It.Is<PasidOptions>(options => options.First == 16)))
             .Returns(ValidateOptionsResult.Fail(["Pasid:First = 16: too odd", "Pasid:Last: too even"]));
         using ServiceProvider services = Services(["Pasid:First=16"], validator.Object);
 
         OpResult<PasidOptions> options = services.GetPasidOptions();
 
-        Assert.Equal((Errno.EINVAL, "Pasid:First = 16: too odd; Pasid:Last: too even"), (options.Errno, options.Reason));
+        Assert.Equal((Errno.EINVAL, "Pasid:First = 16: too odd; Pasid:Last: too even"),
+            (options.Errno, options.Reason));
         validator.VerifyAll();
     }
 
@@ -219,7 +235,8 @@ public sealed class PasidConfigurationTests : IDisposable
         string expected = $"unknown key Pasid:Frist (command line); the keys of Pasid are {AllKeys}";
         Assert.Equal((Errno.EINVAL, expected), (services.GetPasidOptions().Errno, services.GetPasidOptions().Reason));
         OptionsValidationException thrown =
-            Assert.Throws<OptionsValidationException>(() => services.GetRequiredService<IStartupValidator>().Validate());
+            Assert.Throws<OptionsValidationException>(() => services.GetRequiredService<IStartupValidator>()
+                .Validate());
         Assert.Equal([expected], thrown.Failures);
     }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Runtime.CompilerServices;
 using System.Runtime.Loader;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -11,7 +12,8 @@ using PasidFramework.Results;
 
 namespace PasidFramework.Hosting.Tests;
 
-/// <summary>What is loaded, and how. The numbers are those of the composition behaviours that design.md lists.</summary>
+/// <summary>What is loaded, and how. The numbers are those of the composition behaviours that design.md
+/// lists.</summary>
 public sealed class PluginCatalogTests
 {
     private const int CollectionRounds = 50;
@@ -41,7 +43,8 @@ public sealed class PluginCatalogTests
 
         // The library does its work in the driver's context.
         Assert.Equal("good-unit0", MakeUnit(driver).Name);
-        Assert.Contains(context.Assemblies, loaded => loaded.GetName().Name == "PasidFramework.TestDrivers.GoodLibrary");
+        Assert.Contains(context.Assemblies, loaded =>
+            loaded.GetName().Name == "PasidFramework.TestDrivers.GoodLibrary");
         Assert.DoesNotContain(
             AssemblyLoadContext.Default.Assemblies,
             loaded => loaded.GetName().Name!.StartsWith("PasidFramework.TestDrivers", StringComparison.Ordinal));
@@ -77,14 +80,16 @@ public sealed class PluginCatalogTests
         Assert.Equal(16, layout.Bits);
 
         // Which of two classes of one name is taken is composition's choice; one is, and the other is named.
-        Assert.NotEqual(catalog.Structures.TryFind("test/entry", out _), catalog.Structures.TryFind("test/more", out _));
+        Assert.NotEqual(catalog.Structures.TryFind("test/entry", out _),
+            catalog.Structures.TryFind("test/more", out _));
         Assert.Equal(["test"], catalog.Models.Keys);
         Assert.Equal(["test"], catalog.TableReaders.Keys);
         Assert.Equal(["test"], catalog.PageTables.Keys.Except(FrameworkPageTables.All.Keys));
         Assert.Contains(
             $"{path}: structures 'test' not taken, it is there from {path}", catalog.Warnings);
         Assert.Contains(
-            $"{path}: page tables without a name (class PasidFramework.TestDrivers.NamelessPageTables)", catalog.Warnings);
+            $"{path}: page tables without a name (class PasidFramework.TestDrivers.NamelessPageTables)",
+            catalog.Warnings);
         if (catalog.Structures.TryFind("test/entry", out _))
         {
             Assert.Contains($"{path}: structure 'pcie/ats_cap' not taken, it is there already", catalog.Warnings);
@@ -148,7 +153,8 @@ public sealed class PluginCatalogTests
         LoadedDriver driver = Assert.Single(catalog.Drivers);
         Assert.Same(typeof(IPasidDriver).Assembly, driver.Instance.GetType().GetInterface("IPasidDriver")!.Assembly);
         string copy = Path.Combine(Path.GetDirectoryName(path)!, "PasidFramework.Core.dll");
-        Assert.Contains($"{copy}: the host shares its own PasidFramework.Core; this copy is not used", catalog.Warnings);
+        Assert.Contains($"{copy}: the host shares its own PasidFramework.Core; this copy is not used",
+            catalog.Warnings);
     }
 
     [Fact]
@@ -299,7 +305,8 @@ public sealed class PluginCatalogTests
 
         OpResult refused = catalog.Unload("good");
         Assert.Equal(Errno.EBUSY, refused.Errno);
-        Assert.Equal("driver 'good' cannot be unloaded: driver 'borrowing' uses its table format 'good-table'", refused.Reason);
+        Assert.Equal("driver 'good' cannot be unloaded: driver 'borrowing' uses its table format 'good-table'",
+            refused.Reason);
         Assert.Equal(["borrowing", "good"], catalog.Drivers.Select(driver => driver.Name));
 
         Assert.True(catalog.Unload("borrowing").IsOk);
@@ -398,7 +405,8 @@ public sealed class PluginCatalogTests
     private static AssemblyLoadContext ContextOf(object instance) =>
         AssemblyLoadContext.GetLoadContext(instance.GetType().Assembly)!;
 
-    private static object? Property(object instance, string name) => instance.GetType().GetProperty(name)!.GetValue(instance);
+    private static object? Property(object instance, string name) => instance.GetType()
+        .GetProperty(name)!.GetValue(instance);
 
     private static bool IsLoaded(string path) => AssemblyLoadContext.All.Any(context => context.Name == path);
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Collections.Frozen;
 using System.Reflection;
 using System.Reflection.Emit;
@@ -26,7 +27,8 @@ public sealed class PluginRefusalTests
         Assert.Equal((path, RefusalReason.ContractNotShared), (refusal.Path, refusal.Reason));
         string copy = Path.Combine(Path.GetDirectoryName(path)!, "PasidFramework.Core.dll");
         Assert.Equal(
-            "driver 'self-sufficient' is exported by the file, yet composition found none: its own copy PasidFramework.Core, "
+            "driver 'self-sufficient' is exported by the file, yet composition found none: its own copy "
+                + "PasidFramework.Core, "
                 + $"Version=1.0.0.0, Culture=neutral, PublicKeyToken=null was loaded from {copy}, while "
                 + "PasidFramework.Contracts.IPasidDriver of the host is of PasidFramework.Core, Version=1.0.0.0, "
                 + $"Culture=neutral, PublicKeyToken=null from {typeof(IPasidDriver).Assembly.Location}",
@@ -69,7 +71,8 @@ public sealed class PluginRefusalTests
     [Fact]
     public void Behaviour_3_an_assembly_that_is_cut_off_anywhere_is_refused()
     {
-        byte[] whole = File.ReadAllBytes(Path.Combine(PluginFolder.Built("NeedsAbsentFormat"), PluginFolder.FileName("NeedsAbsentFormat")));
+        byte[] whole = File.ReadAllBytes(
+            Path.Combine(PluginFolder.Built("NeedsAbsentFormat"), PluginFolder.FileName("NeedsAbsentFormat")));
         for (int length = 1; length < whole.Length; length += 97)
         {
             using PluginFolder folder = new();
@@ -85,7 +88,8 @@ public sealed class PluginRefusalTests
     [Fact]
     public void Behaviour_3_an_assembly_with_flipped_bytes_never_ends_the_search()
     {
-        byte[] whole = File.ReadAllBytes(Path.Combine(PluginFolder.Built("WrongContractMajor"), PluginFolder.FileName("WrongContractMajor")));
+        byte[] whole = File.ReadAllBytes(
+            Path.Combine(PluginFolder.Built("WrongContractMajor"), PluginFolder.FileName("WrongContractMajor")));
         Random random = new(20170929);
         for (int round = 0; round < 150; round++)
         {
@@ -155,7 +159,8 @@ public sealed class PluginRefusalTests
         RefusedPlugin refusal = Assert.Single(catalog.Refusals, refusal => refusal.Path == path);
         Assert.Equal(RefusalReason.MissingDependency, refusal.Reason);
         Assert.StartsWith(
-            $"needs PasidFramework.TestDrivers.GoodLibrary 1.0.0.0, but {library}: not a .NET assembly", refusal.Message);
+            $"needs PasidFramework.TestDrivers.GoodLibrary 1.0.0.0, but {library}: not a .NET assembly",
+            refusal.Message);
         Assert.Empty(catalog.Drivers);
     }
 
@@ -170,7 +175,8 @@ public sealed class PluginRefusalTests
             folder,
             emitted,
             RefusalReason.InvalidExport,
-            "exports two drivers, 'first' (Twice.First) and 'second' (Twice.Second): one driver per assembly is the limit");
+            "exports two drivers, 'first' (Twice.First) and 'second' (Twice.Second): one driver per assembly is the "
+                + "limit");
     }
 
     [Fact]
@@ -183,7 +189,8 @@ public sealed class PluginRefusalTests
             folder,
             emitted,
             RefusalReason.NoImportingConstructor,
-            "Shy.Driver has no importing constructor: a public one without parameters, or one with [ImportingConstructor], "
+            "Shy.Driver has no importing constructor: a public one without parameters, or one with "
+                + "[ImportingConstructor], "
                 + "is expected");
     }
 
@@ -197,7 +204,8 @@ public sealed class PluginRefusalTests
             folder,
             emitted,
             RefusalReason.NoImportingConstructor,
-            "Greedy.Driver has no importing constructor: a public one without parameters, or one with [ImportingConstructor], "
+            "Greedy.Driver has no importing constructor: a public one without parameters, or one with "
+                + "[ImportingConstructor], "
                 + "is expected");
     }
 
@@ -216,7 +224,8 @@ public sealed class PluginRefusalTests
             folder,
             emitted,
             RefusalReason.InvalidExport,
-            "Plain.Unnamed has [Export(typeof(PasidFramework.Contracts.IPasidDriver))], which carries no name: [PasidDriver], "
+            "Plain.Unnamed has [Export(typeof(PasidFramework.Contracts.IPasidDriver))], which carries no name: "
+                + "[PasidDriver], "
                 + "[PasidTableFormat] or [PasidAllocator] is expected");
     }
 
@@ -250,7 +259,8 @@ public sealed class PluginRefusalTests
             folder,
             emitted,
             RefusalReason.InvalidExport,
-            "Inherited.Base is abstract and cannot be exported: exports are not inherited, put the attribute on the concrete "
+            "Inherited.Base is abstract and cannot be exported: exports are not inherited, put the attribute on the "
+                + "concrete "
                 + "class");
     }
 
@@ -259,7 +269,8 @@ public sealed class PluginRefusalTests
     {
         using PluginFolder folder = new();
         EmittedAssembly emitted = new("Impostor");
-        emitted.AddClass("Impostor.Driver", export: type => emitted.ExportDriver(type, "impostor", "impostor-table", 20));
+        emitted.AddClass("Impostor.Driver", export: type =>
+            emitted.ExportDriver(type, "impostor", "impostor-table", 20));
         AssertRefused(
             folder,
             emitted,
@@ -286,7 +297,8 @@ public sealed class PluginRefusalTests
             other,
             allocator,
             RefusalReason.InvalidExport,
-            "AllocatorImpostor.Policy is exported and does not implement PasidFramework.Allocation.IPasidAllocatorFactory");
+            "AllocatorImpostor.Policy is exported and does not implement "
+                + "PasidFramework.Allocation.IPasidAllocatorFactory");
     }
 
     [Theory]
@@ -426,7 +438,8 @@ public sealed class PluginRefusalTests
 
         RefusedPlugin refusal = Assert.Single(catalog.Refusals);
         Assert.Equal((path, RefusalReason.TypeLoadFailed), (refusal.Path, refusal.Reason));
-        Assert.StartsWith("reading its parts failed: System.TypeLoadException: Method 'CreateHardware' in type 'Stale.Driver'", refusal.Message);
+        Assert.StartsWith("reading its parts failed: System.TypeLoadException: Method 'CreateHardware' in type "
+            + "'Stale.Driver'", refusal.Message);
         Assert.Contains("does not have an implementation", refusal.Message);
         Assert.Equal("good", Assert.Single(catalog.Drivers).Name);
     }
@@ -460,7 +473,8 @@ public sealed class PluginRefusalTests
         // The reference's version stands in the file as 16-bit numbers: 1.0.0.0 becomes 1.0.5.0.
         byte[] bytes = File.ReadAllBytes(path);
         AssemblyHeader header = AssemblyHeader.Read(path, out _)!;
-        Assert.Equal(new Version(1, 0, 0, 0), header.References.Single(name => name.Name == "PasidFramework.Core").Version);
+        Assert.Equal(new Version(1, 0, 0, 0),
+            header.References.Single(name => name.Name == "PasidFramework.Core").Version);
         File.WriteAllBytes(path, WithReferenceBuild(bytes, "PasidFramework.Core", 5));
         using PluginCatalog catalog = folder.Load();
 
@@ -545,7 +559,8 @@ public sealed class PluginRefusalTests
                 (allocatorAgain, RefusalReason.DuplicateName,
                     $"allocator 'odd' is there already, from {allocator} (the first path in ordinal order wins)"),
                 (formatAgain, RefusalReason.DuplicateName,
-                    $"table format 'good-table' is there already, from {format} (the first path in ordinal order wins)"),
+                    $"table format 'good-table' is there already, from {format} (the first path in ordinal order "
+                        + $"wins)"),
             ],
             catalog.Refusals.Select(refusal => (refusal.Path, refusal.Reason, refusal.Message)));
     }
@@ -580,7 +595,8 @@ public sealed class PluginRefusalTests
         RefusedPlugin refusal = Assert.Single(catalog.Refusals);
         Assert.Equal((path, RefusalReason.UnsatisfiedImport), (refusal.Path, refusal.Reason));
         Assert.StartsWith(
-            "making driver 'demanding' failed: it imports table format 'absent-format', which no loaded plug-in exports (",
+            "making driver 'demanding' failed: it imports table format 'absent-format', which no loaded plug-in "
+                + "exports (",
             refusal.Message);
         AssertOneLineEach(catalog);
     }
@@ -622,14 +638,16 @@ public sealed class PluginRefusalTests
         using PluginFolder folder = new();
         EmittedAssembly emitted = new("Nameless");
         emitted.AddClass(
-            "Nameless.Format", [typeof(IPasidTableFormat)], export: type => emitted.ExportTableFormat(type, "nameless"));
+            "Nameless.Format", [typeof(IPasidTableFormat)], export: type =>
+                emitted.ExportTableFormat(type, "nameless"));
         string path = emitted.Save(Path.Combine(folder.Root, "Nameless.dll"));
         using PluginCatalog catalog = folder.Load();
 
         // The emitted getter throws: an exception out of a property is a line as well.
         RefusedPlugin refusal = Assert.Single(catalog.Refusals);
         Assert.Equal((path, RefusalReason.ConstructorThrew), (refusal.Path, refusal.Reason));
-        Assert.StartsWith("making table format 'nameless' failed: it threw System.NullReferenceException", refusal.Message);
+        Assert.StartsWith("making table format 'nameless' failed: it threw System.NullReferenceException",
+            refusal.Message);
     }
 
     [Fact]
@@ -683,7 +701,8 @@ public sealed class PluginRefusalTests
         AssertOneLineEach(catalog);
     }
 
-    private static void AssertRefused(PluginFolder folder, EmittedAssembly emitted, RefusalReason reason, string message)
+    private static void AssertRefused(PluginFolder folder, EmittedAssembly emitted, RefusalReason reason,
+        string message)
     {
         string path = emitted.Save(Path.Combine(folder.Root, "emitted", "Emitted.dll"));
         using PluginCatalog catalog = folder.Load();
@@ -719,7 +738,8 @@ public sealed class PluginRefusalTests
     private static byte[] WithReferenceBuild(byte[] file, string reference, ushort build)
     {
         using System.Reflection.PortableExecutable.PEReader reader = new(new MemoryStream(file));
-        System.Reflection.Metadata.MetadataReader metadata = System.Reflection.Metadata.PEReaderExtensions.GetMetadataReader(reader);
+        System.Reflection.Metadata.MetadataReader metadata =
+            System.Reflection.Metadata.PEReaderExtensions.GetMetadataReader(reader);
         System.Reflection.Metadata.AssemblyReferenceHandle handle = metadata.AssemblyReferences.Single(candidate =>
             metadata.GetString(metadata.GetAssemblyReference(candidate).Name) == reference);
         int row = System.Reflection.Metadata.Ecma335.MetadataTokens.GetRowNumber(handle) - 1;

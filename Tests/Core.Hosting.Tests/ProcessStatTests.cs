@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
 using System.Text;
 using PasidFramework.Hosting.Processes;
@@ -19,7 +20,8 @@ public sealed class ProcessStatTests
         Assert.Equal(
             new ProcessStat(
                 line[2], line[3][0], (uint)Number(line[4]), Number(line[5]), Number(line[6]),
-                new ProgramImage(Number(line[7]), Number(line[8]), Number(line[9]), Number(line[10]), Number(line[11]))),
+                new ProgramImage(Number(line[7]), Number(line[8]), Number(line[9]), Number(line[10]),
+                    Number(line[11]))),
             stat);
         Assert.Equal(what.Contains("kernel thread", StringComparison.Ordinal), stat.IsKernelThread);
         Assert.Equal(what.Contains("zombie", StringComparison.Ordinal), stat.IsDead);

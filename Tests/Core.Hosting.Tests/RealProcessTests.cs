@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
 using System.Runtime.InteropServices;
 using PasidFramework.Contracts;
@@ -135,7 +136,8 @@ public sealed class RealProcessTests : IDisposable
     [Fact]
     public void B8_a_reused_process_id_is_another_address_space()
     {
-        Assert.SkipUnless(CanChooseProcessIds(), $"{LastPidFile} cannot be written (CAP_CHECKPOINT_RESTORE or root is needed)");
+        Assert.SkipUnless(CanChooseProcessIds(),
+            $"{LastPidFile} cannot be written (CAP_CHECKPOINT_RESTORE or root is needed)");
 
         // Anything else that starts may take the number first.
         for (int attempt = 0; attempt < 200; attempt++)
@@ -226,8 +228,10 @@ public sealed class RealProcessTests : IDisposable
     public void C16_a_kernel_thread_is_refused()
     {
         int kernelThread = Directory.EnumerateDirectories("/proc")
-            .Select(path => int.TryParse(Path.GetFileName(path), NumberStyles.None, CultureInfo.InvariantCulture, out int pid) ? pid : 0)
-            .FirstOrDefault(pid => pid > 0 && new LinuxKernel().ReadStat(pid, out ProcessStat stat) == 0 && stat.IsKernelThread);
+            .Select(path => int.TryParse(Path.GetFileName(path), NumberStyles.None, CultureInfo.InvariantCulture,
+                out int pid) ? pid : 0)
+            .FirstOrDefault(pid => pid > 0 && new LinuxKernel().ReadStat(pid, out ProcessStat stat) == 0
+                && stat.IsKernelThread);
         Assert.SkipWhen(kernelThread == 0, "no kernel thread is to be seen from this container");
         Assert.Equal(Errno.EINVAL, _source.Open(kernelThread).Errno);
     }

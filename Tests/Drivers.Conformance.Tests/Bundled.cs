@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Reflection;
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Conformance.Xunit;

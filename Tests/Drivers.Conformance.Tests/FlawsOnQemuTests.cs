@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Conformance.Catalogue;
 using PasidFramework.Conformance.Results;
@@ -15,22 +16,26 @@ public sealed class FlawsOnQemuTests
     // VT-d D51397-018 6.5.2: descriptor types in 3:0. Arm IHI 0070 4.2 to 4.4: opcodes in 7:0.
     private static readonly Flaw[] s_ofVtd =
     [
-        Forgets("no-iotlb", "does not invalidate translations", ["INV-001", "INV-002", "INV-003", "INV-004"], word => (word & 0xF) is 2 or 6),
+        Forgets("no-iotlb", "does not invalidate translations", ["INV-001", "INV-002", "INV-003", "INV-004"], word =>
+            (word & 0xF) is 2 or 6),
         Forgets("no-context", "does not invalidate context entries", ["INV-007"], word => (word & 0xF) == 1),
     ];
 
     private static readonly Flaw[] s_ofSmmu =
     [
-        Forgets("no-tlbi", "does not invalidate translations", ["INV-003", "INV-004"], word => (word & 0xFF) is >= 0x10 and < 0x40),
-        Forgets("no-cfgi", "does not invalidate configuration entries", ["INV-001", "INV-002", "INV-007"], word => (word & 0xFF) is >= 3 and <= 6),
+        Forgets("no-tlbi", "does not invalidate translations", ["INV-003", "INV-004"], word =>
+            (word & 0xFF) is >= 0x10 and < 0x40),
+        Forgets("no-cfgi", "does not invalidate configuration entries", ["INV-001", "INV-002", "INV-007"], word =>
+            (word & 0xFF) is >= 3 and <= 6),
     ];
 
-    // Those of the unit's seam know nothing of an architecture. Not among them: short-range, because VT-d's masks cover the page
-    // that it forgets, and wrong-pasid, because the records of FLT-003 name no PASID on any of QEMU's IOMMUs.
+    // Those of the unit's seam know nothing of an architecture. Not among them: short-range, because VT-d's masks cover
+    // the page that it forgets, and wrong-pasid, because the records of FLT-003 name no PASID on any of QEMU's IOMMUs.
     private static readonly string[] s_neutral =
     [
         "last-number", "empty-range", "first-is-last", "no-exit", "leaks", "one-domain", "keeps-devices", "always-wide",
-        "narrow", "nobody", "takes-twice", "no-address", "all-loads", "first-device", "always-fine", "busy", "not-after-exit",
+        "narrow", "nobody", "takes-twice", "no-address", "all-loads", "first-device", "always-fine", "busy",
+        "not-after-exit",
         "never-ends",
     ];
 
@@ -70,7 +75,8 @@ public sealed class FlawsOnQemuTests
 
     [Theory]
     [MemberData(nameof(Rows))]
-    public void The_case_that_is_meant_for_it_catches_the_broken_driver(string driver, string hardware, string flaw, string id)
+    public void The_case_that_is_meant_for_it_catches_the_broken_driver(string driver, string hardware, string flaw,
+        string id)
     {
         Assert.SkipWhen(driver == "none", "no QEMU; QemuTests says more");
         Flaw broken = Flaws(driver).Single(f => f.Name == flaw);
@@ -84,7 +90,8 @@ public sealed class FlawsOnQemuTests
             // Only where the driver as it is cannot be judged there either.
             CaseResult whole = Run(Subject(driver), one, backEnd);
             Assert.Equal((whole.Verdict, whole.Reason), (result.Verdict, result.Reason));
-            Assert.False(hardware.StartsWith("qemu-10.", StringComparison.Ordinal), $"10.x shows all of them: {result.Reason}");
+            Assert.False(hardware.StartsWith("qemu-10.", StringComparison.Ordinal),
+                $"10.x shows all of them: {result.Reason}");
             Assert.Skip($"{id} does not apply on {hardware}: {result.Reason}");
         }
 
@@ -94,7 +101,8 @@ public sealed class FlawsOnQemuTests
             $"{id} on '{flaw}' ({broken.What}): {result.Verdict} {result.Reason}\n{string.Join("\n", result.Details)}");
     }
 
-    private static IEnumerable<Flaw> Flaws(string driver) => AllFlaws.All.Where(f => s_neutral.Contains(f.Name)).Concat(driver switch
+    private static IEnumerable<Flaw> Flaws(string driver) => AllFlaws.All.Where(f => s_neutral.Contains(f.Name))
+        .Concat(driver switch
     {
         "intel-vtd" => s_ofVtd,
         "arm-smmu" => Effort.IsDeep ? [.. s_ofSmmu, s_oneInSeven] : s_ofSmmu,
@@ -108,7 +116,8 @@ public sealed class FlawsOnQemuTests
         });
 
     private static IEnumerable<IHardwareBackEnd> OnQemu(string driver) =>
-        Bundled.BackEnds(Loaded(driver).Metadata.TableFormat).Where(b => b.Name.StartsWith("qemu-", StringComparison.Ordinal));
+        Bundled.BackEnds(Loaded(driver).Metadata.TableFormat)
+            .Where(b => b.Name.StartsWith("qemu-", StringComparison.Ordinal));
 
     private static LoadedDriver Loaded(string driver) => Bundled.Catalog.Find(driver).Value!;
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 using PasidFramework.Qemu.Hardware;
@@ -48,7 +49,8 @@ public sealed class BackEndTests
     [MemberData(nameof(Installed.Names), MemberType = typeof(Installed))]
     public void Virtio_iommu_cannot_report_a_PASID_width(string name)
     {
-        OpResult<ITestHardware> hardware = Installed.BackEnd(name, "virtio-iommu").Start(new HardwareSetup { PasidBits = 8 });
+        OpResult<ITestHardware> hardware = Installed.BackEnd(name, "virtio-iommu")
+            .Start(new HardwareSetup { PasidBits = 8 });
 
         Assert.Equal(Errno.EOPNOTSUPP, hardware.Errno);
         Assert.Contains("8 bits", hardware.Reason, StringComparison.Ordinal);
@@ -76,7 +78,8 @@ public sealed class BackEndTests
     {
         using ITestHardware hardware = Installed.Start(name, architecture, new HardwareSetup { PasidBits = 0 });
 
-        OpResult<IIommuUnit> unit = Fixture.Driver(architecture).CreateUnit(new UnitSetup { Name = "u", Hardware = hardware });
+        OpResult<IIommuUnit> unit = Fixture.Driver(architecture)
+            .CreateUnit(new UnitSetup { Name = "u", Hardware = hardware });
 
         Assert.Equal(Errno.ENODEV, unit.Errno);
     }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics;
 using System.Text;
 using PasidFramework.Contracts;
@@ -10,8 +11,9 @@ using PasidFramework.Results;
 namespace PasidFramework.Qemu.Tests;
 
 /// <summary>
-/// A QEMU that is missing, old, hangs, dies or answers nonsense: one line that says so, within a bounded time, and nothing
-/// is left behind. Where a deadline is awaited the fake would never answer: the time that it takes decides nothing.
+/// A QEMU that is missing, old, hangs, dies or answers nonsense: one line that says so, within a bounded time, and
+/// nothing is left behind. Where a deadline is awaited the fake would never answer: the time that it takes decides
+/// nothing.
 /// </summary>
 public sealed class BrokenQemuTests
 {
@@ -23,7 +25,8 @@ public sealed class BrokenQemuTests
         var problems = new List<string>();
         string empty = Directory.CreateTempSubdirectory("pasid-fake-").FullName;
 
-        Assert.Empty(QemuInstallation.Find(Path.Combine(empty, "none"), string.Empty, Timeout.InfiniteTimeSpan, problems));
+        Assert.Empty(
+            QemuInstallation.Find(Path.Combine(empty, "none"), string.Empty, Timeout.InfiniteTimeSpan, problems));
         Assert.Empty(QemuInstallation.Find(empty, string.Empty, Timeout.InfiniteTimeSpan, problems));
         Assert.Empty(problems);
         Directory.Delete(empty);
@@ -217,7 +220,8 @@ public sealed class BrokenQemuTests
 
         Assert.False(Directory.Exists($"/proc/{pid}"));
         Assert.Contains(
-            "was stopped", Assert.Throws<QemuException>(() => { _ = hardware.Registers.Read32(0); }).Message, StringComparison.Ordinal);
+            "was stopped", Assert.Throws<QemuException>(() => { _ = hardware.Registers.Read32(0); }).Message,
+            StringComparison.Ordinal);
     }
 
     [Theory]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
@@ -22,7 +23,8 @@ public sealed class ForgottenInvalidationTests
     public void Of_translations_after_a_remap(string name, string architecture)
     {
         DroppingHardware? dropping = null;
-        using var fixture = new Fixture(name, architecture, hardware => dropping = Dropping(hardware, architecture, IsOfTlb));
+        using var fixture =
+            new Fixture(name, architecture, hardware => dropping = Dropping(hardware, architecture, IsOfTlb));
         (Device device, Guest guest) = Bound(fixture);
         ulong old = guest.Map(Fixture.Page);
 
@@ -103,10 +105,12 @@ public sealed class ForgottenInvalidationTests
 
     private static bool Keeps(Fixture fixture) => (fixture.Hardware.Traits & TestHardwareTraits.KeepsTranslations) != 0;
 
-    private static DroppingHardware Dropping(ITestHardware hardware, string architecture, Func<ulong, bool, bool> isDropped) =>
+    private static DroppingHardware Dropping(ITestHardware hardware, string architecture,
+        Func<ulong, bool, bool> isDropped) =>
         Dropping(hardware, architecture, word => isDropped(word, architecture == "intel-vtd"));
 
-    private static DroppingHardware Dropping(ITestHardware hardware, string architecture, Func<ulong, bool> isDropped) =>
+    private static DroppingHardware Dropping(ITestHardware hardware, string architecture,
+        Func<ulong, bool> isDropped) =>
         new(hardware, architecture == "intel-vtd", isDropped);
 
     // VT-d D51397-018 6.5.2: IOTLB 2, PASID-based IOTLB 6. Arm IHI 0070 4.4: TLBI commands are 10h to 3Fh.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
@@ -236,7 +237,8 @@ public sealed class PasidTests
             Assert.Equal((Fixture.Page + 0x1234_5678) & ~0xFFFUL, record[0] & ~0xFFFUL);
             Assert.Equal(two.Requester.Value, (uint)record[1] & 0xFFFF);
             bool has = ((record[1] >> 31) & 1) != 0;
-            Assert.Equal((fixture.Hardware.Traits & TestHardwareTraits.KeepsTranslations) == 0 ? 0u : 2u, has ? (uint)(record[1] >> 40) & 0xF_FFFF : 0);
+            Assert.Equal((fixture.Hardware.Traits & TestHardwareTraits.KeepsTranslations) == 0 ? 0u : 2u, has
+                ? (uint)(record[1] >> 40) & 0xF_FFFF : 0);
             Assert.Equal(1ul, fixture.Hardware.Registers.Read64(0x228) >> 63);
         }
         else

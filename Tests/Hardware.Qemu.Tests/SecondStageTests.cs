@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.IntelVtd;
 using PasidFramework.Hardware;
@@ -9,8 +10,8 @@ using PasidFramework.Results;
 namespace PasidFramework.Qemu.Tests;
 
 /// <summary>
-/// VT-d with second-stage translation, which QEMU offers instead of the first stage, never beside it. The driver needs the
-/// first one; the layouts of its PASID entries have both.
+/// VT-d with second-stage translation, which QEMU offers instead of the first stage, never beside it. The driver needs
+/// the first one; the layouts of its PASID entries have both.
 /// </summary>
 public sealed class SecondStageTests
 {
@@ -101,7 +102,8 @@ public sealed class SecondStageTests
         ulong leaf = memory.AllocatePages(4096).Value;
         ulong entry = leaf + ((Number & 63) * 64);
         memory.Store(
-            entry, Structure.Vtd("pasid_entry", ("P", 1), ("PGTT", 2), ("AW", 2), ("DID", DomainId), ("SSPTPTR", page)));
+            entry,
+            Structure.Vtd("pasid_entry", ("P", 1), ("PGTT", 2), ("AW", 2), ("DID", DomainId), ("SSPTPTR", page)));
         ulong directory = memory.AllocatePages(4096).Value;
         memory.Store(
             directory + ((Number >> 6) * 8), Structure.Vtd("pasid_dir_entry", ("P", 1), ("SMPTBLPTR", leaf)));

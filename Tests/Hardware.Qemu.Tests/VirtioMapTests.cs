@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.Identifiers;
 using PasidFramework.Qemu.Tests.Support;
@@ -20,7 +21,8 @@ public sealed class VirtioMapTests
     {
         using var fixture = new Fixture(name, Architecture);
         ulong[] pages = [0x1000, 0x20_0000, 0x80_0000_0000, Fixture.Page];
-        Device[] devices = [.. fixture.Hardware.Requesters.Select((r, i) => fixture.Add(fixture.NewDomain(), r, 1 + (uint)i))];
+        Device[] devices =
+            [.. fixture.Hardware.Requesters.Select((r, i) => fixture.Add(fixture.NewDomain(), r, 1 + (uint)i))];
         Guest[] guests = [.. devices.Select(_ => fixture.NewGuest(pages))];
         for (int i = 0; i < devices.Length; i++)
         {
@@ -49,7 +51,8 @@ public sealed class VirtioMapTests
 
     [Theory]
     [MemberData(nameof(Installed.Names), MemberType = typeof(Installed))]
-    public void A_process_that_changes_dies_and_is_followed_by_another_one_is_never_reached_at_the_wrong_place(string name)
+    public void A_process_that_changes_dies_and_is_followed_by_another_one_is_never_reached_at_the_wrong_place(
+        string name)
     {
         using var fixture = new Fixture(name, Architecture);
         Domain domain = fixture.NewDomain();

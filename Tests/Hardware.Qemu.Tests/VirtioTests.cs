@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.VirtioIommu;
 using PasidFramework.Hardware;
@@ -16,8 +17,8 @@ public sealed class VirtioTests
     private const int Ok = 0;
     private const int NoEntry = 6;
 
-    // OASIS virtio 1.2 5.13.6.9: reason 0 unknown, 2 mapping; flags 2 write, 100h the address is valid. QEMU says what kind
-    // of access it was only where the mapping forbids it.
+    // OASIS virtio 1.2 5.13.6.9: reason 0 unknown, 2 mapping; flags 2 write, 100h the address is valid. QEMU says what
+    // kind of access it was only where the mapping forbids it.
     private const ulong Unknown = 0;
     private const ulong Mapping = 2;
     private const ulong HasAddress = 0x100;
@@ -100,7 +101,8 @@ public sealed class VirtioTests
         Assert.Equal(0ul, hardware.Registers.Read64(0x100 + 8));
         Assert.Equal((1ul << 48) - 1, hardware.Registers.Read64(0x100 + 16));
         Assert.Equal(512, bytes);
-        Assert.Equal(Ok, virtio.Send(Structure.Virtio("probe_head", ("endpoint", hardware.Requesters[0].Value)), 72, bytes + 4));
+        Assert.Equal(Ok,
+            virtio.Send(Structure.Virtio("probe_head", ("endpoint", hardware.Requesters[0].Value)), 72, bytes + 4));
         byte[] answer = virtio.Answer(bytes);
 
         // RESV_MEM is type 1; subtype 1 is MSI, which begins at FEE00000h.

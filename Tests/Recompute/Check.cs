@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
 using System.Text.Json;
 
@@ -16,7 +17,8 @@ internal sealed class Check
 
     public void Run(Dictionary<string, List<Line>> runs)
     {
-        string[] reported = [.. _report.GetProperty("runs").EnumerateArray().Select(r => r.GetProperty("policy").GetString()!)];
+        string[] reported =
+            [.. _report.GetProperty("runs").EnumerateArray().Select(r => r.GetProperty("policy").GetString()!)];
         Same("policies", string.Join(' ', reported), string.Join(' ', runs.Keys));
         foreach (JsonElement run in _report.GetProperty("runs").EnumerateArray())
         {
@@ -44,10 +46,12 @@ internal sealed class Check
         foreach (string errno in failures.EnumerateObject().Select(f => f.Name)
             .Union(lines.Where(l => l.Kind == "refuse").Select(l => l.Errno!)))
         {
-            Same($"{policy} failures.{errno}", failures, errno, lines.Count(l => l.Kind == "refuse" && l.Errno == errno));
+            Same($"{policy} failures.{errno}", failures, errno,
+                lines.Count(l => l.Kind == "refuse" && l.Errno == errno));
         }
 
-        string[] spaces = [.. lines.Where(l => l.Kind == "allocate").Select(l => l.Space!).Distinct().Order(StringComparer.Ordinal)];
+        string[] spaces =
+            [.. lines.Where(l => l.Kind == "allocate").Select(l => l.Space!).Distinct().Order(StringComparer.Ordinal)];
         CheckReuse($"{policy}", run, [.. spaces.SelectMany(s => Distances(lines, s))]);
         Same($"{policy} spaces", Names(run, "spaces"), string.Join(' ', spaces));
         foreach (JsonElement space in run.GetProperty("spaces").EnumerateArray())

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Recompute;
 
 // Recomputes every figure of a report from the event file alone, and says where they differ.

@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Hardware;
 using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Tests.Flaws;
 
 /// <summary>
-/// Stores of the reference driver, bent. It stores the second word of a PASID entry (the ASID) right before the first one;
-/// everything else with a valid bit is a device or a directory entry.
+/// Stores of the reference driver, bent. It stores the second word of a PASID entry (the ASID) right before the first
+/// one; everything else with a valid bit is a device or a directory entry.
 /// </summary>
 internal abstract class FaultyStores(IPhysicalMemory inner) : PassingMemory(inner)
 {
@@ -116,7 +117,8 @@ internal sealed class TornRemoval(IPhysicalMemory inner) : FaultyStores(inner)
     }
 }
 
-/// <summary>Whenever a valid entry is stored in a table of entries of 8 bytes, the others are cleared for a moment.</summary>
+/// <summary>Whenever a valid entry is stored in a table of entries of 8 bytes, the others are cleared for a
+/// moment.</summary>
 internal sealed class DisturbsOthers(IPhysicalMemory inner, bool directories) : FaultyStores(inner)
 {
     private readonly List<ulong> _stored = [];

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
@@ -43,7 +44,8 @@ internal sealed class RefusesEmptyRange(IIommuUnit inner) : PassingUnit(inner)
 internal sealed class OneShortInvalidation(IIommuUnit inner) : PassingUnit(inner)
 {
     public override OpResult Invalidate(IommuContext context, ulong start, ulong end) =>
-        end - start > 0x1000 && end != 0 ? Inner.Invalidate(context, start, end - 0x1000) : Inner.Invalidate(context, start, end);
+        end - start > 0x1000 && end != 0 ? Inner.Invalidate(context, start, end - 0x1000)
+            : Inner.Invalidate(context, start, end);
 }
 
 internal sealed class FirstIsLast(IIommuUnit inner) : PassingUnit(inner)
@@ -337,7 +339,8 @@ internal sealed class OneOfAKind : PassingUnit
         : OpResult.Refuse(Errno.EIO, "the driver works for another unit now");
 }
 
-/// <summary>Telling of a change clears the entry, and nobody tells the caches: until they forget, all looks well.</summary>
+/// <summary>Telling of a change clears the entry, and nobody tells the caches: until they forget, all looks
+/// well.</summary>
 internal sealed class ClearsQuietly(IIommuUnit inner, FaultyStores stores) : PassingUnit(inner)
 {
     public override OpResult Invalidate(IommuContext context, ulong start, ulong end)

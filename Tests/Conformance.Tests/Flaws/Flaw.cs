@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
@@ -15,14 +16,18 @@ internal sealed record Flaw(
     public static Flaw OfUnit(string name, string what, string[] cases, Func<IIommuUnit, IIommuUnit> bend) =>
         OfDriver(name, what, cases, d => new FaultyDriver(d) { Unit = (u, _) => bend(u) });
 
-    public static Flaw OfUnit(string name, string what, string[] cases, Func<IIommuUnit, IIommuHardware, IIommuUnit> bend) =>
+    public static Flaw OfUnit(string name, string what, string[] cases,
+        Func<IIommuUnit, IIommuHardware, IIommuUnit> bend) =>
         OfDriver(name, what, cases, d => new FaultyDriver(d) { Unit = bend });
 
-    public static Flaw OfMemory(string name, string what, string[] cases, Func<IPhysicalMemory, IPhysicalMemory> bend) =>
-        OfDriver(name, what, cases, d => new FaultyDriver(d) { Hardware = h => new FaultyHardware(h) { BendMemory = bend } });
+    public static Flaw OfMemory(string name, string what, string[] cases,
+        Func<IPhysicalMemory, IPhysicalMemory> bend) =>
+        OfDriver(name, what, cases, d =>
+            new FaultyDriver(d) { Hardware = h => new FaultyHardware(h) { BendMemory = bend } });
 
     public static Flaw OfRegisters(string name, string what, string[] cases, Func<IRegisterFile, IRegisterFile> bend) =>
-        OfDriver(name, what, cases, d => new FaultyDriver(d) { Hardware = h => new FaultyHardware(h) { BendRegisters = bend } });
+        OfDriver(name, what, cases, d =>
+            new FaultyDriver(d) { Hardware = h => new FaultyHardware(h) { BendRegisters = bend } });
 
     /// <summary>Commands of the reference architecture that are forgotten.</summary>
     public static Flaw Forgets(string name, string what, string[] cases, Func<ulong, ulong, bool> drop) =>

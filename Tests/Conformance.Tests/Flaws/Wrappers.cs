@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
@@ -57,15 +58,19 @@ internal abstract class PassingUnit(IIommuUnit inner) : IIommuUnit
 
     public virtual OpResult<object?> AllocateProcess(IommuProcess process) => Inner.AllocateProcess(process);
 
-    public virtual void FreeProcess(IommuProcess process, object? driverProcess) => Inner.FreeProcess(process, driverProcess);
+    public virtual void FreeProcess(IommuProcess process, object? driverProcess) =>
+        Inner.FreeProcess(process, driverProcess);
 
-    public virtual OpResult Attach(IommuContext context, Device device, bool first) => Inner.Attach(context, device, first);
+    public virtual OpResult Attach(IommuContext context, Device device, bool first) =>
+        Inner.Attach(context, device, first);
 
-    public virtual OpResult Detach(IommuContext context, Device device, bool last) => Inner.Detach(context, device, last);
+    public virtual OpResult Detach(IommuContext context, Device device, bool last) =>
+        Inner.Detach(context, device, last);
 
     public virtual OpResult Exit(IommuContext context) => Inner.Exit(context);
 
-    public virtual OpResult Invalidate(IommuContext context, ulong start, ulong end) => Inner.Invalidate(context, start, end);
+    public virtual OpResult Invalidate(IommuContext context, ulong start, ulong end) =>
+        Inner.Invalidate(context, start, end);
 
     public virtual OpResult TakeFaults(ICollection<IommuFault> faults) => Inner.TakeFaults(faults);
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Text;
 using System.Text.Json;
 using System.Xml;
@@ -13,8 +14,10 @@ public sealed class ReportTests
 {
     private static readonly ReportOptions s_options = new()
     {
-        Command = "pasidctl verify /opt/vendor/drivers/acme/Acme.Iommu.dll --hardware all --seed 18446744073709551615 --waivers waivers.json",
-        Untested = [new("F1-F3", "page requests have no part in the driver contract yet"), new("A11", SampleReports.Nasty)],
+        Command = "pasidctl verify /opt/vendor/drivers/acme/Acme.Iommu.dll --hardware all --seed 18446744073709551615 "
+            + "--waivers waivers.json",
+        Untested =
+            [new("F1-F3", "page requests have no part in the driver contract yet"), new("A11", SampleReports.Nasty)],
     };
 
     public static TheoryData<string> Formats => [.. ReportFormats.All.Select(f => f.Name)];
@@ -61,7 +64,8 @@ public sealed class ReportTests
     [MemberData(nameof(Formats))]
     public void Every_case_that_failed_is_named_with_its_reason_and_command(string format)
     {
-        string written = string.Join(' ', Write(SampleReports.Full(), format).Split([' ', '\n', '\\'], StringSplitOptions.RemoveEmptyEntries));
+        string written = string.Join(' ', Write(SampleReports.Full(), format)
+            .Split([' ', '\n', '\\'], StringSplitOptions.RemoveEmptyEntries));
 
         Assert.Contains("still reaches page 0x10000 of p0 (D5)", written, StringComparison.Ordinal);
         Assert.Contains("[63:59] S1CDMax expected 8 got 7", written, StringComparison.Ordinal);
@@ -84,20 +88,23 @@ public sealed class ReportTests
     {
         foreach (string line in Write(SampleReports.Full(), ReportFormats.Text).Split('\n'))
         {
-            Assert.True(line.Length <= TextReport.Width || line.Contains("/opt/vendor", StringComparison.Ordinal), line);
+            Assert.True(line.Length <= TextReport.Width || line.Contains("/opt/vendor", StringComparison.Ordinal),
+                line);
         }
 
         ConformanceCase one = SampleReports.Case("INV-001", "invalidation", CaseLevel.Required, "D5", "x");
         for (int length = 1; length < 200; length++)
         {
-            string words = string.Join(' ', Enumerable.Repeat(new string('w', length), 3)) + string.Concat(Enumerable.Repeat(" ab", length));
+            string words = string.Join(' ', Enumerable.Repeat(new string('w', length), 3))
+                + string.Concat(Enumerable.Repeat(" ab", length));
             CaseResult result = SampleReports.Result(one with { Summary = words }, "model", Verdict.Fail, words) with
             {
                 Details = [words],
                 Repeat = $"pasidctl{string.Concat(Enumerable.Repeat(" ab", length))}",
             };
 
-            string[] lines = Write(SampleReports.Good() with { Driver = words, Results = [result] }, ReportFormats.Text).Split('\n');
+            string[] lines = Write(SampleReports.Good() with { Driver = words, Results = [result] }, ReportFormats.Text)
+                .Split('\n');
             Assert.All(lines, line => Assert.InRange(line.Length, 0, TextReport.Width));
             Assert.Contains(lines, line => line.Length > TextReport.Width - 4);
         }
@@ -120,11 +127,14 @@ public sealed class ReportTests
     public void A_run_that_showed_nothing_does_not_say_that_the_driver_conforms()
     {
         ConformanceReport good = SampleReports.Good();
-        ConformanceReport nothing = good with { Results = [.. good.Results.Where(r => r.Verdict == Verdict.NotApplicable)] };
+        ConformanceReport nothing =
+            good with { Results = [.. good.Results.Where(r => r.Verdict == Verdict.NotApplicable)] };
 
         Assert.False(nothing.IsConformant);
-        Assert.Contains("\nNothing is known of acme-iommu: no case of catalogue 1.0 passed", Write(nothing, ReportFormats.Text), StringComparison.Ordinal);
-        Assert.DoesNotContain("conforms", Write(nothing with { Results = [] }, ReportFormats.Text), StringComparison.Ordinal);
+        Assert.Contains("\nNothing is known of acme-iommu: no case of catalogue 1.0 passed",
+            Write(nothing, ReportFormats.Text), StringComparison.Ordinal);
+        Assert.DoesNotContain("conforms", Write(nothing with { Results = [] }, ReportFormats.Text),
+            StringComparison.Ordinal);
         Assert.False(TapStream.Read(Write(nothing, ReportFormats.Tap)).Passes);
         XElement junit = XDocument.Parse(Write(nothing, ReportFormats.JUnit)).Root!;
         Assert.Equal(1, (int)junit.Attribute("failures")!);
@@ -137,7 +147,8 @@ public sealed class ReportTests
     {
         ConformanceReport strict = SampleReports.Full() with { IsStrict = true };
 
-        Assert.Contains("strict: a required case that is shown nowhere", Write(strict, ReportFormats.Text), StringComparison.Ordinal);
+        Assert.Contains("strict: a required case that is shown nowhere", Write(strict, ReportFormats.Text),
+            StringComparison.Ordinal);
         Assert.Contains("<failure type=\"inconclusive\"", Write(strict, ReportFormats.JUnit), StringComparison.Ordinal);
         Assert.Matches("(?m)^not ok 9 - CON-001 [^#\\\\]*", Write(strict, ReportFormats.Tap));
     }
@@ -159,14 +170,16 @@ public sealed class ReportTests
             "pass=2 fail=4 error=1 inconclusive=1 notApplicable=1",
             string.Join(' ', root.GetProperty("summary").EnumerateObject().Select(p => $"{p.Name}={p.Value}")));
         Assert.Equal(
-            "INV-001 invalidation required D5 model fail dev-0118 with PASID 0x46 still reaches page 0x10000 of p0 (D5)",
+            "INV-001 invalidation required D5 model fail dev-0118 with PASID 0x46 still reaches page 0x10000 of p0 "
+                + "(D5)",
             string.Join(' ', new[] { "id", "family", "level", "clause", "hardware", "verdict", "reason" }
                 .Select(k => first.GetProperty(k).GetString())));
         Assert.Equal(SampleReports.Nasty.Replace('\ud800', '\ufffd'), last.GetProperty("reason").GetString());
         Assert.Equal(
             ["pass", "fail", "pass", "fail", "error", "notApplicable", "fail", "fail", "inconclusive"],
             root.GetProperty("cases").EnumerateArray().Select(c => c.GetProperty("verdict").GetString()));
-        Assert.Equal("2027-03-31", root.GetProperty("cases")[3].GetProperty("waiver").GetProperty("expires").GetString());
+        Assert.Equal("2027-03-31", root.GetProperty("cases")[3].GetProperty("waiver").GetProperty("expires")
+            .GetString());
     }
 
     [Fact]
@@ -204,7 +217,8 @@ public sealed class ReportTests
         XElement root = XDocument.Parse(Encoding.UTF8.GetString(output.ToArray())).Root!;
 
         Assert.Equal("11.106", root.Attribute("time")!.Value);
-        Assert.All(root.Elements("testsuite").Take(3).Descendants("testcase"), c => Assert.Equal("1.234", c.Attribute("time")!.Value));
+        Assert.All(root.Elements("testsuite").Take(3).Descendants("testcase"), c =>
+            Assert.Equal("1.234", c.Attribute("time")!.Value));
     }
 
     [Fact]
@@ -241,7 +255,8 @@ public sealed class ReportTests
             Assert.Contains(a.Value[1..], ids);
         });
         Assert.DoesNotContain(
-            page.Descendants().Attributes(), a => a.Name.LocalName is "src" or "srcset" or "action" or "data" or "style");
+            page.Descendants().Attributes(), a =>
+                a.Name.LocalName is "src" or "srcset" or "action" or "data" or "style");
         Assert.Empty(page.Descendants("link"));
         Assert.DoesNotContain("url(", HtmlPage.Style, StringComparison.Ordinal);
         Assert.DoesNotContain("http", HtmlPage.Style + HtmlPage.Script, StringComparison.Ordinal);
@@ -254,14 +269,17 @@ public sealed class ReportTests
         XElement page = ReadPage(SampleReports.Full());
         XElement body = page.Element("body")!;
 
-        Assert.StartsWith("acme-iommu does not conform", body.Descendants("h1").Single().Value, StringComparison.Ordinal);
+        Assert.StartsWith("acme-iommu does not conform", body.Descendants("h1").Single().Value,
+            StringComparison.Ordinal);
         Assert.Equal("header", body.Elements().First().Name.LocalName);
         Assert.Equal(2, page.Descendants("script").Count());
-        Assert.Contains("</script><script>alert('x')</script> & \"q\"", body.Descendants("pre").Last().Value, StringComparison.Ordinal);
+        Assert.Contains("</script><script>alert('x')</script> & \"q\"", body.Descendants("pre").Last().Value,
+            StringComparison.Ordinal);
         Assert.Equal(9, page.Descendants("tbody").Single().Elements("tr").Count());
         Assert.Contains("prefers-color-scheme: dark", HtmlPage.Style, StringComparison.Ordinal);
         Assert.Contains("@media print", HtmlPage.Style, StringComparison.Ordinal);
-        Assert.StartsWith("acme-iommu conforms", ReadPage(SampleReports.Good()).Descendants("h1").Single().Value, StringComparison.Ordinal);
+        Assert.StartsWith("acme-iommu conforms", ReadPage(SampleReports.Good()).Descendants("h1").Single().Value,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -292,7 +310,8 @@ public sealed class ReportTests
     private static XElement ReadPage(ConformanceReport report)
     {
         using XmlReader reader = XmlReader.Create(
-            new StringReader(Write(report, ReportFormats.Html)), new XmlReaderSettings { DtdProcessing = DtdProcessing.Ignore });
+            new StringReader(Write(report, ReportFormats.Html)),
+            new XmlReaderSettings { DtdProcessing = DtdProcessing.Ignore });
         return XDocument.Load(reader).Root!;
     }
 

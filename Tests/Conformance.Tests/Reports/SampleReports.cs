@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Conformance.Catalogue;
 using PasidFramework.Conformance.Results;
 using PasidFramework.Conformance.Running;
@@ -8,9 +9,11 @@ namespace PasidFramework.Conformance.Tests.Reports;
 /// <summary>Reports made by hand: every verdict, every level, and texts that break a writer that is careless.</summary>
 internal static class SampleReports
 {
-    /// <summary>An escape sequence, a lone half of a character, a mark that turns the direction, markup, a comment's end.</summary>
+    /// <summary>An escape sequence, a lone half of a character, a mark that turns the direction, markup, a comment's
+    /// end.</summary>
     public const string Nasty =
-        "</script><script>alert('x')</script> & \"q\" ]]> --> \u001b[31mred\u001b[0m \ud800 \u202eevil \u0000\u0007 # TODO \\ é \U0001F600 \uffff\nsecond line";
+        "</script><script>alert('x')</script> & \"q\" ]]> --> \u001b[31mred\u001b[0m \ud800 \u202eevil \u0000\u0007 # "
+            + "TODO \\ é \U0001F600 \uffff\nsecond line";
 
     public static ConformanceCase Case(string id, string family, CaseLevel level, string clause, string summary) =>
         new() { Id = id, Family = family, Level = level, Clause = clause, Summary = summary };
@@ -23,18 +26,25 @@ internal static class SampleReports
         Reason = reason,
         Checks = verdict == Verdict.Pass ? 12 : 3,
         Duration = TimeSpan.FromMilliseconds(1234),
-        Repeat = $"pasidctl verify /opt/vendor/drivers/acme/Acme.Iommu.dll --hardware {hardware} --case {one.Id} --seed 42",
+        Repeat =
+            $"pasidctl verify /opt/vendor/drivers/acme/Acme.Iommu.dll --hardware {hardware} --case {one.Id} --seed 42",
     };
 
     public static ConformanceReport Full()
     {
-        ConformanceCase round = Case("ENC-001", "encoding", CaseLevel.Required, "D11", "Every field survives encode and decode and touches no other bit");
-        ConformanceCase unbind = Case("INV-001", "invalidation", CaseLevel.Required, "D5", "After the last unbind nothing is reached, not even what was cached");
-        ConformanceCase again = Case("INV-002", "invalidation", CaseLevel.Required, "D5, F6", "A number that is used again never shows the process before");
+        ConformanceCase round = Case("ENC-001", "encoding", CaseLevel.Required, "D11",
+            "Every field survives encode and decode and touches no other bit");
+        ConformanceCase unbind = Case("INV-001", "invalidation", CaseLevel.Required, "D5",
+            "After the last unbind nothing is reached, not even what was cached");
+        ConformanceCase again = Case("INV-002", "invalidation", CaseLevel.Required, "D5, F6",
+            "A number that is used again never shows the process before");
         ConformanceCase ats = Case("INV-010", "invalidation", CaseLevel.Optional, "D5", "As INV-001, with device TLBs");
-        ConformanceCase quick = Case("ALC-009", "allocator", CaseLevel.Recommended, "A7", "Exhaustion is told in constant time");
-        ConformanceCase told = Case("OPT-004", "options", CaseLevel.Informative, "-", "What an unknown option is answered with");
-        ConformanceCase race = Case("CON-001", "concurrency", CaseLevel.Required, "C10", $"Nasty {Nasty}") with { IsStochastic = true };
+        ConformanceCase quick =
+            Case("ALC-009", "allocator", CaseLevel.Recommended, "A7", "Exhaustion is told in constant time");
+        ConformanceCase told =
+            Case("OPT-004", "options", CaseLevel.Informative, "-", "What an unknown option is answered with");
+        ConformanceCase race =
+            Case("CON-001", "concurrency", CaseLevel.Required, "C10", $"Nasty {Nasty}") with { IsStochastic = true };
         return new ConformanceReport
         {
             Driver = "acme-iommu",
@@ -50,7 +60,8 @@ internal static class SampleReports
             Results =
             [
                 Result(round, "none", Verdict.Pass),
-                Result(unbind, "model", Verdict.Fail, "dev-0118 with PASID 0x46 still reaches page 0x10000 of p0 (D5)") with
+                Result(unbind, "model", Verdict.Fail,
+                    "dev-0118 with PASID 0x46 still reaches page 0x10000 of p0 (D5)") with
                 {
                     Details =
                     [
@@ -63,9 +74,11 @@ internal static class SampleReports
                 Result(unbind, "qemu-10.0.13", Verdict.Pass),
                 Result(again, "model", Verdict.Fail, "PASID 0x46 shows p0") with
                 {
-                    Waiver = new Waiver("INV-002", "model", "erratum 12: fixed in stepping B", "https://tracker.example/7?a=1&b=<2>", new DateOnly(2027, 3, 31)),
+                    Waiver = new Waiver("INV-002", "model", "erratum 12: fixed in stepping B",
+                        "https://tracker.example/7?a=1&b=<2>", new DateOnly(2027, 3, 31)),
                 },
-                Result(again, "qemu-10.0.13", Verdict.Error, "the hardware broke down: the process died with code 139") with
+                Result(again, "qemu-10.0.13", Verdict.Error,
+                    "the hardware broke down: the process died with code 139") with
                 {
                     Details = ["at PasidFramework.Hardware.Qemu.Machine.Start()"],
                 },
@@ -84,7 +97,8 @@ internal static class SampleReports
         return full with
         {
             WaiverProblems = [],
-            Results = [.. full.Results.Where(r => r.Verdict is Verdict.Pass or Verdict.NotApplicable || r.Waiver is not null)],
+            Results = [.. full.Results.Where(r => r.Verdict is Verdict.Pass or Verdict.NotApplicable
+                || r.Waiver is not null)],
         };
     }
 }

@@ -1,9 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
 using System.Text;
 
 namespace PasidFramework.Conformance.Tests.Reports;
 
-/// <summary>A small reader of TAP 14: the plan, the test points, their directives, the plain keys of their YAML.</summary>
+/// <summary>A small reader of TAP 14: the plan, the test points, their directives, the plain keys of their
+/// YAML.</summary>
 internal sealed class TapStream
 {
     public required IReadOnlyList<TapPoint> Points { get; init; }
@@ -24,7 +26,8 @@ internal sealed class TapStream
             {
                 Assert.StartsWith("  ", line, StringComparison.Ordinal);
                 inYaml = line != "  ...";
-                if (line.Length > 2 && line[2] is not (' ' or '.') && line.IndexOf(": ", StringComparison.Ordinal) is > 0 and int colon)
+                if (line.Length > 2 && line[2] is not (' ' or '.')
+                    && line.IndexOf(": ", StringComparison.Ordinal) is > 0 and int colon)
                 {
                     points[^1].Yaml[line[2..colon]] = line[(colon + 2)..];
                 }
@@ -72,7 +75,8 @@ internal sealed class TapStream
         Assert.True(parts.Count <= 2, line);
         return new TapPoint(
             int.Parse(rest[..space], CultureInfo.InvariantCulture), isOk, parts[0].ToString().TrimEnd(),
-            directive.Split(' ')[0], directive.Contains(' ', StringComparison.Ordinal) ? directive[(directive.IndexOf(' ', StringComparison.Ordinal) + 1)..] : string.Empty,
+            directive.Split(' ')[0], directive.Contains(' ', StringComparison.Ordinal)
+                ? directive[(directive.IndexOf(' ', StringComparison.Ordinal) + 1)..] : string.Empty,
             []);
     }
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Text;
 using PasidFramework.Conformance.Waivers;
 using PasidFramework.Results;
@@ -37,18 +38,24 @@ public sealed class WaiverFileTests
     [InlineData("[{\"id\":\"INV-001\",]", "w.json: line 1, column 18: not JSON: ")]
     [InlineData("[]\n[]", "w.json: line 2, column 1: not JSON: ")]
     [InlineData("[{}]", "w.json: line 1, column 2: the waiver has no 'id'")]
-    [InlineData("[{\"id\":\"INV-001\",\"issue\":\"a\",\"expires\":\"2027-03-31\"}]", "w.json: line 1, column 2: the waiver has no 'reason'")]
-    [InlineData("[{\"id\":\"INV-001\",\"reason\":\"a\",\"expires\":\"2027-03-31\"}]", "w.json: line 1, column 2: the waiver has no 'issue'")]
-    [InlineData("[\n {\"id\":\"INV-001\",\"reason\":\"a\",\n\"issue\":\"b\"}]", "w.json: line 2, column 2: the waiver has no 'expires'")]
-    [InlineData("[{\"id\":\"INV-001\",\n \"why\":\"a\"}]", "w.json: line 2, column 2: unknown key 'why'; expected one of id, hardware, reason, issue, expires")]
+    [InlineData("[{\"id\":\"INV-001\",\"issue\":\"a\",\"expires\":\"2027-03-31\"}]",
+        "w.json: line 1, column 2: the waiver has no 'reason'")]
+    [InlineData("[{\"id\":\"INV-001\",\"reason\":\"a\",\"expires\":\"2027-03-31\"}]",
+        "w.json: line 1, column 2: the waiver has no 'issue'")]
+    [InlineData("[\n {\"id\":\"INV-001\",\"reason\":\"a\",\n\"issue\":\"b\"}]",
+        "w.json: line 2, column 2: the waiver has no 'expires'")]
+    [InlineData("[{\"id\":\"INV-001\",\n \"why\":\"a\"}]",
+        "w.json: line 2, column 2: unknown key 'why'; expected one of id, hardware, reason, issue, expires")]
     [InlineData("[{\"id\":\"INV-001\",\"id\":\"INV-001\"}]", "w.json: line 1, column 18: 'id' is there twice")]
     [InlineData("[{\"id\":\"INV-999\"}]", "w.json: line 1, column 8: 'INV-999' is no case of catalogue ")]
     [InlineData("[{\"id\":\"INV-.*\"}]", "w.json: line 1, column 8: 'INV-.*' is no case of catalogue ")]
     [InlineData("[{\"id\":7}]", "w.json: line 1, column 8: 'id' must be a string")]
     [InlineData("[{\"hardware\":null}]", "w.json: line 1, column 14: 'hardware' must be a string")]
     [InlineData("[{\"reason\":\" \"}]", "w.json: line 1, column 12: 'reason' is empty")]
-    [InlineData("[{\"expires\":\"31.3.2027\"}]", "w.json: line 1, column 13: 'expires' is '31.3.2027', must be a date like 2027-03-31")]
-    [InlineData("[{\"expires\":\"2027-02-30\"}]", "w.json: line 1, column 13: 'expires' is '2027-02-30', must be a date like 2027-03-31")]
+    [InlineData("[{\"expires\":\"31.3.2027\"}]",
+        "w.json: line 1, column 13: 'expires' is '31.3.2027', must be a date like 2027-03-31")]
+    [InlineData("[{\"expires\":\"2027-02-30\"}]",
+        "w.json: line 1, column 13: 'expires' is '2027-02-30', must be a date like 2027-03-31")]
     [InlineData("[{\"\\u001b[31m\":\"a\"}]", "w.json: line 1, column 3: unknown key '\\u001b[31m'; expected ")]
     [InlineData("[{\"reason\":\"\\ud800\"}]", "w.json: line 1, column 12: not UTF-8 text")]
     public void What_is_wrong_is_one_line_with_its_place(string text, string beginning)
@@ -65,7 +72,8 @@ public sealed class WaiverFileTests
     {
         Assert.Equal("w.json: line 2, column 1: INV-001 has a waiver already", Read($"[{Good},\n{Good}]").Reason);
         string onModel = Good.Replace("{", "{\"hardware\":\"model\",", StringComparison.Ordinal);
-        Assert.Equal("w.json: line 2, column 1: INV-001 on model has a waiver already", Read($"[{onModel},\n{onModel}]").Reason);
+        Assert.Equal("w.json: line 2, column 1: INV-001 on model has a waiver already",
+            Read($"[{onModel},\n{onModel}]").Reason);
     }
 
     [Fact]
@@ -77,7 +85,8 @@ public sealed class WaiverFileTests
     public void A_file_that_is_too_long_is_not_read_to_its_end()
     {
         Assert.True(Read("[" + new string(' ', WaiverFile.MaxBytes - 2) + "]").IsOk);
-        Assert.Equal("w.json: longer than 1048576 bytes", Read("[" + new string(' ', WaiverFile.MaxBytes - 1) + "]").Reason);
+        Assert.Equal("w.json: longer than 1048576 bytes",
+            Read("[" + new string(' ', WaiverFile.MaxBytes - 1) + "]").Reason);
     }
 
     [Fact]
@@ -85,7 +94,8 @@ public sealed class WaiverFileTests
     {
         using var stream = new MemoryStream([(byte)'[', (byte)'{', (byte)'"', 0xff, (byte)'"']);
 
-        Assert.StartsWith("w.json: line 1, column ", WaiverFile.Load(stream, "w.json").Reason, StringComparison.Ordinal);
+        Assert.StartsWith("w.json: line 1, column ", WaiverFile.Load(stream, "w.json").Reason,
+            StringComparison.Ordinal);
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Core.Tests.Allocation;
 
 /// <summary>A clock that stands still until a test moves it.</summary>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using Moq;
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
@@ -7,7 +8,8 @@ using PasidFramework.Results;
 
 namespace PasidFramework.Core.Tests.Engine;
 
-/// <summary>Bind and unbind on one thread: the invariants C1 to C20 that need no race, and the defects B1, B2, B4, B6, B8.</summary>
+/// <summary>Bind and unbind on one thread: the invariants C1 to C20 that need no race, and the defects B1, B2, B4, B6,
+/// B8.</summary>
 public sealed class BindTests
 {
     [Fact]
@@ -71,7 +73,8 @@ public sealed class BindTests
         foreach (string ownership in new[] { PasidOptions.OwnershipVendor, PasidOptions.OwnershipCore })
         {
             using var system = new TestSystem(o => o.Ownership = ownership);
-            RecordingUnit unit = system.AddUnit(new RecordingUnit { Allocators = range => new TopDownPasidAllocator(range) });
+            RecordingUnit unit =
+                system.AddUnit(new RecordingUnit { Allocators = range => new TopDownPasidAllocator(range) });
             Device device = system.AddDevice(system.AddDomain(unit, bits: 8), 1, bits: 8);
 
             Pasid number = system.Bind(device, system.Start(10));
@@ -207,7 +210,8 @@ public sealed class BindTests
         using var system = new TestSystem();
         (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple();
         IAddressSpace process = system.Start(10);
-        unit.OnCall = (call, _, _) => call == "AllocateProcess" ? throw new InvalidOperationException("bug") : OpResult.Ok;
+        unit.OnCall = (call, _, _) => call == "AllocateProcess" ? throw new InvalidOperationException("bug")
+            : OpResult.Ok;
 
         Assert.Equal(Errno.EIO, system.Core.Bind(devices[0], process).Errno);
         Assert.Equal(0, system.Core.ProcessCount);
@@ -226,7 +230,8 @@ public sealed class BindTests
         RecordingUnit second = system.AddUnit();
         Device other = system.AddDevice(system.AddDomain(second), 1);
         int throws = 0;
-        unit.OnCall = (call, _, _) => call == "FreeProcess" && throws++ == 0 ? throw new InvalidOperationException("bug") : OpResult.Ok;
+        unit.OnCall = (call, _, _) => call == "FreeProcess" && throws++ == 0
+            ? throw new InvalidOperationException("bug") : OpResult.Ok;
         IAddressSpace one = system.Start(10), two = system.Start(11);
         system.Bind(devices[0], one);
         system.Bind(other, one);
@@ -559,10 +564,13 @@ public sealed class BindTests
         {
             if (call == callback)
             {
-                messages.Add(Assert.Throws<InvalidOperationException>(() => system.Core.Bind(devices[0], other)).Message);
-                messages.Add(Assert.Throws<InvalidOperationException>(() => system.Core.Unbind(devices[0], new Pasid(1))).Message);
+                messages.Add(
+                    Assert.Throws<InvalidOperationException>(() => system.Core.Bind(devices[0], other)).Message);
+                messages.Add(Assert.Throws<InvalidOperationException>(() =>
+                    system.Core.Unbind(devices[0], new Pasid(1))).Message);
                 messages.Add(Assert.Throws<InvalidOperationException>(() => system.Core.ProcessEnded(other)).Message);
-                messages.Add(Assert.Throws<InvalidOperationException>(() => system.Core.RemoveDevice(devices[0])).Message);
+                messages.Add(
+                    Assert.Throws<InvalidOperationException>(() => system.Core.RemoveDevice(devices[0])).Message);
 
                 // Lookups stay possible from everywhere.
                 domain.Space.Find(new Pasid(1))?.Put();
@@ -743,7 +751,8 @@ public sealed class BindTests
         using var system = new TestSystem();
         (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple();
         Pasid number = system.Bind(devices[0], system.Start(10));
-        unit.OnCall = (call, _, _) => call == failing ? OpResult.Refuse(Errno.ETIMEDOUT, "queue is stuck") : OpResult.Ok;
+        unit.OnCall = (call, _, _) => call == failing ? OpResult.Refuse(Errno.ETIMEDOUT, "queue is stuck")
+            : OpResult.Ok;
 
         if (failing == "Detach")
         {
@@ -845,9 +854,12 @@ public sealed class BindTests
         });
         (_, Domain domain, Device[] devices) = system.AddSimple();
 
-        Assert.Equal(Errno.EINVAL, domain.Space.ReplaceAllocator(new LowestPasidAllocator(new PasidRange(2, 255))).Errno);
-        Assert.Equal(Errno.EINVAL, domain.Space.ReplaceAllocator(new LowestPasidAllocator(new PasidRange(16, 256))).Errno);
-        Assert.Equal(Errno.EINVAL, domain.Space.ReplaceAllocator(new LowestPasidAllocator(new PasidRange(16, 17))).Errno);
+        Assert.Equal(Errno.EINVAL,
+            domain.Space.ReplaceAllocator(new LowestPasidAllocator(new PasidRange(2, 255))).Errno);
+        Assert.Equal(Errno.EINVAL,
+            domain.Space.ReplaceAllocator(new LowestPasidAllocator(new PasidRange(16, 256))).Errno);
+        Assert.Equal(Errno.EINVAL,
+            domain.Space.ReplaceAllocator(new LowestPasidAllocator(new PasidRange(16, 17))).Errno);
         Assert.True(domain.Space.ReplaceAllocator(new LowestPasidAllocator(new PasidRange(16, 63))).IsOk);
 
         Pasid first = system.Bind(devices[0], system.Start(10, "red"));

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
 using PasidFramework.Engine;
@@ -8,8 +9,8 @@ using PasidFramework.TestKit;
 namespace PasidFramework.Core.Tests.Engine;
 
 /// <summary>
-/// Races: every round starts its threads at a barrier and is judged when they are done; the recording driver counts broken
-/// promises while they run.
+/// Races: every round starts its threads at a barrier and is judged when they are done; the recording driver counts
+/// broken promises while they run.
 /// </summary>
 public sealed class RaceTests
 {
@@ -141,7 +142,8 @@ public sealed class RaceTests
 
         system.Processes.Exit(10);
 
-        Assert.Equal(inside ? Errno.None : Errno.ESRCH, inside ? unbound.Errno : system.Core.Unbind(devices[0], number).Errno);
+        Assert.Equal(inside ? Errno.None : Errno.ESRCH, inside ? unbound.Errno
+            : system.Core.Unbind(devices[0], number).Errno);
         Assert.Equal(1, unit.Detaches);
         Assert.Equal(0, domain.Space.LiveCount);
         Settled(system, unit);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Options;
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
@@ -45,7 +46,8 @@ internal sealed class TestSystem : IDisposable
     public Device AddDevice(Domain domain, uint requester, int bits = 20)
     {
         OpResult<Device> made = Core.AddDevice(
-            domain, $"dev{requester}", new RequesterId(requester), bits == 0 ? PasidRange.Empty : PasidRange.OfWidth(bits));
+            domain, $"dev{requester}", new RequesterId(requester), bits == 0 ? PasidRange.Empty
+                : PasidRange.OfWidth(bits));
         Assert.True(made.IsOk, made.ToString());
         return made.Value;
     }

@@ -4,7 +4,8 @@ using PasidFramework.Results;
 
 namespace PasidFramework.Core.Tests.Hardware;
 
-/// <summary>What one call does for a whole entry: the same where single stores are observed and where they are not.</summary>
+/// <summary>What one call does for a whole entry: the same where single stores are observed and where they are
+/// not.</summary>
 public sealed class MemorySeamTests
 {
     private const ulong FrameBytes = 1 << 16;
@@ -62,7 +63,8 @@ public sealed class MemorySeamTests
         ((IPhysicalMemory)observed).WriteEntry(at, [1, 2, 5, 7]);
 
         Assert.Equal(
-            [$"store {at + 8:x} 2", $"store {at + 24:x} 7", $"flush {at:x} 32", "barrier", $"store {at:x} 1", $"flush {at:x} 8"],
+            [$"store {at + 8:x} 2", $"store {at + 24:x} 7", $"flush {at:x} 32", "barrier", $"store {at:x} 1",
+                $"flush {at:x} 8"],
             observed.Events);
     }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Records;
 using PasidFramework.Results;
 
@@ -21,7 +22,8 @@ public sealed class LayoutTests
         "test",
         [
             LayoutField.Value(P, "present"), LayoutField.Fixed(new Field(3, 1, "TYPE"), 5, "type"),
-            LayoutField.Reserved(11, 4), LayoutField.Split("function", Low, High), LayoutField.Address(Pointer, "table"),
+            LayoutField.Reserved(11, 4), LayoutField.Split("function", Low, High),
+            LayoutField.Address(Pointer, "table"),
             LayoutField.Value(Whole, "data"),
         ],
         (words, found) =>

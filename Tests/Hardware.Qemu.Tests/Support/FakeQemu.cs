@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Net.Sockets;
 using PasidFramework.Qemu.Machine;
 
@@ -45,7 +46,8 @@ internal sealed class FakeQemu : IDisposable
         {
             string arguments = Path.Combine(_files, "arguments");
             Assert.True(SpinWait.SpinUntil(() => File.Exists(arguments), TimeSpan.FromMinutes(1)));
-            return File.ReadLines(arguments).Single(a => a.StartsWith("unix:", StringComparison.Ordinal))["unix:".Length..];
+            return File.ReadLines(arguments)
+                .Single(a => a.StartsWith("unix:", StringComparison.Ordinal))["unix:".Length..];
         }
     }
 

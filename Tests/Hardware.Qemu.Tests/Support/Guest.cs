@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
 
 namespace PasidFramework.Qemu.Tests.Support;
 
-/// <summary>A process with page tables of its own, in the guest's memory, and pages that devices may store to.</summary>
+/// <summary>A process with page tables of its own, in the guest's memory, and pages that devices may store
+/// to.</summary>
 internal sealed class Guest : IAddressSpace, IDisposable
 {
     private readonly ITestHardware _hardware;

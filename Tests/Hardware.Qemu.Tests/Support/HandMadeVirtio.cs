@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
@@ -5,8 +6,8 @@ using PasidFramework.Hardware;
 namespace PasidFramework.Qemu.Tests.Support;
 
 /// <summary>
-/// The least driver of a virtio-iommu behind virtio-mmio registers (OASIS virtio 1.2, sections 3.1.1, 2.7, 4.2.2, 5.13): one
-/// request at a time.
+/// The least driver of a virtio-iommu behind virtio-mmio registers (OASIS virtio 1.2, sections 3.1.1, 2.7, 4.2.2,
+/// 5.13): one request at a time.
 /// </summary>
 internal sealed class HandMadeVirtio
 {
@@ -70,7 +71,8 @@ internal sealed class HandMadeVirtio
         Offer(_requests, Size, _sent, 0);
         _hardware.Registers.Write32(0x50, 0);
         Assert.True(SpinWait.SpinUntil(
-            () => (ushort)(memory.ReadDword(Used(_requests, Size)) >> 16) == (ushort)(_sent + 1), TimeSpan.FromMinutes(1)));
+            () => (ushort)(memory.ReadDword(Used(_requests, Size)) >> 16) == (ushort)(_sent + 1),
+            TimeSpan.FromMinutes(1)));
         uint length = memory.ReadDword(Used(_requests, Size) + 8 + ((ulong)(_sent % Size) * 8));
         _sent++;
         Span<byte> tail = stackalloc byte[4];

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Reflection;
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
@@ -14,7 +15,8 @@ internal static class Installed
     private static readonly List<string> s_problems = [];
 
     public static string Home { get; } =
-        Environment.GetEnvironmentVariable("PASID_QEMU_HOME") is { Length: > 0 } home ? home : typeof(Installed).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
+        Environment.GetEnvironmentVariable("PASID_QEMU_HOME") is { Length: > 0 } home ? home
+            : typeof(Installed).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
         .First(a => a.Key == "QemuHome").Value!;
 
     public static IReadOnlyList<QemuInstallation> All { get; } = QemuInstallation.Find(Home, s_problems);
@@ -42,10 +44,12 @@ internal static class Installed
     public static QemuInstallation Get(string name)
     {
         Assert.False(
-            name == None && Environment.GetEnvironmentVariable("PASID_REQUIRE_QEMU") == "1", $"PASID_REQUIRE_QEMU is 1, and there is no QEMU in {Home}");
+            name == None && Environment.GetEnvironmentVariable("PASID_REQUIRE_QEMU") == "1",
+            $"PASID_REQUIRE_QEMU is 1, and there is no QEMU in {Home}");
         Assert.SkipWhen(
             name == None,
-            $"no QEMU: run eng/install-qemu, or put one on PATH ({string.Join("; ", s_problems.DefaultIfEmpty($"{Home} is empty"))})");
+            $"no QEMU: run eng/install-qemu, or put one on PATH "
+                + $"({string.Join("; ", s_problems.DefaultIfEmpty($"{Home} is empty"))})");
         return All.First(q => q.Name == name);
     }
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Composition;
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
@@ -30,7 +31,8 @@ internal sealed class GoodTableFormat : IPasidTableFormat, IDisposable
 
     public void Dispose() => AppContext.SetData($"{GetType().Assembly.Location}#{nameof(GoodTableFormat)}", "disposed");
 
-    private sealed class GoodTable(IPhysicalMemory memory, ulong address, int pasidBits, IPasidTableSync sync) : IPasidTable
+    private sealed class GoodTable(IPhysicalMemory memory, ulong address, int pasidBits, IPasidTableSync sync)
+        : IPasidTable
     {
         public int PasidBits => pasidBits;
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.TestDrivers;
 
 /// <summary>A library that a plug-in brings along.</summary>

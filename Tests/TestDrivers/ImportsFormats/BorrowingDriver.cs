@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Composition;
 using Microsoft.Extensions.Logging;
 using PasidFramework.Contracts;
@@ -9,7 +10,8 @@ namespace PasidFramework.TestDrivers;
 /// <summary>A driver that takes table formats from other plug-ins, and services from the host.</summary>
 [PasidDriver("borrowing", "good-table", 20)]
 [method: ImportingConstructor]
-public sealed class BorrowingDriver([Import("good-table")] IPasidTableFormat required, ILoggerFactory logs, TimeProvider time)
+public sealed class BorrowingDriver([Import("good-table")] IPasidTableFormat required, ILoggerFactory logs,
+    TimeProvider time)
     : IPasidDriver
 {
     private readonly HiddenDriver _driver = new();

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.TestDrivers;
 
 /// <summary>A driver whose author forgot the attribute.</summary>

@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 using PasidFramework.Results;
 
 namespace PasidFramework.TestDrivers;
 
-/// <summary>The least that a driver does; exports are not inherited, so every test driver marks its own class.</summary>
+/// <summary>The least that a driver does; exports are not inherited, so every test driver marks its own
+/// class.</summary>
 internal abstract class MinimalDriver : IPasidDriver
 {
     public IIommuHardware CreateHardware(IPhysicalMemory memory, HardwareSetup setup) =>

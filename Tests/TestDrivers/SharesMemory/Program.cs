@@ -1,10 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Runtime.InteropServices;
 
 namespace PasidFramework.TestDrivers;
 
 /// <summary>
-/// A process that starts another one in its own memory: clone with CLONE_VM and without CLONE_THREAD, which no shell and no
-/// runtime does for longer than an exec takes. Prints the other one's process id and waits for the end of its input.
+/// A process that starts another one in its own memory: clone with CLONE_VM and without CLONE_THREAD, which no shell
+/// and no runtime does for longer than an exec takes. Prints the other one's process id and waits for the end of its
+/// input.
 /// </summary>
 internal static unsafe partial class Program
 {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Composition;
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
@@ -21,7 +22,8 @@ internal sealed class Structures : IStructureProvider
 {
     public IReadOnlyList<Layout> Layouts { get; } =
     [
-        new("test/entry", 64, "the test", [LayoutField.Value(new Field(0, 0, "V"), "valid"), LayoutField.Reserved(63, 1)]),
+        new("test/entry", 64, "the test",
+            [LayoutField.Value(new Field(0, 0, "V"), "valid"), LayoutField.Reserved(63, 1)]),
         new("pcie/ats_cap", 8, "the test", [LayoutField.Reserved(7, 0)]),
     ];
 }

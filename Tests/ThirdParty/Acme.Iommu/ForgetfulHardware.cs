@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 #if BROKEN
 
 using PasidFramework.Drivers.Reference.Formats;
