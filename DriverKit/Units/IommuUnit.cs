@@ -135,9 +135,15 @@ public abstract class IommuUnit<TDomain, TDevice> : IIommuUnit
     }
 
     /// <summary>Frees a domain that has no device; when the unit is off, where the hardware may still walk it.</summary>
+    /// <exception cref="InvalidOperationException">It still has devices.</exception>
     public void RemoveDomain(TDomain domain)
     {
         ArgumentNullException.ThrowIfNull(domain);
+        if (!domain.Devices.IsEmpty)
+        {
+            throw new InvalidOperationException($"A domain of {Name} still has {domain.Devices.Length} devices.");
+        }
+
         if (!domain.MayBeWalked && ReleaseDomain(domain) is { IsOk: false } refusal)
         {
             domain.MayBeWalked = true;
@@ -308,7 +314,10 @@ public abstract class IommuUnit<TDomain, TDevice> : IIommuUnit
     }
 
     /// <inheritdoc/>
-    void IIommuUnit.FreeProcess(IommuProcess process, object? driverProcess) => FreeProcess((UnitProcess?)driverProcess);
+    void IIommuUnit.FreeProcess(IommuProcess process, object? driverProcess) => FreeProcess(
+        driverProcess is null or UnitProcess
+            ? (UnitProcess?)driverProcess
+            : throw new ArgumentException("Not a process record of this unit.", nameof(driverProcess)));
 
     /// <inheritdoc/>
     OpResult IIommuUnit.Attach(IommuContext context, Device device, bool first)

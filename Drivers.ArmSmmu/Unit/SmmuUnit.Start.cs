@@ -1,11 +1,9 @@
-using Microsoft.Extensions.Logging;
 using PasidFramework.DriverKit.Units;
+using PasidFramework.Allocation;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Queues;
-using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Drivers.ArmSmmu.Queues;
 using PasidFramework.Drivers.ArmSmmu.Tables;
-using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
 using PasidFramework.Results;
 
@@ -17,44 +15,50 @@ internal sealed partial class SmmuUnit : IStreamTableSync
     // How long hardware may make no progress, however slow a read of a register is.
     private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(1);
 
-    private readonly IPhysicalMemory _memory;
-    private readonly IRegisterFile _registers;
-    private readonly ILogger _logger;
+    private static readonly Option<int> s_commandQueue = Option.Number("command-queue-log2", 1, 19, 8);
+    private static readonly Option<int> s_eventQueue = Option.Number("event-queue-log2", 1, 19, 7);
+    private static readonly Option<int> s_pollLimit = Option.Number("poll-limit", 1, 1_000_000_000, 1_000_000);
+    private static readonly OptionSet s_options = new("arm-smmu", s_commandQueue, s_eventQueue, s_pollLimit);
+
     private readonly PollTimeout _timeout;
     private readonly SmmuCapabilities _capabilities;
-    private readonly SmmuUnitOptions _options;
+    private readonly OptionValues _options;
     private CommandQueue? _queue;
     private StreamTable? _streams;
     private EventQueue? _events;
     private bool _touched;
-    private bool _disposed;
 
-    private SmmuUnit(UnitSetup setup, SmmuCapabilities capabilities, SmmuUnitOptions options)
+    private SmmuUnit(UnitSetup setup, SmmuCapabilities capabilities, OptionValues options)
+        : base(setup, capabilities.PasidBits)
     {
-        Name = setup.Name;
-        _memory = setup.Hardware.Memory;
-        _registers = setup.Hardware.Registers;
-        _logger = setup.Logger;
-        _timeout = new PollTimeout(setup.Time, s_timeout, options.PollLimit);
+        _timeout = new PollTimeout(setup.Time, s_timeout, options.Get(s_pollLimit));
         _capabilities = capabilities;
         _options = options;
-        Asids = new AsidAllocator(capabilities.AsidBits);
+        Asids = new LowestPasidAllocator(new PasidRange(1, (1u << capabilities.AsidBits) - 1));
     }
+
+    /// <inheritdoc/>
+    protected override IReadOnlyList<Func<OpResult>> StartSteps =>
+    [
+        BuildStreams,
+        BuildCommandQueue,
+        BuildEventQueue,
+        AbortWhileDisabled,
+        () => WriteCr0(0),
+        EnableCommandQueue,
+        InvalidateAll,
+        EnableEventQueue,
+        EnableTranslation,
+    ];
 
     /// <summary>Reads the capabilities, builds stream table and queues, and enables the unit.</summary>
     /// <returns>The unit; EINVAL; ENODEV naming the field; ENOMEM; ETIMEDOUT; EIO.</returns>
     public static OpResult<SmmuUnit> Start(UnitSetup setup)
     {
-        OpResult<SmmuUnitOptions> options = SmmuUnitOptions.Parse(setup.Options);
+        OpResult<OptionValues> options = s_options.Read(setup);
         if (!options.IsOk)
         {
-            return Refuse(setup, options.Outcome);
-        }
-
-        if (setup.PasidBits is < 1 or > Pasid.MaxBits)
-        {
-            return Refuse(setup, OpResult.Refuse(
-                Errno.EINVAL, $"a limit of {setup.PasidBits} PASID bits: 1 to {Pasid.MaxBits} are possible"));
+            return OpResult<SmmuUnit>.Refuse(options.Outcome);
         }
 
         OpResult<SmmuCapabilities> capabilities = SmmuCapabilities.Read(setup.Hardware.Registers, setup.PasidBits);
@@ -64,168 +68,108 @@ internal sealed partial class SmmuUnit : IStreamTableSync
         }
 
         var unit = new SmmuUnit(setup, capabilities.Value, options.Value);
-        OpResult result = unit.Build();
-        if (result.IsOk)
-        {
-            result = unit.Enable();
-        }
-
-        if (result.IsOk)
-        {
-            return OpResult<SmmuUnit>.Ok(unit);
-        }
-
-        unit.Dispose();
-        return Refuse(setup, result);
+        OpResult result = unit.Start();
+        return result.IsOk ? OpResult<SmmuUnit>.Ok(unit) : Refuse(setup, result);
     }
 
     /// <inheritdoc/>
     public OpResult StreamChanged(uint sid, bool leafOnly)
     {
         var batch = new CommandBatch(_queue!);
-        batch.Add(Commands.CfgiSte(sid, leafOnly));
+        batch.Add(Formats.Commands.CfgiSte(sid, leafOnly));
         return batch.Complete();
     }
 
-    /// <summary>Disables the unit (devices abort from then on) and frees everything, domains that are left
-    /// included.</summary>
-    public void Dispose()
+    /// <summary>Disables the unit: devices abort from then on.</summary>
+    protected override OpResult Stop() => _touched ? WriteCr0(0) : OpResult.Ok;
+
+    /// <inheritdoc/>
+    protected override void Free()
     {
-        lock (_topology)
-        {
-            if (_disposed)
-            {
-                return;
-            }
-
-            _disposed = true;
-            if (_touched && WriteCr0(0) is { IsOk: false } refusal)
-            {
-                // Memory that hardware may still read is not freed.
-                _logger.LogError("{Unit}: {Refusal}; its tables and queues stay allocated", Name, refusal);
-                return;
-            }
-
-            foreach (SmmuDomain domain in _domains)
-            {
-                domain.Dispose();
-            }
-
-            _domains.Clear();
-            _streams?.Dispose();
-            _queue?.Dispose();
-            _events?.Dispose();
-        }
+        _streams?.Dispose();
+        _queue?.Dispose();
+        _events?.Dispose();
     }
 
     private static OpResult<SmmuUnit> Refuse(UnitSetup setup, OpResult refusal) =>
         OpResult<SmmuUnit>.Refuse(refusal.Errno, $"{setup.Name}: {refusal.Reason}");
 
-    private OpResult Build()
+    private OpResult BuildStreams()
     {
         OpResult<StreamTable> streams = StreamTable.Create(
-            _memory, _capabilities.SidBits, _capabilities.HasTwoLevelStreams, this);
-        if (!streams.IsOk)
-        {
-            return streams.Outcome;
-        }
-
+            Memory, _capabilities.SidBits, _capabilities.HasTwoLevelStreams, this);
         _streams = streams.Value;
-        OpResult<CommandQueue> queue = CommandQueue.Create(
-            _memory,
-            _registers,
-            Math.Min(_options.CommandQueueLog2, _capabilities.CommandQueueLog2),
-            _timeout);
-        if (!queue.IsOk)
-        {
-            return queue.Outcome;
-        }
+        return streams.Outcome;
+    }
 
+    private OpResult BuildCommandQueue()
+    {
+        OpResult<CommandQueue> queue = CommandQueue.Create(
+            Memory, Registers, Math.Min(_options.Get(s_commandQueue), _capabilities.CommandQueueLog2), _timeout);
         _queue = queue.Value;
+        return queue.Outcome;
+    }
+
+    private OpResult BuildEventQueue()
+    {
         OpResult<EventQueue> events = EventQueue.Create(
-            Name, _memory, _registers, Math.Min(_options.EventQueueLog2, _capabilities.EventQueueLog2));
+            Name, Memory, Registers, Math.Min(_options.Get(s_eventQueue), _capabilities.EventQueueLog2));
         _events = events.Value;
         return events.Outcome;
     }
 
-    private OpResult Enable()
+    private OpResult EnableCommandQueue()
     {
-        // From here on the hardware is ours to switch off again.
-        _touched = true;
-        OpResult result = AbortWhileDisabled();
-        if (result.IsOk)
-        {
-            result = WriteCr0(0);
-        }
-
-        if (!result.IsOk)
-        {
-            return result;
-        }
-
-        _registers.Write32(Registers.IRQ_CTRL, 0);
-        _registers.Write32(Registers.CR1, Registers.CR1WriteBackShareable);
+        Registers.Write32(Formats.Registers.IRQ_CTRL, 0);
+        Registers.Write32(Formats.Registers.CR1, Formats.Registers.CR1WriteBackShareable);
 
         // PTM: broadcast TLB maintenance of the CPUs is not for us, every ASID is private. RECINVSID: unknown StreamIDs
         // are recorded.
-        _registers.Write32(Registers.CR2, Registers.CR2_PTM | Registers.CR2_RECINVSID);
-        _registers.Write64(Registers.STRTAB_BASE, _streams!.Base);
-        _registers.Write32(Registers.STRTAB_BASE_CFG, _streams.BaseConfiguration);
+        Registers.Write32(Formats.Registers.CR2, Formats.Registers.CR2_PTM | Formats.Registers.CR2_RECINVSID);
+        Registers.Write64(Formats.Registers.STRTAB_BASE, _streams!.Base);
+        Registers.Write32(Formats.Registers.STRTAB_BASE_CFG, _streams.BaseConfiguration);
 
-        _registers.Write64(Registers.CMDQ_BASE, _queue!.Base);
-        _registers.Write32(Registers.CMDQ_PROD, 0);
-        _registers.Write32(Registers.CMDQ_CONS, 0);
+        Registers.Write64(Formats.Registers.CMDQ_BASE, _queue!.Base);
+        Registers.Write32(Formats.Registers.CMDQ_PROD, 0);
+        Registers.Write32(Formats.Registers.CMDQ_CONS, 0);
 
         // An error that somebody else left behind is not ours to report.
-        _registers.Write32(Registers.GERRORN, _registers.Read32(Registers.GERROR));
-        uint control = Registers.CR0_CMDQEN;
-        result = WriteCr0(control);
-        if (result.IsOk)
-        {
-            result = ForgetEverything();
-        }
-
-        if (!result.IsOk)
-        {
-            return result;
-        }
-
-        _registers.Write64(Registers.EVENTQ_BASE, _events!.Base);
-        _registers.Write32(Registers.EVENTQ_PROD, 0);
-        _registers.Write32(Registers.EVENTQ_CONS, 0);
-        control |= Registers.CR0_EVTQEN;
-        result = WriteCr0(control);
-        if (!result.IsOk)
-        {
-            return result;
-        }
-
-        if (_capabilities.HasAts)
-        {
-            // Translated requests are checked against the stream table, too.
-            control |= Registers.CR0_ATSCHK;
-        }
-
-        return WriteCr0(control | Registers.CR0_SMMUEN);
+        Registers.Write32(Formats.Registers.GERRORN, Registers.Read32(Formats.Registers.GERROR));
+        return WriteCr0(Formats.Registers.CR0_CMDQEN);
     }
 
+    private OpResult EnableEventQueue()
+    {
+        Registers.Write64(Formats.Registers.EVENTQ_BASE, _events!.Base);
+        Registers.Write32(Formats.Registers.EVENTQ_PROD, 0);
+        Registers.Write32(Formats.Registers.EVENTQ_CONS, 0);
+        return WriteCr0(Formats.Registers.CR0_CMDQEN | Formats.Registers.CR0_EVTQEN);
+    }
+
+    // Translated requests are checked against the stream table, too.
+    private OpResult EnableTranslation() => WriteCr0(
+        Formats.Registers.CR0_CMDQEN | Formats.Registers.CR0_EVTQEN | Formats.Registers.CR0_SMMUEN
+        | (_capabilities.HasAts ? Formats.Registers.CR0_ATSCHK : 0));
+
     // Nothing is translated yet, so the order of the two does not matter.
-    private OpResult ForgetEverything()
+    private OpResult InvalidateAll()
     {
         var batch = new CommandBatch(_queue!);
-        batch.Add(Commands.CfgiAll());
-        batch.Add(Commands.TlbiNsnhAll());
+        batch.Add(Formats.Commands.CfgiAll());
+        batch.Add(Formats.Commands.TlbiNsnhAll());
         return batch.Complete();
     }
 
     // While SMMUEN is 0 this register decides: nothing passes.
     private OpResult AbortWhileDisabled()
     {
-        OpResult result = WaitFor(Registers.GBPA, Registers.GBPA_UPDATE, 0, "GBPA.UPDATE");
+        // From here on the hardware is ours to switch off again.
+        _touched = true;
+        OpResult result = WaitFor(Formats.Registers.GBPA, Formats.Registers.GBPA_UPDATE, 0, "GBPA.UPDATE");
         if (result.IsOk)
         {
-            _registers.Write32(Registers.GBPA, Registers.GBPA_UPDATE | Registers.GBPA_ABORT);
-            result = WaitFor(Registers.GBPA, Registers.GBPA_UPDATE, 0, "GBPA.UPDATE");
+            Registers.Write32(Formats.Registers.GBPA, Formats.Registers.GBPA_UPDATE | Formats.Registers.GBPA_ABORT);
+            result = WaitFor(Formats.Registers.GBPA, Formats.Registers.GBPA_UPDATE, 0, "GBPA.UPDATE");
         }
 
         return result;
@@ -233,8 +177,8 @@ internal sealed partial class SmmuUnit : IStreamTableSync
 
     private OpResult WriteCr0(uint value)
     {
-        _registers.Write32(Registers.CR0, value);
-        return WaitFor(Registers.CR0ACK, uint.MaxValue, value, "CR0ACK");
+        Registers.Write32(Formats.Registers.CR0, value);
+        return WaitFor(Formats.Registers.CR0ACK, uint.MaxValue, value, "CR0ACK");
     }
 
     private OpResult WaitFor(int offset, uint mask, uint value, string name)
@@ -243,7 +187,7 @@ internal sealed partial class SmmuUnit : IStreamTableSync
         uint seen;
         do
         {
-            seen = _registers.Read32(offset);
+            seen = Registers.Read32(offset);
             if ((seen & mask) == value)
             {
                 return OpResult.Ok;

@@ -32,7 +32,7 @@ public sealed class EngineTests : IDisposable
     {
         _processes.Dispose();
         _core.Dispose();
-        Assert.Equal(0, _unit.Asids.Live);
+        Assert.Equal(0, _unit.Asids.LiveCount);
         Assert.Equal(0, _fixture.AllocatedBytes);
         _fixture.Dispose();
     }
@@ -114,7 +114,7 @@ public sealed class EngineTests : IDisposable
         OpResult<Device> added = _core.AddDevice(domain, "x", new RequesterId(1), PasidRange.OfWidth(8));
         Assert.Equal(Errno.EIO, added.Errno);
         Assert.Contains(nameof(ArgumentException), added.Reason, StringComparison.Ordinal);
-        Assert.Throws<ArgumentException>(() => _unit.FreeProcess(null!, new object()));
+        Assert.Throws<ArgumentException>(() => ((IIommuUnit)_unit).FreeProcess(null!, new object()));
         domain.DriverState = _unit.CreateDomain(8).Value;
     }
 

@@ -1,3 +1,4 @@
+using PasidFramework.DriverKit.Units;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
@@ -29,7 +30,7 @@ public sealed class FaultTests : IDisposable
     private SmmuModel _model = null!;
     private SmmuUnit _unit = null!;
     private SmmuDomain _domain = null!;
-    private SmmuStream _stream = null!;
+    private UnitDevice _stream = null!;
     private SmmuLink _link = null!;
     private IPageTable _pages = null!;
 
@@ -216,7 +217,7 @@ public sealed class FaultTests : IDisposable
     public void A_producer_position_that_cannot_be_is_skipped_and_the_queue_goes_on()
     {
         var fixture = new Fixture();
-        using SmmuUnit unit = fixture.Start(20, ("evtq-bits", "2"));
+        using SmmuUnit unit = fixture.Start(20, ("event-queue-log2", "2"));
         fixture.Bent.Reads[EVENTQ_PROD] = 6; // 4 records
 
         OpResult result = unit.TakeFaults(_faults);
@@ -304,7 +305,7 @@ public sealed class FaultTests : IDisposable
         var fixture = new Fixture();
         using SmmuUnit unit = fixture.Start();
         SmmuDomain domain = unit.CreateDomain(20).Value!;
-        SmmuStream stream = unit.AddStream(domain, s_nic, ats: false).Value!;
+        UnitDevice stream = unit.AddStream(domain, s_nic, ats: false).Value!;
         fixture.Read(Sid, 0x777, Page);
 
         Succeeds(unit.TakeFaults(_faults));
@@ -339,7 +340,7 @@ public sealed class FaultTests : IDisposable
         {
             Name = "smmu0",
             Hardware = _model,
-            Options = new Dictionary<string, string> { ["evtq-bits"] = $"{eventBits}" },
+            Options = new Dictionary<string, string> { ["event-queue-log2"] = $"{eventBits}" },
         });
         Assert.True(unit.IsOk, unit.ToString());
         _unit = unit.Value!;

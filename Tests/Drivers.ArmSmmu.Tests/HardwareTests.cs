@@ -1,3 +1,4 @@
+using PasidFramework.DriverKit.Units;
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.ArmSmmu.Tests.Support;
 using PasidFramework.Drivers.ArmSmmu.Unit;
@@ -22,7 +23,7 @@ public sealed class HardwareTests : IDisposable
     {
         _unit = _fixture.Start();
         _domain = _unit.CreateDomain(20).Value!;
-        SmmuStream stream = _unit.AddStream(_domain, new RequesterId(Sid), ats: true).Value!;
+        UnitDevice stream = _unit.AddStream(_domain, new RequesterId(Sid), ats: true).Value!;
         var link = new SmmuLink(_unit.CreateProcess().Value!);
         Assert.True(_domain.Attach(link, new Pasid(Ssid), Root, first: true).IsOk);
     }
@@ -133,7 +134,7 @@ public sealed class HardwareTests : IDisposable
         using var fixture = new Fixture(("asid16", "0"));
         SmmuUnit unit = fixture.Start();
         SmmuDomain domain = unit.CreateDomain(8).Value!;
-        SmmuStream stream = unit.AddStream(domain, new RequesterId(1), ats: false).Value!;
+        UnitDevice stream = unit.AddStream(domain, new RequesterId(1), ats: false).Value!;
         domain.Attach(new SmmuLink(unit.CreateProcess().Value!), new Pasid(2), Root, first: true);
         Assert.Equal(TranslationStatus.ReachedPageTable, fixture.Read(1, 2).Status);
         ulong cd = domain.Table.Root + (2 * 64);
@@ -228,7 +229,7 @@ public sealed class HardwareTests : IDisposable
         using var fixture = new Fixture();
         SmmuUnit unit = fixture.Start();
         SmmuDomain domain = unit.CreateDomain(20).Value!;
-        SmmuStream stream = unit.AddStream(domain, new RequesterId(0x18), ats: false).Value!;
+        UnitDevice stream = unit.AddStream(domain, new RequesterId(0x18), ats: false).Value!;
         domain.Attach(new SmmuLink(unit.CreateProcess().Value!), new Pasid(Ssid), Root, first: true);
 
         // EPD0 alone, with R left at 1: the fault is recorded. That is why Exit clears R as well.
@@ -247,7 +248,7 @@ public sealed class HardwareTests : IDisposable
     public void A_full_event_queue_loses_records_and_toggles_the_overflow_flag_once()
     {
         using var fixture = new Fixture();
-        SmmuUnit unit = fixture.Start(20, ("evtq-bits", "2"));
+        SmmuUnit unit = fixture.Start(20, ("event-queue-log2", "2"));
         for (int i = 0; i < 4; i++)
         {
             fixture.Read(1, (uint)i);

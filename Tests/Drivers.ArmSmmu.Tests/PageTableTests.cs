@@ -1,3 +1,4 @@
+using PasidFramework.Drivers.ArmSmmu.Tests.Support;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
 using PasidFramework.DriverKit.PageTables;
@@ -23,7 +24,7 @@ public sealed class PageTableTests
             Assert.True(unit.AddStream(domain, new RequesterId(3), ats: false).IsOk);
             ulong root = memory.AllocatePages(4096).Value;
             Fill(memory, random, root, 0);
-            var link = new Unit.SmmuLink(unit.CreateProcess().Value!);
+            var link = new SmmuLink(unit.CreateProcess().Value!);
             Assert.True(domain.Attach(link, new Pasid(5), root, first: true).IsOk);
 
             Dictionary<ulong, PageMapping> found =

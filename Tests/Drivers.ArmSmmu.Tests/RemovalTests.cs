@@ -1,3 +1,4 @@
+using PasidFramework.DriverKit.Units;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
@@ -25,9 +26,9 @@ public sealed class RemovalTests
         using var unit = (SmmuUnit)new SmmuDriver().CreateUnit(new UnitSetup { Name = "smmu0", Hardware = model }).Value!;
         SmmuDomain home = unit.CreateDomain(8).Value!;
         SmmuDomain other = unit.CreateDomain(8).Value!;
-        SmmuStream device = unit.AddStream(home, new RequesterId(0xA), ats: true).Value!;
-        SmmuStream neighbour = unit.AddStream(home, new RequesterId(0xB), ats: true).Value!;
-        SmmuProcess process = unit.CreateProcess().Value!;
+        UnitDevice device = unit.AddStream(home, new RequesterId(0xA), ats: true).Value!;
+        UnitDevice neighbour = unit.AddStream(home, new RequesterId(0xB), ats: true).Value!;
+        UnitProcess process = unit.CreateProcess().Value!;
         IPageTable pages = ArmPageTables.Granule4K.Create(memory).Value!;
         ulong page = memory.AllocatePages(4096).Value;
         Assert.True(pages.Map(Page, page, writable: true).IsOk);
@@ -47,7 +48,7 @@ public sealed class RemovalTests
 
         Assert.True(home.Exit(link, new Pasid(5)).IsOk);
         Assert.True(home.Detach(link, neighbour, new Pasid(5), last: true).IsOk);
-        unit.DeleteProcess(process);
+        unit.FreeProcess(process);
         pages.Dispose();
         memory.FreePages(page, 4096);
 
@@ -62,11 +63,11 @@ public sealed class RemovalTests
         using var fixture = new Fixture();
         using SmmuUnit unit = fixture.Start(20, ("poll-limit", "50"));
         SmmuDomain domain = unit.CreateDomain(8).Value!;
-        SmmuStream stream = unit.AddStream(domain, new RequesterId(0xA), ats: true).Value!;
+        UnitDevice stream = unit.AddStream(domain, new RequesterId(0xA), ats: true).Value!;
         fixture.Bent.HoldCommands = true;
         unit.RemoveStream(stream);
         Assert.Equal(Errno.ETIMEDOUT, unit.AddStream(domain, new RequesterId(0xA), ats: true).Errno);
-        Assert.Empty(domain.Streams);
+        Assert.True(domain.Devices.IsEmpty);
         fixture.Bent.HoldCommands = false;
         fixture.TakeLog();
 
@@ -80,7 +81,7 @@ public sealed class RemovalTests
             log[^8..]);
 
         // Confirmed: no third time.
-        unit.RemoveStream(domain.Streams[0]);
+        unit.RemoveStream(domain.Devices[0]);
         Assert.Equal(
             ["CFGI_STE a leaf=1", "SYNC", "CFGI_CD_ALL a", "SYNC", "ATC_INV a/0 size=52", "ATC_INV a size=52", "SYNC"],
             fixture.TakeLog());

@@ -1,3 +1,4 @@
+using PasidFramework.DriverKit.Units;
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.ArmSmmu.Tests.Support;
 using PasidFramework.Drivers.ArmSmmu.Unit;
@@ -82,9 +83,9 @@ public sealed class UnitTests
     }
 
     [Theory]
-    [InlineData("cmdq-bits", "0")]
-    [InlineData("cmdq-bits", "20")]
-    [InlineData("evtq-bits", "x")]
+    [InlineData("command-queue-log2", "0")]
+    [InlineData("command-queue-log2", "20")]
+    [InlineData("event-queue-log2", "x")]
     [InlineData("poll-limit", "-1")]
     [InlineData("speed", "1")]
     public void An_unknown_option_or_value_is_EINVAL_with_its_name(string name, string value)
@@ -158,16 +159,16 @@ public sealed class UnitTests
                 return false;
             }
 
-            OpResult<SmmuStream> stream = unit.AddStream(domain.Value, new RequesterId(0x18), ats: true);
+            OpResult<UnitDevice> stream = unit.AddStream(domain.Value, new RequesterId(0x18), ats: true);
             if (!stream.IsOk)
             {
                 Assert.Equal(Errno.ENOMEM, stream.Errno);
-                Assert.Empty(domain.Value.Streams);
-                unit.DeleteDomain(domain.Value);
+                Assert.True(domain.Value.Devices.IsEmpty);
+                unit.RemoveDomain(domain.Value);
                 return false;
             }
 
-            SmmuProcess process = unit.CreateProcess().Value!;
+            UnitProcess process = unit.CreateProcess().Value!;
             var link = new SmmuLink(process);
             OpResult attached = domain.Value.Attach(link, new Pasid(1), Root, first: true);
             if (!attached.IsOk)
@@ -176,8 +177,8 @@ public sealed class UnitTests
                 Assert.False(process.IsTainted);
             }
 
-            unit.DeleteProcess(process);
-            Assert.Equal(0, unit.Asids.Live);
+            unit.FreeProcess(process);
+            Assert.Equal(0, unit.Asids.LiveCount);
             return attached.IsOk;
         }
     }
@@ -191,9 +192,9 @@ public sealed class UnitTests
         SmmuDomain domain = unit.CreateDomain(20).Value!;
         fixture.TakeLog();
 
-        SmmuStream with = unit.AddStream(domain, new RequesterId(0x18), ats: true).Value!;
+        UnitDevice with = unit.AddStream(domain, new RequesterId(0x18), ats: true).Value!;
         Assert.Equal(["CFGI_STE 18 leaf=1", "SYNC", "CFGI_STE 18 leaf=1", "SYNC"], fixture.TakeLog());
-        SmmuStream without = unit.AddStream(domain, new RequesterId(0x19), ats: false).Value!;
+        UnitDevice without = unit.AddStream(domain, new RequesterId(0x19), ats: false).Value!;
 
         ulong table = fixture.Registers.Read64(0x80) & 0x000F_FFFF_FFFF_FFC0;
         Assert.Equal(
@@ -201,12 +202,12 @@ public sealed class UnitTests
             DecodedSte.From(memory.VisibleWords(table + (0x18 * 64), 8)));
         Assert.True(DecodedSte.IsClean(memory.VisibleWords(table + (0x18 * 64), 8)));
         Assert.Equal(0, DecodedSte.From(memory.VisibleWords(table + (0x19 * 64), 8)).Eats);
-        Assert.True(with.HasAts);
-        Assert.False(without.HasAts);
+        Assert.True(with.HasTlb);
+        Assert.False(without.HasTlb);
 
         using var plain = new Fixture(("ats", "0"));
         using SmmuUnit noAts = plain.Start();
-        Assert.False(noAts.AddStream(noAts.CreateDomain(8).Value!, new RequesterId(1), ats: true).Value!.HasAts);
+        Assert.False(noAts.AddStream(noAts.CreateDomain(8).Value!, new RequesterId(1), ats: true).Value!.HasTlb);
         Assert.Equal(0b01101u, plain.Registers.Read32(0x20));
     }
 
@@ -220,8 +221,8 @@ public sealed class UnitTests
 
         Assert.Equal(Errno.EEXIST, unit.AddStream(domain, new RequesterId(7), ats: false).Errno);
         Assert.Equal(Errno.EINVAL, unit.AddStream(domain, new RequesterId(0x10000), ats: false).Errno);
-        Assert.Single(domain.Streams);
-        Assert.Throws<InvalidOperationException>(() => unit.DeleteDomain(domain));
+        Assert.Equal(1, domain.Devices.Length);
+        Assert.Throws<InvalidOperationException>(() => unit.RemoveDomain(domain));
     }
 
     [Fact]
@@ -230,7 +231,7 @@ public sealed class UnitTests
         using var fixture = new Fixture();
         using SmmuUnit unit = fixture.Start();
         SmmuDomain domain = unit.CreateDomain(20).Value!;
-        SmmuStream stream = unit.AddStream(domain, new RequesterId(7), ats: true).Value!;
+        UnitDevice stream = unit.AddStream(domain, new RequesterId(7), ats: true).Value!;
         fixture.TakeLog();
 
         unit.RemoveStream(stream);
@@ -239,8 +240,8 @@ public sealed class UnitTests
             ["CFGI_STE 7 leaf=1", "SYNC", "CFGI_CD_ALL 7", "SYNC", "ATC_INV 7/0 size=52", "ATC_INV 7 size=52", "SYNC"],
             fixture.TakeLog());
         Assert.Equal(0x04, fixture.Read(7, 1).FaultCode);
-        Assert.Empty(domain.Streams);
-        unit.DeleteDomain(domain);
+        Assert.True(domain.Devices.IsEmpty);
+        unit.RemoveDomain(domain);
         Assert.Equal(0, unit.Statistics.PasidTableBytes);
     }
 
@@ -250,9 +251,9 @@ public sealed class UnitTests
         using var fixture = new Fixture();
         using SmmuUnit unit = fixture.Start();
         SmmuDomain domain = unit.CreateDomain(20).Value!;
-        SmmuStream a = unit.AddStream(domain, new RequesterId(0xA), ats: true).Value!;
-        SmmuStream b = unit.AddStream(domain, new RequesterId(0xB), ats: true).Value!;
-        SmmuStream c = unit.AddStream(domain, new RequesterId(0xC), ats: false).Value!;
+        UnitDevice a = unit.AddStream(domain, new RequesterId(0xA), ats: true).Value!;
+        UnitDevice b = unit.AddStream(domain, new RequesterId(0xB), ats: true).Value!;
+        UnitDevice c = unit.AddStream(domain, new RequesterId(0xC), ats: false).Value!;
         var link = new SmmuLink(unit.CreateProcess().Value!);
         var pasid = new Pasid(5);
         fixture.TakeLog();
@@ -284,8 +285,8 @@ public sealed class UnitTests
         using var fixture = new Fixture();
         using SmmuUnit unit = fixture.Start();
         SmmuDomain domain = unit.CreateDomain(20).Value!;
-        SmmuStream a = unit.AddStream(domain, new RequesterId(0xA), ats: true).Value!;
-        SmmuStream b = unit.AddStream(domain, new RequesterId(0xB), ats: true).Value!;
+        UnitDevice a = unit.AddStream(domain, new RequesterId(0xA), ats: true).Value!;
+        UnitDevice b = unit.AddStream(domain, new RequesterId(0xB), ats: true).Value!;
         var link = new SmmuLink(unit.CreateProcess().Value!);
         var pasid = new Pasid(5);
         domain.Attach(link, pasid, Root, first: true);
@@ -344,9 +345,9 @@ public sealed class UnitTests
     public void D6_an_invalidation_longer_than_the_queue_goes_through()
     {
         using var fixture = new Fixture(("ril", "0"));
-        using SmmuUnit unit = fixture.Start(20, ("cmdq-bits", "3"));
+        using SmmuUnit unit = fixture.Start(20, ("command-queue-log2", "3"));
         SmmuDomain domain = unit.CreateDomain(20).Value!;
-        SmmuStream a = unit.AddStream(domain, new RequesterId(0xA), ats: true).Value!;
+        UnitDevice a = unit.AddStream(domain, new RequesterId(0xA), ats: true).Value!;
         var link = new SmmuLink(unit.CreateProcess().Value!);
         domain.Attach(link, new Pasid(5), Root, first: true);
         fixture.TakeLog();
@@ -362,7 +363,7 @@ public sealed class UnitTests
         using var fixture = new Fixture(("log", "0"));
         using SmmuUnit unit = fixture.Start();
         SmmuDomain domain = unit.CreateDomain(8).Value!;
-        SmmuStream a = unit.AddStream(domain, new RequesterId(0xA), ats: true).Value!;
+        UnitDevice a = unit.AddStream(domain, new RequesterId(0xA), ats: true).Value!;
         var link = new SmmuLink(unit.CreateProcess().Value!);
         // The runtime may charge this thread for something of its own once in a while: the best round counts, since what a
         // call allocates, it allocates in each.
@@ -387,7 +388,7 @@ public sealed class UnitTests
         using var fixture = new Fixture();
         using SmmuUnit unit = fixture.Start();
         SmmuDomain domain = unit.CreateDomain(8).Value!;
-        SmmuStream a = unit.AddStream(domain, new RequesterId(0xA), ats: true).Value!;
+        UnitDevice a = unit.AddStream(domain, new RequesterId(0xA), ats: true).Value!;
         OpResult refused = domain.Attach(new SmmuLink(unit.CreateProcess().Value!), new Pasid(0), Root, first: true);
         Assert.Equal(Errno.EINVAL, refused.Errno);
         Assert.Contains("S1DSS", refused.Reason, StringComparison.Ordinal);
@@ -399,7 +400,7 @@ public sealed class UnitTests
         using var fixture = new Fixture();
         using SmmuUnit unit = fixture.Start();
         SmmuDomain domain = unit.CreateDomain(8).Value!;
-        SmmuStream a = unit.AddStream(domain, new RequesterId(0xA), ats: true).Value!;
+        UnitDevice a = unit.AddStream(domain, new RequesterId(0xA), ats: true).Value!;
         var first = new SmmuLink(unit.CreateProcess().Value!);
         Assert.True(domain.Attach(first, new Pasid(5), Root, first: true).IsOk);
         var second = new SmmuLink(unit.CreateProcess().Value!);
@@ -416,12 +417,12 @@ public sealed class UnitTests
     {
         using var fixture = new Fixture(("asid16", "0"));
         using SmmuUnit unit = fixture.Start();
-        SmmuProcess[] processes = [.. Enumerable.Range(0, 255).Select(_ => unit.CreateProcess().Value!)];
-        OpResult<SmmuProcess> refused = unit.CreateProcess();
+        UnitProcess[] processes = [.. Enumerable.Range(0, 255).Select(_ => unit.CreateProcess().Value!)];
+        OpResult<UnitProcess> refused = unit.CreateProcess();
         Assert.Equal(Errno.ENOSPC, refused.Errno);
-        Assert.Contains("ASID16", refused.Reason, StringComparison.Ordinal);
-        unit.DeleteProcess(processes[100]);
-        Assert.Equal(processes[100].Asid, unit.CreateProcess().Value!.Asid);
+        Assert.Contains("1 to 255", refused.Reason, StringComparison.Ordinal);
+        unit.FreeProcess(processes[100]);
+        Assert.Equal(processes[100].Tag, unit.CreateProcess().Value!.Tag);
     }
 
     [Fact]
@@ -430,8 +431,8 @@ public sealed class UnitTests
         using var fixture = new Fixture();
         using SmmuUnit unit = fixture.Start(20, ("poll-limit", "50"));
         SmmuDomain domain = unit.CreateDomain(8).Value!;
-        SmmuStream a = unit.AddStream(domain, new RequesterId(0xA), ats: true).Value!;
-        SmmuProcess process = unit.CreateProcess().Value!;
+        UnitDevice a = unit.AddStream(domain, new RequesterId(0xA), ats: true).Value!;
+        UnitProcess process = unit.CreateProcess().Value!;
         var link = new SmmuLink(process);
         Assert.True(domain.Attach(link, new Pasid(5), Root, first: true).IsOk);
         fixture.Bent.HoldCommands = true;
@@ -439,9 +440,9 @@ public sealed class UnitTests
         OpResult result = domain.Detach(link, a, new Pasid(5), last: true);
 
         Assert.Equal(Errno.ETIMEDOUT, result.Errno);
-        unit.DeleteProcess(process);
+        unit.FreeProcess(process);
         fixture.Bent.HoldCommands = false;
-        Assert.NotEqual(process.Asid, unit.CreateProcess().Value!.Asid);
+        Assert.NotEqual(process.Tag, unit.CreateProcess().Value!.Tag);
         Assert.Equal(0x0A, fixture.Read(0xA, 5).FaultCode);
     }
 
@@ -454,15 +455,15 @@ public sealed class UnitTests
         SmmuDomain wide = unit.CreateDomain(20).Value!;
         SmmuDomain narrow = unit.CreateDomain(8).Value!;
         Assert.Equal(8192 + 16384, unit.Statistics.PasidTableBytes);
-        SmmuStream stream = unit.AddStream(wide, new RequesterId(1), ats: false).Value!;
+        UnitDevice stream = unit.AddStream(wide, new RequesterId(1), ats: false).Value!;
         var link = new SmmuLink(unit.CreateProcess().Value!);
         wide.Attach(link, new Pasid(0x800), Root, first: true);
         Assert.Equal(new UnitStatistics(8192 + 16384 + 65536, 1, fixture.File.Consumed), unit.Statistics);
 
         wide.Detach(link, stream, new Pasid(0x800), last: true);
         unit.RemoveStream(stream);
-        unit.DeleteDomain(wide);
-        unit.DeleteDomain(narrow);
+        unit.RemoveDomain(wide);
+        unit.RemoveDomain(narrow);
 
         Assert.Equal(0, unit.Statistics.PasidTableBytes);
 
@@ -488,16 +489,16 @@ public sealed class UnitTests
     {
         const int Rounds = 300;
         using var fixture = new Fixture();
-        using SmmuUnit unit = fixture.Start(20, ("cmdq-bits", "2"));
+        using SmmuUnit unit = fixture.Start(20, ("command-queue-log2", "2"));
         Race.Run(2, (thread, barrier) =>
         {
             SmmuDomain domain = unit.CreateDomain(12).Value!;
             uint sid = (uint)thread + 1;
-            SmmuStream stream = unit.AddStream(domain, new RequesterId(sid), ats: true).Value!;
+            UnitDevice stream = unit.AddStream(domain, new RequesterId(sid), ats: true).Value!;
             for (uint round = 0; round < Rounds; round++)
             {
                 barrier.SignalAndWait();
-                SmmuProcess process = unit.CreateProcess().Value!;
+                UnitProcess process = unit.CreateProcess().Value!;
                 var link = new SmmuLink(process);
                 var pasid = new Pasid(1 + (round * 13 % 4095));
                 ulong root = Root + (((round << 1) + (uint)thread) << 12);
@@ -507,11 +508,11 @@ public sealed class UnitTests
                 Assert.True(domain.Exit(link, pasid).IsOk);
                 Assert.Equal(TranslationStatus.AbortedQuietly, fixture.Read(sid, pasid.Value).Status);
                 Assert.True(domain.Detach(link, stream, pasid, last: true).IsOk);
-                unit.DeleteProcess(process);
+                unit.FreeProcess(process);
             }
         });
 
-        Assert.Equal(0, unit.Asids.Live);
+        Assert.Equal(0, unit.Asids.LiveCount);
         Assert.Empty(fixture.Events());
     }
 }
