@@ -49,7 +49,7 @@ public sealed class DriverConformanceTests
         { "T-ERROR", "Failed",
             "T-ERROR on one, Required, D5: summary of T-ERROR\nERROR: InvalidOperationException: broken\n" },
         { "T-NA", "Skipped", "not applicable: capability Ats not declared" },
-        { "T-BLIND", "Skipped", "inconclusive: nothing was looked at" },
+        { "T-BLIND", "Skipped", "inconclusive: no check was performed" },
         { "T-SLOW", "Skipped", "failed; Recommended, not binding: slow" },
     };
 
