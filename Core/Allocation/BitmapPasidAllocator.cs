@@ -5,11 +5,11 @@ using PasidFramework.Identifiers;
 namespace PasidFramework.Allocation;
 
 /// <summary>
-/// What the built-in policies share: a free map under a spin gate. A policy only says which free number comes next.
+/// What the built-in policies share: a free map under a spin gate. A policy only says which free PASID comes next.
 /// </summary>
 /// <remarks>
 /// An allocation or a free is one short section that touches at most a handful of words, so a gate costs less than
-/// anything cleverer as long as it must be exact. Memory: about 2.03 bits per number of the range, taken at
+/// anything cleverer as long as it must be exact. Memory: about 2.03 bits per PASID of the range, taken at
 /// construction. Closed to other assemblies; a third party implements <see cref="IPasidAllocator"/>.
 /// </remarks>
 public abstract class BitmapPasidAllocator : IPasidAllocator, ISelfChecking
@@ -45,7 +45,7 @@ public abstract class BitmapPasidAllocator : IPasidAllocator, ISelfChecking
             return PasidAllocation.None(PasidAllocationStatus.InvalidRange);
         }
 
-        // No try/finally: nothing between the gate's ends can throw, all numbers lie within the map.
+        // No try/finally: nothing between the gate's ends can throw, all PASIDs lie within the map.
         _gate.Enter();
         uint pasid = Pick(ref _bitmap, first, last);
         if (pasid != PasidBitmap.None)
@@ -72,7 +72,7 @@ public abstract class BitmapPasidAllocator : IPasidAllocator, ISelfChecking
         return released ? PasidFreeStatus.Freed : PasidFreeStatus.NotAllocated;
     }
 
-    /// <remarks>True for a number outside of <see cref="Range"/>: it is never handed out anyway.</remarks>
+    /// <remarks>True for a PASID outside of <see cref="Range"/>: it is never allocated anyway.</remarks>
     public bool TryReserve(Pasid pasid)
     {
         if (!IsInRange(pasid))
@@ -113,7 +113,7 @@ public abstract class BitmapPasidAllocator : IPasidAllocator, ISelfChecking
     }
 
     /// <summary>
-    /// The number to hand out next, and the policy's own state moved on; <see cref="PasidBitmap.None"/>, and no
+    /// The PASID to allocate next, and the policy's own state moved on; <see cref="PasidBitmap.None"/>, and no
     /// change, where none of [first, last] is free (A5). Called under the gate; the range is not empty and lies in
     /// the map.
     /// </summary>

@@ -7,9 +7,9 @@ namespace PasidFramework.Allocation;
 /// Next fit with wrap, as the kernel's <c>idr_alloc_cyclic</c>: the seed's policy, with the longest reuse distance.
 /// </summary>
 /// <remarks>
-/// One cursor for all requests. A search starts at the larger of the cursor and the request's first number; where
-/// nothing is free from there to the request's last number, it starts again at the first. A success leaves the cursor
-/// one beyond the number, a failure leaves it alone. So a request for a narrow range moves the cursor for everybody,
+/// One cursor for all requests. A search starts at the larger of the cursor and the request's first PASID; where
+/// nothing is free from there to the request's last PASID, it starts again at the first. A success leaves the cursor
+/// one beyond the PASID, a failure leaves it alone. So a request for a narrow range moves the cursor for all,
 /// and a cursor above the range counts as "nothing free from there" (semantics of the Linux IDR; 2017 series, patch
 /// 01).
 /// </remarks>
@@ -17,9 +17,9 @@ public sealed class CyclicPasidAllocator : BitmapPasidAllocator
 {
     private uint _cursor;
 
-    /// <summary>Makes an allocator with every number of a range free.</summary>
-    /// <param name="range">The numbers it may hand out; may be empty.</param>
-    /// <exception cref="ArgumentOutOfRangeException">The range holds numbers of more than 20 bits.</exception>
+    /// <summary>Makes an allocator with every PASID of a range free.</summary>
+    /// <param name="range">The PASIDs it may allocate; may be empty.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The range holds PASIDs of more than 20 bits.</exception>
     public CyclicPasidAllocator(PasidRange range)
         : base(PasidAllocators.Cyclic, range)
     {

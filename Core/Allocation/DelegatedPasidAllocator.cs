@@ -4,16 +4,16 @@ using PasidFramework.Identifiers;
 namespace PasidFramework.Allocation;
 
 /// <summary>
-/// Asks a hypervisor for every number and checks what it answers; it never invents one (A11).
+/// Asks a hypervisor for every PASID and checks what it answers; it never invents one (A11).
 /// </summary>
 /// <remarks>
-/// <para>The host chooses without knowing the request. Its number is handed on only where it lies in
+/// <para>The host chooses without knowing the request. Its PASID is handed on only where it lies in
 /// <see cref="Range"/>, is not live here, and fits the request. One that fits another request goes back to the host
 /// and the answer is NoSpace. One that is reserved here is kept from then on and the host is asked again: given back,
 /// the host would offer it for ever. One outside of <see cref="Range"/> goes back, one that is live already does not
 /// (that would free its holder's), and both are DeviceError, as is every unknown status.</para>
 /// <para>Unlike the other allocators it waits for the host, and so do concurrent callers: the registers carry one
-/// command at a time, and a free that the host has not answered may not race with the host handing the number out
+/// command at a time, and a free that the host has not answered may not race with the host allocating the PASID
 /// again. That is why it takes a lock instead of spinning for as long as a virtual machine exit.</para>
 /// </remarks>
 public sealed class DelegatedPasidAllocator : IPasidAllocator, ISelfChecking
@@ -23,10 +23,10 @@ public sealed class DelegatedPasidAllocator : IPasidAllocator, ISelfChecking
     private readonly ulong[] _kept;
     private PasidBitmap _bitmap;
 
-    /// <summary>Makes an allocator that holds no number.</summary>
+    /// <summary>Makes an allocator that holds no PASID.</summary>
     /// <param name="host">The hypervisor.</param>
-    /// <param name="range">The numbers that may be handed on; may be empty.</param>
-    /// <exception cref="ArgumentOutOfRangeException">The range holds numbers of more than 20 bits.</exception>
+    /// <param name="range">The PASIDs that may be handed on; may be empty.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The range holds PASIDs of more than 20 bits.</exception>
     public DelegatedPasidAllocator(IPasidHost host, PasidRange range)
     {
         ArgumentNullException.ThrowIfNull(host);
@@ -74,7 +74,7 @@ public sealed class DelegatedPasidAllocator : IPasidAllocator, ISelfChecking
                     return PasidAllocation.None(PasidAllocationStatus.DeviceError);
                 }
 
-                // Each turn keeps one more reserved number, so a host that repeats itself ends the loop.
+                // Each turn keeps one more reserved PASID, so a host that repeats itself ends the loop.
                 if (_bitmap.IsReserved(response.Pasid) && TryKeep(response.Pasid))
                 {
                     continue;
@@ -98,7 +98,7 @@ public sealed class DelegatedPasidAllocator : IPasidAllocator, ISelfChecking
     }
 
     /// <remarks>DeviceError where the host does not take it back, "invalid" included: host and guest disagree about
-    /// who holds the number, so nobody else may get it.</remarks>
+    /// who holds the PASID, so no other process may get it.</remarks>
     public PasidFreeStatus Free(Pasid pasid)
     {
         if (!Range.Contains(pasid.Value))
@@ -123,7 +123,7 @@ public sealed class DelegatedPasidAllocator : IPasidAllocator, ISelfChecking
         }
     }
 
-    /// <remarks>The host is not told. True for a number outside of <see cref="Range"/>: it is never handed
+    /// <remarks>The host is not notified. True for a PASID outside of <see cref="Range"/>: it is never allocated
     /// on.</remarks>
     public bool TryReserve(Pasid pasid)
     {
@@ -160,7 +160,7 @@ public sealed class DelegatedPasidAllocator : IPasidAllocator, ISelfChecking
             {
                 Invariant.Holds(
                     ((_kept[i / 64] >> (i % 64)) & 1) == 0 || _bitmap.IsReserved(Range.First + (uint)i),
-                    "a number is kept from the host without being reserved");
+                    "a PASID is kept from the host without being reserved");
             }
         }
     }
@@ -174,7 +174,7 @@ public sealed class DelegatedPasidAllocator : IPasidAllocator, ISelfChecking
         return isNew;
     }
 
-    // Best effort: the answer is an error already, and a number that stays behind is the host's loss, not a danger.
+    // Best effort: the answer is an error already, and a PASID that stays behind is the host's loss, not a danger.
     private void GiveBack(uint pasid)
     {
         if (pasid <= Pasid.MaxValue)

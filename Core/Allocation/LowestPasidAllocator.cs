@@ -4,14 +4,14 @@ using PasidFramework.Identifiers;
 namespace PasidFramework.Allocation;
 
 /// <summary>
-/// The smallest free number, as the kernel's IDA: Linux's policy today. Densest tables and the best chance to fit
-/// narrow devices, but a freed number is reused at once.
+/// The smallest free PASID, as the kernel's IDA: Linux's policy today. Densest tables and the best chance to fit
+/// narrow devices, but a freed PASID is reused at once.
 /// </summary>
 public sealed class LowestPasidAllocator : BitmapPasidAllocator
 {
-    /// <summary>Makes an allocator with every number of a range free.</summary>
-    /// <param name="range">The numbers it may hand out; may be empty.</param>
-    /// <exception cref="ArgumentOutOfRangeException">The range holds numbers of more than 20 bits.</exception>
+    /// <summary>Makes an allocator with every PASID of a range free.</summary>
+    /// <param name="range">The PASIDs it may allocate; may be empty.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The range holds PASIDs of more than 20 bits.</exception>
     public LowestPasidAllocator(PasidRange range)
         : base(PasidAllocators.Lowest, range)
     {

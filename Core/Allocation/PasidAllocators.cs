@@ -11,13 +11,13 @@ public static class PasidAllocators
     /// <summary>Next fit with wrap; see <see cref="CyclicPasidAllocator"/>.</summary>
     public const string Cyclic = "cyclic";
 
-    /// <summary>Smallest free number; see <see cref="LowestPasidAllocator"/>.</summary>
+    /// <summary>Smallest free PASID; see <see cref="LowestPasidAllocator"/>.</summary>
     public const string Lowest = "lowest";
 
-    /// <summary>Largest free number; see <see cref="TopDownPasidAllocator"/>.</summary>
+    /// <summary>Largest free PASID; see <see cref="TopDownPasidAllocator"/>.</summary>
     public const string TopDown = "top-down";
 
-    /// <summary>A random number; see <see cref="RandomPasidAllocator"/>.</summary>
+    /// <summary>A random PASID; see <see cref="RandomPasidAllocator"/>.</summary>
     public const string Random = "random";
 
     /// <summary>The built-in policies. A plug-in of the same name does not replace one.</summary>
@@ -46,10 +46,10 @@ public static class PasidAllocators
     /// <param name="options">Validated options.</param>
     /// <param name="plugins">Policies beside the built-in ones, by name; may be null.</param>
     /// <param name="range">What the space can carry; only the part inside <see cref="PasidOptions.First"/> to
-    /// <see cref="PasidOptions.Last"/> is handed out.</param>
+    /// <see cref="PasidOptions.Last"/> is allocated.</param>
     /// <param name="time">The clock of the quarantine.</param>
-    /// <returns>The allocator, or EINVAL: unknown policy, no number in both ranges, quarantine not smaller than the
-    /// range, or a plug-in whose allocator has other numbers than it was asked for.</returns>
+    /// <returns>The allocator, or EINVAL: unknown policy, no PASID in both ranges, quarantine not smaller than the
+    /// range, or a plug-in whose allocator has other PASIDs than it was asked for.</returns>
     public static OpResult<IPasidAllocator> TryCompose(
         PasidOptions options,
         IReadOnlyDictionary<string, IPasidAllocatorFactory>? plugins,
@@ -76,19 +76,19 @@ public static class PasidAllocators
         if (allocator.Range != usable)
         {
             return Refuse(
-                $"allocator '{options.Allocator}' hands out {allocator.Range}, must be {usable} as asked");
+                $"allocator '{options.Allocator}' allocates {allocator.Range}, must be {usable} as asked");
         }
 
         return TryDecorate(allocator, options, time);
     }
 
     /// <summary>
-    /// Adds to an allocator what the options ask for whoever chose the policy: reserved numbers, quarantine, quota.
+    /// Adds to an allocator what the options ask for, with any policy: reserved PASIDs, quarantine, quota.
     /// </summary>
     /// <remarks>
-    /// The quarantine lies inside and the quota outside. So a tenant pays for the numbers that it holds and not for
+    /// The quarantine lies inside and the quota outside. So a tenant pays for the PASIDs that it holds and not for
     /// those that wait after it let go of them, and a refused tenant does not move the policy's cursor. The price: a
-    /// tenant that binds and unbinds quickly can make more numbers wait than its quota allows it to hold.
+    /// tenant that binds and unbinds quickly can make more PASIDs wait than its quota allows it to hold.
     /// </remarks>
     /// <param name="inner">An allocator of which nothing is live, a driver's own for instance; from here on it
     /// belongs to the result.</param>
@@ -113,7 +113,7 @@ public static class PasidAllocators
         {
             int frees = options.QuarantineFrees;
             return Refuse(
-                $"Pasid:QuarantineFrees is {frees}, must be less than the {usable} free numbers of {inner.Range}");
+                $"Pasid:QuarantineFrees is {frees}, must be less than the {usable} free PASIDs of {inner.Range}");
         }
 
         IPasidAllocator allocator = inner;

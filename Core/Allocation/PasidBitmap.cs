@@ -6,18 +6,18 @@ using PasidFramework.Identifiers;
 namespace PasidFramework.Allocation;
 
 /// <summary>
-/// Which numbers of a range are free: one bit per number, and three summary levels above it in which a set bit says
-/// "the word below holds a free number". Exact, so that the next free number is found in at most seven words however
+/// Which PASIDs of a range are free: one bit per PASID, and three summary levels above it in which a set bit says
+/// "the word below holds a free PASID". Exact, so that the next free PASID is found in at most seven words however
 /// full the range is.
 /// </summary>
 /// <remarks>
 /// A mutable struct without a lock of its own: keep it in a field that is not readonly, never copy it, and hold the
-/// owner's gate around every call. Nothing is allocated after construction. Methods take numbers, not offsets, and
+/// owner's gate around every call. Nothing is allocated after construction. Methods take PASIDs, not offsets, and
 /// expect them inside the range; callers clamp first.
 /// </remarks>
 internal struct PasidBitmap
 {
-    /// <summary>Returned where there is no such number; no PASID has this value.</summary>
+    /// <summary>Returned where there is no such PASID; no PASID has this value.</summary>
     public const uint None = uint.MaxValue;
 
     private const int WordBits = 64;
@@ -25,7 +25,7 @@ internal struct PasidBitmap
     private readonly uint _first;
     private readonly int _count;
 
-    // 2^20 numbers are 16384, 256 and 4 words; the one word on top then uses 4 bits.
+    // 2^20 PASIDs are 16384, 256 and 4 words; the one word on top then uses 4 bits.
     private readonly ulong[] _level0;
     private readonly ulong[] _level1;
     private readonly ulong[] _level2;
@@ -36,9 +36,9 @@ internal struct PasidBitmap
     private int _reservedCount;
     private int _liveCount;
 
-    /// <summary>Makes a map with every number of a range free.</summary>
-    /// <param name="range">The numbers; may be empty.</param>
-    /// <exception cref="ArgumentOutOfRangeException">The range holds numbers of more than 20 bits.</exception>
+    /// <summary>Makes a map with every PASID of a range free.</summary>
+    /// <param name="range">The PASIDs; may be empty.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The range holds PASIDs of more than 20 bits.</exception>
     public PasidBitmap(PasidRange range)
     {
         if (!range.IsEmpty && range.Last > Pasid.MaxValue)
@@ -56,13 +56,13 @@ internal struct PasidBitmap
         _reserved = new ulong[_level0.Length];
     }
 
-    /// <summary>How many numbers are taken and not released.</summary>
+    /// <summary>How many PASIDs are taken and not released.</summary>
     public readonly int LiveCount => Volatile.Read(in _liveCount);
 
-    /// <summary>How many numbers are free.</summary>
+    /// <summary>How many PASIDs are free.</summary>
     public readonly int FreeCount => _count - _reservedCount - _liveCount;
 
-    /// <summary>The smallest free number of [from, last], or <see cref="None"/>.</summary>
+    /// <summary>The smallest free PASID of [from, last], or <see cref="None"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly uint FindNext(uint from, uint last)
     {
@@ -73,7 +73,7 @@ internal struct PasidBitmap
         return found <= last - _first ? found + _first : None;
     }
 
-    /// <summary>The largest free number of [first, from], or <see cref="None"/>.</summary>
+    /// <summary>The largest free PASID of [first, from], or <see cref="None"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public readonly uint FindPrevious(uint from, uint first)
     {
@@ -86,7 +86,7 @@ internal struct PasidBitmap
         return found <= index && found >= first - _first ? found + _first : None;
     }
 
-    /// <summary>Makes a free number live.</summary>
+    /// <summary>Makes a free PASID live.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Take(uint pasid)
     {
@@ -94,7 +94,7 @@ internal struct PasidBitmap
         _liveCount++;
     }
 
-    /// <summary>Makes a live number free; false, and no change, where it is not live.</summary>
+    /// <summary>Makes a live PASID free; false, and no change, where it is not live.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryRelease(uint pasid)
     {
@@ -117,14 +117,14 @@ internal struct PasidBitmap
         return true;
     }
 
-    /// <summary>Whether a number is live.</summary>
+    /// <summary>Whether a PASID is live.</summary>
     public readonly bool IsLive(uint pasid)
     {
         uint index = pasid - _first;
         return ((_level0[index >> 6] | _reserved[index >> 6]) & (1UL << (int)index)) == 0;
     }
 
-    /// <summary>Takes a number out of the map for good; false, and no change, where it is live.</summary>
+    /// <summary>Takes a PASID out of the map for good; false, and no change, where it is live.</summary>
     public bool TryReserve(uint pasid)
     {
         uint index = pasid - _first;
@@ -145,7 +145,7 @@ internal struct PasidBitmap
         return true;
     }
 
-    /// <summary>Whether a number is reserved.</summary>
+    /// <summary>Whether a PASID is reserved.</summary>
     public readonly bool IsReserved(uint pasid)
     {
         uint index = pasid - _first;
@@ -162,16 +162,16 @@ internal struct PasidBitmap
         {
             free += BitOperations.PopCount(_level0[i]);
             reserved += BitOperations.PopCount(_reserved[i]);
-            Invariant.Holds((_level0[i] & _reserved[i]) == 0, "a number is free and reserved at once");
+            Invariant.Holds((_level0[i] & _reserved[i]) == 0, "a PASID is free and reserved at once");
         }
 
         ulong[] all = AllSet(_count);
         if (all.Length > 0)
         {
-            Invariant.Holds(((_level0[^1] | _reserved[^1]) & ~all[^1]) == 0, "a number beyond the range is in the map");
+            Invariant.Holds(((_level0[^1] | _reserved[^1]) & ~all[^1]) == 0, "a PASID beyond the range is in the map");
         }
 
-        Invariant.Holds(reserved == _reservedCount, "the count of reserved numbers differs from the map");
+        Invariant.Holds(reserved == _reservedCount, "the count of reserved PASIDs differs from the map");
         Invariant.Holds(free == FreeCount, "live + free + reserved differs from the size of the range");
         Invariant.Holds(_liveCount >= 0, "the live count is negative");
         AssertSummary(_level0, _level1);

@@ -54,7 +54,7 @@ public sealed class PasidOptionsValidator : IValidateOptions<PasidOptions>
 
         if (!firstFits || !lastFits || !isOrdered)
         {
-            // Without a range, numbers can only be held against the width.
+            // Without a range, PASIDs can only be held against the width.
             CheckReserved(failures, options, 0, Pasid.MaxValue, "20 bits");
             CheckLimit(
                 failures, nameof(options.QuarantineFrees), options.QuarantineFrees, Pasid.MaxValue,
@@ -69,13 +69,13 @@ public sealed class PasidOptionsValidator : IValidateOptions<PasidOptions>
         {
             Fail(
                 failures, nameof(options.Reserved),
-                $"{reserved.Count} numbers, must leave one of Pasid:First to Pasid:Last");
+                $"{reserved.Count} PASIDs, must leave one of Pasid:First to Pasid:Last");
             return;
         }
 
         CheckLimit(
             failures, nameof(options.QuarantineFrees), options.QuarantineFrees, usable - 1,
-            Text($"less than the {usable} numbers of Pasid:First to Pasid:Last that are not reserved"));
+            Text($"less than the {usable} PASIDs of Pasid:First to Pasid:Last that are not reserved"));
     }
 
     private static void CheckReserved(List<string> failures, PasidOptions options, long first, long last, string limit)

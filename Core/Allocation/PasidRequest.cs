@@ -5,23 +5,24 @@ using PasidFramework.Results;
 namespace PasidFramework.Allocation;
 
 /// <summary>What is asked of an allocator.</summary>
-/// <param name="Range">Acceptable numbers, both ends included: what device and unit can carry.</param>
-/// <param name="Owner">Index of the tenant whose quota counts, 0 for nobody's (see the quota decorator).</param>
+/// <param name="Range">Acceptable PASIDs, both ends included: what device and unit can carry.</param>
+/// <param name="Owner">Index of the tenant whose quota counts, 0 where no quota counts (see the quota
+/// decorator).</param>
 public readonly record struct PasidRequest(PasidRange Range, int Owner = 0);
 
-/// <summary>Why an allocation gave no number.</summary>
+/// <summary>Why an allocation gave no PASID.</summary>
 public enum PasidAllocationStatus
 {
     /// <summary>It gave one.</summary>
     Allocated,
 
-    /// <summary>No number of the range is free (ENOSPC).</summary>
+    /// <summary>No PASID of the range is free (ENOSPC).</summary>
     NoSpace,
 
     /// <summary>The range is empty or lies outside the allocator's range (EINVAL).</summary>
     InvalidRange,
 
-    /// <summary>The owner holds as many numbers as it may (ENOSPC, as the ioasid sets of 2021 answered).</summary>
+    /// <summary>The owner holds as many PASIDs as it may (ENOSPC, as the ioasid sets of 2021 answered).</summary>
     QuotaExceeded,
 
     /// <summary>A delegate answered something it should not (EIO).</summary>
@@ -29,11 +30,11 @@ public enum PasidAllocationStatus
 }
 
 /// <summary>The result of an allocation.</summary>
-/// <param name="Status">Whether there is a number.</param>
-/// <param name="Pasid">The number where <see cref="Status"/> is Allocated.</param>
+/// <param name="Status">Whether there is a PASID.</param>
+/// <param name="Pasid">The PASID where <see cref="Status"/> is Allocated.</param>
 public readonly record struct PasidAllocation(PasidAllocationStatus Status, Pasid Pasid)
 {
-    /// <summary>Whether a number was taken.</summary>
+    /// <summary>Whether a PASID was taken.</summary>
     public bool IsAllocated => Status == PasidAllocationStatus.Allocated;
 
     /// <summary>The kernel's error number for the status.</summary>
@@ -45,14 +46,14 @@ public readonly record struct PasidAllocation(PasidAllocationStatus Status, Pasi
         _ => Errno.EIO,
     };
 
-    /// <summary>A number was taken.</summary>
+    /// <summary>A PASID was taken.</summary>
     public static PasidAllocation Of(uint pasid) => new(PasidAllocationStatus.Allocated, new Pasid(pasid));
 
     /// <summary>None was taken.</summary>
     public static PasidAllocation None(PasidAllocationStatus status) => new(status, default);
 }
 
-/// <summary>The result of giving a number back.</summary>
+/// <summary>The result of giving a PASID back.</summary>
 public enum PasidFreeStatus
 {
     /// <summary>It was live and is free now (or on its way to be, in a quarantine).</summary>
@@ -61,6 +62,6 @@ public enum PasidFreeStatus
     /// <summary>It was not live; nothing changed.</summary>
     NotAllocated,
 
-    /// <summary>A delegate answered something it should not; the number stays live.</summary>
+    /// <summary>A delegate answered something it should not; the PASID stays live.</summary>
     DeviceError,
 }

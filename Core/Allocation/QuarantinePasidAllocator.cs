@@ -5,31 +5,31 @@ using PasidFramework.Identifiers;
 namespace PasidFramework.Allocation;
 
 /// <summary>
-/// Keeps a freed number back until so many further numbers have been freed and so much time has passed, then gives it
-/// to the inner allocator. A late fault or interrupt that still carries the number then meets nobody instead of a new
-/// owner.
+/// Keeps a freed PASID back until so many further PASIDs have been freed and so much time has passed, then gives it
+/// to the inner allocator. A late fault or interrupt that still carries the PASID then meets no process instead of a
+/// new owner.
 /// </summary>
 /// <remarks>
-/// <para>A waiting number is not live (<see cref="IsLive"/> is false, freeing it again is NotAllocated) and not free:
-/// live + free + waiting is always the number of numbers. It may be reserved; then it stops waiting and never comes
+/// <para>A waiting PASID is not live (<see cref="IsLive"/> is false, freeing it again is NotAllocated) and not free:
+/// live + free + waiting is always the number of PASIDs. It may be reserved; then it stops waiting and never comes
 /// back.</para>
-/// <para><b>Strict:</b> nothing leaves early. Where only waiting numbers are left the answer is NoSpace, because a
+/// <para><b>Strict:</b> nothing leaves early. Where only waiting PASIDs are left the answer is NoSpace, because a
 /// promise that gives way under load fails exactly when late requests are likeliest. <b>Price:</b> up to <c>frees</c>
-/// numbers (with a time, up to all of them) lie idle, and because the wait takes further frees, <c>frees</c> must stay
-/// smaller than the count of numbers that can be handed out: a space of which everything waits would never give a
-/// number again. (Reserving numbers later, until no more than <c>frees</c> are left, leads there too.)</para>
-/// <para>Numbers leave in the order of their frees, at every <see cref="Allocate"/> and <see cref="Free"/>; no timer
-/// runs, so the first call after a long pause gives back whatever became due meanwhile. A number that the inner
-/// allocator refuses to take back (a delegate's error) waits for ever, since nobody knows who holds it. The inner
-/// allocator belongs to this one: nobody else may call it. Memory, taken at construction: one bit per number, and
-/// 4 bytes for each number that can wait (12 with a time; then that is every number).</para>
+/// PASIDs (with a time, up to all of them) lie idle, and because the wait takes further frees, <c>frees</c> must stay
+/// smaller than the count of PASIDs that can be allocated: a space of which everything waits would never give a
+/// PASID again. (Reserving PASIDs later, until no more than <c>frees</c> are left, leads there too.)</para>
+/// <para>PASIDs leave in the order of their frees, at every <see cref="Allocate"/> and <see cref="Free"/>; no timer
+/// runs, so the first call after a long pause gives back whatever became due meanwhile. A PASID that the inner
+/// allocator refuses to take back (a delegate's error) waits for ever, since its holder is unknown. The inner
+/// allocator belongs to this one: no other caller is allowed. Memory, taken at construction: one bit per PASID, and
+/// 4 bytes for each PASID that can wait (12 with a time; then that is every PASID).</para>
 /// </remarks>
 public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
 {
     /// <summary>Longest wait in milliseconds: a day.</summary>
     public const int MaxMilliseconds = 86_400_000;
 
-    // A slot whose number was reserved while it waited. It stays, because it still is a free that others wait for.
+    // A slot whose PASID was reserved while it waited. It stays, because it still is a free that others wait for.
     private const uint Vacated = uint.MaxValue;
 
     private readonly IPasidAllocator _inner;
@@ -46,14 +46,14 @@ public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
     private SpinGate _gate;
 
     /// <summary>Wraps an allocator of which nothing is live.</summary>
-    /// <param name="inner">The allocator that decides which number comes next.</param>
-    /// <param name="frees">How many further frees a number waits for, 0 to one less than the inner range
+    /// <param name="inner">The allocator that decides which PASID comes next.</param>
+    /// <param name="frees">How many further frees a PASID waits for, 0 to one less than the inner range
     /// holds.</param>
     /// <param name="milliseconds">How long it waits at least, in milliseconds, 0 to
     /// <see cref="MaxMilliseconds"/>.</param>
     /// <param name="time">The clock; only its timestamps are read, and only where there is a time to wait.</param>
     /// <exception cref="ArgumentOutOfRangeException">A limit is exceeded.</exception>
-    /// <exception cref="ArgumentException">Numbers of the inner allocator are live.</exception>
+    /// <exception cref="ArgumentException">PASIDs of the inner allocator are live.</exception>
     public QuarantinePasidAllocator(IPasidAllocator inner, int frees, int milliseconds, TimeProvider time)
     {
         ArgumentNullException.ThrowIfNull(inner);
@@ -62,7 +62,7 @@ public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
         if (frees < 0 || frees > Math.Max(count - 1, 0))
         {
             throw new ArgumentOutOfRangeException(
-                nameof(frees), frees, $"A quarantine of {count} numbers lasts 0 to {count - 1} frees.");
+                nameof(frees), frees, $"A quarantine of {count} PASIDs lasts 0 to {count - 1} frees.");
         }
 
         if (milliseconds is < 0 or > MaxMilliseconds)
@@ -73,7 +73,7 @@ public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
 
         if (inner.LiveCount != 0)
         {
-            throw new ArgumentException($"{inner.LiveCount} numbers are live already, must be 0.", nameof(inner));
+            throw new ArgumentException($"{inner.LiveCount} PASIDs are live already, must be 0.", nameof(inner));
         }
 
         _inner = inner;
@@ -83,7 +83,7 @@ public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
         _first = inner.Range.First;
         _waiting = new ulong[(count + 63) / 64];
 
-        // Without a time at most "frees" numbers wait, and one more for the moment between its arrival and the
+        // Without a time at most "frees" PASIDs wait, and one more for the moment between its arrival and the
         // departure of the oldest.
         _ring = new uint[milliseconds == 0 ? frees + 1 : Math.Max(count, 1)];
         _freedAt = milliseconds == 0 ? [] : new long[_ring.Length];
@@ -94,7 +94,7 @@ public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
 
     public PasidRange Range => _inner.Range;
 
-    /// <remarks>Waiting numbers do not count.</remarks>
+    /// <remarks>Waiting PASIDs do not count.</remarks>
     public int LiveCount
     {
         get
@@ -111,10 +111,10 @@ public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
         }
     }
 
-    /// <summary>How many numbers wait, as of the last <see cref="Allocate"/> or <see cref="Free"/>.</summary>
+    /// <summary>How many PASIDs wait, as of the last <see cref="Allocate"/> or <see cref="Free"/>.</summary>
     public int WaitingCount => Volatile.Read(in _waitingCount);
 
-    /// <remarks>NoSpace also where numbers of the range wait.</remarks>
+    /// <remarks>NoSpace also where PASIDs of the range wait.</remarks>
     public PasidAllocation Allocate(in PasidRequest request)
     {
         _gate.Enter();
@@ -133,7 +133,7 @@ public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
         }
     }
 
-    /// <remarks>Freed means that the number waits now. A waiting number is NotAllocated.</remarks>
+    /// <remarks>Freed means that the PASID waits now. A waiting PASID is NotAllocated.</remarks>
     public PasidFreeStatus Free(Pasid pasid)
     {
         _gate.Enter();
@@ -155,7 +155,7 @@ public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
         }
     }
 
-    /// <remarks>True for a waiting number: it is not live, and never comes back.</remarks>
+    /// <remarks>True for a waiting PASID: it is not live, and never comes back.</remarks>
     public bool TryReserve(Pasid pasid)
     {
         _gate.Enter();
@@ -202,16 +202,16 @@ public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
                 {
                     uint number = _first + (uint)((i * 64) + BitOperations.TrailingZeroCount(left));
                     Invariant.Holds(
-                        _inner.IsLive(new Pasid(number)), "the inner allocator could hand out a waiting number");
+                        _inner.IsLive(new Pasid(number)), "the inner allocator could allocate a waiting PASID");
                 }
             }
 
-            Invariant.Holds(bits == _waitingCount, "the count of waiting numbers differs from the map");
-            Invariant.Holds(_waitTicks != 0 || _slots <= _frees, "a number waits for more frees than it has to");
+            Invariant.Holds(bits == _waitingCount, "the count of waiting PASIDs differs from the map");
+            Invariant.Holds(_waitTicks != 0 || _slots <= _frees, "a PASID waits for more frees than it has to");
             for (int i = 0; i < _slots; i++)
             {
                 uint number = _ring[Wrap(_head + i)];
-                Invariant.Holds(number == Vacated || IsWaiting(number), "a queued number does not wait");
+                Invariant.Holds(number == Vacated || IsWaiting(number), "a queued PASID does not wait");
             }
         }
         finally
@@ -261,7 +261,7 @@ public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
         }
     }
 
-    // On failure the number stays marked as waiting, without a slot: for ever.
+    // On failure the PASID stays marked as waiting, without a slot: for ever.
     private bool TryReturn(uint pasid)
     {
         if (_inner.Free(new Pasid(pasid)) != PasidFreeStatus.Freed)

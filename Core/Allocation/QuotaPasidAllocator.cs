@@ -4,15 +4,15 @@ using PasidFramework.Identifiers;
 namespace PasidFramework.Allocation;
 
 /// <summary>
-/// Limits how many live numbers each owner holds: the per-set limit of the ioasid series of 2021, which was not
+/// Limits how many live PASIDs each owner holds: the per-set limit of the ioasid series of 2021, which was not
 /// merged.
 /// </summary>
 /// <remarks>
-/// <para>A number counts for the owner that asked for it, until it is freed, whoever frees it. Owner 0 is nobody:
+/// <para>A PASID counts for the owner that asked for it, until it is freed, no matter by whom. Owner 0 has no quota:
 /// neither counted nor limited. A refusal changes nothing, and the inner allocator is not asked.</para>
 /// <para>The gate is held across the inner call, so that a request that is going to fail never uses up the last place
-/// of one that would succeed. The inner allocator belongs to this one: nobody else may call it. Memory, taken at
-/// construction: 2 bytes per number and 256 KiB for the owners' counts.</para>
+/// of one that would succeed. The inner allocator belongs to this one: no other caller is allowed. Memory, taken at
+/// construction: 2 bytes per PASID and 256 KiB for the owners' counts.</para>
 /// </remarks>
 public sealed class QuotaPasidAllocator : IPasidAllocator, ISelfChecking
 {
@@ -26,17 +26,17 @@ public sealed class QuotaPasidAllocator : IPasidAllocator, ISelfChecking
     private SpinGate _gate;
 
     /// <summary>Wraps an allocator of which nothing is live.</summary>
-    /// <param name="inner">The allocator that decides which number comes next.</param>
-    /// <param name="limitPerOwner">Most live numbers per owner, 0 (nobody but owner 0 gets any) or more.</param>
+    /// <param name="inner">The allocator that decides which PASID comes next.</param>
+    /// <param name="limitPerOwner">Most live PASIDs per owner, 0 (only owner 0 gets any) or more.</param>
     /// <exception cref="ArgumentOutOfRangeException">The limit is negative.</exception>
-    /// <exception cref="ArgumentException">Numbers of the inner allocator are live.</exception>
+    /// <exception cref="ArgumentException">PASIDs of the inner allocator are live.</exception>
     public QuotaPasidAllocator(IPasidAllocator inner, int limitPerOwner)
     {
         ArgumentNullException.ThrowIfNull(inner);
         ArgumentOutOfRangeException.ThrowIfNegative(limitPerOwner);
         if (inner.LiveCount != 0)
         {
-            throw new ArgumentException($"{inner.LiveCount} numbers are live already, must be 0.", nameof(inner));
+            throw new ArgumentException($"{inner.LiveCount} PASIDs are live already, must be 0.", nameof(inner));
         }
 
         _inner = inner;
@@ -52,10 +52,10 @@ public sealed class QuotaPasidAllocator : IPasidAllocator, ISelfChecking
 
     public int LiveCount => _inner.LiveCount;
 
-    /// <summary>Most live numbers per owner.</summary>
+    /// <summary>Most live PASIDs per owner.</summary>
     public int LimitPerOwner { get; }
 
-    /// <summary>How many live numbers an owner holds; 0 for owner 0, who is not counted.</summary>
+    /// <summary>How many live PASIDs an owner holds; 0 for owner 0, who is not counted.</summary>
     /// <param name="owner">The owner, 0 to <see cref="MaxOwner"/>.</param>
     /// <exception cref="ArgumentOutOfRangeException">There is no such owner.</exception>
     public int HeldBy(int owner)
@@ -75,7 +75,7 @@ public sealed class QuotaPasidAllocator : IPasidAllocator, ISelfChecking
         {
             if (owner != 0 && _held[owner] >= LimitPerOwner)
             {
-                // An impossible range is the caller's mistake whoever asks; EINVAL before ENOSPC.
+                // An impossible range is the caller's mistake in any case; EINVAL before ENOSPC.
                 return PasidAllocation.None(request.Range.Intersect(Range).IsEmpty
                     ? PasidAllocationStatus.InvalidRange
                     : PasidAllocationStatus.QuotaExceeded);
@@ -137,18 +137,18 @@ public sealed class QuotaPasidAllocator : IPasidAllocator, ISelfChecking
                 {
                     counted[_owners[i]] = counted.GetValueOrDefault(_owners[i]) + 1;
                     Pasid pasid = new(_first + (uint)i);
-                    Invariant.Holds(_inner.IsLive(pasid), "an owner is charged for a number that is not live");
+                    Invariant.Holds(_inner.IsLive(pasid), "an owner is charged for a PASID that is not live");
                 }
             }
 
             foreach ((int owner, int count) in counted)
             {
-                Invariant.Holds(count == _held[owner], "an owner's count differs from the numbers it holds");
+                Invariant.Holds(count == _held[owner], "an owner's count differs from the PASIDs it holds");
                 Invariant.Holds(count <= LimitPerOwner, "an owner holds more than its quota");
             }
 
             Invariant.Holds(
-                counted.Values.Sum() == _held.Sum(), "an owner is charged for numbers that nobody holds");
+                counted.Values.Sum() == _held.Sum(), "an owner is charged for PASIDs that have no holder");
         }
         finally
         {
@@ -160,7 +160,7 @@ public sealed class QuotaPasidAllocator : IPasidAllocator, ISelfChecking
     {
         if ((uint)owner > MaxOwner)
         {
-            throw new ArgumentOutOfRangeException(nameof(owner), owner, $"An owner is 0 (nobody) to {MaxOwner}.");
+            throw new ArgumentOutOfRangeException(nameof(owner), owner, $"An owner is 0 (none) to {MaxOwner}.");
         }
     }
 }

@@ -4,23 +4,23 @@ using PasidFramework.Identifiers;
 namespace PasidFramework.Allocation;
 
 /// <summary>
-/// The first free number from a random point of the request's range on, with wrap: the adversary of lazily built
+/// The first free PASID from a random point of the request's range on, with wrap: the adversary of lazily built
 /// tables and sparse lookups. Unlike the debugging allocator of 2018, which gives up after some draws, it finds a
-/// number whenever one is free.
+/// PASID whenever one is free.
 /// </summary>
 /// <remarks>
-/// The starting point is uniform; the number is only while the range is nearly empty, later a number behind a long
+/// The starting point is uniform; the PASID is only while the range is nearly empty, later a PASID behind a long
 /// run of live ones is likelier. One draw per success and none for a failure, so that a failure changes nothing (A5).
-/// The generator is SplitMix64 (Steele, Lea, Flood 2014): the same seed gives the same numbers (A10).
+/// The generator is SplitMix64 (Steele, Lea, Flood 2014): the same seed gives the same PASIDs (A10).
 /// </remarks>
 public sealed class RandomPasidAllocator : BitmapPasidAllocator
 {
     private ulong _state;
 
-    /// <summary>Makes an allocator with every number of a range free.</summary>
-    /// <param name="range">The numbers it may hand out; may be empty.</param>
-    /// <param name="seed">Any value; the same seed and calls give the same numbers.</param>
-    /// <exception cref="ArgumentOutOfRangeException">The range holds numbers of more than 20 bits.</exception>
+    /// <summary>Makes an allocator with every PASID of a range free.</summary>
+    /// <param name="range">The PASIDs it may allocate; may be empty.</param>
+    /// <param name="seed">Any value; the same seed and calls give the same PASIDs.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The range holds PASIDs of more than 20 bits.</exception>
     public RandomPasidAllocator(PasidRange range, ulong seed)
         : base(PasidAllocators.Random, range) => _state = seed;
 
@@ -32,7 +32,7 @@ public sealed class RandomPasidAllocator : BitmapPasidAllocator
         draw = (draw ^ (draw >> 27)) * 0x94D0_49BB_1331_11EB;
         draw ^= draw >> 31;
 
-        // The high half of draw * count; a range has at most 2^20 numbers, so none is favoured by more than 2^-44.
+        // The high half of draw * count; a range has at most 2^20 PASIDs, so none is favoured by more than 2^-44.
         uint start = first + (uint)Math.BigMul(draw, (ulong)(last - first) + 1, out _);
         uint pasid = free.FindNext(start, last);
         if (pasid == PasidBitmap.None && start > first)

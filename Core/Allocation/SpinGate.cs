@@ -5,7 +5,7 @@ namespace PasidFramework.Allocation;
 
 /// <summary>
 /// A spin lock of one word: a compare-and-swap to enter, a volatile store to leave. It costs less than half of
-/// <c>lock</c> where nobody contends, allocates nothing, and is meant for sections that never block.
+/// <c>lock</c> without contention, allocates nothing, and is meant for sections that never block.
 /// </summary>
 /// <remarks>
 /// A mutable struct: keep it in a field that is not readonly, never copy it. Not re-entrant. While contended it yields

@@ -19,7 +19,7 @@ public abstract class Device
     /// <summary>Name for messages.</summary>
     public string Name { get; }
 
-    /// <summary>The number by which the IOMMU knows it.</summary>
+    /// <summary>The ID by which the IOMMU knows it.</summary>
     public RequesterId Requester { get; }
 
     /// <summary>The PASIDs it can carry, both ends included; empty where it has no PASID capability.</summary>
@@ -40,6 +40,6 @@ public abstract class Device
     /// </summary>
     public Action<Device, IommuProcess, Pasid>? ProcessExited { get; set; }
 
-    /// <summary>The device's name and requester number.</summary>
+    /// <summary>The device's name and requester ID.</summary>
     public sealed override string ToString() => $"{Name} ({Requester})";
 }

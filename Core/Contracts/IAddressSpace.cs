@@ -8,8 +8,8 @@ namespace PasidFramework.Contracts;
 /// may share one, and executing a program replaces it.
 /// </summary>
 /// <remarks>
-/// The core tells address spaces apart by the object: a source gives the same object for the same address space as long
-/// as it lives. It keeps the page table until its report of the end has returned.
+/// The core distinguishes address spaces by the object: a source gives the same object for the same address space as
+/// long as it lives. It keeps the page table until its report of the end has returned.
 /// </remarks>
 public interface IAddressSpace
 {
@@ -25,7 +25,7 @@ public interface IAddressSpace
     /// <summary>Physical byte address of its top page table, a multiple of 4096.</summary>
     ulong PageTableRoot { get; }
 
-    /// <summary>Whose quota its numbers count against; empty for nobody's.</summary>
+    /// <summary>Whose quota its PASIDs count against; empty for none.</summary>
     string Tenant => string.Empty;
 
     /// <summary>Whether it belongs to a kernel thread, which has no user memory to share.</summary>

@@ -49,10 +49,10 @@ public interface ITestHardware : IIommuHardware
     /// <summary>
     /// Makes ready that a device sends requests with a PASID. The driver has added the device.
     /// <see cref="IIommuHardware.Translate"/> may be asked for this pair from here on, also after the driver has
-    /// removed the device, until another number is made ready for it. With <see cref="TestHardwareTraits.ManyPasids"/>
+    /// removed the device, until another PASID is made ready for it. With <see cref="TestHardwareTraits.ManyPasids"/>
     /// it may be called for devices that the driver has not added or has removed, too.
     /// </summary>
-    /// <param name="pasid">The number.</param>
+    /// <param name="pasid">The PASID.</param>
     /// <returns>Success, also where it was made ready before; EOPNOTSUPP with the reason, such as a device that stands
     /// for one PASID and has another one already.</returns>
     OpResult Prepare(RequesterId requester, Pasid pasid);
@@ -65,12 +65,12 @@ public interface ITestHardware : IIommuHardware
     void FreeTarget(ulong address);
 
     /// <summary>
-    /// Whether a fault record of this pair can name its PASID. Where it cannot, a record names none, or a number that
+    /// Whether a fault record of this pair can name its PASID. Where it cannot, a record names none, or a PASID that
     /// means nothing, and is not judged by it.
     /// </summary>
     bool NamesPasid(RequesterId requester, Pasid pasid);
 
-    /// <summary>Where the tables of a device begin, if that was told in a request and is in no register.</summary>
+    /// <summary>Where the tables of a device begin, if that was sent in a request and is in no register.</summary>
     /// <param name="requester">The device.</param>
     /// <returns>Values by the names of <see cref="ITableReader.Registers"/>; none where registers say it all, or
     /// where it is not known.</returns>
@@ -80,9 +80,9 @@ public interface ITestHardware : IIommuHardware
     /// memory.</summary>
     IReadOnlyList<string> TakeViolations();
 
-    /// <summary>Looks once for each content of memory that the walker may see at this moment, at least once.</summary>
-    /// <param name="look">The look; it may translate, and does not store.</param>
-    void ForEachVisible(Action look) => look();
+    /// <summary>Probes once for each content of memory that the walker may see at this moment, at least once.</summary>
+    /// <param name="probe">The probe; it may translate, and does not store.</param>
+    void ForEachVisible(Action probe) => probe();
 
     /// <summary>Makes the hardware forget what it may forget at any time, where it can.</summary>
     void DropCaches()
@@ -106,14 +106,14 @@ public enum TestHardwareTraits
     /// <summary>Requests without a PASID can be seen.</summary>
     NoPasid = 4,
 
-    /// <summary>An access that is aborted without a record can be told from one that leaves a record, and configuration
-    /// entries that ask for silence are honoured.</summary>
+    /// <summary>An access that is aborted without a record differs visibly from one that leaves a record, and
+    /// configuration entries that ask for silence are honoured.</summary>
     Silence = 8,
 
-    /// <summary>It may keep translations until it is told: a forgotten invalidation shows.</summary>
+    /// <summary>It may keep translations until it is invalidated: a forgotten invalidation shows.</summary>
     KeepsTranslations = 16,
 
-    /// <summary>It may keep configuration entries until it is told.</summary>
+    /// <summary>It may keep configuration entries until it is invalidated.</summary>
     KeepsConfiguration = 32,
 
     DeviceTlbs = 64,

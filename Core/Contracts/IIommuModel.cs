@@ -30,13 +30,13 @@ public interface IIommuModel : IIommuHardware
     /// <summary>Forgets everything that is cached, as hardware may do at any time.</summary>
     void DropCaches();
 
-    /// <summary>Where the tables of a device begin, if that was told in a request and is in no register.</summary>
+    /// <summary>Where the tables of a device begin, if that was sent in a request and is in no register.</summary>
     /// <param name="requester">The device.</param>
     /// <returns>Values by the names of <see cref="ITableReader.Registers"/>; none where registers say it all.</returns>
     IReadOnlyDictionary<string, ulong> TableRoots(RequesterId requester) => ReadOnlyDictionary<string, ulong>.Empty;
 }
 
-/// <summary>Something that real hardware punishes in ways that no fault record tells.</summary>
+/// <summary>Something that real hardware punishes in ways that no fault record reports.</summary>
 /// <param name="Rule">Short permanent name, such as <c>vtd-stray-read</c>.</param>
 /// <param name="Message">What happened, where, and the specification's section.</param>
 public sealed record ProtocolViolation(string Rule, string Message);

@@ -18,7 +18,7 @@ namespace PasidFramework.Contracts;
 /// <c>Detach(last: true)</c> once and last, and as many detaches as successful attaches.</para>
 /// <para><b>Promises of the driver.</b> Attach, Detach, Exit, Invalidate, FreeProcess, AddDevice and RemoveDevice do
 /// not block and do not call back into the core. When Detach or Exit returns success, every cache that could hold the
-/// entry has been told and has answered, and the unit's own queues hold no request of it.</para>
+/// entry has been invalidated and has answered, and the unit's own queues hold no request of it.</para>
 /// <para>Sources: RFCv2 01/36 (2017) commit message; invariants C3-C6, C10-C14, C19, D1-D13.</para>
 /// </remarks>
 public interface IIommuUnit : IDisposable
@@ -30,18 +30,18 @@ public interface IIommuUnit : IDisposable
     int PasidBits { get; }
 
     /// <summary>
-    /// Numbers that may never be handed out for a process here: 0 where it tags requests without a PASID, RID_PASID.
+    /// PASIDs that may never be allocated for a process here: 0 where it tags requests without a PASID, RID_PASID.
     /// </summary>
     IReadOnlyList<Pasid> ReservedPasids { get; }
 
-    /// <summary>How far a number reaches when this driver owns the PASIDs.</summary>
+    /// <summary>How far a PASID reaches when this driver owns the PASIDs.</summary>
     PasidScope VendorScope { get; }
 
     /// <summary>What it holds and has done.</summary>
     UnitStatistics Statistics { get; }
 
     /// <summary>The driver's own allocator for one space of <see cref="VendorScope"/>.</summary>
-    /// <param name="range">The numbers that the space may use.</param>
+    /// <param name="range">The PASIDs that the space may use.</param>
     /// <returns>An allocator, or null to take the framework's lowest-first one.</returns>
     IPasidAllocator? CreateAllocator(PasidRange range) => null;
 
@@ -79,25 +79,25 @@ public interface IIommuUnit : IDisposable
     /// <param name="device">A device of the context's domain.</param>
     /// <param name="first">Whether it is the first device of the link: then the PASID entry is installed.</param>
     /// <returns>Success; ENOMEM (a leaf table), EINVAL (PASID beyond the table), EOPNOTSUPP, EEXIST: nothing was
-    /// changed. ETIMEDOUT or EIO: the hardware did not confirm, so the core never hands the number out again.</returns>
+    /// changed. ETIMEDOUT or EIO: the hardware did not confirm, so the core never allocates the PASID again.</returns>
     OpResult Attach(IommuContext context, Device device, bool first);
 
     /// <summary>Takes the process's address space from a device.</summary>
     /// <param name="context">The link.</param>
     /// <param name="last">Whether it is the last device of the link: then the PASID entry is cleared.</param>
     /// <returns>Success; or ETIMEDOUT, EIO where an invalidation did not complete: the link is gone all the same, and
-    /// the core never hands the number out again.</returns>
+    /// the core never allocates the PASID again.</returns>
     OpResult Detach(IommuContext context, Device device, bool last);
 
     /// <summary>
     /// The process died: translation through its entry stops at once and without configuration faults (D12). The core
-    /// then tells the device's driver and detaches every device.
+    /// then notifies the device's driver and detaches every device.
     /// </summary>
     /// <remarks>A driver that declares <see cref="DriverCapabilities.NoQuietEntry"/> clears the entry here.</remarks>
     /// <returns>As <see cref="Detach"/>.</returns>
     OpResult Exit(IommuContext context);
 
-    /// <summary>The process's mappings of [start, end) changed: tell every cache.</summary>
+    /// <summary>The process's mappings of [start, end) changed: invalidate every cache.</summary>
     /// <param name="context">The link.</param>
     /// <param name="start">First byte of the range.</param>
     /// <param name="end">Byte after the range; 0 is the top of memory, so that 0, 0 is everything. Any other

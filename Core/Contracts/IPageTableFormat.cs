@@ -28,10 +28,10 @@ public interface IPageTableFormat
 
     /// <summary>
     /// What a page table maps for unprivileged accesses, read from memory as the CPU sees it: for hardware that does
-    /// not walk page tables and has to be told every page.
+    /// not walk page tables and has to be sent every page.
     /// </summary>
     /// <param name="memory">Where the table is. Its content is not trusted: the walk has a fixed depth, reads nothing
-    /// that is not memory, and is as long as the table says, so that whoever enumerates sets a limit.</param>
+    /// that is not memory, and is as long as the table says, so that the caller of an enumeration sets a limit.</param>
     /// <param name="root">Byte address of the top table.</param>
     /// <param name="start">First byte of the range.</param>
     /// <param name="last">Last byte of the range.</param>
@@ -41,8 +41,8 @@ public interface IPageTableFormat
 }
 
 /// <summary>One page table.</summary>
-/// <remarks>It sends no invalidations: who changes a mapping tells the IOMMU afterwards. Not safe for concurrent
-/// use.</remarks>
+/// <remarks>It sends no invalidations: the caller that changes a mapping invalidates the IOMMU afterwards. Not safe for
+/// concurrent use.</remarks>
 public interface IPageTable : IDisposable
 {
     /// <summary>Byte address of the top table.</summary>

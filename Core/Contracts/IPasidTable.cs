@@ -19,13 +19,13 @@ public interface IPasidTable : IDisposable
     int Leaves { get; }
 
     /// <summary>
-    /// What a device must be told to use the table, by the specification's mnemonics (SMMUv3: S1Fmt, S1ContextPtr,
+    /// What a device must be given to use the table, by the specification's mnemonics (SMMUv3: S1Fmt, S1ContextPtr,
     /// S1CDMax, S1DSS; STE0 and STE1 are the first two words of a stream table entry that points to it).
     /// </summary>
     IReadOnlyDictionary<string, ulong> AttachParameters { get; }
 
     /// <summary>Installs an entry, valid bit last.</summary>
-    /// <param name="pasid">The number.</param>
+    /// <param name="pasid">The PASID.</param>
     /// <param name="entry">What it leads to.</param>
     /// <returns>Success; EINVAL beyond the width; EEXIST where a valid entry is; ENOMEM for a leaf.</returns>
     OpResult Set(Pasid pasid, in PasidTableEntry entry);

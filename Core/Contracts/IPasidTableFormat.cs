@@ -21,7 +21,7 @@ public interface IPasidTableFormat
     /// <summary>Builds an empty table.</summary>
     /// <param name="memory">Where.</param>
     /// <param name="pasidBits">Width in bits, 1 to 20.</param>
-    /// <param name="sync">Told when hardware caches must be invalidated; the importing driver sends it its own
+    /// <param name="sync">Called when hardware caches must be invalidated; the importing driver sends it its own
     /// way.</param>
     /// <returns>The table; ENOMEM; EINVAL for the width.</returns>
     OpResult<IPasidTable> Create(IPhysicalMemory memory, int pasidBits, IPasidTableSync sync);

@@ -19,7 +19,7 @@ public interface ITableReader
     /// <summary>The registers that say where the tables begin.</summary>
     IReadOnlyList<RootRegister> Registers { get; }
 
-    /// <summary>The structures that its items and steps name, for whoever imports the reader and has to know fields of
+    /// <summary>The structures that its items and steps name, for an importer of the reader that has to know fields of
     /// theirs; empty from a reader that does not say.</summary>
     IReadOnlyList<Layout> Structures => [];
 

@@ -2,11 +2,11 @@
 namespace PasidFramework.Contracts;
 
 /// <summary>
-/// How far one meaning of a number reaches when the vendor's driver owns it: which devices share one PASID space.
+/// How far one meaning of a PASID reaches when the vendor's driver owns it: which devices share one PASID space.
 /// </summary>
 public enum PasidScope
 {
-    /// <summary>All units of this driver in the system share one space (VT-d: ENQCMD takes one number per
+    /// <summary>All units of this driver in the system share one space (VT-d: ENQCMD takes one PASID per
     /// process).</summary>
     System,
 

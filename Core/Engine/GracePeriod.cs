@@ -15,7 +15,7 @@ internal abstract class Reclaimable
 
 /// <summary>
 /// Deferred freeing, after the kernel's sleepable read-copy-update: a reader marks its section, and what is retired is
-/// freed when every section that was open at that time has been left. Nobody waits: whoever retires or leaves last
+/// freed when every section that was open at that time has been left. Nothing waits: who retires or leaves last
 /// frees.
 /// </summary>
 internal sealed class GracePeriod

@@ -19,18 +19,18 @@ public enum UnbindCause
 }
 
 /// <summary>
-/// Told of everything that happens to numbers and bindings, in the order in which it happens for one process. Called
+/// Notified of everything that happens to PASIDs and bindings, in the order in which it happens for one process. Called
 /// outside of the domain's gate; keep it short, do not throw and do not call back into the core. Every member has an
 /// empty default.
 /// </summary>
 public interface ICoreObserver
 {
-    /// <summary>A number was taken for a process.</summary>
+    /// <summary>A PASID was taken for a process.</summary>
     void Allocated(PasidSpace space, Pasid pasid, IAddressSpace process)
     {
     }
 
-    /// <summary>A number goes back to its space's allocator.</summary>
+    /// <summary>A PASID goes back to its space's allocator.</summary>
     void Freed(PasidSpace space, Pasid pasid, IAddressSpace process)
     {
     }

@@ -7,7 +7,7 @@ using PasidFramework.Results;
 namespace PasidFramework.Engine;
 
 /// <summary>
-/// The answer to "who owns PASID allocation": which space the numbers of a domain come from. Nothing else in the core
+/// The answer to "who owns PASID allocation": which space the PASIDs of a domain come from. Nothing else in the core
 /// knows which answer is configured.
 /// </summary>
 internal interface IPasidOwnership
@@ -22,17 +22,17 @@ internal interface IPasidOwnership
 /// <summary>Makes spaces with the configured range, reservations and decorators.</summary>
 internal interface IPasidSpaceFactory
 {
-    /// <summary>The configured numbers.</summary>
+    /// <summary>The configured PASIDs.</summary>
     PasidRange Range { get; }
 
-    /// <summary>A space of all configured numbers with the configured policy.</summary>
+    /// <summary>A space of all configured PASIDs with the configured policy.</summary>
     OpResult<PasidSpace> CreateConfigured(string name);
 
     /// <summary>A space with a given policy under the configured decorators.</summary>
     OpResult<PasidSpace> CreateWith(string name, IPasidAllocator allocator);
 }
 
-/// <summary>The core owns the numbers: one space for the whole system, as in the 2017 series.</summary>
+/// <summary>The core owns the PASIDs: one space for the whole system, as in the 2017 series.</summary>
 internal sealed class CoreOwnership(IPasidSpaceFactory factory) : IPasidOwnership
 {
     private OpResult<PasidSpace>? _global;
@@ -41,7 +41,7 @@ internal sealed class CoreOwnership(IPasidSpaceFactory factory) : IPasidOwnershi
         _global ??= factory.CreateConfigured("global");
 }
 
-/// <summary>The vendor's driver owns the numbers: it says how far one reaches and may bring its own
+/// <summary>The vendor's driver owns the PASIDs: it says how far one reaches and may bring its own
 /// allocator.</summary>
 internal sealed class VendorOwnership(IPasidSpaceFactory factory) : IPasidOwnership
 {

@@ -10,13 +10,13 @@ namespace PasidFramework.Engine;
 public sealed partial class IommuCore
 {
     /// <summary>Binds a process to a device: from now on the device reaches the process's memory with the
-    /// number.</summary>
+    /// PASID.</summary>
     /// <param name="process">The process's address space.</param>
     /// <param name="flags">None is defined; an unknown one is EINVAL.</param>
     /// <returns>
-    /// The process's number on that device. Or: EINVAL (flags, nesting domain, kernel thread), ENODEV (device without
-    /// PASIDs, or being removed), ESRCH (the process died), EEXIST (bound already), EOVERFLOW (it has a number that
-    /// this device cannot carry), ENOSPC (no number left, quota), ENOMEM, or the driver's refusal. After a refusal
+    /// The process's PASID on that device. Or: EINVAL (flags, nesting domain, kernel thread), ENODEV (device without
+    /// PASIDs, or being removed), ESRCH (the process died), EEXIST (bound already), EOVERFLOW (it has a PASID that
+    /// this device cannot carry), ENOSPC (no PASID left, quota), ENOMEM, or the driver's refusal. After a refusal
     /// nothing is left behind.
     /// </returns>
     public OpResult<Pasid> Bind(Device device, IAddressSpace process, BindFlags flags = BindFlags.None)
@@ -35,10 +35,10 @@ public sealed partial class IommuCore
         return result;
     }
 
-    /// <summary>Ends one binding. The caller has stopped the device's work with this number.</summary>
+    /// <summary>Ends one binding. The caller has stopped the device's work with this PASID.</summary>
     /// <returns>
     /// Success; ESRCH where this device has no such binding. ETIMEDOUT or EIO where an invalidation did not complete:
-    /// the binding is gone, and the number is never handed out again.
+    /// the binding is gone, and the PASID is never allocated again.
     /// </returns>
     public OpResult Unbind(Device device, Pasid pasid)
     {
@@ -219,7 +219,7 @@ public sealed partial class IommuCore
         }
     }
 
-    // The first device of a domain: takes or shares the number, makes the link. Process's gate held.
+    // The first device of a domain: takes or shares the PASID, makes the link. Process's gate held.
     private OpResult<Pasid> Link(ProcessRecord process, DeviceRecord device)
     {
         DomainRecord domain = device.Domain;
@@ -229,7 +229,7 @@ public sealed partial class IommuCore
             return Overflow(lease, device);
         }
 
-        // The driver's record comes before the number, as in 2017: it may block, and no number is held while it does.
+        // The driver's record comes before the PASID, as in 2017: it may block, and no PASID is held while it does.
         OpResult<object?> record = DriverRecord(process, domain.Instance);
         if (!record.Outcome.IsOk)
         {
@@ -258,7 +258,7 @@ public sealed partial class IommuCore
         }
         else if (!lease.TryHold())
         {
-            throw new InvalidOperationException($"{process}: number {lease.Pasid} is listed but not held.");
+            throw new InvalidOperationException($"{process}: PASID {lease.Pasid} is listed but not held.");
         }
 
         if (!process.TryGet())
@@ -286,14 +286,14 @@ public sealed partial class IommuCore
 
         if (attached.IsOk)
         {
-            // Last of all: a lookup finds whole processes only (C6). No device has been notified the number yet, so
+            // Last of all: a lookup finds whole processes only (C6). No device has been given the PASID yet, so
             // none can have sent a page request with it.
             process.State = ProcessState.Published;
             domain.Space.Publish(lease);
             return OpResult<Pasid>.Ok(lease.Pasid);
         }
 
-        // Nothing stays behind (C6): a number that was taken for this bind goes back whatever the lifetime rule.
+        // Nothing stays behind (C6): a PASID that was taken for this bind goes back whatever the lifetime rule.
         if (isNew && lease.HeldByProcess)
         {
             lease.HeldByProcess = false;
@@ -306,7 +306,7 @@ public sealed partial class IommuCore
 
     private static OpResult<Pasid> Overflow(PasidLease lease, DeviceRecord device) => OpResult<Pasid>.Refuse(
         Errno.EOVERFLOW,
-        $"{lease.Process} has number {lease.Pasid} in space {lease.Space.Name}, {device.Name} carries "
+        $"{lease.Process} has PASID {lease.Pasid} in space {lease.Space.Name}, {device.Name} carries "
             + $"{UsablePasids(device)}");
 
     [SuppressMessage("Design", "CA1031",
@@ -371,7 +371,7 @@ public sealed partial class IommuCore
 
     private OpResult Unbind(DeviceRecord device, Pasid pasid, UnbindCause cause)
     {
-        // The record of this very device decides (B4), not the number alone.
+        // The record of this very device decides (B4), not the PASID alone.
         DomainRecord domain = device.Domain;
         ProcessRecord? process = null;
         domain.Gate.Enter();
@@ -391,7 +391,7 @@ public sealed partial class IommuCore
 
         if (process is null)
         {
-            return OpResult.Refuse(Errno.ESRCH, $"{device.Name} has no binding with number {pasid}");
+            return OpResult.Refuse(Errno.ESRCH, $"{device.Name} has no binding with PASID {pasid}");
         }
 
         OpResult result;
@@ -400,7 +400,7 @@ public sealed partial class IommuCore
         {
             result = process.ContextOf(domain) is { } context && context.Pasid == pasid
                 ? DetachDevice(context, device, cause)
-                : OpResult.Refuse(Errno.ESRCH, $"{device.Name} has no binding with number {pasid} any more");
+                : OpResult.Refuse(Errno.ESRCH, $"{device.Name} has no binding with PASID {pasid} any more");
             abandoned = AbandonIfIdle(process);
         }
 
@@ -425,7 +425,7 @@ public sealed partial class IommuCore
             if (Array.IndexOf(context.Devices, device) < 0)
             {
                 return OpResult.Refuse(Errno.ESRCH,
-                    $"{device.Name} has no binding with number {context.Pasid} any more");
+                    $"{device.Name} has no binding with PASID {context.Pasid} any more");
             }
 
             last = context.Devices.Length == 1;
@@ -455,7 +455,7 @@ public sealed partial class IommuCore
         return result;
     }
 
-    // Gives up a link whose devices are gone: the number's hold and the process's reference. Process's gate held.
+    // Gives up a link whose devices are gone: the PASID's hold and the process's reference. Process's gate held.
     private static void Unlink(LinkRecord context)
     {
         ProcessRecord process = context.Process;
@@ -474,7 +474,7 @@ public sealed partial class IommuCore
         process.Put();
     }
 
-    // A process without a link and without a number is of no more use. Process's gate held; if true, the caller gives
+    // A process without a link and without a PASID is of no more use. Process's gate held; if true, the caller gives
     // back the reference that the registry had.
     private bool AbandonIfIdle(ProcessRecord process)
     {

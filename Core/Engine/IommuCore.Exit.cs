@@ -10,7 +10,7 @@ public sealed partial class IommuCore
 {
     /// <summary>
     /// An address space ended, by exit or by executing another program: its bindings end. Translation stops first, then
-    /// the drivers of its devices are notified, then every device is detached; then the number returns. Safe at any
+    /// the drivers of its devices are notified, then every device is detached; then the PASID returns. Safe at any
     /// time and from several threads: every call returns after translation stopped, the first one after all is torn
     /// down.
     /// </summary>
@@ -35,7 +35,7 @@ public sealed partial class IommuCore
         source.AddressSpaceEnded += ProcessEnded;
     }
 
-    /// <summary>Mappings of [start, end) of a process changed: tells every unit that it is linked to.</summary>
+    /// <summary>Mappings of [start, end) of a process changed: invalidates every unit that it is linked to.</summary>
     /// <param name="start">First byte.</param>
     /// <param name="end">Byte after the range; 0 is the top of memory, so that 0, 0 is everything. Any other
     /// <c>start == end</c> is empty.</param>
@@ -101,7 +101,7 @@ public sealed partial class IommuCore
                     }
                 }
 
-                // Only now: whoever else reports this end finds the process, waits for the gate above, and so returns
+                // Only now: another report of this end finds the process, waits for the gate above, and so returns
                 // after translation stopped. Its source may then take the page table apart.
                 Unregister(process);
             }

@@ -17,7 +17,7 @@ public enum BindFlags
 }
 
 /// <summary>
-/// The binding façade: processes, devices and numbers of one system. A bind walks from here to the space (number), the
+/// The binding façade: processes, devices and PASIDs of one system. A bind walks from here to the space (PASID), the
 /// context (link), the driver (entry and commands), and straight back.
 /// </summary>
 /// <remarks>
@@ -44,7 +44,7 @@ public sealed partial class IommuCore : IDisposable
     /// <param name="options">Validated options.</param>
     /// <param name="allocators">Additional allocation policies by name (plug-ins); the built-in ones are always
     /// there.</param>
-    /// <param name="observer">Told of everything; may be null.</param>
+    /// <param name="observer">Notified of everything; may be null.</param>
     /// <param name="time">The clock; the system's by default.</param>
     /// <exception cref="OptionsValidationException">The options are not valid.</exception>
     public IommuCore(
@@ -88,7 +88,7 @@ public sealed partial class IommuCore : IDisposable
     public int PendingReclaims => Grace.Pending;
 
     /// <summary>
-    /// Exceptions that drivers threw from callbacks so far. Each became a refusal with EIO where there is somebody to
+    /// Exceptions that drivers threw from callbacks so far. Each became a refusal with EIO where there is a caller to
     /// refuse, and was reported to the observer.
     /// </summary>
     public int DriverFailures => Volatile.Read(ref _driverFailures);
@@ -121,8 +121,8 @@ public sealed partial class IommuCore : IDisposable
     /// <param name="name">Name for messages.</param>
     /// <param name="pasidBits">Width of the table in bits, 1 to 20; cut to what the unit supports.</param>
     /// <param name="nesting">Whether a guest owns its tables; then it refuses bindings.</param>
-    /// <returns>The domain; EBUSY where a reserved number is live in the space already; EINVAL where the options do not
-    /// fit the domain's numbers; or the driver's refusal.</returns>
+    /// <returns>The domain; EBUSY where a reserved PASID is live in the space already; EINVAL where the options do not
+    /// fit the domain's PASIDs; or the driver's refusal.</returns>
     public OpResult<Domain> CreateDomain(IommuInstance instance, string name, int pasidBits, bool nesting = false)
     {
         ArgumentNullException.ThrowIfNull(instance);
@@ -165,7 +165,7 @@ public sealed partial class IommuCore : IDisposable
 
     /// <summary>Puts a device into a domain.</summary>
     /// <param name="name">Name for messages.</param>
-    /// <param name="requester">The number by which the IOMMU knows it.</param>
+    /// <param name="requester">The ID by which the IOMMU knows it.</param>
     /// <param name="range">The PASIDs it can carry, both ends included; empty for a device without PASIDs.</param>
     /// <param name="features">What else it can do.</param>
     /// <returns>The device; EEXIST where the unit has the requester already; or the driver's refusal.</returns>
@@ -220,7 +220,7 @@ public sealed partial class IommuCore : IDisposable
                 return OpResult.Refuse(Errno.ENODEV, $"{device.Name} was removed before");
             }
 
-            // A bind looks at this inside the domain's gate: later ones are refused, earlier ones are found below.
+            // A bind checks this inside the domain's gate: later ones are refused, earlier ones are found below.
             record.Removing = true;
         }
 
@@ -296,7 +296,7 @@ public sealed partial class IommuCore : IDisposable
             }
         }
 
-        // What keeps its number until its process dies has no process to wait for any more.
+        // What keeps its PASID until its process dies has no process to wait for any more.
         foreach (ProcessRecord process in _processes.Values)
         {
             Attempt(() => Teardown(process), thrown);
@@ -355,7 +355,7 @@ public sealed partial class IommuCore : IDisposable
         }
     }
 
-    // A callback that must not block or re-enter, and whose exception must leave no lock taken and no number in doubt.
+    // A callback that must not block or re-enter, and whose exception must leave no lock taken and no PASID in doubt.
     [SuppressMessage("Design", "CA1031",
         Justification = "A plug-in's exception becomes a refusal, is counted and reported.")]
     private OpResult Guarded<T>(IommuInstance instance, string callback, T argument, Func<IIommuUnit, T, OpResult> call)
@@ -383,7 +383,7 @@ public sealed partial class IommuCore : IDisposable
             Errno.EIO, $"driver {instance.DriverName} threw {e.GetType().Name} in {callback}: {e.Message}");
     }
 
-    // Index of a tenant from 1, 0 for nobody's; an allocator knows tenants by number.
+    // Index of a tenant from 1, 0 for none; an allocator knows tenants by index.
     private OpResult<int> OwnerIndex(IAddressSpace process)
     {
         if (process.Tenant.Length == 0)

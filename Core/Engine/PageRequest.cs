@@ -5,7 +5,7 @@ using PasidFramework.Identifiers;
 namespace PasidFramework.Engine;
 
 /// <summary>
-/// A page request that is being handled. While it is open, its number cannot come to mean another process, and the
+/// A page request that is being handled. While it is open, its PASID cannot come to mean another process, and the
 /// process's records are not freed, whatever is unbound or dies meanwhile.
 /// </summary>
 public sealed class PageRequest : IDisposable
@@ -22,18 +22,18 @@ public sealed class PageRequest : IDisposable
     /// <summary>The process whose memory is asked for.</summary>
     public IommuProcess Process { get; }
 
-    /// <summary>The number in the request.</summary>
+    /// <summary>The PASID in the request.</summary>
     public Pasid Pasid { get; }
 
     /// <summary>
-    /// A page request of a device arrived: finds its process and keeps process and number until it is answered.
+    /// A page request of a device arrived: finds its process and keeps process and PASID until it is answered.
     /// Lock-free.
     /// </summary>
     /// <param name="device">The requester.</param>
-    /// <param name="pasid">The number in the request.</param>
+    /// <param name="pasid">The PASID in the request.</param>
     /// <returns>
     /// The request to dispose when it is answered; null where this device has no such binding: answer "invalid request"
-    /// and touch nobody (F4).
+    /// and touch no process (F4).
     /// </returns>
     public static PageRequest? Begin(Device device, Pasid pasid)
     {

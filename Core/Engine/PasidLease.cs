@@ -4,10 +4,10 @@ using PasidFramework.Identifiers;
 namespace PasidFramework.Engine;
 
 /// <summary>
-/// A number that a process holds in a space. It returns to the space when nothing holds it any more: no link to a
+/// A PASID that a process holds in a space. It returns to the space when nothing holds it any more: no link to a
 /// domain (so every entry is cleared and every invalidation has completed), no page request that is still being
-/// handled, and under the rule "process death" not the process itself. Nobody waits for that moment: whoever lets go
-/// last returns it.
+/// handled, and under the rule "process death" not the process itself. Nothing waits for that moment: the one that lets
+/// go last returns it.
 /// </summary>
 internal sealed class PasidLease
 {
@@ -27,22 +27,22 @@ internal sealed class PasidLease
 
     public ProcessRecord Process { get; }
 
-    /// <summary>Links that use the number; guarded by the process's gate. The number is published while there is
+    /// <summary>Links that use the PASID; guarded by the process's gate. The PASID is published while there is
     /// one.</summary>
     public int Links { get; set; }
 
-    /// <summary>Whether the process itself holds the number until it dies; guarded by the process's gate.</summary>
+    /// <summary>Whether the process itself holds the PASID until it dies; guarded by the process's gate.</summary>
     public bool HeldByProcess { get; set; }
 
     /// <summary>
-    /// Set when an invalidation did not complete: some cache may still know the number, so it must never mean anybody
-    /// else.
+    /// Set when an invalidation did not complete: some cache may still know the PASID, so it must never mean
+    /// another process.
     /// </summary>
     public bool IsRetired { get; set; }
 
     public int Holds => Volatile.Read(ref _holds);
 
-    /// <summary>Takes a hold unless the number is already on its way back.</summary>
+    /// <summary>Takes a hold unless the PASID is already on its way back.</summary>
     public bool TryHold()
     {
         int holds = Volatile.Read(ref _holds);
@@ -60,7 +60,7 @@ internal sealed class PasidLease
         return false;
     }
 
-    /// <summary>Drops a hold; the last one returns the number to its space.</summary>
+    /// <summary>Drops a hold; the last one returns the PASID to its space.</summary>
     public void Drop()
     {
         int left = Interlocked.Decrement(ref _holds);
@@ -71,7 +71,7 @@ internal sealed class PasidLease
         else if (left < 0)
         {
             throw new InvalidOperationException(
-                $"{Space.Name}: number {Pasid} was let go more often than it was held.");
+                $"{Space.Name}: PASID {Pasid} was let go more often than it was held.");
         }
     }
 }

@@ -7,8 +7,8 @@ using PasidFramework.Results;
 namespace PasidFramework.Engine;
 
 /// <summary>
-/// One namespace in which a number means exactly one process: an allocator that produces numbers and a flat table from
-/// number to process that the fault path reads without a lock.
+/// One namespace in which a PASID means exactly one process: an allocator that produces PASIDs and a flat table from
+/// PASID to process that the fault path reads without a lock.
 /// </summary>
 public sealed class PasidSpace
 {
@@ -31,7 +31,7 @@ public sealed class PasidSpace
         _decorate = decorate;
         _observer = observer;
 
-        // Flat: a range check and one load. 8 bytes per number, of which the system backs only the pages that are
+        // Flat: a range check and one load. 8 bytes per PASID, of which the system backs only the pages that are
         // touched.
         _published = new PasidLease?[allocator.Range.IsEmpty ? 0 : allocator.Range.Last + 1];
     }
@@ -39,27 +39,27 @@ public sealed class PasidSpace
     /// <summary>Name for messages and events, such as <c>global</c> or <c>smmu0/npu</c>.</summary>
     public string Name { get; }
 
-    /// <summary>The numbers it may hand out, both ends included.</summary>
+    /// <summary>The PASIDs it may allocate, both ends included.</summary>
     public PasidRange Range { get; private set; }
 
     /// <summary>The policy's name.</summary>
     public string AllocatorName => _allocator.Name;
 
-    /// <summary>Numbers that are handed out now.</summary>
+    /// <summary>PASIDs that are allocated now.</summary>
     public int LiveCount => _allocator.LiveCount;
 
     /// <summary>
-    /// Numbers that will never be handed out again because an invalidation of theirs did not complete; they count as
+    /// PASIDs that will never be allocated again because an invalidation of theirs did not complete; they count as
     /// live.
     /// </summary>
     public int RetiredCount => Volatile.Read(ref _retired);
 
     /// <summary>
-    /// Finds the process that a number means, and takes a reference; the caller gives it back with
+    /// Finds the process that a PASID means, and takes a reference; the caller gives it back with
     /// <see cref="IommuProcess.Put"/>. Lock-free and without allocation; may be called from any thread at any time.
     /// </summary>
-    /// <param name="pasid">The number of a request.</param>
-    /// <returns>The process; null where the number means nobody, or a process that is dying (C7, C8).</returns>
+    /// <param name="pasid">The PASID of a request.</param>
+    /// <returns>The process; null where the PASID means no process, or a process that is dying (C7, C8).</returns>
     public IommuProcess? Find(Pasid pasid)
     {
         PasidLease? lease = Lookup(pasid);
@@ -76,7 +76,7 @@ public sealed class PasidSpace
                 return lease.Process;
             }
 
-            // The number changed hands between the load and the reference: look again.
+            // The PASID changed hands between the load and the reference: check again.
             lease.Process.Put();
             lease = now;
         }
@@ -85,17 +85,17 @@ public sealed class PasidSpace
     }
 
     /// <summary>
-    /// The process that a number means now, without a reference: valid only within
+    /// The process that a PASID means now, without a reference: valid only within
     /// <see cref="IommuCore.EnterReadSection"/>, during which the driver's record of it is not freed.
     /// </summary>
     public IommuProcess? Peek(Pasid pasid) => Lookup(pasid)?.Process;
 
     /// <summary>
-    /// Exchanges the allocator of a space without live numbers (rule of the kernel's ioasid, A12). Reserved numbers,
+    /// Exchanges the allocator of a space without live PASIDs (rule of the kernel's ioasid, A12). Reserved PASIDs,
     /// quarantine and quota of the options apply to the new one too.
     /// </summary>
     /// <param name="allocator">The new one, with nothing live; its range must lie in the old one's.</param>
-    /// <returns>Success; EBUSY while numbers are live; EINVAL for a wider range or one that the options do not
+    /// <returns>Success; EBUSY while PASIDs are live; EINVAL for a wider range or one that the options do not
     /// fit.</returns>
     /// <remarks>To be called while nothing is being bound in this space.</remarks>
     public OpResult ReplaceAllocator(IPasidAllocator allocator)
@@ -104,7 +104,7 @@ public sealed class PasidSpace
         if (_allocator.LiveCount != 0)
         {
             return OpResult.Refuse(Errno.EBUSY,
-                $"space {Name}: {_allocator.LiveCount} numbers of allocator '{_allocator.Name}' are live, must be 0 to "
+                $"space {Name}: {_allocator.LiveCount} PASIDs of allocator '{_allocator.Name}' are live, must be 0 to "
                     + $"replace it");
         }
 
@@ -130,19 +130,19 @@ public sealed class PasidSpace
         return OpResult.Ok;
     }
 
-    /// <summary>Excludes a number from being handed out; numbers outside of the range are excluded already.</summary>
+    /// <summary>Excludes a PASID from being allocated; PASIDs outside of the range are excluded already.</summary>
     internal OpResult Reserve(Pasid pasid)
     {
         if (Range.Contains(pasid.Value) && !_reserved.Contains(pasid.Value) && !_allocator.TryReserve(pasid))
         {
-            return OpResult.Refuse(Errno.EBUSY, $"space {Name}: number {pasid} is live and cannot be reserved");
+            return OpResult.Refuse(Errno.EBUSY, $"space {Name}: PASID {pasid} is live and cannot be reserved");
         }
 
         _reserved.Add(pasid.Value);
         return OpResult.Ok;
     }
 
-    /// <summary>Takes a number for a process.</summary>
+    /// <summary>Takes a PASID for a process.</summary>
     /// <param name="range">What device and unit can carry.</param>
     /// <param name="owner">Index of the tenant.</param>
     /// <param name="holds">How many holds it starts with.</param>
@@ -152,7 +152,7 @@ public sealed class PasidSpace
         if (allowed.IsEmpty)
         {
             return OpResult<PasidLease>.Refuse(
-                Errno.ENOSPC, $"space {Name}: the device's range {range} has no number in common with {Range}");
+                Errno.ENOSPC, $"space {Name}: the device's range {range} has no PASID in common with {Range}");
         }
 
         PasidAllocation allocation = _allocator.Allocate(new PasidRequest(allowed, owner));
@@ -184,19 +184,19 @@ public sealed class PasidSpace
             return;
         }
 
-        // Told before the number is free: otherwise another thread's "allocated" could be reported first.
+        // Notified before the PASID is free: otherwise another thread's "allocated" could be reported first.
         _observer?.Freed(this, lease.Pasid, lease.Process.AddressSpace);
         if (_allocator.Free(lease.Pasid) != PasidFreeStatus.Freed)
         {
             throw new InvalidOperationException(
-                $"Allocator '{_allocator.Name}' does not know its live number {lease.Pasid}.");
+                $"Allocator '{_allocator.Name}' does not know its live PASID {lease.Pasid}.");
         }
     }
 
     private string Explain(PasidAllocationStatus status, PasidRange range) => status switch
     {
-        PasidAllocationStatus.NoSpace => $"space {Name}: no number is free in {range}",
-        PasidAllocationStatus.QuotaExceeded => $"space {Name}: the tenant holds as many numbers as its quota allows",
+        PasidAllocationStatus.NoSpace => $"space {Name}: no PASID is free in {range}",
+        PasidAllocationStatus.QuotaExceeded => $"space {Name}: the tenant holds as many PASIDs as its quota allows",
         _ => $"space {Name}: allocator '{_allocator.Name}' failed",
     };
 }

@@ -35,7 +35,7 @@ internal sealed class ProcessRecord : IommuProcess
         set => Volatile.Write(ref _contexts, value);
     }
 
-    /// <summary>Numbers held, at most one per space (C1); guarded by <see cref="Gate"/>.</summary>
+    /// <summary>PASIDs held, at most one per space (C1); guarded by <see cref="Gate"/>.</summary>
     public List<PasidLease> Leases { get; } = [];
 
     /// <summary>What each unit's driver keeps of the process; guarded by <see cref="Gate"/>.</summary>

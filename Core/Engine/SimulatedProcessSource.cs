@@ -42,7 +42,7 @@ public sealed class SimulatedProcessSource : IProcessSource
 
     /// <summary>Starts a process with an address space of its own.</summary>
     /// <param name="pid">Process id, not in use.</param>
-    /// <param name="tenant">Whose quota counts; empty for nobody's.</param>
+    /// <param name="tenant">Whose quota counts; empty for none.</param>
     /// <returns>The address space; EEXIST for a pid in use; ENOMEM.</returns>
     public OpResult<IAddressSpace> Start(int pid, string name, string tenant = "")
     {
@@ -69,7 +69,7 @@ public sealed class SimulatedProcessSource : IProcessSource
         }
     }
 
-    /// <summary>Forks: the child gets an address space of its own (and no number, C17), or shares its
+    /// <summary>Forks: the child gets an address space of its own (and no PASID, C17), or shares its
     /// parent's.</summary>
     /// <param name="parentPid">Running process.</param>
     /// <param name="childPid">Process id, not in use.</param>
@@ -189,7 +189,7 @@ public sealed class SimulatedProcessSource : IProcessSource
             return null;
         }
 
-        // Dead before anybody is told (C14).
+        // Dead before anyone is notified (C14).
         space.End();
         return space;
     }

@@ -37,7 +37,7 @@ public interface IPhysicalMemory : IDeviceMemory
 
     /// <summary>
     /// Makes an entry's words what they are to be. Only those that differ are stored, each in one access and in the
-    /// order of their addresses; where nobody observes single stores, that is one comparison and one vector store.
+    /// order of their addresses; where single stores are not observed, that is one comparison and one vector store.
     /// </summary>
     /// <param name="address">Byte address of the first word, a multiple of 8.</param>
     /// <param name="words">At most 32 words that no device changes by itself.</param>

@@ -5,7 +5,7 @@ namespace PasidFramework.Identifiers;
 /// A process address space identifier as it travels in a PCIe transaction: 20 bits, 0 to <see cref="MaxValue"/>.
 /// </summary>
 /// <remarks>
-/// Source: PCIe PASID extended capability (Max PASID Width is at most 20). Wider numbers do not exist on any of the
+/// Source: PCIe PASID extended capability (Max PASID Width is at most 20). Wider PASIDs do not exist on any of the
 /// supported tables, so the type refuses them instead of every user of it.
 /// </remarks>
 public readonly record struct Pasid : IComparable<Pasid>
@@ -16,9 +16,9 @@ public readonly record struct Pasid : IComparable<Pasid>
     /// <summary>The largest PASID, 0xFFFFF.</summary>
     public const uint MaxValue = (1u << MaxBits) - 1;
 
-    /// <summary>Makes a PASID of a number.</summary>
-    /// <param name="value">The number, 0 to <see cref="MaxValue"/>.</param>
-    /// <exception cref="ArgumentOutOfRangeException">The number needs more than 20 bits.</exception>
+    /// <summary>Makes a PASID of its value.</summary>
+    /// <param name="value">The value, 0 to <see cref="MaxValue"/>.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The PASID needs more than 20 bits.</exception>
     public Pasid(uint value)
     {
         if (value > MaxValue)
@@ -30,23 +30,23 @@ public readonly record struct Pasid : IComparable<Pasid>
         Value = value;
     }
 
-    /// <summary>The number.</summary>
+    /// <summary>The PASID.</summary>
     public uint Value { get; }
 
     public int CompareTo(Pasid other) => Value.CompareTo(other.Value);
 
-    /// <summary>Whether one number is below the other.</summary>
+    /// <summary>Whether one PASID is below the other.</summary>
     public static bool operator <(Pasid left, Pasid right) => left.Value < right.Value;
 
-    /// <summary>Whether one number is above the other.</summary>
+    /// <summary>Whether one PASID is above the other.</summary>
     public static bool operator >(Pasid left, Pasid right) => left.Value > right.Value;
 
-    /// <summary>Whether one number is at most the other.</summary>
+    /// <summary>Whether one PASID is at most the other.</summary>
     public static bool operator <=(Pasid left, Pasid right) => left.Value <= right.Value;
 
-    /// <summary>Whether one number is at least the other.</summary>
+    /// <summary>Whether one PASID is at least the other.</summary>
     public static bool operator >=(Pasid left, Pasid right) => left.Value >= right.Value;
 
-    /// <summary>The number in hexadecimal, as tables and fault records are read.</summary>
+    /// <summary>The PASID in hexadecimal, as tables and fault records are read.</summary>
     public override string ToString() => Text($"0x{Value:x}");
 }

@@ -27,7 +27,7 @@ public sealed class Layout
     private readonly Dictionary<string, LayoutField> _byName = new(StringComparer.Ordinal);
     private readonly LayoutRule[] _rules;
 
-    // Looking for what is wrong is done for every entry of a table: what does not change is worked out once.
+    // The check for what is wrong is done for every entry of a table: what does not change is worked out once.
     private readonly (Field Part, string Name, LayoutField? Constant)[] _checked;
     private readonly string _mustBeZero;
 

@@ -13,7 +13,7 @@ public enum FieldKind
     /// <summary>Must be 0; anything else is a violation.</summary>
     Reserved,
 
-    /// <summary>Not looked at by the hardware; any value is accepted, encoders write 0.</summary>
+    /// <summary>Ignored by the hardware; any value is accepted, encoders write 0.</summary>
     Ignored,
 
     /// <summary>A fixed value that makes the structure what it is (type, opcode): implied when encoding.</summary>
@@ -125,7 +125,7 @@ public sealed class LayoutField
     public static LayoutField Reserved(int msb, int lsb, string meaning = "reserved, must be 0") =>
         new(Words(msb, lsb, "RSVD"), FieldKind.Reserved, meaning, 0);
 
-    /// <summary>Bits that the hardware does not look at.</summary>
+    /// <summary>Bits that the hardware ignores.</summary>
     public static LayoutField Ignored(int msb, int lsb, string meaning = "ignored") =>
         new(Words(msb, lsb, "IGN"), FieldKind.Ignored, meaning, 0);
 

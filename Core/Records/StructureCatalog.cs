@@ -66,7 +66,7 @@ public sealed class StructureCatalog
                 : $"no structure '{id}'; did you mean {string.Join(", ", near)}?");
     }
 
-    // How far apart two ids are; the greatest number where nobody would take one for the other.
+    // How far apart two ids are; the greatest number where neither can be mistaken for the other.
     private static int Near(string known, string id)
     {
         const int MaxTypingErrors = 3;

@@ -41,13 +41,13 @@ public enum Errno
     /// exiting.</summary>
     EINVAL = 22,
 
-    /// <summary>No number left in the allowed range.</summary>
+    /// <summary>No PASID left in the allowed range.</summary>
     ENOSPC = 28,
 
     /// <summary>An address or size is out of range (virtio status RANGE).</summary>
     ERANGE = 34,
 
-    /// <summary>The process has a number already and the device cannot carry it.</summary>
+    /// <summary>The process has a PASID already and the device cannot carry it.</summary>
     EOVERFLOW = 75,
 
     /// <summary>The device or its IOMMU cannot do this at all.</summary>

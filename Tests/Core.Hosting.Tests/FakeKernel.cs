@@ -6,7 +6,7 @@ using PasidFramework.Hosting.Processes;
 namespace PasidFramework.Hosting.Tests;
 
 /// <summary>
-/// A kernel that does what a test tells it. A process's descriptor is an event descriptor, which becomes readable in
+/// A kernel that does what a test asks. A process's descriptor is an event descriptor, which becomes readable in
 /// the same way as a pidfd does.
 /// </summary>
 internal sealed class FakeKernel : ILinuxKernel
@@ -105,7 +105,7 @@ internal sealed class FakeProcess(ProcessStat stat, object memory)
 
     public object Memory { get; set; } = memory;
 
-    /// <summary>How many looks find it in the middle of an exec.</summary>
+    /// <summary>How many reads find it in the middle of an exec.</summary>
     public int LooksInExec { get; set; }
 
     public ProcessStat NextStat() => LooksInExec-- > 0 ? Stat with { Image = default } : Stat;

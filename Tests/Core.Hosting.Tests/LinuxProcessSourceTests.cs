@@ -7,7 +7,7 @@ using PasidFramework.Results;
 
 namespace PasidFramework.Hosting.Tests;
 
-/// <summary>What a kernel does rarely, on one that does what it is told.</summary>
+/// <summary>What a kernel does rarely, on one that does as it is asked.</summary>
 public sealed class LinuxProcessSourceTests
 {
     private readonly SystemMemory _memory = new();
@@ -203,7 +203,7 @@ public sealed class LinuxProcessSourceTests
     }
 
     [Fact]
-    public void A_process_that_may_not_be_looked_into_is_refused()
+    public void A_process_that_may_not_be_inspected_is_refused()
     {
         using LinuxProcessSource source = Source();
         FakeProcess process = _kernel.Start(7);
@@ -224,7 +224,7 @@ public sealed class LinuxProcessSourceTests
         IAddressSpace space = Open(source, 7);
         ProcessStat seen = process.Stat;
 
-        // The right to look was taken away; or its first thread has exited while others run.
+        // The right to read was taken away; or its first thread has exited while others run.
         foreach (ProcessStat unseen in (ProcessStat[])
             [
                 seen with { Image = new ProgramImage(1, 1, 0, 0, 0) },
@@ -322,7 +322,7 @@ public sealed class LinuxProcessSourceTests
     }
 
     [Fact]
-    public void A_handler_that_throws_keeps_nobody_from_hearing_of_an_end()
+    public void A_handler_that_throws_keeps_no_other_from_hearing_of_an_end()
     {
         RecordingLogger logger = new();
         using LinuxProcessSource source = LinuxProcessSource.Create(_memory, logger, _kernel).Value!;

@@ -249,7 +249,7 @@ public sealed class PluginCatalogTests
     }
 
     [Fact]
-    public void Page_table_formats_that_nobody_has_stay_null()
+    public void Page_table_formats_that_no_part_has_stay_null()
     {
         using PluginFolder folder = new();
         folder.Add("Good");
@@ -418,10 +418,10 @@ public sealed class PluginCatalogTests
         using IIommuUnit unit = MakeUnit(driver);
         Assert.Equal("good-unit0", unit.Name);
         AssemblyLoadContext loaded = ContextOf(driver.Instance);
-        bool told = false;
-        loaded.Unloading += _ => told = true;
+        bool unloading = false;
+        loaded.Unloading += _ => unloading = true;
         Assert.True(catalog.Unload("good").IsOk);
-        Assert.True(told, "the context was not told to unload");
+        Assert.True(unloading, "the context was not asked to unload");
         return (new WeakReference(loaded, trackResurrection: true), driver);
     }
 

@@ -36,7 +36,7 @@ public sealed class PluginRefusalTests
     }
 
     [Fact]
-    public void A_list_of_structures_with_a_hole_is_the_plug_ins_fault_and_nobody_elses()
+    public void A_list_of_structures_with_a_hole_is_the_plug_ins_fault_and_no_other()
     {
         using PluginFolder folder = new();
         folder.Add("Good");
@@ -134,7 +134,7 @@ public sealed class PluginRefusalTests
     }
 
     [Fact]
-    public void Behaviour_4_a_dependency_that_the_deps_file_names_and_nobody_copied_is_named()
+    public void Behaviour_4_a_dependency_that_the_deps_file_names_and_was_not_copied_is_named()
     {
         using PluginFolder folder = new();
         string path = folder.Add("Good");

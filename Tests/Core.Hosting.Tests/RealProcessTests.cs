@@ -259,21 +259,21 @@ public sealed class RealProcessTests : IDisposable
             Architecture.Arm64 => SetResUidArm64,
             _ => 0,
         };
-        Assert.SkipUnless(number != 0 && Environment.IsPrivilegedProcess, "only root can become somebody else");
+        Assert.SkipUnless(number != 0 && Environment.IsPrivilegedProcess, "only root can become another user");
         using RealProcess process = RealProcess.Sleep();
         OpResult<IAddressSpace> refused = default;
         bool changed = false;
 
         // The system call, unlike the library's function, changes the calling thread alone.
-        Thread somebody = new(() =>
+        Thread other = new(() =>
         {
             changed = SystemCall(number, Nobody, Nobody, Nobody) == 0;
             refused = _source.Open(process.Id);
         });
-        somebody.Start();
-        somebody.Join();
+        other.Start();
+        other.Join();
 
-        Assert.SkipUnless(changed, "this container does not permit to become somebody else");
+        Assert.SkipUnless(changed, "this container does not permit to become another user");
         Assert.Equal(Errno.EPERM, refused.Errno);
         Assert.Equal(process.Id, Open(process.Id).Pid);
     }

@@ -13,7 +13,7 @@ namespace PasidFramework.Core.Tests.Allocation;
 /// </summary>
 public abstract class AllocatorConformance
 {
-    /// <summary>The ranges at which words and levels of a bitmap begin and end, and those of one number.</summary>
+    /// <summary>The ranges at which words and levels of a bitmap begin and end, and those of one PASID.</summary>
     public static TheoryData<uint, uint> Ranges => new()
     {
         { 0, 0 },
@@ -57,43 +57,43 @@ public abstract class AllocatorConformance
 
     internal abstract Subject Create(PasidRange range);
 
-    /// <summary>How many further frees a freed number waits for.</summary>
+    /// <summary>How many further frees a freed PASID waits for.</summary>
     internal virtual int FreesToWait(PasidRange range) => 0;
 
-    /// <summary>False where somebody else chooses, who does not know the request.</summary>
+    /// <summary>False where the host chooses, which does not know the request.</summary>
     internal virtual bool AimsAtRequest => true;
 
     [Theory]
     [MemberData(nameof(Ranges))]
-    public void A1_every_number_of_the_range_is_handed_out_once_both_ends_included(uint first, uint last)
+    public void A1_every_PASID_of_the_range_is_allocated_once_both_ends_included(uint first, uint last)
     {
         PasidRange range = new(first, last);
         IPasidAllocator allocator = Create(range).Allocator;
 
-        List<uint> numbers = TakeAll(allocator, range);
+        List<uint> pasids = TakeAll(allocator, range);
 
-        numbers.Sort();
-        Assert.Equal(Enumerable.Range(0, (int)range.Count).Select(i => first + (uint)i), numbers);
+        pasids.Sort();
+        Assert.Equal(Enumerable.Range(0, (int)range.Count).Select(i => first + (uint)i), pasids);
         Assert.Equal(range.Count, allocator.LiveCount);
         Check(allocator);
     }
 
     [Theory]
     [MemberData(nameof(Ranges))]
-    public void A1_a_request_gets_numbers_of_its_own_range_only(uint first, uint last)
+    public void A1_a_request_gets_PASIDs_of_its_own_range_only(uint first, uint last)
     {
         PasidRange asked = new(first, last);
         IPasidAllocator allocator = Create(PasidRange.Full).Allocator;
 
-        List<uint> numbers = TakeAll(allocator, asked);
+        List<uint> pasids = TakeAll(allocator, asked);
 
-        Assert.All(numbers, n => Assert.InRange(n, first, last));
+        Assert.All(pasids, n => Assert.InRange(n, first, last));
         if (AimsAtRequest)
         {
-            Assert.Equal(asked.Count, numbers.Distinct().Count());
+            Assert.Equal(asked.Count, pasids.Distinct().Count());
         }
 
-        Assert.Equal(numbers.Count, allocator.LiveCount);
+        Assert.Equal(pasids.Count, allocator.LiveCount);
     }
 
     [Theory]
@@ -106,17 +106,17 @@ public abstract class AllocatorConformance
     {
         IPasidAllocator allocator = Create(new PasidRange(10, 30)).Allocator;
 
-        List<uint> numbers = TakeAll(allocator, new PasidRange(first, last));
+        List<uint> pasids = TakeAll(allocator, new PasidRange(first, last));
 
-        Assert.All(numbers, n => Assert.InRange(n, expectedFirst, expectedLast));
+        Assert.All(pasids, n => Assert.InRange(n, expectedFirst, expectedLast));
         if (AimsAtRequest)
         {
-            Assert.Equal(expectedLast - expectedFirst + 1, (uint)numbers.Count);
+            Assert.Equal(expectedLast - expectedFirst + 1, (uint)pasids.Count);
         }
     }
 
     [Fact]
-    public void A2_a_live_number_is_not_handed_out_again()
+    public void A2_a_live_PASID_is_not_allocated_again()
     {
         PasidRange range = new(3, 130);
         IPasidAllocator allocator = Create(range).Allocator;
@@ -144,7 +144,7 @@ public abstract class AllocatorConformance
     }
 
     [Fact]
-    public void A3_a_reserved_number_is_never_handed_out()
+    public void A3_a_reserved_PASID_is_never_allocated()
     {
         PasidRange range = new(0, 200);
         uint[] reserved = [0, 1, 63, 64, 65, 100, 128, 199, 200];
@@ -156,17 +156,17 @@ public abstract class AllocatorConformance
 
         for (int round = 0; round < 3; round++)
         {
-            List<uint> numbers = TakeAll(allocator, range);
-            Assert.Empty(numbers.Intersect(reserved));
-            Assert.Equal(201 - reserved.Length - (round == 0 ? 0 : FreesToWait(range)), numbers.Count);
-            Assert.All(numbers, n => Assert.Equal(PasidFreeStatus.Freed, allocator.Free(new Pasid(n))));
+            List<uint> pasids = TakeAll(allocator, range);
+            Assert.Empty(pasids.Intersect(reserved));
+            Assert.Equal(201 - reserved.Length - (round == 0 ? 0 : FreesToWait(range)), pasids.Count);
+            Assert.All(pasids, n => Assert.Equal(PasidFreeStatus.Freed, allocator.Free(new Pasid(n))));
         }
 
         Check(allocator);
     }
 
     [Fact]
-    public void A3_a_reserved_number_is_neither_live_nor_free()
+    public void A3_a_reserved_PASID_is_neither_live_nor_free()
     {
         PasidRange range = new(5, 5);
         IPasidAllocator allocator = Create(range).Allocator;
@@ -182,7 +182,7 @@ public abstract class AllocatorConformance
     }
 
     [Fact]
-    public void A3_a_live_number_is_not_reserved()
+    public void A3_a_live_PASID_is_not_reserved()
     {
         IPasidAllocator allocator = Create(new PasidRange(5, 6)).Allocator;
         Pasid pasid = allocator.Allocate(new PasidRequest(PasidRange.Full)).Pasid;
@@ -195,7 +195,7 @@ public abstract class AllocatorConformance
     }
 
     [Fact]
-    public void A3_a_number_outside_of_the_range_counts_as_reserved()
+    public void A3_a_PASID_outside_of_the_range_counts_as_reserved()
     {
         IPasidAllocator allocator = Create(new PasidRange(10, 20)).Allocator;
 
@@ -211,7 +211,7 @@ public abstract class AllocatorConformance
     [InlineData(1u)]
     [InlineData(64u)]
     [InlineData(0xFFFFFu)]
-    public void A4_a_range_of_one_number_works_again_and_again(uint only)
+    public void A4_a_range_of_one_PASID_works_again_and_again(uint only)
     {
         PasidRange range = new(only, only);
         IPasidAllocator allocator = Create(range).Allocator;
@@ -247,7 +247,7 @@ public abstract class AllocatorConformance
     }
 
     [Fact]
-    public void A4_an_allocator_of_an_empty_range_has_no_number()
+    public void A4_an_allocator_of_an_empty_range_has_no_PASID()
     {
         IPasidAllocator allocator = Create(PasidRange.Empty).Allocator;
 
@@ -269,8 +269,8 @@ public abstract class AllocatorConformance
         PasidRange range = new(first, last);
         IPasidAllocator asked = Create(range).Allocator;
         IPasidAllocator twin = Create(range).Allocator;
-        List<uint> numbers = TakeAll(asked, range);
-        Assert.Equal(numbers, TakeAll(twin, range));
+        List<uint> pasids = TakeAll(asked, range);
+        Assert.Equal(pasids, TakeAll(twin, range));
 
         for (int i = 0; i < 3; i++)
         {
@@ -284,7 +284,7 @@ public abstract class AllocatorConformance
         }
 
         // The policy's own state (cursor, generator) shows only in what comes after.
-        foreach (uint pasid in numbers.Where(n => n % 3 != 1))
+        foreach (uint pasid in pasids.Where(n => n % 3 != 1))
         {
             Assert.Equal(PasidFreeStatus.Freed, asked.Free(new Pasid(pasid)));
             Assert.Equal(PasidFreeStatus.Freed, twin.Free(new Pasid(pasid)));
@@ -300,15 +300,15 @@ public abstract class AllocatorConformance
         PasidRange range = new(10, 140);
         IPasidAllocator asked = Create(range).Allocator;
         IPasidAllocator twin = Create(range).Allocator;
-        List<uint> numbers = [.. Enumerable.Range(0, 70).Select(_ => TakeOne(asked))];
-        Assert.Equal(numbers, Enumerable.Range(0, 70).Select(_ => TakeOne(twin)));
-        Assert.Equal(PasidFreeStatus.Freed, asked.Free(new Pasid(numbers[3])));
-        Assert.Equal(PasidFreeStatus.Freed, twin.Free(new Pasid(numbers[3])));
+        List<uint> pasids = [.. Enumerable.Range(0, 70).Select(_ => TakeOne(asked))];
+        Assert.Equal(pasids, Enumerable.Range(0, 70).Select(_ => TakeOne(twin)));
+        Assert.Equal(PasidFreeStatus.Freed, asked.Free(new Pasid(pasids[3])));
+        Assert.Equal(PasidFreeStatus.Freed, twin.Free(new Pasid(pasids[3])));
 
-        Assert.Equal(PasidFreeStatus.NotAllocated, asked.Free(new Pasid(numbers[3])));
+        Assert.Equal(PasidFreeStatus.NotAllocated, asked.Free(new Pasid(pasids[3])));
         for (uint pasid = 0; pasid < 160; pasid++)
         {
-            if (!numbers.Contains(pasid))
+            if (!pasids.Contains(pasid))
             {
                 Assert.Equal(PasidFreeStatus.NotAllocated, asked.Free(new Pasid(pasid)));
             }
@@ -322,17 +322,17 @@ public abstract class AllocatorConformance
 
     [Theory]
     [MemberData(nameof(Ranges))]
-    public void A7_a_freed_number_is_reusable_exactly_when_its_wait_is_over(uint first, uint last)
+    public void A7_a_freed_PASID_is_reusable_exactly_when_its_wait_is_over(uint first, uint last)
     {
         PasidRange range = new(first, last);
         IPasidAllocator allocator = Create(range).Allocator;
-        List<uint> numbers = TakeAll(allocator, range);
-        uint freed = numbers[numbers.Count / 2];
-        numbers.Remove(freed);
+        List<uint> pasids = TakeAll(allocator, range);
+        uint freed = pasids[pasids.Count / 2];
+        pasids.Remove(freed);
         PasidRequest onlyFreed = new(new PasidRange(freed, freed));
 
         Assert.Equal(PasidFreeStatus.Freed, allocator.Free(new Pasid(freed)));
-        foreach (uint other in numbers.Take(FreesToWait(range)))
+        foreach (uint other in pasids.Take(FreesToWait(range)))
         {
             Assert.Equal(PasidAllocationStatus.NoSpace, allocator.Allocate(onlyFreed).Status);
             Assert.Equal(PasidFreeStatus.Freed, allocator.Free(new Pasid(other)));
@@ -354,33 +354,33 @@ public abstract class AllocatorConformance
     }
 
     [Fact]
-    public void A8_all_20_bits_are_handed_out_and_taken_back()
+    public void A8_all_20_bits_are_allocated_and_taken_back()
     {
         IPasidAllocator allocator = Create(PasidRange.Full).Allocator;
 
         for (int round = 0; round < 2; round++)
         {
-            List<uint> numbers = TakeAll(allocator, PasidRange.Full);
-            Assert.Equal((1 << 20) - (round == 0 ? 0 : FreesToWait(PasidRange.Full)), numbers.Count);
+            List<uint> pasids = TakeAll(allocator, PasidRange.Full);
+            Assert.Equal((1 << 20) - (round == 0 ? 0 : FreesToWait(PasidRange.Full)), pasids.Count);
             bool[] seen = new bool[1 << 20];
             int repeated = 0;
-            foreach (uint pasid in numbers)
+            foreach (uint pasid in pasids)
             {
                 repeated += seen[pasid] ? 1 : 0;
                 seen[pasid] = true;
             }
 
             Assert.Equal(0, repeated);
-            Assert.Equal(numbers.Count, allocator.LiveCount);
+            Assert.Equal(pasids.Count, allocator.LiveCount);
             Check(allocator);
 
-            Assert.Equal(0, numbers.Count(n => allocator.Free(new Pasid(n)) != PasidFreeStatus.Freed));
+            Assert.Equal(0, pasids.Count(n => allocator.Free(new Pasid(n)) != PasidFreeStatus.Freed));
             Assert.Equal(0, allocator.LiveCount);
         }
     }
 
     [Fact]
-    public void A9_two_threads_never_share_or_lose_a_number()
+    public void A9_two_threads_never_share_or_lose_a_PASID()
     {
         // A round must last much longer than the threads take to start it: only then do they overlap, or, on a busy
         // machine, is one of them interrupted inside an operation while the other goes on.
@@ -393,7 +393,7 @@ public abstract class AllocatorConformance
         List<uint>[] held = [[], []];
         List<string> faults = [];
 
-        // Between two rounds nobody is inside: then the books must balance.
+        // Between two rounds no thread is inside: then the books must balance.
         using Barrier barrier = new(2, _ =>
         {
             Check(allocator);
@@ -421,7 +421,7 @@ public abstract class AllocatorConformance
                 {
                     barrier.SignalAndWait();
 
-                    // Each wants up to 60 of 100 numbers: they meet at the point of exhaustion again and again.
+                    // Each wants up to 60 of 100 PASIDs: they meet at the point of exhaustion again and again.
                     for (int step = 0; step < StepsPerRound; step++)
                     {
                         if (mine.Count < 60 && draw.Below(5) < 3)
@@ -464,7 +464,7 @@ public abstract class AllocatorConformance
     }
 
     [Fact]
-    public void A9_two_threads_that_free_the_same_number_succeed_once()
+    public void A9_two_threads_that_free_the_same_PASID_succeed_once()
     {
         const int Numbers = 100;
         PasidRange range = new(0, 127);
@@ -521,7 +521,7 @@ public abstract class AllocatorConformance
     }
 
     [Fact]
-    public void A10_the_same_calls_give_the_same_numbers()
+    public void A10_the_same_calls_give_the_same_PASIDs()
     {
         PasidRange range = new(1, 500);
         List<(PasidAllocation, PasidFreeStatus, bool)> first = Run();
@@ -628,14 +628,14 @@ public abstract class AllocatorConformance
 
     private protected static List<uint> TakeAll(IPasidAllocator allocator, PasidRange range)
     {
-        List<uint> numbers = [];
+        List<uint> pasids = [];
         PasidRequest request = new(range);
         while (allocator.Allocate(in request) is { IsAllocated: true } allocation)
         {
-            numbers.Add(allocation.Pasid.Value);
+            pasids.Add(allocation.Pasid.Value);
         }
 
-        return numbers;
+        return pasids;
     }
 
     private static uint TakeOne(IPasidAllocator allocator)

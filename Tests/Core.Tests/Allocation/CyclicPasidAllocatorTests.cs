@@ -8,7 +8,7 @@ namespace PasidFramework.Core.Tests.Allocation;
 public sealed class CyclicPasidAllocatorTests
 {
     [Fact]
-    public void A10_the_first_hundred_numbers_of_a_trace_are_those_worked_out_by_hand()
+    public void A10_the_first_hundred_PASIDs_of_a_trace_are_those_worked_out_by_hand()
     {
         CyclicPasidAllocator allocator = new(new PasidRange(1, 20));
         int numbers = 0;
@@ -50,7 +50,7 @@ public sealed class CyclicPasidAllocatorTests
     }
 
     [Fact]
-    public void A_number_comes_back_only_after_the_whole_range_did()
+    public void A_PASID_comes_back_only_after_the_whole_range_did()
     {
         PasidRange range = new(1, 1000);
         CyclicPasidAllocator allocator = new(range);
@@ -65,7 +65,7 @@ public sealed class CyclicPasidAllocatorTests
     }
 
     [Fact]
-    public void The_number_just_before_the_cursor_is_the_last_that_a_wrap_finds()
+    public void The_PASID_just_before_the_cursor_is_the_last_that_a_wrap_finds()
     {
         PasidRequest request = new(new PasidRange(1, 9));
         CyclicPasidAllocator allocator = new(request.Range);

@@ -12,7 +12,7 @@ public sealed class DelegatedPasidAllocatorTests
     private static readonly PasidRequest s_any = new(PasidRange.Full);
 
     [Fact]
-    public void A11_the_hosts_number_is_handed_on()
+    public void A11_the_hosts_PASID_is_handed_on()
     {
         Mock<IPasidHost> host = new(MockBehavior.Strict);
         host.Setup(h => h.Allocate()).Returns(new PasidHostResponse(0, 17));
@@ -33,7 +33,7 @@ public sealed class DelegatedPasidAllocatorTests
     [InlineData(17, PasidAllocationStatus.DeviceError, Errno.EIO)]
     [InlineData(127, PasidAllocationStatus.DeviceError, Errno.EIO)]
     [InlineData(-1, PasidAllocationStatus.DeviceError, Errno.EIO)]
-    public void A11_a_status_of_the_host_is_never_turned_into_a_number(
+    public void A11_a_status_of_the_host_is_never_turned_into_a_PASID(
         int status, PasidAllocationStatus expected, Errno errno)
     {
         FakeHost host = new(s_range);
@@ -55,7 +55,7 @@ public sealed class DelegatedPasidAllocatorTests
     [InlineData(0x100000u, "allocate")]
     [InlineData(0x10000Au, "allocate")]
     [InlineData(uint.MaxValue, "allocate")]
-    public void A11_a_number_outside_of_the_range_goes_back_and_is_an_error(uint pasid, string calls)
+    public void A11_a_PASID_outside_of_the_range_goes_back_and_is_an_error(uint pasid, string calls)
     {
         FakeHost host = new(s_range) { Records = true };
         host.AnswerAllocate(PasidHostStatus.Ok, pasid);
@@ -68,7 +68,7 @@ public sealed class DelegatedPasidAllocatorTests
     }
 
     [Fact]
-    public void A11_a_live_number_is_not_handed_on_again_and_not_taken_from_its_holder()
+    public void A11_a_live_PASID_is_not_handed_on_again_and_not_taken_from_its_holder()
     {
         FakeHost host = new(s_range) { Records = true };
         DelegatedPasidAllocator allocator = new(host, s_range);
@@ -83,7 +83,7 @@ public sealed class DelegatedPasidAllocatorTests
     }
 
     [Fact]
-    public void A11_a_number_that_the_request_cannot_carry_goes_back_and_there_is_no_space()
+    public void A11_a_PASID_that_the_request_cannot_carry_goes_back_and_there_is_no_space()
     {
         FakeHost host = new(s_range) { Records = true };
         DelegatedPasidAllocator allocator = new(host, s_range);
@@ -112,7 +112,7 @@ public sealed class DelegatedPasidAllocatorTests
     }
 
     [Fact]
-    public void A3_a_reserved_number_of_the_host_is_kept_and_the_host_asked_again()
+    public void A3_a_reserved_PASID_of_the_host_is_kept_and_the_host_asked_again()
     {
         FakeHost host = new(s_range) { Records = true };
         DelegatedPasidAllocator allocator = new(host, s_range);
@@ -126,7 +126,7 @@ public sealed class DelegatedPasidAllocatorTests
     }
 
     [Fact]
-    public void A11_a_host_that_repeats_a_kept_number_is_an_error_and_no_endless_loop()
+    public void A11_a_host_that_repeats_a_kept_PASID_is_an_error_and_no_endless_loop()
     {
         FakeHost host = new(s_range);
         host.AnswerAllocate(PasidHostStatus.Ok, 10);
@@ -141,7 +141,7 @@ public sealed class DelegatedPasidAllocatorTests
     [InlineData(1)]
     [InlineData(16)]
     [InlineData(99)]
-    public void A11_a_free_that_the_host_refuses_leaves_the_number_live(int status)
+    public void A11_a_free_that_the_host_refuses_leaves_the_PASID_live(int status)
     {
         FakeHost host = new(s_range);
         DelegatedPasidAllocator allocator = new(host, s_range);

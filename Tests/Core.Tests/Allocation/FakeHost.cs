@@ -4,7 +4,7 @@ using PasidFramework.Identifiers;
 
 namespace PasidFramework.Core.Tests.Allocation;
 
-/// <summary>A hypervisor that gives its smallest free number, or a scripted answer first.</summary>
+/// <summary>A hypervisor that gives its smallest free PASID, or a scripted answer first.</summary>
 internal sealed class FakeHost : IPasidHost
 {
     private readonly PasidRange _range;

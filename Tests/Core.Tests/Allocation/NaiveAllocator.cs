@@ -4,7 +4,7 @@ using PasidFramework.Identifiers;
 
 namespace PasidFramework.Core.Tests.Allocation;
 
-/// <summary>Says which of the free numbers of [first, last] a policy takes; null for none.</summary>
+/// <summary>Says which of the free PASIDs of [first, last] a policy takes; null for none.</summary>
 internal abstract class NaivePolicy
 {
     public abstract uint? Choose(SortedSet<uint> free, uint first, uint last);
@@ -56,7 +56,7 @@ internal sealed class NaiveRandom(ulong seed) : NaivePolicy
     }
 }
 
-/// <summary>A host that gives its smallest number, whatever the guest wants.</summary>
+/// <summary>A host that gives its smallest PASID, whatever the guest wants.</summary>
 internal sealed class NaiveDelegate : NaivePolicy
 {
     public override uint? Choose(SortedSet<uint> free, uint first, uint last) =>

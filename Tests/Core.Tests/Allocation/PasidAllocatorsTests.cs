@@ -63,7 +63,7 @@ public sealed class PasidAllocatorsTests
     }
 
     [Fact]
-    public void A3_reserved_numbers_of_the_options_are_never_handed_out()
+    public void A3_reserved_PASIDs_of_the_options_are_never_allocated()
     {
         PasidOptions options = new()
         {
@@ -82,7 +82,7 @@ public sealed class PasidAllocatorsTests
     }
 
     [Fact]
-    public void The_quota_lies_around_the_quarantine_so_that_waiting_numbers_are_not_charged()
+    public void The_quota_lies_around_the_quarantine_so_that_waiting_PASIDs_are_not_charged()
     {
         PasidOptions options = new() { Last = 10, QuarantineFrees = 3, QuotaPerTenant = 1 };
         QuotaPasidAllocator allocator = Assert.IsType<QuotaPasidAllocator>(Compose(options));
@@ -137,7 +137,7 @@ public sealed class PasidAllocatorsTests
     }
 
     [Fact]
-    public void A_plug_in_that_hands_out_other_numbers_is_refused()
+    public void A_plug_in_that_allocates_other_PASIDs_is_refused()
     {
         Mock<IPasidAllocatorFactory> factory = new(MockBehavior.Strict);
         factory.Setup(f => f.Create(new PasidRange(1, 100), 1)).Returns(new LowestPasidAllocator(PasidRange.Full));
@@ -148,7 +148,7 @@ public sealed class PasidAllocatorsTests
 
         Assert.Equal(Errno.EINVAL, result.Errno);
         Assert.Equal(
-            "allocator 'mine' hands out [0x0, 0xfffff], must be [0x1, 0x64] as asked", result.Reason);
+            "allocator 'mine' allocates [0x0, 0xfffff], must be [0x1, 0x64] as asked", result.Reason);
     }
 
     [Fact]
@@ -166,7 +166,7 @@ public sealed class PasidAllocatorsTests
     }
 
     [Fact]
-    public void A_space_without_a_number_in_the_options_range_is_refused()
+    public void A_space_without_a_PASID_in_the_options_range_is_refused()
     {
         OpResult<IPasidAllocator> result = PasidAllocators.TryCompose(
             new PasidOptions { First = 256 }, null, PasidRange.OfWidth(8), TimeProvider.System);
@@ -185,7 +185,7 @@ public sealed class PasidAllocatorsTests
 
         Assert.Equal(Errno.EINVAL, result.Errno);
         Assert.Equal(
-            "Pasid:QuarantineFrees is 254, must be less than the 254 free numbers of [0x1, 0xff]", result.Reason);
+            "Pasid:QuarantineFrees is 254, must be less than the 254 free PASIDs of [0x1, 0xff]", result.Reason);
         ArgumentException e = Assert.Throws<ArgumentException>(
             () => PasidAllocators.Compose(options, null, PasidRange.OfWidth(8), TimeProvider.System));
         Assert.Contains(result.Reason!, e.Message, StringComparison.Ordinal);

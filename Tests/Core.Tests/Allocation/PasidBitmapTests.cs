@@ -15,7 +15,7 @@ public sealed class PasidBitmapTests
     [InlineData(0u, 262144u)]
     [InlineData(7u, 262145u)]
     [InlineData(0u, 1048576u)]
-    public void The_only_free_number_is_found_from_every_level_in_both_directions(uint first, uint count)
+    public void The_only_free_PASID_is_found_from_every_level_in_both_directions(uint first, uint count)
     {
         uint last = first + count - 1;
         PasidBitmap bitmap = Full(first, last);
@@ -75,7 +75,7 @@ public sealed class PasidBitmapTests
         PasidBitmap bitmap = new(new PasidRange(0, 100));
         bitmap.Take(5);
 
-        // Taking a number twice is what a broken policy would do.
+        // Taking a PASID twice is what a broken policy would do.
         bitmap.Take(5);
 
         InvalidOperationException e = Assert.Throws<InvalidOperationException>(() => bitmap.AssertInvariants());

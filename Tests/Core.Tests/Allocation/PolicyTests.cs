@@ -9,7 +9,7 @@ public sealed class PolicyTests
     private static readonly PasidRequest s_any = new(PasidRange.Full);
 
     [Fact]
-    public void Lowest_reuses_a_freed_number_at_once()
+    public void Lowest_reuses_a_freed_PASID_at_once()
     {
         LowestPasidAllocator allocator = new(new PasidRange(1, Pasid.MaxValue));
         Assert.Equal([1u, 2u, 3u, 4u], Take(allocator, 4));
@@ -34,13 +34,13 @@ public sealed class PolicyTests
     }
 
     [Fact]
-    public void A10_random_numbers_depend_on_the_seed_and_on_nothing_else()
+    public void A10_random_PASIDs_depend_on_the_seed_and_on_nothing_else()
     {
-        uint[] numbers = Take(new RandomPasidAllocator(PasidRange.Full, 1), 50);
+        uint[] pasids = Take(new RandomPasidAllocator(PasidRange.Full, 1), 50);
 
-        Assert.Equal(numbers, Take(new RandomPasidAllocator(PasidRange.Full, 1), 50));
-        Assert.NotEqual(numbers, Take(new RandomPasidAllocator(PasidRange.Full, 2), 50));
-        Assert.NotEqual(numbers, Take(new RandomPasidAllocator(PasidRange.Full, 0), 50));
+        Assert.Equal(pasids, Take(new RandomPasidAllocator(PasidRange.Full, 1), 50));
+        Assert.NotEqual(pasids, Take(new RandomPasidAllocator(PasidRange.Full, 2), 50));
+        Assert.NotEqual(pasids, Take(new RandomPasidAllocator(PasidRange.Full, 0), 50));
     }
 
     // SplitMix64 from seed 0 draws e220a8397b1dcdaf, 6e789e6aa1b965f4, 06c45d188009454f (published reference values);
@@ -71,7 +71,7 @@ public sealed class PolicyTests
     }
 
     [Fact]
-    public void Random_finds_the_only_free_number_wherever_it_starts()
+    public void Random_finds_the_only_free_PASID_wherever_it_starts()
     {
         PasidRange range = new(7, 5000);
         RandomPasidAllocator allocator = new(range, 3);

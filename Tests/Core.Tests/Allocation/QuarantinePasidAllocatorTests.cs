@@ -14,7 +14,7 @@ public sealed class QuarantinePasidAllocatorTests
     [InlineData(2)]
     [InlineData(5)]
     [InlineData(9)]
-    public void A7_a_number_is_reusable_exactly_after_N_further_frees(int frees)
+    public void A7_a_PASID_is_reusable_exactly_after_N_further_frees(int frees)
     {
         QuarantinePasidAllocator allocator = Filled(new LowestPasidAllocator(new PasidRange(1, 10)), frees);
         PasidRequest onlyFour = new(new PasidRange(4, 4));
@@ -33,7 +33,7 @@ public sealed class QuarantinePasidAllocatorTests
     }
 
     [Fact]
-    public void A5_waiting_numbers_are_not_given_out_even_where_nothing_else_is_left()
+    public void A5_waiting_PASIDs_are_not_given_out_even_where_nothing_else_is_left()
     {
         QuarantinePasidAllocator allocator = Filled(new LowestPasidAllocator(new PasidRange(1, 10)), 4);
 
@@ -47,7 +47,7 @@ public sealed class QuarantinePasidAllocatorTests
     }
 
     [Fact]
-    public void A6_a_waiting_number_is_not_live_and_cannot_be_freed_again()
+    public void A6_a_waiting_PASID_is_not_live_and_cannot_be_freed_again()
     {
         QuarantinePasidAllocator allocator = Filled(new LowestPasidAllocator(new PasidRange(1, 10)), 4);
         allocator.Free(new Pasid(7));
@@ -66,7 +66,7 @@ public sealed class QuarantinePasidAllocatorTests
     [InlineData(3, 100, 1)]
     [InlineData(3, 334, 2)]
     [InlineData(1, QuarantinePasidAllocator.MaxMilliseconds, 86_400)]
-    public void A7_a_number_is_reusable_exactly_when_its_time_is_over(long ticksPerSecond, int milliseconds, long ticks)
+    public void A7_a_PASID_is_reusable_exactly_when_its_time_is_over(long ticksPerSecond, int milliseconds, long ticks)
     {
         ManualTime time = new(ticksPerSecond) { Now = 1000 };
         QuarantinePasidAllocator allocator = new(new LowestPasidAllocator(new PasidRange(5, 5)), 0, milliseconds, time);
@@ -142,7 +142,7 @@ public sealed class QuarantinePasidAllocatorTests
     }
 
     [Fact]
-    public void A9_with_a_long_time_every_number_can_wait_at_once()
+    public void A9_with_a_long_time_every_PASID_can_wait_at_once()
     {
         ManualTime time = new(1000);
         QuarantinePasidAllocator allocator = Filled(new LowestPasidAllocator(new PasidRange(1, 70)), 3, 1000, time);
@@ -162,7 +162,7 @@ public sealed class QuarantinePasidAllocatorTests
     }
 
     [Fact]
-    public void A3_a_waiting_number_can_be_reserved_and_its_free_still_counts_for_the_others()
+    public void A3_a_waiting_PASID_can_be_reserved_and_its_free_still_counts_for_the_others()
     {
         QuarantinePasidAllocator allocator = Filled(new LowestPasidAllocator(new PasidRange(1, 10)), 3);
         allocator.Free(new Pasid(1));
@@ -185,7 +185,7 @@ public sealed class QuarantinePasidAllocatorTests
     }
 
     [Fact]
-    public void A2_a_number_that_the_inner_allocator_does_not_take_back_waits_for_ever()
+    public void A2_a_PASID_that_the_inner_allocator_does_not_take_back_waits_for_ever()
     {
         FakeHost host = new(new PasidRange(1, 5));
         QuarantinePasidAllocator allocator = Filled(new DelegatedPasidAllocator(host, new PasidRange(1, 5)), 1);
@@ -203,7 +203,7 @@ public sealed class QuarantinePasidAllocatorTests
     }
 
     [Fact]
-    public void A3_a_waiting_number_that_cannot_go_back_is_reserved_all_the_same()
+    public void A3_a_waiting_PASID_that_cannot_go_back_is_reserved_all_the_same()
     {
         FakeHost host = new(new PasidRange(1, 5));
         QuarantinePasidAllocator allocator = Filled(new DelegatedPasidAllocator(host, new PasidRange(1, 5)), 1);

@@ -8,7 +8,7 @@ namespace PasidFramework.Core.Tests.Allocation;
 public sealed class QuotaPasidAllocatorTests
 {
     [Fact]
-    public void An_owner_gets_as_many_numbers_as_its_quota_and_no_more()
+    public void An_owner_gets_as_many_PASIDs_as_its_quota_and_no_more()
     {
         QuotaPasidAllocator allocator = Make(3);
 
@@ -22,7 +22,7 @@ public sealed class QuotaPasidAllocatorTests
     }
 
     [Fact]
-    public void Nobody_is_neither_counted_nor_limited()
+    public void Owner_0_is_neither_counted_nor_limited()
     {
         QuotaPasidAllocator allocator = Make(0);
 
@@ -49,7 +49,7 @@ public sealed class QuotaPasidAllocatorTests
     }
 
     [Fact]
-    public void A_number_counts_for_its_owner_until_it_is_freed_and_then_for_the_next()
+    public void A_PASID_counts_for_its_owner_until_it_is_freed_and_then_for_the_next()
     {
         QuotaPasidAllocator allocator = new(new LowestPasidAllocator(new PasidRange(1, 20)), 1);
         Pasid pasid = Allocate(allocator, 1).Pasid;

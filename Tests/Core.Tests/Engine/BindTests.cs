@@ -13,7 +13,7 @@ namespace PasidFramework.Core.Tests.Engine;
 public sealed class BindTests
 {
     [Fact]
-    public void C1_C2_a_process_has_one_number_on_every_device_of_a_global_space()
+    public void C1_C2_a_process_has_one_PASID_on_every_device_of_a_global_space()
     {
         using var system = new TestSystem();
         RecordingUnit one = system.AddUnit(), two = system.AddUnit();
@@ -22,15 +22,15 @@ public sealed class BindTests
         Device c = system.AddDevice(system.AddDomain(two, "c"), 1);
         IAddressSpace process = system.Start(10), other = system.Start(11);
 
-        Pasid[] numbers = [system.Bind(a, process), system.Bind(b, process), system.Bind(c, process)];
+        Pasid[] pasids = [system.Bind(a, process), system.Bind(b, process), system.Bind(c, process)];
 
-        Assert.Single(numbers.Distinct());
-        Assert.NotEqual(numbers[0], system.Bind(a, other));
+        Assert.Single(pasids.Distinct());
+        Assert.NotEqual(pasids[0], system.Bind(a, other));
         Assert.Empty(one.BrokenPromises);
     }
 
     [Fact]
-    public void C2_under_vendor_ownership_device_and_number_together_are_unique()
+    public void C2_under_vendor_ownership_device_and_PASID_together_are_unique()
     {
         using var system = new TestSystem(o => o.Ownership = PasidOptions.OwnershipVendor);
         RecordingUnit unit = system.AddUnit();
@@ -77,29 +77,29 @@ public sealed class BindTests
                 system.AddUnit(new RecordingUnit { Allocators = range => new TopDownPasidAllocator(range) });
             Device device = system.AddDevice(system.AddDomain(unit, bits: 8), 1, bits: 8);
 
-            Pasid number = system.Bind(device, system.Start(10));
+            Pasid pasid = system.Bind(device, system.Start(10));
 
-            Assert.Equal(ownership == PasidOptions.OwnershipVendor ? 255u : 1u, number.Value);
+            Assert.Equal(ownership == PasidOptions.OwnershipVendor ? 255u : 1u, pasid.Value);
         }
     }
 
     [Fact]
-    public void C3_C4_C5_B1_attach_first_once_and_first_detach_last_once_and_last_and_the_number_returns()
+    public void C3_C4_C5_B1_attach_first_once_and_first_detach_last_once_and_last_and_the_PASID_returns()
     {
         using var system = new TestSystem();
         (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple(3);
         IAddressSpace process = system.Start(10);
 
-        Pasid number = default;
+        Pasid pasid = default;
         foreach (Device device in devices)
         {
-            number = system.Bind(device, process);
+            pasid = system.Bind(device, process);
         }
 
         Assert.Equal(1, domain.Space.LiveCount);
         foreach (Device device in devices)
         {
-            Assert.True(system.Core.Unbind(device, number).IsOk);
+            Assert.True(system.Core.Unbind(device, pasid).IsOk);
         }
 
         Assert.Equal(
@@ -141,12 +141,12 @@ public sealed class BindTests
         using var system = new TestSystem();
         (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple(2);
         IAddressSpace process = system.Start(10);
-        Pasid number = system.Bind(devices[0], process);
+        Pasid pasid = system.Bind(devices[0], process);
         unit.OnCall = (call, _, _) => call == "Attach" ? OpResult.Refuse(Errno.EINVAL, "no") : OpResult.Ok;
 
         Assert.Equal(Errno.EINVAL, system.Core.Bind(devices[1], process).Errno);
-        Assert.Equal(Errno.ESRCH, system.Core.Unbind(devices[1], number).Errno);
-        Assert.True(system.Core.Unbind(devices[0], number).IsOk);
+        Assert.Equal(Errno.ESRCH, system.Core.Unbind(devices[1], pasid).Errno);
+        Assert.True(system.Core.Unbind(devices[0], pasid).IsOk);
 
         Assert.Contains("last=True", unit.Log.Last(l => l.StartsWith("Detach")));
         Assert.Equal(0, domain.Space.LiveCount);
@@ -162,11 +162,11 @@ public sealed class BindTests
         Device other = system.AddDevice(system.AddDomain(failing), 1);
         failing.OnCall = (call, _, _) => call == "AttachFirst" ? OpResult.Refuse(Errno.ENOMEM, "leaf") : OpResult.Ok;
         IAddressSpace process = system.Start(10);
-        Pasid number = system.Bind(devices[0], process);
+        Pasid pasid = system.Bind(devices[0], process);
 
         Assert.Equal(Errno.ENOMEM, system.Core.Bind(other, process).Errno);
 
-        Assert.Same(process, Found(devices[0], number));
+        Assert.Same(process, Found(devices[0], pasid));
         Assert.Equal(1, unit.Entries);
         Assert.Equal(1, domain.Space.LiveCount);
     }
@@ -175,7 +175,7 @@ public sealed class BindTests
     [InlineData(Errno.None)]
     [InlineData(Errno.EIO)]
     [InlineData(Errno.ETIMEDOUT)]
-    public void An_attach_that_throws_or_is_not_confirmed_is_refused_and_its_number_never_returns(Errno errno)
+    public void An_attach_that_throws_or_is_not_confirmed_is_refused_and_its_PASID_never_returns(Errno errno)
     {
         var observer = new Mock<ICoreObserver>();
         using var system = new TestSystem(observer: observer.Object);
@@ -198,7 +198,7 @@ public sealed class BindTests
         IAddressSpace next = system.Start(11);
         Assert.Equal(2u, system.Bind(devices[0], next).Value);
 
-        // A second device in doubt taints the number that the first one goes on using.
+        // A second device in doubt taints the PASID that the first one goes on using.
         Assert.Equal(Errno.EIO, system.Core.Bind(devices[1], next).Errno);
         system.Processes.Exit(11);
         Assert.Equal(2, domain.Space.RetiredCount);
@@ -263,7 +263,7 @@ public sealed class BindTests
     }
 
     [Fact]
-    public void C6_C7_while_the_first_attach_runs_a_lookup_finds_nobody()
+    public void C6_C7_while_the_first_attach_runs_a_lookup_finds_no_process()
     {
         using var system = new TestSystem();
         (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple();
@@ -317,14 +317,14 @@ public sealed class BindTests
         using var system = new TestSystem();
         (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple();
         IAddressSpace process = system.Start(10);
-        Pasid number = system.Bind(devices[0], process);
+        Pasid pasid = system.Bind(devices[0], process);
 
-        IommuProcess found = domain.Space.Find(number)!;
+        IommuProcess found = domain.Space.Find(pasid)!;
         int held = found.ReferenceCount;
         found.Put();
 
         Assert.Equal(held - 1, found.ReferenceCount);
-        Assert.Null(domain.Space.Find(new Pasid(number.Value + 1)));
+        Assert.Null(domain.Space.Find(new Pasid(pasid.Value + 1)));
         Assert.Null(domain.Space.Find(new Pasid(Pasid.MaxValue)));
         Assert.Empty(unit.BrokenPromises);
     }
@@ -334,12 +334,12 @@ public sealed class BindTests
     {
         using var system = new TestSystem();
         (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple();
-        Pasid number = system.Bind(devices[0], system.Start(10));
-        IommuProcess found = domain.Space.Find(number)!;
+        Pasid pasid = system.Bind(devices[0], system.Start(10));
+        IommuProcess found = domain.Space.Find(pasid)!;
 
-        Assert.True(system.Core.Unbind(devices[0], number).IsOk);
+        Assert.True(system.Core.Unbind(devices[0], pasid).IsOk);
         Assert.Equal(0, domain.Space.LiveCount);
-        Assert.Null(domain.Space.Find(number));
+        Assert.Null(domain.Space.Find(pasid));
         Assert.Equal(0, unit.ProcessesFreed);
 
         using (system.Core.EnterReadSection())
@@ -358,7 +358,7 @@ public sealed class BindTests
     }
 
     [Fact]
-    public void C8_C12_exit_tears_every_link_down_once_and_lookups_find_nobody()
+    public void C8_C12_exit_tears_every_link_down_once_and_lookups_find_no_process()
     {
         using var system = new TestSystem();
         RecordingUnit unit = system.AddUnit();
@@ -372,8 +372,8 @@ public sealed class BindTests
         }
 
         IAddressSpace process = system.Start(10);
-        Pasid number = default;
-        devices.ForEach(d => number = system.Bind(d, process));
+        Pasid pasid = default;
+        devices.ForEach(d => pasid = system.Bind(d, process));
 
         Assert.True(system.Processes.Exit(10).IsOk);
 
@@ -381,9 +381,9 @@ public sealed class BindTests
         Assert.Equal(6, unit.Detaches);
         Assert.Equal(0, unit.Entries);
         Assert.Equal(1, unit.ProcessesFreed);
-        Assert.Null(domains[0].Space.Find(number));
+        Assert.Null(domains[0].Space.Find(pasid));
         Assert.Equal(0, domains[0].Space.LiveCount);
-        Assert.Equal(Errno.ESRCH, system.Core.Unbind(devices[0], number).Errno);
+        Assert.Equal(Errno.ESRCH, system.Core.Unbind(devices[0], pasid).Errno);
         Assert.Empty(unit.BrokenPromises);
 
         // Exit comes before the first detach of its domain.
@@ -391,20 +391,20 @@ public sealed class BindTests
     }
 
     [Fact]
-    public void C15_a_number_that_a_narrow_device_cannot_carry_is_a_range_error_and_the_first_binding_stays()
+    public void C15_a_PASID_that_a_narrow_device_cannot_carry_is_a_range_error_and_the_first_binding_stays()
     {
         using var system = new TestSystem(o => o.Allocator = "top-down");
         RecordingUnit unit = system.AddUnit();
         Device wide = system.AddDevice(system.AddDomain(unit, "wide"), 1);
         Device narrow = system.AddDevice(system.AddDomain(unit, "narrow", bits: 8), 2, bits: 8);
         IAddressSpace process = system.Start(10);
-        Pasid number = system.Bind(wide, process);
+        Pasid pasid = system.Bind(wide, process);
 
         OpResult<Pasid> bound = system.Core.Bind(narrow, process);
 
         Assert.Equal(Errno.EOVERFLOW, bound.Errno);
         Assert.Contains("[0x0, 0xff]", bound.Reason);
-        Assert.Same(process, Found(wide, number));
+        Assert.Same(process, Found(wide, pasid));
         Assert.Equal(1, unit.Entries);
     }
 
@@ -428,13 +428,13 @@ public sealed class BindTests
         Assert.Equal(Errno.EINVAL, system.Processes.Open(2).Errno);
         Assert.Equal(Errno.ESRCH, system.Processes.Open(999).Errno);
         Assert.Equal(Errno.ENODEV, system.Core.Bind(plain, process).Errno);
-        Pasid number = system.Bind(devices[0], process);
+        Pasid pasid = system.Bind(devices[0], process);
         Assert.Equal(Errno.EEXIST, system.Core.Bind(devices[0], process).Errno);
         Assert.Equal(Errno.ESRCH, system.Core.Unbind(devices[0], new Pasid(99)).Errno);
         system.Bind(devices[0], system.Start(11));
         Assert.Equal(Errno.ENOSPC, system.Core.Bind(devices[0], system.Start(12)).Errno);
-        Assert.True(system.Core.Unbind(devices[0], number).IsOk);
-        Assert.Equal(Errno.ESRCH, system.Core.Unbind(devices[0], number).Errno);
+        Assert.True(system.Core.Unbind(devices[0], pasid).IsOk);
+        Assert.Equal(Errno.ESRCH, system.Core.Unbind(devices[0], pasid).Errno);
         unit.OnCall = (call, _, _) => call == "AllocateProcess" ? OpResult.Refuse(Errno.ENOMEM, "record") : OpResult.Ok;
         Assert.Equal(Errno.ENOMEM, system.Core.Bind(devices[0], system.Start(13)).Errno);
         Assert.Equal(1, domain.Space.LiveCount);
@@ -450,30 +450,30 @@ public sealed class BindTests
         using var system = new TestSystem(o => o.QuotaPerTenant = 1);
         (_, _, Device[] devices) = system.AddSimple();
 
-        Pasid number = system.Bind(devices[0], system.Start(10, "red"));
+        Pasid pasid = system.Bind(devices[0], system.Start(10, "red"));
         Assert.Equal(Errno.ENOSPC, system.Core.Bind(devices[0], system.Start(11, "red")).Errno);
         system.Bind(devices[0], system.Start(12, "blue"));
         system.Bind(devices[0], system.Start(13));
         system.Bind(devices[0], system.Start(14));
 
-        Assert.True(system.Core.Unbind(devices[0], number).IsOk);
+        Assert.True(system.Core.Unbind(devices[0], pasid).IsOk);
         system.Bind(devices[0], system.Start(15, "red"));
     }
 
     [Fact]
-    public void C17_a_fork_has_no_number_and_an_exec_drops_it()
+    public void C17_a_fork_has_no_PASID_and_an_exec_drops_it()
     {
         using var system = new TestSystem();
         (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple();
         IAddressSpace parent = system.Start(10);
-        Pasid number = system.Bind(devices[0], parent);
+        Pasid pasid = system.Bind(devices[0], parent);
 
         IAddressSpace child = system.Processes.Fork(10, 11).Value!;
         Assert.Equal(1, domain.Space.LiveCount);
-        Assert.NotEqual(number, system.Bind(devices[0], child));
+        Assert.NotEqual(pasid, system.Bind(devices[0], child));
 
         IAddressSpace executed = system.Processes.Exec(10, "other").Value!;
-        Assert.Null(domain.Space.Find(number));
+        Assert.Null(domain.Space.Find(pasid));
         Assert.Equal(1, unit.Exits);
         Assert.False(parent.IsAlive);
         Assert.Equal(Errno.ESRCH, system.Core.Bind(devices[0], parent).Errno);
@@ -481,18 +481,18 @@ public sealed class BindTests
     }
 
     [Fact]
-    public void B8_processes_that_share_memory_share_the_number_until_the_last_of_them_ends()
+    public void B8_processes_that_share_memory_share_the_PASID_until_the_last_of_them_ends()
     {
         using var system = new TestSystem();
         (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple(2);
         system.Start(10);
         system.Processes.Fork(10, 11, shareMemory: true);
 
-        Pasid number = system.Bind(devices[0], system.Processes.Open(10).Value!);
-        Assert.Equal(number, system.Bind(devices[1], system.Processes.Open(11).Value!));
+        Pasid pasid = system.Bind(devices[0], system.Processes.Open(10).Value!);
+        Assert.Equal(pasid, system.Bind(devices[1], system.Processes.Open(11).Value!));
 
         system.Processes.Exit(10);
-        Assert.NotNull(Found(devices[0], number));
+        Assert.NotNull(Found(devices[0], pasid));
         system.Processes.Exit(11);
         Assert.Equal(0, domain.Space.LiveCount);
         Assert.Empty(unit.BrokenPromises);
@@ -508,9 +508,9 @@ public sealed class BindTests
         system.Processes.Exit(10);
 
         IAddressSpace reused = system.Start(10);
-        Pasid number = system.Bind(devices[0], reused);
+        Pasid pasid = system.Bind(devices[0], reused);
 
-        Assert.Same(reused, Found(devices[0], number));
+        Assert.Same(reused, Found(devices[0], pasid));
         Assert.NotEqual(old.Id, reused.Id);
         system.Core.ProcessEnded(old);
         Assert.Equal(1, domain.Space.LiveCount);
@@ -519,22 +519,22 @@ public sealed class BindTests
     [Theory]
     [InlineData(PasidOptions.LifetimeLastUnbind, 0)]
     [InlineData(PasidOptions.LifetimeProcessDeath, 1)]
-    public void C18_when_a_number_returns_is_the_configured_rule(string lifetime, int liveAfterUnbind)
+    public void C18_when_a_PASID_returns_is_the_configured_rule(string lifetime, int liveAfterUnbind)
     {
         using var system = new TestSystem(o => o.Lifetime = lifetime);
         (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple();
         IAddressSpace process = system.Start(10);
-        Pasid number = system.Bind(devices[0], process);
+        Pasid pasid = system.Bind(devices[0], process);
 
-        Assert.True(system.Core.Unbind(devices[0], number).IsOk);
+        Assert.True(system.Core.Unbind(devices[0], pasid).IsOk);
 
         Assert.Equal(liveAfterUnbind, domain.Space.LiveCount);
-        Assert.Null(domain.Space.Find(number));
+        Assert.Null(domain.Space.Find(pasid));
         Pasid other = system.Bind(devices[0], system.Start(11));
-        Assert.Equal(liveAfterUnbind == 0, other == number);
+        Assert.Equal(liveAfterUnbind == 0, other == pasid);
         if (liveAfterUnbind == 1)
         {
-            Assert.Equal(number, system.Bind(devices[0], process));
+            Assert.Equal(pasid, system.Bind(devices[0], process));
         }
 
         system.Processes.Exit(10);
@@ -579,7 +579,7 @@ public sealed class BindTests
             return OpResult.Ok;
         };
 
-        Pasid number = system.Bind(devices[0], process);
+        Pasid pasid = system.Bind(devices[0], process);
         Assert.True(system.Core.Invalidate(process, 0, 4096).IsOk);
         if (callback is "AddDevice" or "RemoveDevice")
         {
@@ -591,7 +591,7 @@ public sealed class BindTests
         }
         else
         {
-            Assert.True(system.Core.Unbind(devices[0], number).IsOk);
+            Assert.True(system.Core.Unbind(devices[0], pasid).IsOk);
         }
 
         Assert.Equal(4, messages.Count);
@@ -599,22 +599,22 @@ public sealed class BindTests
     }
 
     [Fact]
-    public void C20_a_bind_a_lookup_and_an_unbind_look_at_no_other_process()
+    public void C20_a_bind_a_lookup_and_an_unbind_read_no_other_process()
     {
         using var system = new TestSystem();
         (_, Domain domain, Device[] devices) = system.AddSimple();
         CountingAddressSpace[] others = [.. Enumerable.Range(1, 300).Select(i => new CountingAddressSpace((ulong)i))];
         Array.ForEach(others, other => system.Bind(devices[0], other));
-        Array.ForEach(others, other => other.Looks = 0);
+        Array.ForEach(others, other => other.Reads = 0);
 
-        // The 2017 code scanned all live numbers for a matching pid.
-        Pasid number = system.Bind(devices[0], new CountingAddressSpace(1000));
-        domain.Space.Find(number)!.Put();
-        Assert.True(system.Core.Unbind(devices[0], number).IsOk);
+        // The 2017 code scanned all live PASIDs for a matching pid.
+        Pasid pasid = system.Bind(devices[0], new CountingAddressSpace(1000));
+        domain.Space.Find(pasid)!.Put();
+        Assert.True(system.Core.Unbind(devices[0], pasid).IsOk);
 
-        Assert.Equal(0, others.Sum(other => other.Looks));
+        Assert.Equal(0, others.Sum(other => other.Reads));
         Assert.Equal(Errno.EEXIST, system.Core.Bind(devices[0], others[0]).Errno);
-        Assert.NotEqual(0, others.Sum(other => other.Looks));
+        Assert.NotEqual(0, others.Sum(other => other.Reads));
     }
 
     [Fact]
@@ -623,12 +623,12 @@ public sealed class BindTests
         using var system = new TestSystem();
         (RecordingUnit unit, _, Device[] devices) = system.AddSimple(2);
         IAddressSpace process = system.Start(10);
-        Pasid number = system.Bind(devices[0], process);
+        Pasid pasid = system.Bind(devices[0], process);
 
-        Assert.Equal(Errno.ESRCH, system.Core.Unbind(devices[1], number).Errno);
+        Assert.Equal(Errno.ESRCH, system.Core.Unbind(devices[1], pasid).Errno);
         Assert.True(system.Core.UnbindAll(devices[1]).IsOk);
 
-        Assert.Same(process, Found(devices[0], number));
+        Assert.Same(process, Found(devices[0], pasid));
         Assert.Equal(0, unit.Detaches);
     }
 
@@ -672,12 +672,12 @@ public sealed class BindTests
     }
 
     [Fact]
-    public void The_exit_handler_runs_after_translation_stopped_before_the_number_is_free_and_may_unbind()
+    public void The_exit_handler_runs_after_translation_stopped_before_the_PASID_is_free_and_may_unbind()
     {
         using var system = new TestSystem();
         (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple(2);
         IAddressSpace process = system.Start(10);
-        Pasid number = system.Bind(devices[0], process);
+        Pasid pasid = system.Bind(devices[0], process);
         system.Bind(devices[1], process);
         int exits = -1, live = -1;
         OpResult unbound = default;
@@ -696,23 +696,23 @@ public sealed class BindTests
         Assert.Equal(2, unit.Detaches);
         Assert.Equal(0, domain.Space.LiveCount);
         Assert.Empty(unit.BrokenPromises);
-        Assert.Equal(number, system.Bind(devices[0], system.Start(11)));
+        Assert.Equal(pasid, system.Bind(devices[0], system.Start(11)));
     }
 
     [Fact]
-    public void B7_F10_a_number_with_a_page_request_in_flight_is_not_handed_out_again()
+    public void B7_F10_a_PASID_with_a_page_request_in_flight_is_not_allocated_again()
     {
         using var system = new TestSystem();
         (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple();
         IAddressSpace process = system.Start(10);
-        Pasid number = system.Bind(devices[0], process);
-        PageRequest request = PageRequest.Begin(devices[0], number)!;
+        Pasid pasid = system.Bind(devices[0], process);
+        PageRequest request = PageRequest.Begin(devices[0], pasid)!;
 
-        Assert.True(system.Core.Unbind(devices[0], number).IsOk);
-        Assert.Null(PageRequest.Begin(devices[0], number));
+        Assert.True(system.Core.Unbind(devices[0], pasid).IsOk);
+        Assert.Null(PageRequest.Begin(devices[0], pasid));
         Assert.Equal(1, domain.Space.LiveCount);
         Pasid other = system.Bind(devices[0], system.Start(11));
-        Assert.NotEqual(number, other);
+        Assert.NotEqual(pasid, other);
         Assert.Same(process, request.Process.AddressSpace);
         Assert.Equal(0, unit.ProcessesFreed);
 
@@ -721,11 +721,11 @@ public sealed class BindTests
 
         Assert.Equal(1, domain.Space.LiveCount);
         Assert.Equal(1, unit.ProcessesFreed);
-        Assert.Equal(number, system.Bind(devices[0], system.Start(12)));
+        Assert.Equal(pasid, system.Bind(devices[0], system.Start(12)));
     }
 
     [Fact]
-    public void F4_a_page_request_for_a_number_that_the_device_is_not_bound_to_touches_nobody()
+    public void F4_a_page_request_for_a_PASID_that_the_device_is_not_bound_to_touches_no_process()
     {
         using var system = new TestSystem();
         RecordingUnit unit = system.AddUnit();
@@ -734,29 +734,29 @@ public sealed class BindTests
         Device b = system.AddDevice(second, 2);
         Device c = system.AddDevice(second, 3);
         IAddressSpace process = system.Start(10);
-        Pasid number = system.Bind(a, process);
+        Pasid pasid = system.Bind(a, process);
         system.Bind(c, process);
 
-        Assert.Null(PageRequest.Begin(b, number));
+        Assert.Null(PageRequest.Begin(b, pasid));
         Assert.Null(PageRequest.Begin(a, new Pasid(77)));
-        using PageRequest? own = PageRequest.Begin(a, number);
+        using PageRequest? own = PageRequest.Begin(a, pasid);
         Assert.NotNull(own);
     }
 
     [Theory]
     [InlineData("Detach")]
     [InlineData("Exit")]
-    public void A_number_whose_invalidation_did_not_complete_never_returns(string failing)
+    public void A_PASID_whose_invalidation_did_not_complete_never_returns(string failing)
     {
         using var system = new TestSystem();
         (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple();
-        Pasid number = system.Bind(devices[0], system.Start(10));
+        Pasid pasid = system.Bind(devices[0], system.Start(10));
         unit.OnCall = (call, _, _) => call == failing ? OpResult.Refuse(Errno.ETIMEDOUT, "queue is stuck")
             : OpResult.Ok;
 
         if (failing == "Detach")
         {
-            Assert.Equal(Errno.ETIMEDOUT, system.Core.Unbind(devices[0], number).Errno);
+            Assert.Equal(Errno.ETIMEDOUT, system.Core.Unbind(devices[0], pasid).Errno);
         }
         else
         {
@@ -767,7 +767,7 @@ public sealed class BindTests
         Assert.Equal(1, domain.Space.RetiredCount);
         Assert.Equal(0, unit.Entries);
         Assert.Equal(0, system.Core.ProcessCount);
-        Assert.NotEqual(number, system.Bind(devices[0], system.Start(11)));
+        Assert.NotEqual(pasid, system.Bind(devices[0], system.Start(11)));
     }
 
     [Fact]
@@ -778,19 +778,19 @@ public sealed class BindTests
         RecordingUnit second = system.AddUnit();
         Device third = system.AddDevice(system.AddDomain(second), 1);
         IAddressSpace process = system.Start(10), other = system.Start(11);
-        Pasid number = system.Bind(devices[0], process);
+        Pasid pasid = system.Bind(devices[0], process);
         system.Bind(devices[1], process);
         system.Bind(third, process);
         system.Bind(devices[0], other);
 
         Assert.True(system.Core.Invalidate(process, 0x1000, 0x3000).IsOk);
 
-        Assert.Equal([$"Invalidate {number} 1000 3000"], unit.Log.Where(l => l.StartsWith("Invalidate")));
+        Assert.Equal([$"Invalidate {pasid} 1000 3000"], unit.Log.Where(l => l.StartsWith("Invalidate")));
         Assert.Single(second.Log, l => l.StartsWith("Invalidate"));
     }
 
     [Fact]
-    public void A3_reserved_numbers_of_options_and_drivers_are_never_handed_out()
+    public void A3_reserved_PASIDs_of_options_and_drivers_are_never_allocated()
     {
         using var system = new TestSystem(o =>
         {
@@ -801,14 +801,14 @@ public sealed class BindTests
         RecordingUnit unit = system.AddUnit(new RecordingUnit { ReservedPasids = [new Pasid(0), new Pasid(5)] });
         Device device = system.AddDevice(system.AddDomain(unit), 1);
 
-        uint[] numbers = [.. Enumerable.Range(10, 5).Select(pid => system.Bind(device, system.Start(pid)).Value)];
+        uint[] pasids = [.. Enumerable.Range(10, 5).Select(pid => system.Bind(device, system.Start(pid)).Value)];
 
-        Assert.Equal([1u, 3u, 4u, 6u, 7u], numbers);
+        Assert.Equal([1u, 3u, 4u, 6u, 7u], pasids);
         Assert.Equal(Errno.ENOSPC, system.Core.Bind(device, system.Start(20)).Errno);
     }
 
     [Fact]
-    public void A3_a_unit_that_reserves_a_live_number_is_refused()
+    public void A3_a_unit_that_reserves_a_live_PASID_is_refused()
     {
         using var system = new TestSystem();
         (_, _, Device[] devices) = system.AddSimple();
@@ -822,19 +822,19 @@ public sealed class BindTests
     }
 
     [Fact]
-    public void A12_an_allocator_is_replaced_only_while_no_number_is_live()
+    public void A12_an_allocator_is_replaced_only_while_no_PASID_is_live()
     {
         using var system = new TestSystem();
         RecordingUnit unit = system.AddUnit(new RecordingUnit { ReservedPasids = [new Pasid(0), new Pasid(1)] });
         Domain domain = system.AddDomain(unit);
         Device device = system.AddDevice(domain, 1);
-        Pasid number = system.Bind(device, system.Start(10));
+        Pasid pasid = system.Bind(device, system.Start(10));
 
         OpResult refused = domain.Space.ReplaceAllocator(new TopDownPasidAllocator(new PasidRange(1, 255)));
         Assert.Equal(Errno.EBUSY, refused.Errno);
         Assert.Equal("lowest", domain.Space.AllocatorName);
 
-        Assert.True(system.Core.Unbind(device, number).IsOk);
+        Assert.True(system.Core.Unbind(device, pasid).IsOk);
         Assert.True(domain.Space.ReplaceAllocator(new LowestPasidAllocator(new PasidRange(1, 255))).IsOk);
 
         // The driver's reservation of 1 went along.
@@ -940,32 +940,32 @@ public sealed class BindTests
 
     private sealed class CountingAddressSpace(ulong id) : IAddressSpace
     {
-        public int Looks { get; set; }
+        public int Reads { get; set; }
 
-        public AddressSpaceId Id => Look(new AddressSpaceId(id));
+        public AddressSpaceId Id => Read(new AddressSpaceId(id));
 
-        public int Pid => Look((int)id);
+        public int Pid => Read((int)id);
 
-        public string Name => Look("counted");
+        public string Name => Read("counted");
 
-        public ulong PageTableRoot => Look(0x1000UL);
+        public ulong PageTableRoot => Read(0x1000UL);
 
-        public string Tenant => Look(string.Empty);
+        public string Tenant => Read(string.Empty);
 
-        public bool IsKernelThread => Look(false);
+        public bool IsKernelThread => Read(false);
 
-        public bool IsAlive => Look(true);
+        public bool IsAlive => Read(true);
 
-        private T Look<T>(T value)
+        private T Read<T>(T value)
         {
-            Looks++;
+            Reads++;
             return value;
         }
     }
 
-    private static IAddressSpace? Found(Device device, Pasid number)
+    private static IAddressSpace? Found(Device device, Pasid pasid)
     {
-        IommuProcess? process = device.Domain.Space.Find(number);
+        IommuProcess? process = device.Domain.Space.Find(pasid);
         process?.Put();
         return process?.AddressSpace;
     }

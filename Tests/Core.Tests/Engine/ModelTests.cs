@@ -51,7 +51,7 @@ public sealed class ModelTests
         var running = new Dictionary<int, IAddressSpace>();
         var bound = new Dictionary<(IAddressSpace Process, Device Device), Pasid>();
 
-        // Numbers that a process keeps until it dies, by space.
+        // PASIDs that a process keeps until it dies, by space.
         var kept = new Dictionary<(IAddressSpace Process, PasidSpace Space), Pasid>();
 
         foreach ((int operation, int pid, int index) in steps)
@@ -94,8 +94,8 @@ public sealed class ModelTests
                     break;
                 case 4 or 5:
                     bool isBound = runs && bound.ContainsKey((process!, device));
-                    Pasid number = isBound ? bound[(process!, device)] : new Pasid(0xFFFF);
-                    Assert.Equal(isBound ? Errno.None : Errno.ESRCH, system.Core.Unbind(device, number).Errno);
+                    Pasid pasid = isBound ? bound[(process!, device)] : new Pasid(0xFFFF);
+                    Assert.Equal(isBound ? Errno.None : Errno.ESRCH, system.Core.Unbind(device, pasid).Errno);
                     if (isBound)
                     {
                         bound.Remove((process!, device));
@@ -112,7 +112,7 @@ public sealed class ModelTests
 
                     Assert.True(result.IsOk, result.ToString());
 
-                    // C1, C2: the number of this process in this space, if it has one.
+                    // C1, C2: the PASID of this process in this space, if it has one.
                     foreach (((IAddressSpace other, Device on), Pasid theirs) in bound)
                     {
                         if (ReferenceEquals(on.Domain.Space, device.Domain.Space))

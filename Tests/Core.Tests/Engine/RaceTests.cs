@@ -19,7 +19,7 @@ public sealed class RaceTests
     [Theory]
     [InlineData(PasidOptions.LifetimeLastUnbind)]
     [InlineData(PasidOptions.LifetimeProcessDeath)]
-    public void B3_B5_C1_C3_two_first_binds_of_one_process_make_one_process_one_number_one_link(string lifetime)
+    public void B3_B5_C1_C3_two_first_binds_of_one_process_make_one_process_one_PASID_one_link(string lifetime)
     {
         using var system = new TestSystem(o => o.Lifetime = lifetime);
         (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple(2);
@@ -43,7 +43,7 @@ public sealed class RaceTests
     }
 
     [Fact]
-    public void B3_B5_a_bind_that_waits_for_the_same_process_joins_its_link_and_nobody_else_waits()
+    public void B3_B5_a_bind_that_waits_for_the_same_process_joins_its_link_and_no_other_waits()
     {
         using var system = new TestSystem();
         (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple(2);
@@ -136,14 +136,14 @@ public sealed class RaceTests
         using var system = new TestSystem();
         (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple();
         IAddressSpace process = system.Start(10);
-        Pasid number = system.Bind(devices[0], process);
+        Pasid pasid = system.Bind(devices[0], process);
         OpResult unbound = default;
         devices[0].ProcessExited = (device, _, pasid) => unbound = inside ? system.Core.Unbind(device, pasid) : default;
 
         system.Processes.Exit(10);
 
         Assert.Equal(inside ? Errno.None : Errno.ESRCH, inside ? unbound.Errno
-            : system.Core.Unbind(devices[0], number).Errno);
+            : system.Core.Unbind(devices[0], pasid).Errno);
         Assert.Equal(1, unit.Detaches);
         Assert.Equal(0, domain.Space.LiveCount);
         Settled(system, unit);
@@ -180,17 +180,17 @@ public sealed class RaceTests
             {
                 IAddressSpace process = system.Start(100 + round);
                 system.Bind(devices[0], process);
-                return (Process: process, Number: system.Bind(devices[1], process));
+                return (Process: process, Pasid: system.Bind(devices[1], process));
             },
             (made, thread) => thread == 0
                 ? system.Processes.Exit(made.Process.Pid)
-                : system.Core.Unbind(devices[0], made.Number),
+                : system.Core.Unbind(devices[0], made.Pasid),
             (made, results) =>
             {
                 Assert.True(results[0].IsOk);
                 Assert.True(results[1].Errno is Errno.None or Errno.ESRCH, results[1].ToString());
                 Assert.Equal(0, domain.Space.LiveCount);
-                Assert.Null(domain.Space.Find(made.Number));
+                Assert.Null(domain.Space.Find(made.Pasid));
             });
 
         Assert.Equal(2 * s_rounds, unit.Detaches);
@@ -233,10 +233,10 @@ public sealed class RaceTests
             round =>
             {
                 IAddressSpace process = system.Start(100 + round);
-                return (Process: process, Number: system.Bind(devices[0], process));
+                return (Process: process, Pasid: system.Bind(devices[0], process));
             },
             (made, thread) => thread == 0
-                ? system.Core.Unbind(devices[0], made.Number)
+                ? system.Core.Unbind(devices[0], made.Pasid)
                 : system.Core.Bind(devices[1], made.Process).Outcome,
             (made, results) =>
             {
@@ -277,7 +277,7 @@ public sealed class RaceTests
     }
 
     [Fact]
-    public void C7_C8_C9_a_lookup_that_races_unbind_exit_and_reuse_finds_the_owner_or_nobody()
+    public void C7_C8_C9_a_lookup_that_races_unbind_exit_and_reuse_finds_the_owner_or_none()
     {
         using var system = new TestSystem(o => o.Last = 2);
         (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple();
@@ -288,9 +288,9 @@ public sealed class RaceTests
             // Every process that a lookup returns is alive in the core's sense: its driver's record is not freed.
             while (!Volatile.Read(ref done))
             {
-                for (uint number = 1; number <= 2; number++)
+                for (uint pasid = 1; pasid <= 2; pasid++)
                 {
-                    if (domain.Space.Find(new Pasid(number)) is { } process)
+                    if (domain.Space.Find(new Pasid(pasid)) is { } process)
                     {
                         if (process.State == ProcessState.Gone || process.ReferenceCount < 1)
                         {
@@ -300,7 +300,7 @@ public sealed class RaceTests
                         process.Put();
                     }
 
-                    PageRequest? request = PageRequest.Begin(devices[0], new Pasid(number));
+                    PageRequest? request = PageRequest.Begin(devices[0], new Pasid(pasid));
                     if (request is not null && request.Process.State == ProcessState.Gone)
                     {
                         wrong++;
@@ -317,7 +317,7 @@ public sealed class RaceTests
             IAddressSpace process = system.Start(100 + round);
             OpResult<Pasid> bound = system.Core.Bind(devices[0], process);
 
-            // The reader may hold both numbers for a moment; the number then stays away, which is the point.
+            // The reader may hold both PASIDs for a moment; the PASID then stays away, which is the point.
             if (!bound.IsOk)
             {
                 Assert.Equal(Errno.ENOSPC, bound.Errno);

@@ -9,7 +9,7 @@ namespace PasidFramework.Core.Tests.Engine;
 
 /// <summary>
 /// A driver that keeps its own account of what the core promised (attach first, detach last, never concurrently for one
-/// domain) and throws where a promise is broken; it can be told to fail the n-th call of an operation.
+/// domain) and throws where a promise is broken; it can be set to fail the n-th call of an operation.
 /// </summary>
 internal sealed class RecordingUnit : IIommuUnit
 {

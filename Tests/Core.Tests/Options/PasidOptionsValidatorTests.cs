@@ -52,17 +52,17 @@ public sealed class PasidOptionsValidatorTests
         { "Pasid:Reserved:0 is 9, must be 10 to 20 (Pasid:First to Pasid:Last)", o => Reserve(o, 9) },
         { "Pasid:Reserved:0 is -1, must be 10 to 20 (Pasid:First to Pasid:Last)", o => Reserve(o, -1) },
         {
-            "Pasid:Reserved is 11 numbers, must leave one of Pasid:First to Pasid:Last",
+            "Pasid:Reserved is 11 PASIDs, must leave one of Pasid:First to Pasid:Last",
             o => Reserve(o, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20)
         },
         {
             "Pasid:QuarantineFrees is -1, must be 0 to 1048574 "
-                + "(less than the 1048575 numbers of Pasid:First to Pasid:Last that are not reserved)",
+                + "(less than the 1048575 PASIDs of Pasid:First to Pasid:Last that are not reserved)",
             o => o.QuarantineFrees = -1
         },
         {
             "Pasid:QuarantineFrees is 9, must be 0 to 8 "
-                + "(less than the 9 numbers of Pasid:First to Pasid:Last that are not reserved)",
+                + "(less than the 9 PASIDs of Pasid:First to Pasid:Last that are not reserved)",
             o =>
             {
                 Reserve(o, 12, 12, 13);
