@@ -618,7 +618,7 @@ public sealed class BindTests
     }
 
     [Fact]
-    public void B4_a_device_that_never_bound_cannot_unbind_somebody_elses_link()
+    public void B4_a_device_that_never_bound_cannot_unbind_another_devices_link()
     {
         using var system = new TestSystem();
         (RecordingUnit unit, _, Device[] devices) = system.AddSimple(2);
