@@ -58,8 +58,8 @@ internal sealed class V09Dialect : TableDialect
     public override Span<ulong> EncodeAttach(Span<ulong> words, uint domain, uint endpoint, in AttachWords table)
     {
         words = RequestHead.Begin(words, ProposalBAttachPstArm.Layout, RequestType.AttachTable);
-        words.Set(ProposalBAttachPstArm.Domain, domain);
-        words.Set(ProposalBAttachPstArm.Endpoint, endpoint);
+        words.Set(RequestHead.Domain, domain);
+        words.Set(RequestHead.Endpoint, endpoint);
         words.Set(ProposalBAttachPstArm.Format, ProposalBAttachPstArm.FormatArmSmmuV3);
         words.Set(ProposalBAttachPstArm.S1Fmt, table.S1Fmt);
         words.Set(ProposalBAttachPstArm.S1Dss, table.S1Dss);

@@ -48,8 +48,8 @@ internal sealed class VsmmuDialect : TableDialect
     public override Span<ulong> EncodeAttach(Span<ulong> words, uint domain, uint endpoint, in AttachWords table)
     {
         words = RequestHead.Begin(words, ProposalEAttachArmSmmu3.Layout, RequestType.AttachTable);
-        words.Set(ProposalEAttachArmSmmu3.Domain, domain);
-        words.Set(ProposalEAttachArmSmmu3.Endpoint, endpoint);
+        words.Set(RequestHead.Domain, domain);
+        words.Set(RequestHead.Endpoint, endpoint);
         words.Set(ProposalEAttachArmSmmu3.Format, ProposalEAttachArmSmmu3.FormatArmSmmu3);
         words.Set(ProposalEAttachArmSmmu3.Ste0, table.Ste0);
         words.Set(ProposalEAttachArmSmmu3.Ste1, table.Ste1);

@@ -9,11 +9,8 @@ namespace PasidFramework.Drivers.VirtioIommu.Formats;
 internal static class FaultEvent
 {
     public const int Bytes = 24;
-
     public const uint FlagRead = 1;
-
     public const uint FlagWrite = 2;
-
     public const uint FlagAddress = 0x100;
 
     public static Field Reason => new(7, 0, "reason");

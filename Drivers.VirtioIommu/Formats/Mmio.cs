@@ -7,51 +7,28 @@ namespace PasidFramework.Drivers.VirtioIommu.Formats;
 internal static class MmioRegister
 {
     public const int MagicValue = 0x000;
-
     public const int Version = 0x004;
-
     public const int DeviceId = 0x008;
-
     public const int VendorId = 0x00c;
-
     public const int DeviceFeatures = 0x010;
-
     public const int DeviceFeaturesSel = 0x014;
-
     public const int DriverFeatures = 0x020;
-
     public const int DriverFeaturesSel = 0x024;
-
     public const int QueueSel = 0x030;
-
     public const int QueueNumMax = 0x034;
-
     public const int QueueNum = 0x038;
-
     public const int QueueReady = 0x044;
-
     public const int QueueNotify = 0x050;
-
     public const int InterruptStatus = 0x060;
-
     public const int InterruptAck = 0x064;
-
     public const int Status = 0x070;
-
     public const int QueueDescLow = 0x080;
-
     public const int QueueDescHigh = 0x084;
-
     public const int QueueDriverLow = 0x090;
-
     public const int QueueDriverHigh = 0x094;
-
     public const int QueueDeviceLow = 0x0a0;
-
     public const int QueueDeviceHigh = 0x0a4;
-
     public const int ConfigGeneration = 0x0fc;
-
     public const int Config = 0x100;
 
     /// <summary>"virt", little-endian.</summary>
@@ -68,15 +45,10 @@ internal static class MmioRegister
 internal static class DeviceStatus
 {
     public const uint Acknowledge = 1;
-
     public const uint Driver = 2;
-
     public const uint DriverOk = 4;
-
     public const uint FeaturesOk = 8;
-
     public const uint NeedsReset = 64;
-
     public const uint Failed = 128;
 }
 
@@ -84,18 +56,13 @@ internal static class DeviceStatus
 internal static class FeatureBits
 {
     public const ulong InputRange = 1UL << 0;
-
     public const ulong DomainRange = 1UL << 1;
-
     public const ulong MapUnmap = 1UL << 2;
-
     public const ulong Bypass = 1UL << 3;
-
     public const ulong Probe = 1UL << 4;
 
     /// <summary>Standard meaning of bit 5; proposals A to C use the same bit for attaching tables.</summary>
     public const ulong Mmio = 1UL << 5;
-
     public const ulong BypassConfig = 1UL << 6;
 
     /// <summary>Attaching tables in proposal B: the standard's MMIO bit.</summary>
@@ -112,19 +79,12 @@ internal static class FeatureBits
 internal static class ConfigOffset
 {
     public const int PageSizeMask = 0;
-
     public const int InputRangeStart = 8;
-
     public const int InputRangeEnd = 16;
-
     public const int DomainRangeStart = 24;
-
     public const int DomainRangeEnd = 28;
-
     public const int ProbeSize = 32;
-
     public const int Bypass = 36;
-
     public const int Bytes = 40;
 }
 
@@ -132,8 +92,6 @@ internal static class ConfigOffset
 internal static class QueueIndex
 {
     public const int Request = 0;
-
     public const int Event = 1;
-
     public const int Count = 2;
 }

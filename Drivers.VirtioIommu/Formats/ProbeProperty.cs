@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.VirtioIommu.Formats;
@@ -21,19 +22,31 @@ internal static class ProbeProperty
 
     public static Field Length => new(31, 16, "length");
 
-    /// <summary>The field type of one property.</summary>
-    public static LayoutField TypeField(int number, string name) =>
-        LayoutField.Value(Type, "property type, its low 12 bits", ((ulong)number, name));
+    /// <summary>A property: type and length around the fields of its value, and the rule that it has both.</summary>
+    /// <param name="id">Its id without the driver's prefix.</param>
+    /// <param name="bits">Type and length included.</param>
+    /// <param name="source">Where it is specified.</param>
+    /// <param name="number">Its type.</param>
+    /// <param name="name">The type's name.</param>
+    /// <param name="value">The fields of its value.</param>
+    /// <param name="rules">Further rules.</param>
+    public static Layout Property(
+        string id, int bits, string source, int number, string name, LayoutField[] value, params LayoutRule[] rules)
+    {
+        int bytes = (bits / 8) - HeadBytes;
+        return new(
+            "virtio-iommu/" + id,
+            bits,
+            source,
+            [
+                LayoutField.Value(Type, "property type, its low 12 bits", ((ulong)number, name)),
+                LayoutField.Value(Length, Text($"bytes after this field, {bytes}")),
+                .. value,
+            ],
+            [HasTypeAndLength(number, bytes), .. rules]);
+    }
 
-    /// <summary>The field length of one property.</summary>
-    /// <param name="bytes">Bytes of its value.</param>
-    public static LayoutField LengthField(int bytes) =>
-        LayoutField.Value(Length, Text($"bytes after this field, {bytes}"));
-
-    /// <summary>The rule that a property has its type, of which only the low 12 bits count, and length.</summary>
-    /// <param name="number">Type.</param>
-    /// <param name="bytes">Bytes of its value.</param>
-    public static LayoutRule HasTypeAndLength(int number, int bytes) => (words, found) =>
+    private static LayoutRule HasTypeAndLength(int number, int bytes) => (words, found) =>
     {
         ulong type = words.Get(Type) & TypeMask;
         if (type != (ulong)number)
@@ -54,28 +67,24 @@ internal static class ResvMemProperty
 {
     public const int TypeNumber = 1;
 
-    /// <summary>Bytes after the length.</summary>
-    public const int ValueBytes = 20;
-
     public static Field Subtype => new(39, 32, "subtype");
 
     public static Field Start => new(127, 64, "start");
 
     public static Field End => new(191, 128, "end");
 
-    public static readonly Layout Layout = new(
-        "virtio-iommu/resv_mem_property",
+    public static readonly Layout Layout = ProbeProperty.Property(
+        "resv_mem_property",
         192,
         RequestHead.Standard + ", property RESV_MEM",
+        TypeNumber,
+        "RESV_MEM",
         [
-            ProbeProperty.TypeField(TypeNumber, "RESV_MEM"),
-            ProbeProperty.LengthField(ValueBytes),
             LayoutField.Value(Subtype, "0 reserved, 1 MSI", (0, "RESERVED"), (1, "MSI")),
             LayoutField.Reserved(63, 40),
             LayoutField.Value(Start, "first byte of the range"),
             LayoutField.Value(End, "last byte of the range"),
         ],
-        ProbeProperty.HasTypeAndLength(TypeNumber, ValueBytes),
         RequestHead.OnlyValues(Subtype, 0, 1),
-        MapRequest.EndNotBelowStart(Start, End));
+        RequestHead.EndNotBelowStart(Start, End));
 }

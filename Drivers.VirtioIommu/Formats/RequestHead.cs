@@ -19,34 +19,67 @@ internal static class RequestHead
 
     /// <summary>The standard, as <see cref="Layout.Source"/> names it.</summary>
     public const string Standard = "OASIS virtio 1.2 to 1.4, IOMMU device";
-
-    /// <summary>Proposal A's source.</summary>
     public const string ProposalA = "PROPOSAL A, not standard: J.-P. Brucker, v0.7 era header of a QEMU tree (2018)";
-
-    /// <summary>Proposal B's source.</summary>
     public const string ProposalB = "PROPOSAL B, not standard: J.-P. Brucker, v0.9-devel header of the Linux branch";
-
-    /// <summary>Proposal C's source.</summary>
     public const string ProposalC = "PROPOSAL C, not standard: V. Gautam, RFC v1 (LKML 2021-01-15)";
-
-    /// <summary>Proposal D's source.</summary>
     public const string ProposalD = "PROPOSAL D, not standard: V. Gautam, page request RFC (LKML 2021-04-23)";
-
-    /// <summary>Proposal E's source.</summary>
     public const string ProposalE = "PROPOSAL E, not standard: later draft, Qualcomm tree header and vSMMU driver";
 
     public static Field Type => new(7, 0, "type");
 
-    /// <summary>The type; a field of virtio structures, so a wrong one can be written and is found.</summary>
-    public static LayoutField TypeField(RequestType type, string name) =>
-        LayoutField.Value(Type, "request type", ((ulong)type, name));
+    /// <summary>Where every request about one endpoint of a domain names the domain.</summary>
+    public static Field Domain => new(63, 32, "domain");
 
-    /// <summary>The head's reserved bytes: a device ignores them.</summary>
-    public static LayoutField Reserved() => LayoutField.Ignored(31, 8, "head.reserved, ignored by the device");
+    /// <summary>Where it names the endpoint.</summary>
+    public static Field Endpoint => new(95, 64, "endpoint");
 
-    /// <summary>The last four bytes of a request, which the device writes.</summary>
-    public static LayoutField Tail(int lsb) =>
-        LayoutField.Ignored(lsb + 31, lsb, "tail, written by the device (virtio-iommu/tail)");
+    /// <summary>A request: head and tail around the fields of its own, and the rule that it has its type.</summary>
+    /// <param name="id">Its id without the driver's prefix.</param>
+    /// <param name="bits">Head and tail included.</param>
+    /// <param name="source">Where it is specified.</param>
+    /// <param name="type">Its type.</param>
+    /// <param name="name">The type's name.</param>
+    /// <param name="fields">The fields between head and tail.</param>
+    /// <param name="rules">Further rules.</param>
+    public static Layout Request(
+        string id,
+        int bits,
+        string source,
+        RequestType type,
+        string name,
+        LayoutField[] fields,
+        params LayoutRule[] rules) => new(
+        "virtio-iommu/" + id,
+        bits,
+        source,
+        [
+            .. Head(type, name),
+            .. fields,
+            LayoutField.Ignored(bits - 1, bits - 32, "tail, written by the device (virtio-iommu/tail)"),
+        ],
+        [HasType(type), .. rules]);
+
+    /// <summary>A proposal's request that puts an endpoint into a domain with tables in memory.</summary>
+    public static Layout AttachTable(
+        string id, int bits, string source, LayoutField[] fields, params LayoutRule[] rules) => Request(
+        id,
+        bits,
+        source,
+        RequestType.AttachTable,
+        "ATTACH_TABLE",
+        [
+            LayoutField.Value(Domain, "domain id, chosen by the driver"),
+            LayoutField.Value(Endpoint, "endpoint id"),
+            .. fields,
+        ],
+        rules);
+
+    /// <summary>Type and reserved bytes. A wrong type can be written and is found.</summary>
+    public static LayoutField[] Head(RequestType type, string name) =>
+    [
+        LayoutField.Value(Type, "request type", ((ulong)type, name)),
+        LayoutField.Ignored(31, 8, "head.reserved, ignored by the device"),
+    ];
 
     /// <summary>The rule that a structure has the type that its id says.</summary>
     public static LayoutRule HasType(RequestType type) => HasValue(Type, (ulong)type);
@@ -81,6 +114,16 @@ internal static class RequestHead
         }
     };
 
+    /// <summary>The rule that a range's last byte is not below its first.</summary>
+    public static LayoutRule EndNotBelowStart(Field start, Field end) => (words, found) =>
+    {
+        if (words.Get(end) < words.Get(start))
+        {
+            found.Add(new Violation(end.Mnemonic, Text(
+                $"0x{words.Get(end):x} is below {start.Mnemonic} 0x{words.Get(start):x}; it is the last byte")));
+        }
+    };
+
     /// <summary>The rule that a flags field has no bits beyond the known ones.</summary>
     public static LayoutRule OnlyFlags(Field field, ulong known) => (words, found) =>
     {
@@ -97,19 +140,10 @@ internal static class RequestHead
 /// </summary>
 internal enum RequestType : byte
 {
-    /// <summary>Puts an endpoint into a domain.</summary>
     Attach = 1,
-
-    /// <summary>Takes an endpoint out of its domain.</summary>
     Detach = 2,
-
-    /// <summary>Adds a mapping to a domain.</summary>
     Map = 3,
-
-    /// <summary>Removes mappings of a domain.</summary>
     Unmap = 4,
-
-    /// <summary>Asks for an endpoint's properties.</summary>
     Probe = 5,
 
     /// <summary>Proposals A, B, C, E: puts an endpoint into a domain with tables in memory.</summary>

@@ -54,8 +54,8 @@ internal sealed class StandardRequests
     public static Span<ulong> EncodeAttach(Span<ulong> words, uint domain, uint endpoint, uint flags)
     {
         words = RequestHead.Begin(words, AttachRequest.Layout, RequestType.Attach);
-        words.Set(AttachRequest.Domain, domain);
-        words.Set(AttachRequest.Endpoint, endpoint);
+        words.Set(RequestHead.Domain, domain);
+        words.Set(RequestHead.Endpoint, endpoint);
         words.Set(AttachRequest.Flags, flags);
         return words;
     }
@@ -64,8 +64,8 @@ internal sealed class StandardRequests
     public static Span<ulong> EncodeDetach(Span<ulong> words, uint domain, uint endpoint)
     {
         words = RequestHead.Begin(words, DetachRequest.Layout, RequestType.Detach);
-        words.Set(DetachRequest.Domain, domain);
-        words.Set(DetachRequest.Endpoint, endpoint);
+        words.Set(RequestHead.Domain, domain);
+        words.Set(RequestHead.Endpoint, endpoint);
         return words;
     }
 
@@ -74,7 +74,7 @@ internal sealed class StandardRequests
         Span<ulong> words, uint domain, ulong start, ulong last, ulong physical, uint flags)
     {
         words = RequestHead.Begin(words, MapRequest.Layout, RequestType.Map);
-        words.Set(MapRequest.Domain, domain);
+        words.Set(RequestHead.Domain, domain);
         words.Set(MapRequest.VirtStart, start);
         words.Set(MapRequest.VirtEnd, last);
         words.Set(MapRequest.PhysStart, physical);
@@ -86,9 +86,9 @@ internal sealed class StandardRequests
     public static Span<ulong> EncodeUnmap(Span<ulong> words, uint domain, ulong start, ulong last)
     {
         words = RequestHead.Begin(words, UnmapRequest.Layout, RequestType.Unmap);
-        words.Set(UnmapRequest.Domain, domain);
-        words.Set(UnmapRequest.VirtStart, start);
-        words.Set(UnmapRequest.VirtEnd, last);
+        words.Set(RequestHead.Domain, domain);
+        words.Set(MapRequest.VirtStart, start);
+        words.Set(MapRequest.VirtEnd, last);
         return words;
     }
 

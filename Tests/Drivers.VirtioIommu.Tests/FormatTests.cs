@@ -269,14 +269,8 @@ public sealed class FormatTests
         Assert.Equal(ProposalBInvalidate.DriverBytes, ProposalBInvalidate.Layout.Bytes - 4);
         Assert.Equal(ProposalEAttachArmSmmu3.DriverBytes, ProposalEAttachArmSmmu3.Layout.Bytes - 4);
         Assert.Equal(ProposalEInvalidate.DriverBytes, ProposalEInvalidate.Layout.Bytes - 4);
-        Assert.Equal(ProposalAAttachTable.DriverBytes, ProposalAAttachTable.Layout.Bytes - 4);
-        Assert.Equal(ProposalBAttachPgtArm.DriverBytes, ProposalBAttachPgtArm.Layout.Bytes - 4);
-        Assert.Equal(ProposalCAttachPgtArm.DriverBytes, ProposalCAttachPgtArm.Layout.Bytes - 4);
-        Assert.Equal(ProposalCInvalidate.DriverBytes, ProposalCInvalidate.Layout.Bytes - 4);
-        Assert.Equal(ProposalDPageResponse.DriverBytes, ProposalDPageResponse.Layout.Bytes - 4);
         Assert.Equal(ProbeRequest.DriverBytes, ProbeRequest.Layout.Bytes);
         Assert.Equal(FaultEvent.Bytes, FaultEvent.Layout.Bytes);
-        Assert.Equal(ProposalDPageRequest.Bytes, ProposalDPageRequest.Layout.Bytes);
     }
 
     private static ulong Value(ulong[] values, int index) =>

@@ -128,7 +128,7 @@ internal sealed partial class VirtioIommuHardware
 
         bool bypass = (flags & AttachRequest.FlagBypass) != 0;
         return Join(
-            (uint)words.Get(AttachRequest.Domain), (uint)words.Get(AttachRequest.Endpoint), bypass, table: null);
+            (uint)words.Get(RequestHead.Domain), (uint)words.Get(RequestHead.Endpoint), bypass, table: null);
     }
 
     private RequestStatus? AttachTable(ReadOnlySpan<byte> request, ReadOnlySpan<ulong> words)
@@ -205,7 +205,7 @@ internal sealed partial class VirtioIommuHardware
 
         // Domain and endpoint are where the standard's ATTACH has them, in both proposals.
         return Join(
-            (uint)words.Get(AttachRequest.Domain), (uint)words.Get(AttachRequest.Endpoint), bypass: false, table);
+            (uint)words.Get(RequestHead.Domain), (uint)words.Get(RequestHead.Endpoint), bypass: false, table);
     }
 
     private RequestStatus Join(uint domainId, uint endpoint, bool bypass, DeviceTable? table)
@@ -282,14 +282,14 @@ internal sealed partial class VirtioIommuHardware
             _watcher?.ReportViolation("virtio-unused-field", $"the reserved bytes of a DETACH are not 0");
         }
 
-        var endpoint = (uint)words.Get(DetachRequest.Endpoint);
+        var endpoint = (uint)words.Get(RequestHead.Endpoint);
         if (!Exists(endpoint))
         {
             return RequestStatus.NoEnt;
         }
 
         if (!_endpoints.TryGetValue(endpoint, out DeviceDomain? domain)
-            || domain.Id != (uint)words.Get(DetachRequest.Domain))
+            || domain.Id != (uint)words.Get(RequestHead.Domain))
         {
             return RequestStatus.Inval;
         }
@@ -316,7 +316,7 @@ internal sealed partial class VirtioIommuHardware
             return RequestStatus.Inval;
         }
 
-        if (!_domains.TryGetValue((uint)words.Get(MapRequest.Domain), out DeviceDomain? domain))
+        if (!_domains.TryGetValue((uint)words.Get(RequestHead.Domain), out DeviceDomain? domain))
         {
             return RequestStatus.NoEnt;
         }
@@ -364,7 +364,7 @@ internal sealed partial class VirtioIommuHardware
             return RequestStatus.Inval;
         }
 
-        if (!_domains.TryGetValue((uint)words.Get(UnmapRequest.Domain), out DeviceDomain? domain))
+        if (!_domains.TryGetValue((uint)words.Get(RequestHead.Domain), out DeviceDomain? domain))
         {
             return RequestStatus.NoEnt;
         }
@@ -374,8 +374,8 @@ internal sealed partial class VirtioIommuHardware
             return RequestStatus.Inval;
         }
 
-        ulong start = words.Get(UnmapRequest.VirtStart);
-        ulong last = words.Get(UnmapRequest.VirtEnd);
+        ulong start = words.Get(MapRequest.VirtStart);
+        ulong last = words.Get(MapRequest.VirtEnd);
         var affected = new List<ulong>();
         foreach (DeviceMapping mapping in domain.Mappings.Values)
         {
