@@ -21,7 +21,7 @@ internal static class InvalidationCases
             Changed(c, default)),
         s_family.Required(4, "D6", "Removed mappings are blocked as soon as the driver has invalidated them", c =>
             Removed(c, default)),
-        s_family.Required(5, "D6", "An empty range is accepted and changes nothing", Empty),
+        s_family.Required(5, "D6", "An empty range changes nothing, and one byte is not an empty range", Empty),
         s_family.Required(6, "D1", "An entry is seen at once where nothing was before", Present),
         s_family.Required(7, "D5", "A device that goes to another domain sees that domain only", Moves),
         s_family.Required(8, "D5", "A new domain shows nothing of the one before", Domains),
@@ -196,6 +196,9 @@ internal static class InvalidationCases
             bench.InvalidateMappings(process, at, at);
             bench.ProbeAll();
         }
+
+        bench.Remap(process, [TestBench.First], TestBench.First, TestBench.First + 1);
+        bench.ProbeAll();
     }
 
     private static void Present(CaseContext context)

@@ -97,13 +97,11 @@ public interface IIommuUnit : IDisposable
     /// <returns>As <see cref="Detach"/>.</returns>
     OpResult Exit(IommuContext context);
 
-    /// <summary>The process's mappings of [start, end) changed: invalidate every cache.</summary>
+    /// <summary>The process's mappings of a range changed: invalidate them in every cache.</summary>
     /// <param name="context">The link.</param>
-    /// <param name="start">First byte of the range.</param>
-    /// <param name="end">Byte after the range; 0 is the top of memory, so that 0, 0 is everything. Any other
-    /// <c>start == end</c> is empty.</param>
+    /// <param name="range">The bytes, at least one.</param>
     /// <returns>As <see cref="Detach"/>.</returns>
-    OpResult Invalidate(IommuContext context, ulong start, ulong end);
+    OpResult Invalidate(IommuContext context, IovaRange range);
 
     /// <summary>
     /// Takes the fault records that the hardware has left since the last call, oldest first, and makes room for new

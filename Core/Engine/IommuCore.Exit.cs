@@ -38,13 +38,14 @@ public sealed partial class IommuCore
     /// <summary>Mappings of [start, end) of a process changed: invalidates every unit that it is linked to.</summary>
     /// <param name="start">First byte.</param>
     /// <param name="end">Byte after the range; 0 is the top of memory, so that 0, 0 is everything. Any other
-    /// <c>start == end</c> is empty.</param>
+    /// <c>start == end</c> is empty: no unit is called.</param>
     /// <returns>Success, also where the process is not bound; or the first failed invalidation.</returns>
     public OpResult Invalidate(IAddressSpace process, ulong start, ulong end)
     {
         ArgumentNullException.ThrowIfNull(process);
         AtomicContext.Forbid(nameof(Invalidate));
-        if (!_processes.TryGetValue(process, out ProcessRecord? found) || !found.TryGet())
+        var range = IovaRange.FromStartEnd(start, end);
+        if (range.IsEmpty || !_processes.TryGetValue(process, out ProcessRecord? found) || !found.TryGet())
         {
             return OpResult.Ok;
         }
@@ -55,7 +56,7 @@ public sealed partial class IommuCore
             foreach (LinkRecord context in found.Contexts)
             {
                 OpResult one = TeardownInGate(
-                    context, nameof(IIommuUnit.Invalidate), c => c.Domain.Instance.Unit.Invalidate(c, start, end));
+                    context, nameof(IIommuUnit.Invalidate), c => c.Domain.Instance.Unit.Invalidate(c, range));
                 result = result.IsOk ? one : result;
             }
         }

@@ -353,10 +353,10 @@ public abstract class IommuUnit<TDomain, TDevice> : IIommuUnit
     }
 
     /// <inheritdoc/>
-    OpResult IIommuUnit.Invalidate(IommuContext context, ulong start, ulong end)
+    OpResult IIommuUnit.Invalidate(IommuContext context, IovaRange range)
     {
         ArgumentNullException.ThrowIfNull(context);
-        return StateOf(context.Domain).Invalidate((UnitLink?)context.DriverState, start, end);
+        return StateOf(context.Domain).Invalidate((UnitLink?)context.DriverState, range);
     }
 
     /// <summary>Takes pages that are freed when the unit is off. They are zero, and flushed.</summary>

@@ -104,17 +104,11 @@ public abstract class UnitDomain<TDevice> : IDisposable
         return result;
     }
 
-    /// <summary>Mappings of [start, end) changed (D6).</summary>
-    /// <param name="link">The link.</param>
-    /// <param name="start">First byte.</param>
-    /// <param name="end">Byte after the range; 0 is the top of memory, so that 0, 0 is everything. Any other end that
-    /// equals the start is empty.</param>
-    public OpResult Invalidate(UnitLink? link, ulong start, ulong end)
+    /// <summary>Mappings of a range, which is not empty, changed (D6).</summary>
+    public OpResult Invalidate(UnitLink? link, IovaRange range)
     {
         UnitLink own = Existing(link);
-        return start == end && end != 0
-            ? OpResult.Ok
-            : own.TaintIfUnconfirmed(InvalidateRange(own, start, end));
+        return own.TaintIfUnconfirmed(InvalidateRange(own, range));
     }
 
     /// <summary>Frees the table: no hardware uses it any more.</summary>
@@ -158,7 +152,7 @@ public abstract class UnitDomain<TDevice> : IDisposable
     protected virtual OpResult Leave(UnitLink link, TDevice device) => OpResult.Ok;
 
     /// <summary>Invalidates translations of a range, which is not empty.</summary>
-    protected abstract OpResult InvalidateRange(UnitLink link, ulong start, ulong end);
+    protected abstract OpResult InvalidateRange(UnitLink link, IovaRange range);
 
     private static UnitLink Existing(UnitLink? link) =>
         link ?? throw new ArgumentException("No device is attached to the link.", nameof(link));

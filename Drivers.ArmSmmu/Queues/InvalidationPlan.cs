@@ -1,6 +1,7 @@
 using System.Numerics;
 using PasidFramework.DriverKit.Queues;
 using PasidFramework.Drivers.ArmSmmu.Formats;
+using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.ArmSmmu.Queues;
 
@@ -8,9 +9,6 @@ namespace PasidFramework.Drivers.ArmSmmu.Queues;
 /// Which commands make every cache forget a range of addresses (D6): never less than the range, more where one command
 /// is cheaper than many.
 /// </summary>
-/// <remarks>Ranges are [start, end); an end of 0 is the top of memory, and [0, 0) is all of it: the two readings of
-/// that pair differ, and forgetting too much is the harmless one. A range that runs over the top is treated as
-/// all.</remarks>
 internal static class InvalidationPlan
 {
     /// <summary>Pages beyond which single-page commands give way to one that names the ASID: one table's
@@ -25,26 +23,16 @@ internal static class InvalidationPlan
     // Beyond this a range does not fit the address space that TTB0 covers (48 bits).
     private const ulong AllPages = 1UL << (48 - PageShift);
 
-    /// <summary>Whether there is nothing to forget.</summary>
-    public static bool IsEmpty(ulong start, ulong end) => start == end && start != 0;
-
     /// <summary>Adds the TLB invalidations.</summary>
     /// <param name="batch">Where they go.</param>
     /// <param name="hasRange">IDR3.RIL.</param>
     /// <param name="asid">The ASID.</param>
-    /// <param name="start">First byte.</param>
-    /// <param name="end">Byte after the range.</param>
-    public static void AddTlb(ref CommandBatch batch, bool hasRange, uint asid, ulong start, ulong end)
+    /// <param name="range">The bytes, at least one.</param>
+    public static void AddTlb(ref CommandBatch batch, bool hasRange, uint asid, IovaRange range)
     {
-        if (IsEmpty(start, end))
-        {
-            return;
-        }
-
-        ulong last = end - 1;
-        ulong address = start & ~PageMask;
-        ulong pages = (last >> PageShift) - (start >> PageShift) + 1;
-        if (last < start || pages >= AllPages || (!hasRange && pages > MaxSinglePages))
+        ulong address = range.First & ~PageMask;
+        ulong pages = (range.Last >> PageShift) - (range.First >> PageShift) + 1;
+        if (pages >= AllPages || (!hasRange && pages > MaxSinglePages))
         {
             batch.Add(Commands.TlbiNhAsid(0, asid));
             return;
@@ -80,18 +68,11 @@ internal static class InvalidationPlan
     }
 
     /// <summary>The device TLB invalidation that covers a range: 2^SizeLog2 pages, aligned to their size.</summary>
-    /// <param name="start">First byte.</param>
-    /// <param name="end">Byte after the range; the range is not empty.</param>
-    public static (ulong Address, int SizeLog2) AtcSpan(ulong start, ulong end)
+    /// <param name="range">The bytes, at least one.</param>
+    public static (ulong Address, int SizeLog2) AtcSpan(IovaRange range)
     {
-        ulong last = end - 1;
-        if (last < start)
-        {
-            return (0, Commands.AtcSizeAll);
-        }
-
-        ulong first = start >> PageShift;
-        int log2 = 64 - BitOperations.LeadingZeroCount(first ^ (last >> PageShift));
+        ulong first = range.First >> PageShift;
+        int log2 = 64 - BitOperations.LeadingZeroCount(first ^ (range.Last >> PageShift));
         return (first >> log2 << (log2 + PageShift), log2);
     }
 }

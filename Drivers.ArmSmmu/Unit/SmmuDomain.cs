@@ -147,11 +147,11 @@ internal sealed class SmmuDomain : UnitDomain<UnitDevice>, IPasidTableSync
     }
 
     /// <inheritdoc/>
-    protected override OpResult InvalidateRange(UnitLink link, ulong start, ulong end)
+    protected override OpResult InvalidateRange(UnitLink link, IovaRange range)
     {
         var batch = new CommandBatch(_queue);
-        InvalidationPlan.AddTlb(ref batch, _hasRange, link.Tag, start, end);
-        (ulong address, int size) = InvalidationPlan.AtcSpan(start, end);
+        InvalidationPlan.AddTlb(ref batch, _hasRange, link.Tag, range);
+        (ulong address, int size) = InvalidationPlan.AtcSpan(range);
         if (!DevicesWithTlb.IsEmpty)
         {
             batch.Fence();

@@ -1,4 +1,5 @@
 using System.Numerics;
+using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.IntelVtd.Queues;
 
@@ -7,7 +8,7 @@ namespace PasidFramework.Drivers.IntelVtd.Queues;
 /// four times its pages (invariant D6).
 /// </summary>
 /// <param name="First">Byte address of the first block.</param>
-/// <param name="Blocks">0 (nothing to do), 1 or 2.</param>
+/// <param name="Blocks">1 or 2.</param>
 /// <param name="AddressMask">Log2 of a block's pages; <see cref="WholeSpace"/> for everything.</param>
 internal readonly record struct InvalidationRange(ulong First, int Blocks, int AddressMask)
 {
@@ -25,27 +26,14 @@ internal readonly record struct InvalidationRange(ulong First, int Blocks, int A
     /// <summary>Bytes of a block; not for <see cref="All"/>.</summary>
     public ulong BlockBytes => 1UL << (AddressMask + PageShift);
 
-    /// <summary>Covers [start, end).</summary>
-    /// <param name="start">First byte.</param>
-    /// <param name="end">Byte after the last; 0 is the top of memory, so that 0, 0 is everything. Any other
-    /// <c>start == end</c> is empty.</param>
-    /// <param name="maxAddressMask">Largest AM that the hardware takes; a range that needs more, and one whose end lies
-    /// below its start, is everything. -1: always everything.</param>
-    public static InvalidationRange Cover(ulong start, ulong end, int maxAddressMask)
+    /// <summary>Covers a range.</summary>
+    /// <param name="range">The bytes, at least one.</param>
+    /// <param name="maxAddressMask">Largest AM that the hardware takes; a range that needs more is everything. -1:
+    /// always everything.</param>
+    public static InvalidationRange Cover(IovaRange range, int maxAddressMask)
     {
-        if (start == end && end != 0)
-        {
-            return default;
-        }
-
-        ulong lastByte = end - 1; // an end of 0 wraps to the top, as it should
-        if (lastByte < start)
-        {
-            return All;
-        }
-
-        ulong firstPage = start >> PageShift;
-        ulong lastPage = lastByte >> PageShift;
+        ulong firstPage = range.First >> PageShift;
+        ulong lastPage = range.Last >> PageShift;
         ulong pages = lastPage - firstPage + 1;
         int mask = 64 - BitOperations.LeadingZeroCount(pages - 1); // log2, rounded up; 0 for one page
         if (mask > Math.Min(maxAddressMask, WholeSpace - 1))

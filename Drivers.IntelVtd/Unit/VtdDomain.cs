@@ -145,20 +145,20 @@ internal sealed class VtdDomain(
     }
 
     /// <inheritdoc/>
-    protected override OpResult InvalidateRange(UnitLink link, ulong start, ulong end)
+    protected override OpResult InvalidateRange(UnitLink link, IovaRange range)
     {
         Pasid pasid = link.Pasid;
-        InvalidationRange range = InvalidationRange.Cover(start, end, capabilities.MaxAddressMask);
-        if (range.IsAll)
+        InvalidationRange covered = InvalidationRange.Cover(range, capabilities.MaxAddressMask);
+        if (covered.IsAll)
         {
             return TranslationsChanged(pasid, VtdTable.DomainId);
         }
 
         var batch = new CommandBatch(queue);
-        for (int i = 0; i < range.Blocks; i++)
+        for (int i = 0; i < covered.Blocks; i++)
         {
             batch.PasidIotlb(
-                VtdTable.DomainId, pasid, range.First + ((ulong)i * range.BlockBytes), range.AddressMask);
+                VtdTable.DomainId, pasid, covered.First + ((ulong)i * covered.BlockBytes), covered.AddressMask);
         }
 
         if (!DevicesWithTlb.IsEmpty)
@@ -168,10 +168,10 @@ internal sealed class VtdDomain(
 
         foreach (VtdDevice device in DevicesWithTlb)
         {
-            for (int i = 0; i < range.Blocks; i++)
+            for (int i = 0; i < covered.Blocks; i++)
             {
                 batch.PasidDeviceTlb(
-                    device.Sid, pasid, range.First + ((ulong)i * range.BlockBytes), range.AddressMask);
+                    device.Sid, pasid, covered.First + ((ulong)i * covered.BlockBytes), covered.AddressMask);
             }
         }
 

@@ -130,7 +130,7 @@ internal readonly record struct Command(ulong Word0, ulong Word1)
 
 /// <summary>The pages that an invalidation covers.</summary>
 /// <param name="First">Byte address of the first page.</param>
-/// <param name="Pages">How many; 0 where there is nothing to do.</param>
+/// <param name="Pages">How many, 1 to 4096.</param>
 /// <param name="IsAll">Whether it is every address.</param>
 internal readonly record struct PageRange(ulong First, ulong Pages, bool IsAll)
 {
@@ -142,21 +142,11 @@ internal readonly record struct PageRange(ulong First, ulong Pages, bool IsAll)
     /// <summary>COMMAND_1 of an invalidation of this range.</summary>
     public ulong Word => IsAll ? 0 : 0UL.With(Command.COUNT, Pages - 1).WithAddress(Command.ADDRESS, First);
 
-    /// <summary>The pages that [start, end) touches (invariant D6): exactly those, or everything where they are more
-    /// than one command can name.</summary>
-    /// <param name="start">First byte.</param>
-    /// <param name="end">Byte after the range; 0 is the top of memory, so that 0, 0 is everything. Any other
-    /// <c>start == end</c> is empty; an end below the start wraps, which is everything.</param>
-    public static PageRange Cover(ulong start, ulong end)
+    /// <summary>The pages that a range, which is not empty, touches (invariant D6): exactly those, or everything where
+    /// they are more than one command can name.</summary>
+    public static PageRange Cover(IovaRange range)
     {
-        if (start == end && end != 0)
-        {
-            return default;
-        }
-
-        // An end of 0 wraps to the last byte of memory, as it should.
-        ulong last = end - 1;
-        ulong pages = (last >> PageTableEntry.PageShift) - (start >> PageTableEntry.PageShift) + 1;
-        return last < start || pages > MaxPages ? All : new PageRange(start & Command.ADDRESS.WordMask, pages, false);
+        ulong pages = (range.Last >> PageTableEntry.PageShift) - (range.First >> PageTableEntry.PageShift) + 1;
+        return pages > MaxPages ? All : new PageRange(range.First & Command.ADDRESS.WordMask, pages, false);
     }
 }

@@ -80,8 +80,8 @@ internal sealed class ReferenceDomain(IPhysicalMemory memory, RegisterPort port)
         : OpResult.Ok;
 
     /// <inheritdoc/>
-    protected override OpResult InvalidateRange(UnitLink link, ulong start, ulong end) =>
-        InvalidateTranslations(link.Pasid, link.Tag, PageRange.Cover(start, end));
+    protected override OpResult InvalidateRange(UnitLink link, IovaRange range) =>
+        InvalidateTranslations(link.Pasid, link.Tag, PageRange.Cover(range));
 
     private OpResult InvalidateTranslations(Pasid pasid, uint asid, PageRange range)
     {

@@ -217,19 +217,19 @@ internal sealed class DomainTable : UnitDomain<UnitDevice>, IPasidTableSync, IEn
     }
 
     /// <inheritdoc/>
-    protected override OpResult InvalidateRange(UnitLink link, ulong start, ulong end)
+    protected override OpResult InvalidateRange(UnitLink link, IovaRange range)
     {
-        int granule = _device.Config.GranuleLog2;
-        InvalidationRange range = InvalidationRange.Cover(start, end, granule);
-        if (range.Extent == InvalidationExtent.WholePasid)
+        if (range == IovaRange.All)
         {
             return link.IsQuiet ? OpResult.Ok : TranslationsChanged(link.Pasid, link.Tag);
         }
 
+        int granule = _device.Config.GranuleLog2;
+        var covered = InvalidationRange.Cover(range, granule);
         Span<ulong> words = stackalloc ulong[TableDialect.MaxWords];
         return SendInvalidate(
             _dialect.EncodeRange(
-                words, Domain, link.Pasid.Value, link.Tag, range.FirstByte, range.Pages, granule),
+                words, Domain, link.Pasid.Value, link.Tag, covered.FirstByte, covered.Pages, granule),
             link.Pasid);
     }
 

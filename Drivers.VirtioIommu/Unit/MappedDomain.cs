@@ -2,6 +2,7 @@ using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.VirtioIommu.Dialects;
 using PasidFramework.Drivers.VirtioIommu.Queues;
+using PasidFramework.Identifiers;
 using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Unit;
@@ -196,19 +197,15 @@ internal sealed class MappedDomain : UnitDomain<UnitDevice>
     /// Makes the device's mappings of a range what the page table says now. Pages that did not change are not touched.
     /// </summary>
     /// <returns>Success, also where a page cannot be mapped: it faults, and a line says so; EIO, ETIMEDOUT.</returns>
-    protected override OpResult InvalidateRange(UnitLink link, ulong start, ulong end)
+    protected override OpResult InvalidateRange(UnitLink link, IovaRange range)
     {
         if (!_isBound || _hasExited)
         {
             return OpResult.Ok;
         }
 
-        ulong first = start & ~PageMask;
-        ulong last = (end - 1) | PageMask;
-        if (last < first || start == end)
-        {
-            (first, last) = (0, ulong.MaxValue);
-        }
+        ulong first = range.First & ~PageMask;
+        ulong last = range.Last | PageMask;
 
         // What lies beyond the device's range was not mapped and cannot be.
         ulong from = Math.Max(first, (_device.Config.InputFirst + PageMask) & ~PageMask);

@@ -114,7 +114,7 @@ internal sealed class FakeDriver(bool leaks = false, bool failsToStart = false) 
             return OpResult.Ok;
         }
 
-        public OpResult Invalidate(IommuContext context, ulong start, ulong end) => OpResult.Ok;
+        public OpResult Invalidate(IommuContext context, IovaRange range) => OpResult.Ok;
 
         public void Dispose()
         {

@@ -7,6 +7,7 @@ using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Drivers.ArmSmmu.Queues;
 using PasidFramework.Drivers.ArmSmmu.Tests.Support;
 using PasidFramework.Hardware;
+using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 
@@ -50,15 +51,9 @@ public sealed class InvalidationPlanTests : IDisposable
     [InlineData(true)]
     [InlineData(false)]
     public void D6_tlb_commands_cover_the_range_and_no_other_page_unless_they_name_the_whole_space(bool hasRange) =>
-        Prop.ForAll(s_range.ToArbitrary(), range =>
+        Prop.ForAll(s_range.Where(r => r.Start != r.End).ToArbitrary(), range =>
         {
             List<SmmuCommand> commands = Plan(hasRange, range.Start, range.End);
-            if (range.Start == range.End && range.Start != 0)
-            {
-                Assert.Empty(commands);
-                return;
-            }
-
             Assert.All(commands, c => Assert.True(Commands.IsLegal(c, hasRange), c.ToString()));
             (ulong First, ulong Count)[] pages = [.. commands.Select(c => DecodedCommand.Pages(c.Word0, c.Word1))];
             ulong last = range.End - 1;
@@ -87,7 +82,7 @@ public sealed class InvalidationPlanTests : IDisposable
     public void D6_the_device_command_covers_the_range_with_the_smallest_aligned_power_of_two() =>
         Prop.ForAll(s_range.Where(r => r.Start != r.End).ToArbitrary(), range =>
         {
-            (ulong address, int size) = InvalidationPlan.AtcSpan(range.Start, range.End);
+            (ulong address, int size) = InvalidationPlan.AtcSpan(IovaRange.FromStartEnd(range.Start, range.End));
             SmmuCommand command = Commands.AtcInv(0x18, 1, address, size);
             Assert.True(Commands.IsLegal(command, hasRange: false));
             (ulong first, ulong count) = DecodedCommand.Pages(command.Word0, command.Word1);
@@ -108,15 +103,6 @@ public sealed class InvalidationPlanTests : IDisposable
         }).QuickCheckThrowOnFailure();
 
     [Theory]
-    [InlineData(0x1000UL, 0x1000UL)]
-    [InlineData(0xFFFF_FFFF_FFFF_FFFFUL, 0xFFFF_FFFF_FFFF_FFFFUL)]
-    public void D6_an_empty_range_sends_nothing(ulong start, ulong end)
-    {
-        Assert.True(InvalidationPlan.IsEmpty(start, end));
-        Assert.Empty(Plan(true, start, end));
-    }
-
-    [Theory]
     [InlineData(0UL, 0UL)]
     [InlineData(0UL, ulong.MaxValue)]
     [InlineData(0x2000UL, 0x1000UL)]
@@ -128,7 +114,7 @@ public sealed class InvalidationPlanTests : IDisposable
 
         ulong[] words = [command.Word0, command.Word1];
         Assert.Equal(Vector.Of("cmd/tlbi-nh-asid").Padded(2), words);
-        (ulong _, int size) = InvalidationPlan.AtcSpan(start, end);
+        (ulong _, int size) = InvalidationPlan.AtcSpan(IovaRange.FromStartEnd(start, end));
         Assert.Equal(end == 1UL << 48 ? 36 : 52, size);
     }
 
@@ -138,7 +124,7 @@ public sealed class InvalidationPlanTests : IDisposable
         SmmuCommand command = Assert.Single(Plan(true, 0xFFFF_FFFF_FFFF_F000, 0));
 
         Assert.Equal((ulong.MaxValue >> 12, 1UL), DecodedCommand.Pages(command.Word0, command.Word1));
-        Assert.Equal((0xFFFF_FFFF_FFFF_F000UL, 0), InvalidationPlan.AtcSpan(0xFFFF_FFFF_FFFF_F000, 0));
+        Assert.Equal((0xFFFF_FFFF_FFFF_F000UL, 0), InvalidationPlan.AtcSpan(new IovaRange(0xFFFF_FFFF_FFFF_F000, ulong.MaxValue)));
     }
 
     [Theory]
@@ -150,7 +136,7 @@ public sealed class InvalidationPlanTests : IDisposable
     private List<SmmuCommand> Plan(bool hasRange, ulong start, ulong end)
     {
         var batch = new CommandBatch(_queue);
-        InvalidationPlan.AddTlb(ref batch, hasRange, 0x2a, start, end);
+        InvalidationPlan.AddTlb(ref batch, hasRange, 0x2a, IovaRange.FromStartEnd(start, end));
         Assert.True(batch.Complete().IsOk);
         List<SmmuCommand> commands = [.. _hardware.RegisterFile.Log().Where(c => c.Opcode != SmmuOpcode.SYNC)];
         _hardware.RegisterFile.ClearLog();

@@ -104,15 +104,6 @@ public sealed class InvalidationRangeTests
         Assert.Equal([0x6800UL, 0x8800], descriptors[3..5].Select(d => d[1]));
     }
 
-    [Theory]
-    [InlineData(0x1000)]
-    [InlineData(0x1234)]
-    [InlineData(ulong.MaxValue)]
-    public void D6_an_empty_range_sends_nothing(ulong at)
-    {
-        Assert.Empty(Invalidate(DeviceFeatures.Ats, at, at));
-    }
-
     [Fact]
     public void D6_a_range_of_0_to_the_top_is_everything()
     {

@@ -46,7 +46,7 @@ internal static class AllFlaws
             (w, _) => (w & 0x1F) == Translations),
         Flaw.OfUnit("short-range", "invalidates all pages of a range but the last", ["INV-003"], u =>
             new OneShortInvalidation(u)),
-        Flaw.OfUnit("empty-range", "refuses an empty range", ["INV-005"], u => new RefusesEmptyRange(u)),
+        Flaw.OfUnit("one-byte", "takes a range of one byte for an empty one", ["INV-005"], u => new OneByteIsEmpty(u)),
         Flaw.Forgets("no-entry", "does not invalidate PASID entries", ["INV-006"], (w, _) => (w & 0x1F) == Entry),
         Flaw.Forgets("no-device", "does not invalidate device entries", ["INV-007"], (w, _) => (w & 0xF) == Device),
         Flaw.Forgets("no-table", "does not invalidate a table that goes", ["INV-008"], (w, _) =>

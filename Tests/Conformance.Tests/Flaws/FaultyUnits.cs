@@ -34,18 +34,19 @@ internal sealed class ReservesLate(IIommuUnit inner) : PassingUnit(inner)
     }
 }
 
-internal sealed class RefusesEmptyRange(IIommuUnit inner) : PassingUnit(inner)
+internal sealed class OneByteIsEmpty(IIommuUnit inner) : PassingUnit(inner)
 {
-    public override OpResult Invalidate(IommuContext context, ulong start, ulong end) => start == end && end != 0
-        ? OpResult.Refuse(Errno.EINVAL, "an empty range")
-        : Inner.Invalidate(context, start, end);
+    public override OpResult Invalidate(IommuContext context, IovaRange range) =>
+        range.First == range.Last ? OpResult.Ok : Inner.Invalidate(context, range);
 }
 
 internal sealed class OneShortInvalidation(IIommuUnit inner) : PassingUnit(inner)
 {
-    public override OpResult Invalidate(IommuContext context, ulong start, ulong end) =>
-        end - start > 0x1000 && end != 0 ? Inner.Invalidate(context, start, end - 0x1000)
-            : Inner.Invalidate(context, start, end);
+    public override OpResult Invalidate(IommuContext context, IovaRange range) => Inner.Invalidate(
+        context,
+        range.Last - range.First >= 0x1000 && range.Last != ulong.MaxValue
+            ? range with { Last = range.Last - 0x1000 }
+            : range);
 }
 
 internal sealed class FirstIsLast(IIommuUnit inner) : PassingUnit(inner)
@@ -95,8 +96,8 @@ internal sealed class OneDomainAProcess(IIommuUnit inner) : PassingUnit(inner)
     public override OpResult Exit(IommuContext context) =>
         _first[context.Process] != context.Domain ? OpResult.Ok : Inner.Exit(context);
 
-    public override OpResult Invalidate(IommuContext context, ulong start, ulong end) =>
-        _first[context.Process] != context.Domain ? OpResult.Ok : Inner.Invalidate(context, start, end);
+    public override OpResult Invalidate(IommuContext context, IovaRange range) =>
+        _first[context.Process] != context.Domain ? OpResult.Ok : Inner.Invalidate(context, range);
 }
 
 internal sealed class KeepsDevices(IIommuUnit inner) : PassingUnit(inner)
@@ -140,8 +141,8 @@ internal sealed class ForgetsOneInSeven(IIommuUnit inner) : PassingUnit(inner)
 {
     private int _count;
 
-    public override OpResult Invalidate(IommuContext context, ulong start, ulong end) =>
-        ++_count % 7 == 0 ? OpResult.Ok : Inner.Invalidate(context, start, end);
+    public override OpResult Invalidate(IommuContext context, IovaRange range) =>
+        ++_count % 7 == 0 ? OpResult.Ok : Inner.Invalidate(context, range);
 }
 
 internal sealed class OneSpaceInDisguise(IIommuUnit inner) : PassingUnit(inner)
@@ -343,10 +344,10 @@ internal sealed class OneOfAKind : PassingUnit
 /// well.</summary>
 internal sealed class ClearsQuietly(IIommuUnit inner, FaultyStores stores) : PassingUnit(inner)
 {
-    public override OpResult Invalidate(IommuContext context, ulong start, ulong end)
+    public override OpResult Invalidate(IommuContext context, IovaRange range)
     {
         stores.ClearAll();
-        return Inner.Invalidate(context, start, end);
+        return Inner.Invalidate(context, range);
     }
 }
 

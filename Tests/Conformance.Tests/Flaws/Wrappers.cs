@@ -69,8 +69,8 @@ internal abstract class PassingUnit(IIommuUnit inner) : IIommuUnit
 
     public virtual OpResult Exit(IommuContext context) => Inner.Exit(context);
 
-    public virtual OpResult Invalidate(IommuContext context, ulong start, ulong end) =>
-        Inner.Invalidate(context, start, end);
+    public virtual OpResult Invalidate(IommuContext context, IovaRange range) =>
+        Inner.Invalidate(context, range);
 
     public virtual OpResult TakeFaults(ICollection<IommuFault> faults) => Inner.TakeFaults(faults);
 

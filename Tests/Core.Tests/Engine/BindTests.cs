@@ -783,9 +783,10 @@ public sealed class BindTests
         system.Bind(third, process);
         system.Bind(devices[0], other);
 
+        Assert.True(system.Core.Invalidate(process, 0x1000, 0x1000).IsOk); // empty: no unit is called
         Assert.True(system.Core.Invalidate(process, 0x1000, 0x3000).IsOk);
 
-        Assert.Equal([$"Invalidate {pasid} 1000 3000"], unit.Log.Where(l => l.StartsWith("Invalidate")));
+        Assert.Equal([$"Invalidate {pasid} [0x1000, 0x2fff]"], unit.Log.Where(l => l.StartsWith("Invalidate")));
         Assert.Single(second.Log, l => l.StartsWith("Invalidate"));
     }
 

@@ -245,12 +245,12 @@ internal sealed class RecordingUnit : IIommuUnit
         }
     }
 
-    public OpResult Invalidate(IommuContext context, ulong start, ulong end)
+    public OpResult Invalidate(IommuContext context, IovaRange range)
     {
         Enter(context.Domain);
         try
         {
-            Note($"Invalidate {context.Pasid} {start:x} {end:x}");
+            Note($"Invalidate {context.Pasid} {range}");
             return OnCall("Invalidate", context, null);
         }
         finally

@@ -57,15 +57,15 @@ public sealed class IommuUnitTests : IDisposable
     }
 
     [Theory]
-    [InlineData(4096ul, 4096ul, 0)]
-    [InlineData(0ul, 0ul, 3)]
-    [InlineData(0ul, 4096ul, 3)]
-    public void An_empty_range_is_not_invalidated(ulong start, ulong end, int commands)
+    [InlineData(4096ul, 4096ul, 3)]
+    [InlineData(0ul, ulong.MaxValue, 3)]
+    [InlineData(0ul, 4095ul, 3)]
+    public void A_range_of_one_byte_is_invalidated_like_any_other(ulong first, ulong last, int commands)
     {
         using MinimalUnit unit = Started(out MinimalDomain domain, out UnitDevice nic, out UnitDevice gpu);
         UnitLink? link = Attached(unit, domain, nic, gpu);
         _port.Sent.Clear();
-        Assert.True(domain.Invalidate(link, start, end).IsOk);
+        Assert.True(domain.Invalidate(link, new IovaRange(first, last)).IsOk);
         Assert.Equal(commands, _port.Sent.Count);
     }
 
@@ -199,7 +199,7 @@ public sealed class IommuUnitTests : IDisposable
             {
                 if (domain.Value.Attach(new Pasid(5), Root, process, device.Value, first: true, ref link).IsOk)
                 {
-                    domain.Value.Invalidate(link, 0, 4096);
+                    domain.Value.Invalidate(link, new IovaRange(0, 4095));
                     _ = round == 0 ? OpResult.Ok : domain.Value.Exit(link);
                     domain.Value.Detach(device.Value, last: true, ref link);
                 }
@@ -244,6 +244,6 @@ public sealed class IommuUnitTests : IDisposable
 
         protected override OpResult Clear(UnitLink link) => OpResult.Ok;
 
-        protected override OpResult InvalidateRange(UnitLink link, ulong start, ulong end) => OpResult.Ok;
+        protected override OpResult InvalidateRange(UnitLink link, IovaRange range) => OpResult.Ok;
     }
 }

@@ -84,7 +84,7 @@ internal sealed class MinimalDomain(IPhysicalMemory memory, CommandPort port, ul
     protected override OpResult Leave(UnitLink link, UnitDevice device) =>
         device.HasTlb ? port.Send($"tlb {device.Requester.Value} {link.Pasid.Value}") : OpResult.Ok;
 
-    protected override OpResult InvalidateRange(UnitLink link, ulong start, ulong end) => Forget(link);
+    protected override OpResult InvalidateRange(UnitLink link, IovaRange range) => Forget(link);
 
     private OpResult Store(UnitLink link, ulong entry)
     {

@@ -70,6 +70,7 @@ internal static class UnitExtensions
     public static OpResult Invalidate(this SmmuDomain domain, SmmuLink link, Pasid pasid, ulong start, ulong end)
     {
         Assert.True(link.Link is null || link.Link.Pasid == pasid);
-        return domain.Invalidate(link.Link, start, end);
+        var range = IovaRange.FromStartEnd(start, end);
+        return range.IsEmpty ? OpResult.Ok : domain.Invalidate(link.Link, range);
     }
 }

@@ -182,8 +182,8 @@ internal sealed class ScenarioWatch(ScenarioSetup setup) : IPasidDriver, IIommuM
 
         public OpResult Exit(IommuContext context) => Note(unit.Exit(context));
 
-        public OpResult Invalidate(IommuContext context, ulong start, ulong end) =>
-            Note(unit.Invalidate(context, start, end));
+        public OpResult Invalidate(IommuContext context, IovaRange range) =>
+            Note(unit.Invalidate(context, range));
 
         public void Dispose() => unit.Dispose();
 

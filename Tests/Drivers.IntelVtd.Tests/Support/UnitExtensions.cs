@@ -39,6 +39,7 @@ internal static class UnitExtensions
     public static OpResult Invalidate(this VtdDomain domain, Pasid pasid, UnitLink? link, ulong start, ulong end)
     {
         Assert.True(link is null || link.Pasid == pasid);
-        return domain.Invalidate(link, start, end);
+        var range = IovaRange.FromStartEnd(start, end);
+        return range.IsEmpty ? OpResult.Ok : domain.Invalidate(link, range);
     }
 }

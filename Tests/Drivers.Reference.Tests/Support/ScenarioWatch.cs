@@ -228,8 +228,8 @@ internal sealed class ScenarioWatch(ScenarioSetup setup, CommandMutation? mutati
 
         public OpResult Exit(IommuContext context) => Ended(unit.Exit(context));
 
-        public OpResult Invalidate(IommuContext context, ulong start, ulong end) =>
-            Ended(unit.Invalidate(context, start, end));
+        public OpResult Invalidate(IommuContext context, IovaRange range) =>
+            Ended(unit.Invalidate(context, range));
 
         public void Dispose() => unit.Dispose();
 

@@ -34,8 +34,11 @@ internal static class DomainExtensions
         return table.Detach(s_device, last: true, ref link);
     }
 
-    public static OpResult Invalidate(this DomainTable table, Pasid pasid, uint asid, ulong start, ulong end) =>
-        table.Invalidate(Link(table, pasid, asid), start, end);
+    public static OpResult Invalidate(this DomainTable table, Pasid pasid, uint asid, ulong start, ulong end)
+    {
+        var range = IovaRange.FromStartEnd(start, end);
+        return range.IsEmpty ? OpResult.Ok : table.Invalidate(Link(table, pasid, asid), range);
+    }
 
     public static void ReleaseEndpoint(this DomainTable table, Pasid pasid, uint endpoint)
     {
@@ -64,8 +67,11 @@ internal static class DomainExtensions
 
     public static OpResult Exit(this MappedDomain domain) => domain.Exit(Links(domain)[default]);
 
-    public static OpResult Invalidate(this MappedDomain domain, ulong start, ulong end) =>
-        domain.Invalidate(Links(domain)[default], start, end);
+    public static OpResult Invalidate(this MappedDomain domain, ulong start, ulong end)
+    {
+        var range = IovaRange.FromStartEnd(start, end);
+        return range.IsEmpty ? OpResult.Ok : domain.Invalidate(Links(domain)[default], range);
+    }
 
     private static Dictionary<Pasid, UnitLink?> Links(object domain) => s_links.GetOrCreateValue(domain);
 

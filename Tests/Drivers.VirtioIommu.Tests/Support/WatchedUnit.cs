@@ -73,8 +73,8 @@ internal sealed class WatchedUnit(IIommuUnit inner) : IIommuUnit
 
     public OpResult Exit(IommuContext context) => Note(inner.Exit(context));
 
-    public OpResult Invalidate(IommuContext context, ulong start, ulong end) =>
-        Note(inner.Invalidate(context, start, end));
+    public OpResult Invalidate(IommuContext context, IovaRange range) =>
+        Note(inner.Invalidate(context, range));
 
     public void Dispose()
     {

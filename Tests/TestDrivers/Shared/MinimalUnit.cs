@@ -58,7 +58,7 @@ internal sealed class MinimalUnit(string name, int pasidBits) : IIommuUnit
         return OpResult.Ok;
     }
 
-    public OpResult Invalidate(IommuContext context, ulong start, ulong end)
+    public OpResult Invalidate(IommuContext context, IovaRange range)
     {
         Interlocked.Increment(ref _commands);
         return OpResult.Ok;
