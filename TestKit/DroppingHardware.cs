@@ -3,8 +3,8 @@ using PasidFramework.Hardware;
 namespace PasidFramework.TestKit;
 
 /// <summary>
-/// Stands between a driver and a machine, and makes some of the driver's commands into ones that do nothing: a driver that
-/// forgets them.
+/// Stands between a driver and a machine, and makes some of the driver's commands into ones that do nothing: a driver
+/// that forgets them.
 /// </summary>
 public sealed class DroppingHardware : IIommuHardware, IRegisterFile
 {
@@ -58,7 +58,7 @@ public sealed class DroppingHardware : IIommuHardware, IRegisterFile
     /// <inheritdoc/>
     public void Write32(int offset, uint value)
     {
-        Look(offset, value);
+        Watch(offset, value);
         _inner.Registers.Write32(offset, value);
     }
 
@@ -72,7 +72,7 @@ public sealed class DroppingHardware : IIommuHardware, IRegisterFile
             _last = 0;
         }
 
-        Look(offset, value);
+        Watch(offset, value);
         _inner.Registers.Write64(offset, value);
     }
 
@@ -82,7 +82,7 @@ public sealed class DroppingHardware : IIommuHardware, IRegisterFile
         // The machine belongs to the fixture.
     }
 
-    private void Look(int offset, ulong value)
+    private void Watch(int offset, ulong value)
     {
         if (offset != _doorbell)
         {

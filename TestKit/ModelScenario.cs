@@ -39,7 +39,7 @@ public sealed record ScenarioSetup
     public IReadOnlyList<RequesterId> Requesters { get; init; } =
         [new RequesterId(0x0118), new RequesterId(0x0120), new RequesterId(0x0290)];
 
-    /// <summary>Looked at after every step; what it returns is a failure.</summary>
+    /// <summary>Called after every step; what it returns is a failure.</summary>
     public Func<IIommuModel, string?>? Check { get; init; }
 }
 
@@ -52,7 +52,7 @@ public sealed record ScenarioReport(
     IReadOnlyList<string> Failures, IReadOnlyList<DriverAction> Actions, bool Applied, long Probes);
 
 /// <summary>
-/// The life of a few processes on a model: bind, remap, unbind, reuse of the number, exit, devices and domains that come
+/// The life of a few processes on a model: bind, remap, unbind, reuse of the PASID, exit, devices and domains that come
 /// and go. After every step, and inside of it between any two stores, accesses of every device must lead to the right
 /// process's memory or nowhere.
 /// </summary>
@@ -62,7 +62,7 @@ public sealed class ModelScenario : IDisposable
     private const ulong Far = 0x7F00_1234_5000;
     private const int Pages = 40;
 
-    // The first numbers end one leaf of 64 entries and begin the next.
+    // The first PASIDs end one leaf of 64 entries and begin the next.
     private const int FirstPasid = 62;
 
     private static readonly ulong[] s_probed =
@@ -203,12 +203,12 @@ public sealed class ModelScenario : IDisposable
         one.End();
         one.Tables.Dispose();
 
-        // A number that is used again must not show the process that had it.
+        // A PASID that is used again must not show the process that had it.
         Process four = Start("four");
         uint again = Bind(a, four);
         if (again != first)
         {
-            Fail(Text($"number 0x{again:x} was handed out where 0x{first:x} was free and lower"));
+            Fail(Text($"PASID 0x{again:x} was allocated where 0x{first:x} was free and lower"));
         }
 
         Exit(two);
@@ -302,7 +302,7 @@ public sealed class ModelScenario : IDisposable
         OpResult<Pasid> bound = default;
         ProbeAll();
 
-        // Before the call nobody knows the number: with the lowest-first allocator it is the lowest that is free.
+        // Before the call the PASID is not known: with the lowest-first allocator it is the lowest that is free.
         Aim(() =>
         {
             for (uint pasid = FirstPasid; pasid < FirstPasid + 4; pasid++)
@@ -329,29 +329,29 @@ public sealed class ModelScenario : IDisposable
 
     private void Unbind(Device device, Process process, uint? pasid = null)
     {
-        uint number = pasid ?? _expected.Keys.First(
+        uint used = pasid ?? _expected.Keys.First(
             k => k.Requester == device.Requester && _expected[k].Process == process).Pasid;
         bool last = !Sharing(device).Any(d =>
-            d != device && _expected.TryGetValue((d.Requester, number), out Expected? e) && e.IsBound);
+            d != device && _expected.TryGetValue((d.Requester, used), out Expected? e) && e.IsBound);
         ProbeAll();
         Aim(() =>
         {
             foreach (ulong address in s_probed)
             {
-                Probe(device.Requester, number, address, process, mayBeBlocked: true);
+                Probe(device.Requester, used, address, process, mayBeBlocked: true);
             }
         });
-        Step($"unbind {process.Name} from {device.Name}", () => Must(_core!.Unbind(device, new Pasid(number))));
+        Step($"unbind {process.Name} from {device.Name}", () => Must(_core!.Unbind(device, new Pasid(used))));
         if (last)
         {
             foreach (Device sharing in Sharing(device))
             {
-                _expected.Remove((sharing.Requester, number));
+                _expected.Remove((sharing.Requester, used));
             }
         }
         else
         {
-            _expected[(device.Requester, number)] = new Expected(process, false);
+            _expected[(device.Requester, used)] = new Expected(process, false);
         }
 
         ProbeAll();
@@ -366,7 +366,7 @@ public sealed class ModelScenario : IDisposable
             process.Map(start + ((ulong)page * 0x1000));
         }
 
-        Step($"tell of {pages} new mappings of {process.Name}", () => Must(everything
+        Step($"invalidate {pages} new mappings of {process.Name}", () => Must(everything
             ? _core!.Invalidate(process, 0, 0)
             : _core!.Invalidate(process, start, start + ((ulong)pages * 0x1000))));
         process.Settle();
@@ -382,7 +382,7 @@ public sealed class ModelScenario : IDisposable
     {
         ProbeAll();
         process.Unmap(address);
-        Step($"tell of an unmapped page of {process.Name}", () => Must(
+        Step($"invalidate an unmapped page of {process.Name}", () => Must(
             _core!.Invalidate(process, address, address + 0x1000)));
         process.Settle();
         ProbeAll();
@@ -401,7 +401,8 @@ public sealed class ModelScenario : IDisposable
                 if (result.Status != TranslationStatus.AbortedQuietly
                     && (_setup.QuietExit || result.Status != TranslationStatus.Faulted))
                 {
-                    Fail(Text($"{device.Requester} PASID 0x{pasid.Value:x} of the dying {process.Name}: {Describe(result)}"));
+                    Fail(Text(
+                        $"{device.Requester} PASID 0x{pasid.Value:x} of the dying {process.Name}: {Describe(result)}"));
                 }
             };
         }
@@ -420,7 +421,7 @@ public sealed class ModelScenario : IDisposable
             _expected.Remove(key);
         }
 
-        // What it had is somebody else's now: a walk into it would be a read of freed memory.
+        // What it had is another process's now: a walk into it would be a read of freed memory.
         process.Tables.Dispose();
         ProbeAll();
     }
@@ -436,10 +437,10 @@ public sealed class ModelScenario : IDisposable
         }
     }
 
-    // Every device with every number near those in use, twice: the second look finds what the first one cached.
+    // Every device with every PASID near those in use, twice: the second round finds what the first one cached.
     private void ProbeAll()
     {
-        for (int look = 0; look < 2; look++)
+        for (int round = 0; round < 2; round++)
         {
             foreach (RequesterId requester in _requesters)
             {
@@ -609,7 +610,7 @@ public sealed class ModelScenario : IDisposable
             _unmapped.Add(address);
         }
 
-        /// <summary>The driver has been told: only what is mapped now may be reached.</summary>
+        /// <summary>The driver has been notified: only what is mapped now may be reached.</summary>
         public void Settle()
         {
             foreach ((ulong address, List<ulong> targets) in _targets)

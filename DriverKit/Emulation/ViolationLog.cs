@@ -5,7 +5,7 @@ using PasidFramework.Hardware;
 namespace PasidFramework.DriverKit.Emulation;
 
 /// <summary>
-/// What a driver did that the specification forbids and that no fault code tells; each violation once, at most 1000.
+/// What a driver did that the specification forbids and that no fault code reports; each violation once, at most 1000.
 /// Safe for concurrent use.
 /// </summary>
 /// <param name="memory">The memory, whose reads of freed pages count as well.</param>

@@ -35,7 +35,7 @@ internal static class ArmEntries
     public static LayoutField Contiguous() => LayoutField.Ignored(52, 52, "hint that neighbours continue the mapping");
 
     /// <summary>
-    /// What no entry that is present may have. Everything else of an entry whose bit 0 is 0 is not looked at, and
+    /// What no entry that is present may have. Everything else of an entry whose bit 0 is 0 is ignored, and
     /// SH of type 3 counts only at the last level.
     /// </summary>
     public static void Check(ReadOnlySpan<ulong> words, ICollection<Violation> found)

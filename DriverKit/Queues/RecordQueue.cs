@@ -5,7 +5,8 @@ using PasidFramework.Results;
 
 namespace PasidFramework.DriverKit.Queues;
 
-/// <summary>Records that hardware writes and a driver takes: faults in registers or in a ring. Safe for concurrent use.</summary>
+/// <summary>Records that hardware writes and a driver takes: faults in registers or in a ring. Safe for concurrent
+/// use.</summary>
 /// <param name="recordWords">64-bit words of a record.</param>
 public abstract class RecordQueue(int recordWords) : IDisposable
 {
@@ -58,7 +59,7 @@ public abstract class RecordQueue(int recordWords) : IDisposable
         GC.SuppressFinalize(this);
     }
 
-    /// <summary>Looks how many records wait, at most; inside the gate, as the two that follow.</summary>
+    /// <summary>Reads how many records wait, at most; inside the gate, as the two that follow.</summary>
     protected abstract int Begin();
 
     /// <summary>Reads the next record.</summary>

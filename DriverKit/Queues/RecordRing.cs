@@ -47,7 +47,7 @@ public abstract class RecordRing : RecordQueue
             return (int)waiting;
         }
 
-        // No producer can be there. What is between cannot be told from what was taken before.
+        // No producer can be there. What is between looks like what was taken before.
         _position = producer;
         return 0;
     }

@@ -11,7 +11,7 @@ namespace PasidFramework.DriverKit.Tables;
 /// </summary>
 /// <remarks>
 /// What decides is which words differ in bits that count (<see cref="IEntryRules"/>). None or one: first what the
-/// current entry does not look at, then the one word, then what the target does not look at. More: word 0 := 0, the
+/// current entry ignores, then the one word, then what the target ignores. More: word 0 := 0, the
 /// others, word 0. Only words that change are stored, every step is one flush, and a step that stores nothing needs no
 /// synchronisation. The synchronisation is the barrier, too. Source: Arm IHI 0070, 3.21; the method is that of Linux's
 /// arm_smmu_write_entry.

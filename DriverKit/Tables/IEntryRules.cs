@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.DriverKit.Tables;
 
-/// <summary>Which bits of an entry the hardware looks at, as the entry's own contents say.</summary>
+/// <summary>Which bits of an entry the hardware uses, as the entry's own contents say.</summary>
 public interface IEntryRules
 {
     /// <summary>Marks the bits that count in an entry.</summary>

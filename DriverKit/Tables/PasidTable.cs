@@ -8,7 +8,7 @@ namespace PasidFramework.DriverKit.Tables;
 
 /// <summary>
 /// A PASID table: checks, leaves, and the order of stores and invalidations that all formats have in common. A format
-/// adds what an entry looks like. The valid bit is in the first word of an entry.
+/// adds the layout of an entry. The valid bit is in the first word of an entry.
 /// </summary>
 /// <typeparam name="TLink">Form of the links to leaves.</typeparam>
 /// <remarks>
@@ -163,8 +163,8 @@ public abstract class PasidTable<TLink> : IPasidTable
 
     /// <inheritdoc/>
     /// <remarks>
-    /// Of a quiet entry whose invalidation was confirmed only the configuration is invalidated: it cannot have led to new
-    /// translations.
+    /// Of a quiet entry whose invalidation was confirmed only the configuration is invalidated: it cannot have led to
+    /// new translations.
     /// </remarks>
     public OpResult Clear(Pasid pasid)
     {
@@ -219,10 +219,12 @@ public abstract class PasidTable<TLink> : IPasidTable
     /// <summary>First word of an entry that translates nothing and records nothing.</summary>
     protected virtual ulong QuietWord => 0;
 
-    /// <summary>Adds a leaf with its first entry in it (D3); a directory stays as it is where there is no memory (D8).</summary>
+    /// <summary>Adds a leaf with its first entry in it (D3); a directory stays as it is where there is no memory
+    /// (D8).</summary>
     protected virtual OpResult AddLeaf(Pasid pasid, ReadOnlySpan<ulong> words) => Table.AddLeaf(pasid.Value, words);
 
-    /// <summary>Stores an entry in a leaf that hardware walks, valid bit last (D2), and invalidates what it replaces.</summary>
+    /// <summary>Stores an entry in a leaf that hardware walks, valid bit last (D2), and invalidates what it
+    /// replaces.</summary>
     protected virtual OpResult Install(Pasid pasid, ulong address, ReadOnlySpan<ulong> words)
     {
         Memory.WriteEntry(address, words);

@@ -8,18 +8,19 @@ using PasidFramework.Records;
 namespace PasidFramework.DriverKit.Tables;
 
 /// <summary>
-/// Lists tables of any depth as <see cref="ITableView.Items"/> promises, whatever is in memory: it never throws, ends, and
-/// remembers no more than the tables that it has walked through. What the tables are its levels say.
+/// Lists tables of any depth as <see cref="ITableView.Items"/> promises, whatever is in memory: it never throws, ends,
+/// and remembers no more than the tables that it has walked through. What the tables are its levels say.
 /// </summary>
 /// <remarks>
-/// <para>Entries that are all zero are not listed. A table is known by the address of its first entry. It is not followed,
-/// and that is a finding, if its first entry is no memory; if it overlaps a table on the way to it (a loop); if it was
-/// met as another kind, with another number of entries, or, where its level is exclusive, from another entry; or if more
-/// tables were met than items are asked for. Tables that may be shared are listed for each entry that leads to them.</para>
+/// <para>Entries that are all zero are not listed. A table is known by the address of its first entry. It is not
+/// followed, and that is a finding, if its first entry is no memory; if it overlaps a table on the way to it (a loop);
+/// if it was met as another kind, with another number of entries, or, where its level is exclusive, from another entry;
+/// or if more tables were met than items are asked for. Tables that may be shared are listed for each entry that leads
+/// to them.</para>
 /// <para>Where memory is missing within a table the first place of each hole is a finding; after
-/// <see cref="MaxMissingPages"/> pages in a row the rest of the table is given up. Since zeros are no items and tables may
-/// be shared, the words that are read are limited as well: a last finding says that the rest was not looked
-/// through.</para>
+/// <see cref="MaxMissingPages"/> pages in a row the rest of the table is given up. Since zeros are no items and tables
+/// may be shared, the words that are read are limited as well: a last finding says that the rest was not
+/// read.</para>
 /// </remarks>
 public static class TableLister
 {
@@ -135,7 +136,7 @@ public static class TableLister
                     break;
                 case ReadOutcome.Spent:
                     yield return table.ItemOf(
-                        entry!, "so many entries are 0 or point to the same tables that the rest was not looked through")
+                        entry!, "so many entries are 0 or point to the same tables that the rest was not read")
                         with { Kind = TableItemKind.Finding };
                     yield break;
                 case ReadOutcome.Entry:
@@ -330,11 +331,12 @@ public static class TableLister
                 reference.Level.Numbers == EntryNumber.Requester ? new RequesterId((uint)number) : reference.Requester);
         }
 
-        // The entries from here to the end of a page of memory, or of the table. None is loaded where there is nothing to
-        // read: zeros, or a hole that was said already.
+        // The entries from here to the end of a page of memory, or of the table. None is loaded where there is nothing
+        // to read: zeros, or a hole that was said already.
         private ReadOutcome? Load(Walk walk, ulong at, out long entries)
         {
-            int length = (int)Math.Min(PageBytes - (long)(at & (PageBytes - 1)), (reference.Entries - _next) * Layout.Bytes);
+            int length =
+                (int)Math.Min(PageBytes - (long)(at & (PageBytes - 1)), (reference.Entries - _next) * Layout.Bytes);
             entries = Math.Max(1, length / Layout.Bytes);
             length = (int)entries * Layout.Bytes;
             if (!walk.Spend(length / 8))

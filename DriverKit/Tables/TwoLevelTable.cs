@@ -12,8 +12,8 @@ namespace PasidFramework.DriverKit.Tables;
 /// </summary>
 /// <typeparam name="TLink">Form of the links.</typeparam>
 /// <remarks>
-/// Not safe for concurrent use, but for <see cref="Leaves"/> and <see cref="Bytes"/>. Where the leaves are, and what the
-/// caller notes of each entry, is kept beside the memory: nothing of it is read back.
+/// Not safe for concurrent use, but for <see cref="Leaves"/> and <see cref="Bytes"/>. Where the leaves are, and what
+/// the caller notes of each entry, is kept beside the memory: nothing of it is read back.
 /// </remarks>
 public sealed class TwoLevelTable<TLink> : IDisposable
     where TLink : struct, ITableLink
@@ -50,7 +50,7 @@ public sealed class TwoLevelTable<TLink> : IDisposable
     /// <summary>Bytes of page memory in root and leaves.</summary>
     public long Bytes => InPages(_shape.RootBytes) + (long)Leaves * _shape.LeafBytes;
 
-    /// <summary>Makes an empty table, written back; whoever points hardware to it orders that.</summary>
+    /// <summary>Makes an empty table, written back; the caller that points hardware to it orders that.</summary>
     /// <param name="memory">Memory that the hardware walks.</param>
     /// <param name="shape">The shape.</param>
     /// <returns>The table; ENOMEM.</returns>
@@ -83,10 +83,12 @@ public sealed class TwoLevelTable<TLink> : IDisposable
     /// <param name="index">An index whose leaf exists.</param>
     public ref uint State(uint index) => ref _slots[index >> _slotShift].States[index & _inSlot];
 
-    /// <summary>Adds the leaf of an index, with the words of its first entry in it, and links it by one store.</summary>
+    /// <summary>Adds the leaf of an index, with the words of its first entry in it, and links it by one
+    /// store.</summary>
     /// <param name="index">An index without a leaf.</param>
     /// <param name="entry">The entry; empty where it is stored later.</param>
-    /// <returns>Success: nothing may be cached of the path before that is confirmed; ENOMEM: nothing was changed.</returns>
+    /// <returns>Success: nothing may be cached of the path before that is confirmed; ENOMEM: nothing was
+    /// changed.</returns>
     public OpResult AddLeaf(uint index, ReadOnlySpan<ulong> entry)
     {
         OpResult<ulong> leaf = _memory.AllocatePages(_shape.LeafBytes, _shape.LeafAlignment);
@@ -108,7 +110,8 @@ public sealed class TwoLevelTable<TLink> : IDisposable
         return OpResult.Ok;
     }
 
-    /// <summary>Whether hardware may still hold that an index has no leaf, because it did not confirm the link.</summary>
+    /// <summary>Whether hardware may still hold that an index has no leaf, because it did not confirm the
+    /// link.</summary>
     public bool IsUnconfirmed(uint index) => _unconfirmed is { } slots && slots.Contains(index >> _slotShift);
 
     /// <summary>Notes whether hardware confirmed the path to an index.</summary>

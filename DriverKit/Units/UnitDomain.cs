@@ -122,7 +122,7 @@ public abstract class UnitDomain<TDevice> : IDisposable
             Volatile.Write(ref _withTlb, [.. _withTlb, device]);
         }
 
-        // Whoever stores an entry sees the device here, or the device can only fetch what was stored before.
+        // The thread that stores an entry sees the device here, or the device can only fetch what was stored before.
         Interlocked.MemoryBarrier();
     }
 
@@ -137,7 +137,8 @@ public abstract class UnitDomain<TDevice> : IDisposable
     /// confirm, and <see cref="RollBack"/> follows.</returns>
     protected abstract OpResult Install(UnitLink link);
 
-    /// <summary>Undoes an <see cref="Install"/> that the hardware did not confirm: it may have seen the entry.</summary>
+    /// <summary>Undoes an <see cref="Install"/> that the hardware did not confirm: it may have seen the
+    /// entry.</summary>
     protected virtual void RollBack(UnitLink link) => _ = Clear(link);
 
     /// <summary>Makes a link's entry translate nothing without a configuration fault, and invalidates entry and

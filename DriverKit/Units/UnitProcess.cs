@@ -13,7 +13,7 @@ public sealed class UnitProcess(uint tag)
     public uint Tag { get; } = tag;
 
     /// <summary>Whether an invalidation of it was not confirmed: caches may still hold its translations, so the tag is
-    /// never handed out again.</summary>
+    /// never allocated again.</summary>
     public bool IsTainted => _isTainted;
 
     /// <summary>Whether hardware did not confirm something: ETIMEDOUT or EIO.</summary>

@@ -11,8 +11,9 @@ using PasidFramework.Results;
 namespace PasidFramework.TestKit.Tables;
 
 /// <summary>
-/// What the contract promises of a table reader, on tables that a driver wrote for a model: against the bindings, against
-/// the model's walks, and on images of these tables with holes, loops and random words. Without a test framework.
+/// What the contract promises of a table reader, on tables that a driver wrote for a model: against the bindings,
+/// against the model's walks, and on images of these tables with holes, loops and random words. Without a test
+/// framework.
 /// </summary>
 /// <exception cref="SuiteFailedException">From each check: what was expected and found.</exception>
 public sealed class TableReaderSuite : IDisposable
@@ -20,7 +21,7 @@ public sealed class TableReaderSuite : IDisposable
     private const ulong Address = 0x7F00_1234_5000;
     private const int MaxSteps = 64;
 
-    // The first numbers end a leaf of 64, 256 or 1024 entries and begin the next.
+    // The first PASIDs end a leaf of 64, 256 or 1024 entries and begin the next.
     private const int FirstPasid = 1022;
 
     private readonly ITableReader _reader;
@@ -31,7 +32,8 @@ public sealed class TableReaderSuite : IDisposable
     private readonly Dictionary<string, ulong> _roots;
 
     /// <summary>Starts a driver on a model and binds processes.</summary>
-    /// <param name="setup">Driver, model and page tables; two devices of one domain and one of another are used.</param>
+    /// <param name="setup">Driver, model and page tables; two devices of one domain and one of another are
+    /// used.</param>
     /// <param name="reader">The reader.</param>
     public TableReaderSuite(ScenarioSetup setup, ITableReader reader)
     {
@@ -54,7 +56,8 @@ public sealed class TableReaderSuite : IDisposable
             Must(_core.AddDevice(shared, "A", setup.Requesters[0], range, setup.Features)),
             Must(_core.AddDevice(shared, "B", setup.Requesters[1], range, DeviceFeatures.None)),
             Must(_core.AddDevice(
-                Must(_core.CreateDomain(instance, "alone", Pasid.MaxBits)), "C", setup.Requesters[2], range, setup.Features)),
+                Must(_core.CreateDomain(instance, "alone", Pasid.MaxBits)), "C", setup.Requesters[2], range,
+                setup.Features)),
         ];
         for (int i = 0; i < 4; i++)
         {
@@ -125,7 +128,8 @@ public sealed class TableReaderSuite : IDisposable
         {
             for (int i = 0; i < item.Words.Count; i++)
             {
-                Expect(_model.Memory.ReadQword(item.Address + ((ulong)i * 8)), item.Words[i], $"word {i} of {item.Structure}");
+                Expect(_model.Memory.ReadQword(item.Address + ((ulong)i * 8)), item.Words[i],
+                    $"word {i} of {item.Structure}");
             }
         }
 
@@ -155,7 +159,8 @@ public sealed class TableReaderSuite : IDisposable
                     (walk.Result.Status, walk.Result.Address, walk.Result.FaultCode),
                     $"{access}");
                 translated += walk.Result.Status == TranslationStatus.Translated ? 1 : 0;
-                Expect(true, walk.Steps.All(s => s.Words.Count == 0 || s.Words[0] == _model.Memory.ReadQword(s.Address)),
+                Expect(true,
+                    walk.Steps.All(s => s.Words.Count == 0 || s.Words[0] == _model.Memory.ReadQword(s.Address)),
                     $"words of the steps of {access}");
             }
         }
@@ -206,7 +211,8 @@ public sealed class TableReaderSuite : IDisposable
         {
             Expect(
                 false,
-                view.Walk(new DmaAccess(requester, pasid, Address, false)).Result.Status == TranslationStatus.Translated,
+                view.Walk(
+                    new DmaAccess(requester, pasid, Address, false)).Result.Status == TranslationStatus.Translated,
                 "translation by empty tables");
         }
     }
@@ -220,7 +226,8 @@ public sealed class TableReaderSuite : IDisposable
             TableItem[] items = [.. Open(image).Items()];
             if (entries.Contains(page))
             {
-                Expect(true, items.Any(i => i.Kind == TableItemKind.Finding), $"finding without the page at 0x{page:x}");
+                Expect(true, items.Any(i => i.Kind == TableItemKind.Finding),
+                    $"finding without the page at 0x{page:x}");
             }
 
             Probe(Open(image));
@@ -307,7 +314,8 @@ public sealed class TableReaderSuite : IDisposable
         }
 
         // The images must be worth it.
-        Expect(true, translated > images / 10 && findings > images / 10, $"{translated} translations, {findings} findings");
+        Expect(true, translated > images / 10 && findings > images / 10,
+            $"{translated} translations, {findings} findings");
     }
 
     private static T Must<T>(OpResult<T> result) =>

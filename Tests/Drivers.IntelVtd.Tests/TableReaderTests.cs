@@ -211,7 +211,7 @@ public sealed class TableReaderTests
         TableItem last = Open().Items(10_000).Last();
 
         Assert.Equal(TableItemKind.Finding, last.Kind);
-        Assert.Contains("not looked through", last.Text);
+        Assert.Contains("the rest was not read", last.Text);
     }
 
     [Theory]

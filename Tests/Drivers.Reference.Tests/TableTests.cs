@@ -145,7 +145,7 @@ public sealed class TableTests
         TableItem last = view.Items(1 << 20).Last();
 
         Assert.Equal(TableItemKind.Finding, last.Kind);
-        Assert.Contains("not looked through", last.Text, StringComparison.Ordinal);
+        Assert.Contains("the rest was not read", last.Text, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -142,7 +142,7 @@ public sealed class ModelMemoryTests
     }
 
     [Fact]
-    public void What_a_device_writes_is_seen_on_both_sides_and_not_told()
+    public void What_a_device_writes_is_seen_on_both_sides_and_not_announced()
     {
         var memory = new ModelMemory(isCoherent: false, StoreOrder.Weak);
         ulong at = memory.AllocatePages(4096).Value;
@@ -183,7 +183,7 @@ public sealed class ModelMemoryTests
     }
 
     [Fact]
-    public void Everything_the_driver_does_is_told_in_order()
+    public void Everything_the_driver_does_is_reported_in_order()
     {
         var memory = new ModelMemory();
         var events = new List<MemoryEvent>();
