@@ -2,7 +2,7 @@ using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Formats;
 
-/// <summary>Exports <see cref="ArmSmmuLayouts"/> to whoever explains or encodes structures.</summary>
+/// <summary>Exports <see cref="ArmSmmuLayouts"/> to all that explain or encode structures.</summary>
 [StructureProvider("arm-smmuv3")]
 internal sealed class ArmSmmuStructures : IStructureProvider
 {

@@ -1,5 +1,5 @@
 // Arm IHI 0070 (SMMUv3), issue H.a era, section 6.3: identification registers, 32 bits each. Bits that neither the
-// driver nor the stand-in hardware looks at are declared as ignored.
+// driver nor the stand-in hardware uses are declared as ignored.
 using PasidFramework.Identifiers;
 using PasidFramework.Records;
 

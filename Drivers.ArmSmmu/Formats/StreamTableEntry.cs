@@ -283,7 +283,7 @@ internal static class StreamTableEntry
 
     private static void CheckAts(ReadOnlySpan<ulong> words, ICollection<Violation> found)
     {
-        // An entry that aborts is not looked at any further.
+        // The rest of an entry that aborts is ignored.
         if (words.Get(V) != 0 && words.Get(EATS) == EatsSplit
             && words.Get(Config) is >= ConfigBypass and not ConfigNested)
         {

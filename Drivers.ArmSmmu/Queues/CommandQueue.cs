@@ -9,7 +9,7 @@ namespace PasidFramework.Drivers.ArmSmmu.Queues;
 
 /// <summary>The command queue of one unit (Arm IHI 0070 3.5, 4.1): each operation waits for its own SYNC.</summary>
 /// <remarks>
-/// An illegal command stops the queue for everybody. Whoever sees it records whose command it was, puts a SYNC in
+/// An illegal command stops the queue for all. The thread that sees it records whose command it was, puts a SYNC in
 /// its place and acknowledges the error, so that the owner gets EIO and the others go on.
 /// </remarks>
 internal sealed class CommandQueue : CommandRing
@@ -132,8 +132,8 @@ internal sealed class CommandQueue : CommandRing
 
     /// <inheritdoc/>
     protected override OpResult TimedOut(bool isFull, int polls) => OpResult.Refuse(Errno.ETIMEDOUT, isFull
-        ? Text($"the command queue stayed full for {polls} looks at CMDQ_CONS (0x{ReadConsumer():x})")
-        : Text($"CMD_SYNC did not complete within {polls} looks at CMDQ_CONS (0x{ReadConsumer():x})"));
+        ? Text($"the command queue stayed full for {polls} polls of CMDQ_CONS (0x{ReadConsumer():x})")
+        : Text($"CMD_SYNC did not complete within {polls} polls of CMDQ_CONS (0x{ReadConsumer():x})"));
 
     // The command at the consumer failed.
     private void RecordError(int code)

@@ -14,7 +14,7 @@ namespace PasidFramework.Drivers.ArmSmmu.Tables;
 /// </summary>
 /// <remarks>
 /// Every leaf is allocated by the first <c>Set</c> that needs it, leaf 0 too (the 2017 code built leaf 0 at once).
-/// Descriptors are changed by <see cref="HitlessWriter"/>. A removal stores word 0 only: nobody looks at the others
+/// Descriptors are changed by <see cref="HitlessWriter"/>. A removal stores word 0 only: the others are ignored
 /// while V is 0, and the next owner writes them.
 /// </remarks>
 internal sealed class CdTable : PasidTable<ContextLink>
@@ -29,7 +29,8 @@ internal sealed class CdTable : PasidTable<ContextLink>
     private Dictionary<string, ulong>? _attachParameters;
 
     private CdTable(
-        IPhysicalMemory memory, TwoLevelTable<ContextLink> table, int pasidBits, IPasidTableSync sync, CdSettings settings)
+        IPhysicalMemory memory, TwoLevelTable<ContextLink> table, int pasidBits, IPasidTableSync sync,
+        CdSettings settings)
         : base(memory, table, pasidBits, ContextDescriptor.Words, sync) => _settings = settings;
 
     /// <inheritdoc/>
@@ -150,7 +151,7 @@ internal sealed class CdTable : PasidTable<ContextLink>
     /// <remarks>
     /// The descriptor stays valid with EPD0 = 1 (no walk of TTB0) and R = 0 (the abort is not recorded), so that a
     /// dying process's requests end without an event (D12). One 64-bit store does it: with EPD0 = 1 the hardware does
-    /// not look at TTB0, which keeps its value until another process gets the descriptor (5.4).
+    /// not use TTB0, which keeps its value until another process gets the descriptor (5.4).
     /// </remarks>
     protected override OpResult MakeQuiet(Pasid pasid, ulong address, uint tag)
     {

@@ -18,7 +18,7 @@ internal interface IStreamTableSync
 /// The stream table of one unit: linear up to 8 bits of StreamID, two levels split at bit 8 above, with leaves of 256
 /// entries (16 KiB) that are allocated by the first entry and stay (Arm IHI 0070 3.3, 5.1, 5.2).
 /// </summary>
-/// <remarks>An entry that nobody wrote is invalid (C_BAD_STE), one without a leaf is C_BAD_STREAMID. Not safe for
+/// <remarks>An entry that was never written is invalid (C_BAD_STE), one without a leaf is C_BAD_STREAMID. Not safe for
 /// concurrent use: the unit serialises.</remarks>
 internal sealed class StreamTable : IDisposable
 {

@@ -14,10 +14,10 @@ namespace PasidFramework.Drivers.ArmSmmu.Unit;
 /// One context descriptor table with the streams that use it, and what is sent when either changes.
 /// </summary>
 /// <remarks>
-/// The order of every removal (D5): store in the table, CFGI_CD for each StreamID, SYNC, TLBI, SYNC, ATC_INV, SYNC. Without
-/// the first SYNC a walker that still has the descriptor could load translations again after the TLBI, for the next
-/// owner of the ASID; without the second one a device could fill its own TLB again from the main one. The table is the
-/// domain's, so whatever is told to one of its streams is told to all: any of them may have used the entry.
+/// The order of every removal (D5): store in the table, CFGI_CD for each StreamID, SYNC, TLBI, SYNC, ATC_INV, SYNC.
+/// Without the first SYNC a walker that still has the descriptor could load translations again after the TLBI, for the
+/// next owner of the ASID; without the second one a device could fill its own TLB again from the main one. The table is
+/// the domain's, so whatever invalidates one of its streams invalidates all: any of them may have used the entry.
 /// </remarks>
 internal sealed class SmmuDomain : UnitDomain<UnitDevice>, IPasidTableSync
 {

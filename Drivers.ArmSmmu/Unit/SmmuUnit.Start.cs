@@ -133,7 +133,7 @@ internal sealed partial class SmmuUnit : IStreamTableSync
         Registers.Write32(Formats.Registers.CMDQ_PROD, 0);
         Registers.Write32(Formats.Registers.CMDQ_CONS, 0);
 
-        // An error that somebody else left behind is not ours to report.
+        // An error that was left behind before is not ours to report.
         Registers.Write32(Formats.Registers.GERRORN, Registers.Read32(Formats.Registers.GERROR));
         return WriteCr0(Formats.Registers.CR0_CMDQEN);
     }
@@ -196,6 +196,6 @@ internal sealed partial class SmmuUnit : IStreamTableSync
         while (budget.TrySpend());
 
         return OpResult.Refuse(Errno.ETIMEDOUT,
-            $"{name} is 0x{seen:x} after {budget.Polls} looks, 0x{value:x} (mask 0x{mask:x}) was expected");
+            $"{name} is 0x{seen:x} after {budget.Polls} polls, 0x{value:x} (mask 0x{mask:x}) was expected");
     }
 }

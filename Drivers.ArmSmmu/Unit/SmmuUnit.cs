@@ -85,7 +85,7 @@ internal sealed partial class SmmuUnit : IommuUnit<SmmuDomain, UnitDevice>
             if (device.HasTlb)
             {
                 // The table is the domain's, so the device may hold translations of every process in it, and no later
-                // detach or exit tells it. Only now can it get no new ones.
+                // detach or exit invalidates it. Only now can it get no new ones.
                 var devices = new CommandBatch(_queue!);
                 AddAtcOfAll(ref devices, sid);
                 if (!devices.Complete().IsOk || !result.IsOk)

@@ -20,7 +20,7 @@ internal static class ContextEntry
         "Intel VT-d D51397-018 (rev 5.10), section 9.4",
         [
             LayoutField.Value(P, "present"),
-            LayoutField.Value(FPD, "fault processing disable; looked at also when P is 0"),
+            LayoutField.Value(FPD, "fault processing disable; used also when P is 0"),
             LayoutField.Value(DTE, "device-TLB (ATS) enable"),
             LayoutField.Value(PASIDE, "requests with PASID allowed"),
             LayoutField.Value(PRE, "page requests allowed"),

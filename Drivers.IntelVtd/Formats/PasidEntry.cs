@@ -28,7 +28,7 @@ internal static class PasidEntry
         "Intel VT-d D51397-018 (rev 5.10), section 9.6",
         [
             LayoutField.Value(P, "present"),
-            LayoutField.Value(FPD, "fault processing disable; looked at also when P is 0"),
+            LayoutField.Value(FPD, "fault processing disable; used also when P is 0"),
             LayoutField.Value(
                 AW,
                 "second-stage address width",

@@ -13,8 +13,8 @@ namespace PasidFramework.Drivers.IntelVtd.Tables;
 /// One PASID directory with its tables of 64 entries. Intel VT-d, D51397-018 (rev 5.10), sections 9.5, 9.6 and 6.2.
 /// </summary>
 /// <remarks>
-/// The tag of an entry is its domain id. What a removed entry leaves behind becomes 0 after its invalidations, so that a
-/// dump shows nothing of a process that is gone; nobody reads it, so it is not flushed.
+/// The tag of an entry is its domain id. What a removed entry leaves behind becomes 0 after its invalidations, so that
+/// a dump shows nothing of a process that is gone; nothing reads it, so it is not flushed.
 /// </remarks>
 internal sealed class VtdTable : PasidTable<DirectoryLink>
 {
@@ -31,7 +31,8 @@ internal sealed class VtdTable : PasidTable<DirectoryLink>
         PasidEntrySettings settings)
         : base(memory, table, pasidBits, PasidEntry.Words, sync) => _settings = settings;
 
-    /// <summary>The domain id of every first-stage and pass-through entry of a unit; 0 is never used (6.2.3.1).</summary>
+    /// <summary>The domain id of every first-stage and pass-through entry of a unit; 0 is never used
+    /// (6.2.3.1).</summary>
     public const ushort DomainId = 1;
 
     /// <summary>PDTS of a context entry: the directory has 2^(PDTS+7) entries.</summary>
@@ -69,7 +70,8 @@ internal sealed class VtdTable : PasidTable<DirectoryLink>
         }
 
         // Memory comes in pages, so a directory of 1 KiB takes 4.
-        int bytes = PasidDirectoryEntry.SizeBytes << (SizeOf(pasidBits) + ContextEntry.MinPasidBits - EntriesPerTableLog2);
+        int bytes =
+            PasidDirectoryEntry.SizeBytes << (SizeOf(pasidBits) + ContextEntry.MinPasidBits - EntriesPerTableLog2);
         OpResult<TwoLevelTable<DirectoryLink>> table = TwoLevelTable<DirectoryLink>.Create(
             memory, new TableGeometry(pasidBits, PasidEntry.SizeBytes, EntriesPerTableLog2, Math.Max(4096, bytes)));
         return table.IsOk

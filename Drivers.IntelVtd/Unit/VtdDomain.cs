@@ -46,8 +46,8 @@ internal sealed class VtdDomain(
     /// <inheritdoc/>
     /// <remarks>
     /// An entry that was not present needs an invalidation only where such entries are cached (CM), and so does a quiet
-    /// one that goes. A new directory entry is covered by it, since the PASIDs beside this one are not present still and
-    /// get their own.
+    /// one that goes. A new directory entry is covered by it, since the PASIDs beside this one are not present still
+    /// and get their own.
     /// </remarks>
     public OpResult ConfigurationChanged(Pasid pasid, bool leafOnly)
     {
@@ -186,7 +186,7 @@ internal sealed class VtdDomain(
         batch.PasidIotlb(VtdTable.DomainId, pasid);
     }
 
-    // The table is the domain's: every device with a TLB may have asked for the number, bound or not.
+    // The table is the domain's: every device with a TLB may have asked for the PASID, bound or not.
     private void InvalidateDevices(ref CommandBatch batch, Pasid pasid)
     {
         if (!DevicesWithTlb.IsEmpty)

@@ -97,7 +97,7 @@ internal sealed partial class VtdUnit
         return batch.Complete();
     }
 
-    // With PRE set, page requests go to the address in PQA: there must be memory behind it. Nobody reads the queue yet;
+    // With PRE set, page requests go to the address in PQA: there must be memory behind it. The queue is not read yet;
     // when it is full the hardware answers requests itself.
     private OpResult PreparePageRequests()
     {

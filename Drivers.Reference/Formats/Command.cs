@@ -36,7 +36,7 @@ internal readonly record struct Command(ulong Word0, ulong Word1)
         "Reference architecture, section 4.2",
         [
             LayoutField.Fixed(OP, PasidTable, "operation"),
-            LayoutField.Value(ALL, "the whole table: PASID and LEAF are not looked at"),
+            LayoutField.Value(ALL, "the whole table: PASID and LEAF are ignored"),
             LayoutField.Value(LEAF, "the PASID entry only; 0: its directory entry too"),
             LayoutField.Reserved(11, 6),
             LayoutField.Value(PASID, "the entry"),
@@ -52,7 +52,7 @@ internal readonly record struct Command(ulong Word0, ulong Word1)
         "Reference architecture, section 4.3",
         [
             LayoutField.Fixed(OP, Translations, "operation"),
-            LayoutField.Value(ALL, "all addresses: COUNT and ADDRESS are not looked at"),
+            LayoutField.Value(ALL, "all addresses: COUNT and ADDRESS are ignored"),
             LayoutField.Reserved(47, 5),
             LayoutField.Value(ASID, "whose"),
             LayoutField.Value(COUNT, "pages less one"),
@@ -66,8 +66,8 @@ internal readonly record struct Command(ulong Word0, ulong Word1)
         "Reference architecture, section 4.4",
         [
             LayoutField.Fixed(OP, DeviceTlb, "operation"),
-            LayoutField.Value(ALL, "all addresses: COUNT and ADDRESS are not looked at"),
-            LayoutField.Value(ANY, "every PASID: PASID is not looked at"),
+            LayoutField.Value(ALL, "all addresses: COUNT and ADDRESS are ignored"),
+            LayoutField.Value(ANY, "every PASID: PASID is ignored"),
             LayoutField.Reserved(11, 6),
             LayoutField.Value(PASID, "the PASID of the requests"),
             LayoutField.Value(REQUESTER, "the device"),

@@ -3,7 +3,7 @@ using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.Reference.Formats;
 
-/// <summary>One entry per requester, index = requester number. Reference architecture, section 3.1.</summary>
+/// <summary>One entry per requester, index = requester ID. Reference architecture, section 3.1.</summary>
 internal static class DeviceEntry
 {
     public const int SizeBytes = 8;
@@ -76,9 +76,9 @@ internal static class PasidEntry
             LayoutField.Value(V, "valid"),
             LayoutField.Value(Q, "quiet: abort every access and record nothing"),
             LayoutField.Reserved(11, 2),
-            LayoutField.Address(ROOT, "the process's top page table; not looked at where Q = 1"),
+            LayoutField.Address(ROOT, "the process's top page table; ignored where Q = 1"),
             LayoutField.Reserved(63, 52),
-            LayoutField.Value(ASID, "tag of the process's translations; not looked at where Q = 1"),
+            LayoutField.Value(ASID, "tag of the process's translations; ignored where Q = 1"),
             LayoutField.Reserved(127, 80),
         ]);
 

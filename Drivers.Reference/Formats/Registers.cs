@@ -72,7 +72,7 @@ internal static class Control
 /// <summary>DEVICE_TABLE.</summary>
 internal static class DeviceTable
 {
-    /// <summary>Most entries, as a power of two: a PCI requester number has 16 bits.</summary>
+    /// <summary>Most entries, as a power of two: a PCI requester ID has 16 bits.</summary>
     public const int MostLog2 = 16;
 
     public static readonly Layout Layout = new(

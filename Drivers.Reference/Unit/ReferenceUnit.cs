@@ -40,7 +40,7 @@ internal sealed class ReferenceUnit : IommuUnit<ReferenceDomain, UnitDevice>
     /// <inheritdoc/>
     protected override long Commands => _port.Commands;
 
-    /// <summary>ASIDs: the tags by which a process's translations are told from others'.</summary>
+    /// <summary>ASIDs: the tags by which a process's translations differ from others'.</summary>
     protected override IPasidAllocator Tags => _asids;
 
     /// <summary>A boot loader may have left it on. Switching it off also empties every cache that is not a
@@ -91,7 +91,7 @@ internal sealed class ReferenceUnit : IommuUnit<ReferenceDomain, UnitDevice>
                     [first, Registers.Read64(Formats.Registers.FAULT_1), Registers.Read64(Formats.Registers.FAULT_2)]));
             }
 
-            // What was seen is written back, so that an overflow since then stays for the next look.
+            // What was seen is written back, so that an overflow since then stays for the next read.
             ulong seen = first & (FaultRecord.V.WordMask | FaultRecord.OVF.WordMask);
             if (seen == 0)
             {

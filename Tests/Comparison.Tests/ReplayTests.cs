@@ -45,7 +45,7 @@ public class ReplayTests
     }
 
     [Fact]
-    public void A_number_that_does_not_fit_a_narrow_device_is_EOVERFLOW_where_the_policy_moves_on()
+    public void A_PASID_that_does_not_fit_a_narrow_device_is_EOVERFLOW_where_the_policy_moves_on()
     {
         string rules = Rules("""{ "devices": ["wide", "narrow"] }""");
 
@@ -59,7 +59,7 @@ public class ReplayTests
     }
 
     [Fact]
-    public void Vendor_owned_numbers_differ_between_domains_and_core_owned_ones_do_not()
+    public void Vendor_owned_PASIDs_differ_between_domains_and_core_owned_ones_do_not()
     {
         // The second process is bound to the first domain while the first one holds number 1 there.
         string rules = Rules(
@@ -74,7 +74,7 @@ public class ReplayTests
     }
 
     [Fact]
-    public void Reuse_distance_counts_the_frees_between_a_number_s_own_free_and_its_next_use()
+    public void Reuse_distance_counts_the_frees_between_a_PASID_s_own_free_and_its_next_use()
     {
         string rules = Rules("""{ "devices": "wide" }""");
 

@@ -83,7 +83,7 @@ public class ReportTests
     }
 
     [Fact]
-    public void What_the_trace_does_not_tell_is_said()
+    public void What_the_trace_does_not_show_is_said()
     {
         string trace = "CPU:0 [LOST 3 EVENTS]\n" + ReplayTests.Programs(2);
 

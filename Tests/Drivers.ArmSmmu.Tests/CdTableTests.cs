@@ -76,7 +76,7 @@ public sealed class CdTableTests
 
     [Theory]
     [MemberData(nameof(Widths))]
-    public void D7_the_last_number_of_the_width_is_accepted_and_the_next_refused(int bits)
+    public void D7_the_last_PASID_of_the_width_is_accepted_and_the_next_refused(int bits)
     {
         using CdTable table = Create(bits);
         uint last = (1u << bits) - 1;
@@ -162,7 +162,7 @@ public sealed class CdTableTests
     }
 
     [Fact]
-    public void D2_whatever_step_a_walker_looks_at_it_sees_no_descriptor_or_a_whole_one()
+    public void D2_whatever_step_a_walker_reads_at_it_sees_no_descriptor_or_a_whole_one()
     {
         using CdTable table = Create(20);
         ulong l1 = table.Root + (8 * (0x54321 >> 10));
@@ -188,7 +188,7 @@ public sealed class CdTableTests
             }
             else if (cd.Epd0)
             {
-                // The page table pointer is not looked at with EPD0; all the rest must be the quiet descriptor.
+                // The page table pointer is ignored with EPD0; all the rest must be the quiet descriptor.
                 Assert.Equal(quiet, words.Select((w, i) => i == 1 ? 0 : w));
                 seen.Add("quiet");
             }
@@ -265,7 +265,7 @@ public sealed class CdTableTests
         Assert.Empty(_memory.Steps);
         Assert.Equal(before, Entry(table, 7));
 
-        // A quiet descriptor is valid, too: its number is not free yet.
+        // A quiet descriptor is valid, too: its PASID is not free yet.
         table.Quiet(new Pasid(7));
         Assert.Equal(Errno.EEXIST, table.Set(new Pasid(7), new PasidTableEntry(Root, 1)).Errno);
     }
@@ -303,7 +303,7 @@ public sealed class CdTableTests
         Assert.True(table.Quiet(new Pasid(7)).IsOk);
 
         _memory.OnStep = null;
-        // With EPD0 nobody looks at TTB0, so it stays.
+        // With EPD0 TTB0 is ignored, so it stays.
         ulong[] quiet = Vector.Of("cd/quiet").Padded(8);
         quiet[1] = Root;
         Assert.Equal(quiet, Entry(table, 7));
@@ -411,7 +411,7 @@ public sealed class CdTableTests
             Assert.Equal(failing > calls, DecodedCd.From(words).Valid);
             Assert.Equal(failing > calls, DecodedCd.From(memory.VisibleWords(Leaf(memory, table) + 64, 8)).Valid);
 
-            // The next attempt tells the hardware of the path again if that was what failed.
+            // The next attempt invalidates the path again if that was what failed.
             if (failing <= calls)
             {
                 memory.Steps.Clear();

@@ -78,12 +78,12 @@ public sealed class CommandQueueTests : IDisposable
     {
         var memory = new RecordingMemory();
         using var hardware = new SmmuHardware(memory, SmmuHardwareOptions.Parse(new HardwareSetup()));
-        bool told = false;
+        bool acknowledged = false;
         var spy = new SpyRegisters(hardware.Registers, (offset, value) =>
         {
             if (offset == CmdqProd && value != 0)
             {
-                told = true;
+                acknowledged = true;
                 ulong[] words = memory.VisibleWords(hardware.Registers.Read64(CmdqBase) & 0xFFFF_FFFF_FFE0, 4);
                 Assert.Equal([.. Vector.Of("cmd/cfgi-cd-all").Padded(2), .. Vector.Of("cmd/sync").Padded(2)], words);
                 Assert.Equal(StepKind.Barrier, memory.Steps[^1].Kind);
@@ -94,7 +94,7 @@ public sealed class CommandQueueTests : IDisposable
         var batch = new CommandBatch(queue);
         batch.Add(Commands.CfgiCdAll(0x18));
         Assert.True(batch.Complete().IsOk);
-        Assert.True(told);
+        Assert.True(acknowledged);
     }
 
     [Fact]
@@ -272,7 +272,7 @@ public sealed class CommandQueueTests : IDisposable
     }
 
     [Fact]
-    public void The_owner_of_an_illegal_command_gets_EIO_with_the_code_and_everybody_else_goes_on()
+    public void The_owner_of_an_illegal_command_gets_EIO_with_the_code_and_all_others_go_on()
     {
         var bent = new TestRegisters(_hardware.Registers);
         using CommandQueue queue = Start(bent, 4);

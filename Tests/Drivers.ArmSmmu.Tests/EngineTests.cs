@@ -38,7 +38,7 @@ public sealed class EngineTests : IDisposable
     }
 
     [Fact]
-    public void D1_a_bound_number_leads_to_the_process_and_an_unbound_one_nowhere()
+    public void D1_a_bound_PASID_leads_to_the_process_and_an_unbound_one_nowhere()
     {
         Device device = AddDevice(AddDomain("npu", 20), 0x18);
         IAddressSpace process = _processes.Start(100, "a").Value!;

@@ -33,7 +33,8 @@ public sealed class HardwareTests : IDisposable
     {
         get
         {
-            ulong l1 = _fixture.Memory.ReadQword((_fixture.Registers.Read64(0x80) & 0x000F_FFFF_FFFF_FFC0) + ((Sid >> 8) * 8));
+            ulong l1 =
+                _fixture.Memory.ReadQword((_fixture.Registers.Read64(0x80) & 0x000F_FFFF_FFFF_FFC0) + ((Sid >> 8) * 8));
             return (l1 & 0x000F_FFFF_FFFF_FFC0) + ((Sid & 0xFF) * 64);
         }
     }
@@ -50,7 +51,7 @@ public sealed class HardwareTests : IDisposable
     }
 
     [Fact]
-    public void D1_an_installed_number_reaches_its_page_table_and_others_do_not()
+    public void D1_an_installed_PASID_reaches_its_page_table_and_others_do_not()
     {
         Assert.Equal(
             new TranslationResult(TranslationStatus.ReachedPageTable, 0, Root, 0, null), _fixture.Read(Sid, Ssid));
@@ -91,7 +92,7 @@ public sealed class HardwareTests : IDisposable
     [InlineData(1, 3UL, 3UL, 0x04)] // S1DSS 3
     [InlineData(1, 1UL << 27, 1UL << 27, 0x04)] // S1STALLD without stalls
     [InlineData(1, 3UL << 28, 2UL << 28, 0x04)] // EATS 2 with stage 1 only
-    [InlineData(0, 31UL << 59, 16UL << 59, 0x08)] // S1CDMax below the number
+    [InlineData(0, 31UL << 59, 16UL << 59, 0x08)] // S1CDMax below the PASID
     [InlineData(0, 31UL << 59, 0UL, 0x08)] // no substreams
     public void A_bad_stream_table_entry_is_recorded(int word, ulong mask, ulong value, int expected)
     {

@@ -62,7 +62,8 @@ public sealed class MutationTests(ITestOutputHelper output)
         Assert.True(report.Probes > 1000);
     }
 
-    public static TheoryData<string> MutatedMachines => [.. s_machines.Where(m => m.Value.Kinds != Kinds.None).Select(m => m.Key)];
+    public static TheoryData<string> MutatedMachines =>
+        [.. s_machines.Where(m => m.Value.Kinds != Kinds.None).Select(m => m.Key)];
 
     [Theory]
     [MemberData(nameof(MutatedMachines))]
@@ -110,7 +111,7 @@ public sealed class MutationTests(ITestOutputHelper output)
                 Options = new Dictionary<string, string> { ["sid-bits"] = twoLevel ? "16" : "8" },
             },
             Order = order,
-            Check = judge.Look,
+            Check = judge.Check,
             Requesters = RequestersOf(machine),
         };
     }
@@ -147,7 +148,8 @@ public sealed class MutationTests(ITestOutputHelper output)
                     _entryOfStore[store.Number - 1] = _entryOfStore[store.Number] = _entries.Count;
                     uint asid = (uint)(Stores[i - 1].Value >> 48);
                     _entries.Add(new Entry(step, true, store.Number - 1, Stores[i - 1].Value, store.Value, memory.Any(
-                        word => !judge.IsQueue(word.Key) && IsWalkedDescriptor(word.Key, word.Value) && word.Value >> 48 == asid), isIdle));
+                        word => !judge.IsQueue(word.Key) && IsWalkedDescriptor(word.Key, word.Value)
+                            && word.Value >> 48 == asid), isIdle));
                 }
                 else if (!isQueue)
                 {
@@ -186,10 +188,12 @@ public sealed class MutationTests(ITestOutputHelper output)
                             yield return mutant;
                         }
 
-                        if (isOrdered && last is { } before && !IsUnchanged(before.Number) && _kinds.HasFlag(Kinds.Swaps))
+                        if (isOrdered && last is { } before && !IsUnchanged(before.Number)
+                            && _kinds.HasFlag(Kinds.Swaps))
                         {
                             yield return Make(
-                                "swap stores across a barrier", $"{what}", null, new Mutation.SwapStores(before.Number));
+                                "swap stores across a barrier", $"{what}", null,
+                                new Mutation.SwapStores(before.Number));
                         }
 
                         last = action;
@@ -200,7 +204,8 @@ public sealed class MutationTests(ITestOutputHelper output)
                         }
 
                         // The commands between the two are sent before the first of them is stored.
-                        if (isTableOrdered && lastOfTables is { } late && !IsUnchanged(late.Number) && _kinds.HasFlag(Kinds.Swaps))
+                        if (isTableOrdered && lastOfTables is { } late && !IsUnchanged(late.Number)
+                            && _kinds.HasFlag(Kinds.Swaps))
                         {
                             yield return Make(
                                 "store to a table too late", $"0x{late.Address:x} 0x{late.Value:x} after {what}", null,
@@ -215,7 +220,8 @@ public sealed class MutationTests(ITestOutputHelper output)
         }
 
         // A valid context descriptor whose page tables are walked: word 0 with V and without EPD0 (5.4). Words 0 of
-        // stream table entries and first-level descriptors of context tables are valid by bit 0, which is 0 in T0SZ = 16.
+        // stream table entries and first-level descriptors of context tables are valid by bit 0, which is 0 in T0SZ =
+        // 16.
         private static bool IsWalkedDescriptor(ulong address, ulong word) =>
             (address & 63) == 0 && (word & 1) == 0 && (word >> 31 & 1) != 0 && (word >> 14 & 1) == 0;
 
@@ -289,7 +295,8 @@ public sealed class MutationTests(ITestOutputHelper output)
                 return "asid-lives";
             }
 
-            return before.IsTlbiOfAsid && after.Opcode == 0x40 && FollowsRemoval(at - 1) && _entries[at - 3].Ssid == after.Ssid
+            return before.IsTlbiOfAsid && after.Opcode == 0x40 && FollowsRemoval(at - 1)
+                && _entries[at - 3].Ssid == after.Ssid
                 ? "gone" : null;
         }
 
@@ -422,7 +429,7 @@ public sealed class MutationTests(ITestOutputHelper output)
         }
     }
 
-    /// <summary>What is looked at after every step of the scenario, and at the tables between any two stores.</summary>
+    /// <summary>What is checked after every step of the scenario, and at the tables between any two stores.</summary>
     /// <param name="machine">The machine.</param>
     /// <param name="clean">That of the driver as it is; null for itself.</param>
     private sealed class Judge(string machine, Judge? clean) : IIommuModelFactory
@@ -448,8 +455,8 @@ public sealed class MutationTests(ITestOutputHelper output)
         /// <summary>The step of every store to the queue.</summary>
         public List<int> StepsOfCommands { get; } = [];
 
-        /// <summary>Indices (as in <see cref="StepsOfCommands"/>) of high words of ATC_INV of everything, with PASIDs or
-        /// without, to a device that held nothing of the kind.</summary>
+        /// <summary>Indices (as in <see cref="StepsOfCommands"/>) of high words of ATC_INV of everything, with PASIDs
+        /// or without, to a device that held nothing of the kind.</summary>
         public HashSet<int> CommandsToEmptyDevices { get; } = [];
 
         public IIommuModel Create(HardwareSetup setup, StoreOrder order = StoreOrder.Immediate)
@@ -461,7 +468,7 @@ public sealed class MutationTests(ITestOutputHelper output)
 
         public bool IsQueue(ulong address) => IsIn(address, _queue);
 
-        public string? Look(IIommuModel model)
+        public string? Check(IIommuModel model)
         {
             if (_hasStopped || _model.Registers.Read32(0x60) != 0)
             {
@@ -498,13 +505,13 @@ public sealed class MutationTests(ITestOutputHelper output)
         private static bool IsIn(ulong address, (ulong Start, ulong End) range) =>
             address >= range.Start && address < range.End;
 
-        private void ForEachStream(Action<RequesterId, Pasid> look)
+        private void ForEachStream(Action<RequesterId, Pasid> check)
         {
             foreach (RequesterId requester in RequestersOf(machine))
             {
                 for (uint pasid = FirstPasid; pasid <= LastPasid; pasid++)
                 {
-                    look(requester, new Pasid(pasid));
+                    check(requester, new Pasid(pasid));
                 }
             }
         }
@@ -526,7 +533,8 @@ public sealed class MutationTests(ITestOutputHelper output)
             else
             {
                 _seen.Add([]);
-                if (step < clean._seen.Count && (_hasChanged || !ReferenceEquals(clean._seen[step], clean._seen[step - 1])))
+                if (step < clean._seen.Count
+                    && (_hasChanged || !ReferenceEquals(clean._seen[step], clean._seen[step - 1])))
                 {
                     foreach ((ulong address, ulong value) in clean._seen[step])
                     {
@@ -561,7 +569,7 @@ public sealed class MutationTests(ITestOutputHelper output)
         // A walker without caches, at this moment, with every set of stores that may be visible to it.
         private void OnChange(MemoryEvent change)
         {
-            // GERROR toggles: two errors look like none afterwards.
+            // GERROR toggles: two errors are like none afterwards.
             _hasStopped |= _model.Registers.Read32(0x60) != 0;
             if (_queue.End == 0)
             {
@@ -593,7 +601,8 @@ public sealed class MutationTests(ITestOutputHelper output)
                 case MemoryEventKind.Store when !_pageTables.Contains(change.Address & ~(PageBytes - 1UL)):
                     _words.Add(change.Address);
                     break;
-                case MemoryEventKind.Flush when !IsQueue(change.Address) && !_pageTables.Contains(change.Address & ~(PageBytes - 1UL)):
+                case MemoryEventKind.Flush when !IsQueue(change.Address)
+                    && !_pageTables.Contains(change.Address & ~(PageBytes - 1UL)):
                 case MemoryEventKind.Barrier when _hasChanged:
                     break;
                 default:
@@ -617,7 +626,7 @@ public sealed class MutationTests(ITestOutputHelper output)
                 return;
             }
 
-            // Every device may ask for every number at any moment, and what it is told is cached.
+            // Every device may ask for every PASID at any moment, and the answer is cached.
             ForEachStream((requester, pasid) =>
                 _ = _model.Translate(new DmaAccess(requester, pasid, 0x10000, IsWrite: false)));
             if (change.Kind == (_isCoherent ? MemoryEventKind.Store : MemoryEventKind.Flush))
@@ -641,7 +650,8 @@ public sealed class MutationTests(ITestOutputHelper output)
         private void LookAt(in DmaAccess access)
         {
             var steps = new List<TableStep>();
-            var walker = new SmmuWalker(_model.ModelMemory.Device, new SmmuHardwareOptions { StallModel = 1 }) { Steps = steps };
+            var walker =
+                new SmmuWalker(_model.ModelMemory.Device, new SmmuHardwareOptions { StallModel = 1 }) { Steps = steps };
             _ = walker.Follow(access, StreamRoot.Of(
                 _model.Registers.Read64(0x80), _model.Registers.Read32(0x88), recordsUnknown: true));
             foreach (TableStep step in steps)
@@ -650,7 +660,8 @@ public sealed class MutationTests(ITestOutputHelper output)
                 bool isCd = step.Structure == "arm-smmuv3/cd";
                 bool isValid = step.Words.Count > 0 && (step.Words[0] >> (isCd ? 31 : 0) & 1) != 0;
                 if (isValid && ((isCd && step.Words[3] == 0)
-                    || (step.Structure == "arm-smmuv3/ste" && step.Words[1] == 0) || step.Words.Contains(ModelMemory.Poison)))
+                    || (step.Structure == "arm-smmuv3/ste" && step.Words[1] == 0)
+                        || step.Words.Contains(ModelMemory.Poison)))
                 {
                     _halfWritten ??= $"{step.Structure} at 0x{step.Address:x} can be seen half written";
                 }

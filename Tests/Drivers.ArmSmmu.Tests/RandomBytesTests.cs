@@ -10,7 +10,7 @@ using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 
-/// <summary>Tests that look at the memory of the whole process run alone.</summary>
+/// <summary>Tests that measure the memory of the whole process run alone.</summary>
 [CollectionDefinition(nameof(Alone), DisableParallelization = true)]
 public sealed class Alone;
 
@@ -104,9 +104,10 @@ public sealed class RandomBytesTests(ITestOutputHelper output)
             Interlocked.Add(ref findings, image.Findings);
         });
 
-        // The images are worth reading: of four walks each, many reach page tables and some memory; entries are found, and
-        // much is wrong.
-        output.WriteLine($"{paged} walks read page tables, {translated} translated; {pasids} PASIDs, {findings} findings");
+        // The images are worth reading: of four walks each, many reach page tables and some memory; entries are found,
+        // and much is wrong.
+        output.WriteLine(
+            $"{paged} walks read page tables, {translated} translated; {pasids} PASIDs, {findings} findings");
         Assert.True(paged > s_images / 3, $"only {paged} walks read page tables");
         Assert.True(translated > s_images / 40, $"only {translated} walks translated");
         Assert.True(pasids > s_images / 2, $"only {pasids} PASIDs");
@@ -168,11 +169,12 @@ public sealed class RandomBytesTests(ITestOutputHelper output)
             _bytes.AsSpan().Clear();
             bool isTwoLevel = _random.Next(2) == 0;
             _table = Base;
-            _configuration = isTwoLevel ? 0x10000UL | (6UL << 6) | (uint)_random.Next(4, 14) : (ulong)(uint)_random.Next(0, 8);
+            _configuration = isTwoLevel ? 0x10000UL | (6UL << 6) | (uint)_random.Next(4, 14)
+                : (ulong)(uint)_random.Next(0, 8);
             int density = _random.Next(1, 12);
             for (int page = 0; page < Pages; page++)
             {
-                // Most pages are of a kind that walks look for: streams, descriptors, page tables.
+                // Most pages are of a kind that walks read: streams, descriptors, page tables.
                 int kind = page switch
                 {
                     < 3 => 1,
@@ -224,7 +226,8 @@ public sealed class RandomBytesTests(ITestOutputHelper output)
             Assert.InRange(items, 0, MaxItems + 1);
             for (int i = 0; i < 4; i++)
             {
-                (RequesterId requester, Pasid? pasid) = _found.Count == 0 ? default : _found[_random.Next(_found.Count)];
+                (RequesterId requester, Pasid? pasid) = _found.Count == 0 ? default
+                    : _found[_random.Next(_found.Count)];
                 ulong address = (ulong)_random.NextInt64(i switch
                 {
                     0 => long.MaxValue,
@@ -241,7 +244,8 @@ public sealed class RandomBytesTests(ITestOutputHelper output)
         private ulong Pointer() => Base + ((ulong)(uint)_random.Next(_random.Next(8) == 0 ? Pages * 2 : Pages) << 12);
 
         private void Put(int at, ulong value) =>
-            BinaryPrimitives.WriteUInt64LittleEndian(_bytes.AsSpan(at), _random.Next(40) == 0 ? value ^ (1UL << _random.Next(64)) : value);
+            BinaryPrimitives.WriteUInt64LittleEndian(_bytes.AsSpan(at), _random.Next(40) == 0
+                ? value ^ (1UL << _random.Next(64)) : value);
 
         private void Line(int at, int kind)
         {
@@ -256,13 +260,15 @@ public sealed class RandomBytesTests(ITestOutputHelper output)
                     break;
                 case 1:
                     ulong config = (ulong)(uint)_random.Next(3, 8);
-                    Put(at, 1 | (config << 1) | Pointer() | ((ulong)(uint)_random.Next(2) << 4) | ((ulong)(uint)_random.Next(7) << 59));
+                    Put(at, 1 | (config << 1) | Pointer() | ((ulong)(uint)_random.Next(2) << 4) | (
+                        (ulong)(uint)_random.Next(7) << 59));
                     Put(at + 8, 0xD4UL | (uint)_random.Next(3));
                     Put(at + 16, (25UL << 32) | (1UL << 38) | (5UL << 48) | (1UL << 51) | (1UL << 58));
                     Put(at + 24, Pointer());
                     break;
                 case 2 or 3:
-                    Put(at, 0x0000_6205_C000_3510 & ~(1UL << 15) | (uint)_random.Next(16, 40) | ((ulong)(uint)_random.Next(1 << 16) << 48));
+                    Put(at, 0x0000_6205_C000_3510 & ~(1UL << 15) | (uint)_random.Next(16, 40) | (
+                        (ulong)(uint)_random.Next(1 << 16) << 48));
                     Put(at + 8, Pointer());
                     break;
                 case 4:

@@ -11,7 +11,7 @@ using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 
-/// <summary>Tables that the driver wrote, and tables that somebody broke by hand.</summary>
+/// <summary>Tables that the driver wrote, and tables that were broken by hand.</summary>
 public sealed class ReaderTests
 {
     private const ulong Address = 0x7f00_1234_5678;
@@ -19,7 +19,8 @@ public sealed class ReaderTests
     [Theory]
     [InlineData("16", 20)]
     [InlineData("8", 10)]
-    public void D1_devices_and_their_pasids_are_listed_in_order_with_the_words_that_are_in_memory(string sidBits, int bits)
+    public void D1_devices_and_their_pasids_are_listed_in_order_with_the_words_that_are_in_memory(string sidBits,
+        int bits)
     {
         using var fixture = new Fixture(("sid-bits", sidBits));
         using SmmuUnit unit = fixture.Start();
@@ -29,7 +30,8 @@ public sealed class ReaderTests
         foreach (uint pasid in new uint[] { 0x3FF, 2 })
         {
             var link = new SmmuLink(unit.CreateProcess().Value!);
-            Assert.True(domain.Attach(link, new Pasid(pasid), fixture.Memory.AllocatePages(4096).Value, first: true).IsOk);
+            Assert.True(
+                domain.Attach(link, new Pasid(pasid), fixture.Memory.AllocatePages(4096).Value, first: true).IsOk);
         }
 
         TableItem[] items = [.. Open(fixture).Items()];
@@ -41,7 +43,8 @@ public sealed class ReaderTests
                 i => i.Pasid is { } p ? $"{i.Requester!.Value.Value:x}/{p.Value:x}" : $"{i.Requester!.Value.Value:x}"));
         Assert.Equal(bits > 10 ? 3 : 0, items.Count(i => i.Kind == TableItemKind.Directory));
         Assert.All(items, i => Assert.Equal(
-            Enumerable.Range(0, i.Words.Count).Select(w => fixture.Memory.ReadQword(i.Address + ((ulong)w * 8))), i.Words));
+            Enumerable.Range(0, i.Words.Count).Select(w => fixture.Memory.ReadQword(i.Address + ((ulong)w * 8))),
+            i.Words));
         Assert.All(items.Where(i => i.Kind == TableItemKind.Pasid), i => Assert.Equal("arm-smmuv3/cd", i.Structure));
 
     }
@@ -71,7 +74,8 @@ public sealed class ReaderTests
             walk.Steps.Select(s => s.Structure));
         Assert.All(walk.Steps, s => Assert.Equal(fixture.Memory.ReadQword(s.Address), s.Words[0]));
 
-        Assert.Equal(0x13, view.Walk(new DmaAccess(new RequesterId(0x18), new Pasid(5), Address, true)).Result.FaultCode);
+        Assert.Equal(0x13,
+            view.Walk(new DmaAccess(new RequesterId(0x18), new Pasid(5), Address, true)).Result.FaultCode);
         Assert.Equal(0x10, view.Walk(new DmaAccess(new RequesterId(0x18), new Pasid(5), 0, true)).Result.FaultCode);
         Assert.Equal(0x0A, view.Walk(new DmaAccess(new RequesterId(0x18), new Pasid(6), 0, true)).Result.FaultCode);
         Assert.Equal(0x08, view.Walk(new DmaAccess(new RequesterId(0x18), new Pasid(0x900), 0, true)).Result.FaultCode);
@@ -109,7 +113,8 @@ public sealed class ReaderTests
 
         TableItem[] items = [.. view.Items()];
 
-        (ulong, string?)[] found = [.. items.Where(i => i.Kind == TableItemKind.Finding).Select(i => (i.Address, i.Field))];
+        (ulong, string?)[] found =
+            [.. items.Where(i => i.Kind == TableItemKind.Finding).Select(i => (i.Address, i.Field))];
         Assert.Contains((root + 8, "L2Ptr"), found);
         Assert.Contains((root + 16, "L2Ptr"), found);
         Assert.Contains((root + 24, "L2Ptr"), found);
@@ -161,7 +166,8 @@ public sealed class ReaderTests
 
         Assert.Equal([0U], items.Where(i => i.Kind == TableItemKind.Pasid).Select(i => i.Requester!.Value.Value));
         TableItem finding = Assert.Single(items, i => i.Kind == TableItemKind.Finding);
-        Assert.Equal((Streams + 64, "S1ContextPtr", new RequesterId(1)), (finding.Address, finding.Field, finding.Requester));
+        Assert.Equal((Streams + 64, "S1ContextPtr", new RequesterId(1)),
+            (finding.Address, finding.Field, finding.Requester));
     }
 
     private static byte[] PageWith(params ulong[] words)
@@ -213,12 +219,14 @@ public sealed class ReaderTests
         }).Value!;
         TableWalk Walk(uint sid, ulong address) => view.Walk(new DmaAccess(new RequesterId(sid), null, address, true));
 
-        Assert.Equal((TranslationStatus.Translated, 0x1234_5678UL), (Walk(0, 0x1234_5678).Result.Status, Walk(0, 0x1234_5678).Result.Address));
+        Assert.Equal((TranslationStatus.Translated, 0x1234_5678UL),
+            (Walk(0, 0x1234_5678).Result.Status, Walk(0, 0x1234_5678).Result.Address));
         Assert.Equal(0x10, Walk(0, 1UL << 39).Result.FaultCode);
         TableWalk nested = Walk(1, 0x4000_5678);
         Assert.Equal((TranslationStatus.Translated, 0x8000_5678UL), (nested.Result.Status, nested.Result.Address));
         Assert.Equal(
-            ["arm-smmuv3/ste", "arm-smmuv3/s2_pte", "arm-smmuv3/cd", "arm-smmuv3/s2_pte", "arm-smmuv3/s1_pte", "arm-smmuv3/s2_pte"],
+            ["arm-smmuv3/ste", "arm-smmuv3/s2_pte", "arm-smmuv3/cd", "arm-smmuv3/s2_pte", "arm-smmuv3/s1_pte",
+                "arm-smmuv3/s2_pte"],
             nested.Steps.Select(s => s.Structure));
 
         // Read-only for stage 2: a stage 2 permission fault.
@@ -250,7 +258,8 @@ public sealed class ReaderTests
         Assert.Contains(expected, refused.Reason, StringComparison.Ordinal);
     }
 
-    private static ITableView Open(Fixture fixture) => new SmmuTableReader().Open(fixture.Memory, new Dictionary<string, ulong>
+    private static ITableView Open(Fixture fixture) => new SmmuTableReader()
+        .Open(fixture.Memory, new Dictionary<string, ulong>
     {
         ["STRTAB_BASE"] = fixture.Registers.Read64(0x80),
         ["STRTAB_BASE_CFG"] = fixture.Registers.Read32(0x88),

@@ -23,7 +23,8 @@ public sealed class RemovalTests
     {
         var memory = new ModelMemory();
         using var model = new SmmuModel(memory, new HardwareSetup());
-        using var unit = (SmmuUnit)new SmmuDriver().CreateUnit(new UnitSetup { Name = "smmu0", Hardware = model }).Value!;
+        using var unit = (SmmuUnit)new SmmuDriver()
+            .CreateUnit(new UnitSetup { Name = "smmu0", Hardware = model }).Value!;
         SmmuDomain home = unit.CreateDomain(8).Value!;
         SmmuDomain other = unit.CreateDomain(8).Value!;
         UnitDevice device = unit.AddStream(home, new RequesterId(0xA), ats: true).Value!;
@@ -40,7 +41,7 @@ public sealed class RemovalTests
             Assert.True(home.Detach(link, device, new Pasid(5), last: false).IsOk);
         }
 
-        // The table is the domain's: the device may use the neighbour's number, and keeps the answer.
+        // The table is the domain's: the device may use the neighbour's PASID, and keeps the answer.
         Assert.Equal(page, Access(model).Address);
         Assert.Contains(model.Cached, c => c.Cache == "device-TLB");
         unit.RemoveStream(device);
@@ -58,7 +59,7 @@ public sealed class RemovalTests
     }
 
     [Fact]
-    public void D5_a_device_that_did_not_confirm_its_removal_is_told_again_before_it_is_added_again()
+    public void D5_a_device_that_did_not_confirm_its_removal_is_invalidated_again_before_it_is_added_again()
     {
         using var fixture = new Fixture();
         using SmmuUnit unit = fixture.Start(20, ("poll-limit", "50"));

@@ -47,7 +47,7 @@ public sealed class StreamTableTests : IStreamTableSync
     [Theory]
     [InlineData(8)]
     [InlineData(16)]
-    public void D2_whatever_step_a_walker_looks_at_it_sees_no_entry_or_a_whole_one(int bits)
+    public void D2_whatever_step_a_walker_reads_at_it_sees_no_entry_or_a_whole_one(int bits)
     {
         using StreamTable table = Create(bits);
         uint sid = (1u << bits) - 2;

@@ -10,11 +10,13 @@ using PasidFramework.TestKit;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 
-/// <summary>Every scenario of <c>Vectors/transitions.txt</c>: synchronisations are counted, and what a walker may read in
-/// each window between two of them is judged by a reading of "what counts" that shares nothing with the driver's.</summary>
+/// <summary>Every scenario of <c>Vectors/transitions.txt</c>: synchronisations are counted, and what a walker may read
+/// in each window between two of them is judged by a reading of "what counts" that shares nothing with the
+/// driver's.</summary>
 public sealed class TransitionTests
 {
-    private static readonly Dictionary<string, (Layout Layout, ulong[] Words)> s_entries = VectorFile.Lines("transitions.txt")
+    private static readonly Dictionary<string, (Layout Layout, ulong[] Words)> s_entries =
+        VectorFile.Lines("transitions.txt")
         .Select(line => line.Split('|', StringSplitOptions.TrimEntries))
         .Where(parts => parts[0] == "entry")
         .ToDictionary(parts => parts[1], parts => Build(parts[2], parts[3]));
@@ -72,7 +74,8 @@ public sealed class TransitionTests
         {
             foreach (string to in s_entries.Keys.Where(k => IsCd(k) == IsCd(from)))
             {
-                var run = new Run(s_entries[from].Words, s_entries[to].Words, IsCd(from), coherent: false, StoreOrder.Weak);
+                var run =
+                    new Run(s_entries[from].Words, s_entries[to].Words, IsCd(from), coherent: false, StoreOrder.Weak);
                 Assert.InRange(run.Change(), 0, 3);
                 Assert.Equal(s_entries[to].Words, run.Final);
             }
@@ -144,13 +147,14 @@ public sealed class TransitionTests
 
         public OpResult Outcome { get; private set; }
 
-        public ulong[] Final => [.. Enumerable.Range(0, 8).Select(i => _memory.Device.ReadQword(_address + ((ulong)i * 8)))];
+        public ulong[] Final =>
+            [.. Enumerable.Range(0, 8).Select(i => _memory.Device.ReadQword(_address + ((ulong)i * 8)))];
 
         public int Change()
         {
             var counter = new Counter();
             var sync = new Sync(this, counter);
-            _memory.Changed += _ => Look();
+            _memory.Changed += _ => Check();
             Outcome = _isCd
                 ? HitlessWriter.Write<ContextRules, Sync>(_memory, _address, _to, ref sync)
                 : HitlessWriter.Write<StreamEntryRules, Sync>(_memory, _address, _to, ref sync);
@@ -205,7 +209,7 @@ public sealed class TransitionTests
             return used;
         }
 
-        private void Look()
+        private void Check()
         {
             _memory.ForEachVisible(() => Judge(Final));
             Mixtures += _memory.ForEachTornRead(_address, 8, Judge);
@@ -220,7 +224,8 @@ public sealed class TransitionTests
             }
 
             bool isOld = Means(words, _from);
-            Assert.True(isOld || Means(words, _to), $"{words[0]:x} {words[1]:x} {words[2]:x} {words[3]:x} means neither");
+            Assert.True(isOld || Means(words, _to),
+                $"{words[0]:x} {words[1]:x} {words[2]:x} {words[3]:x} means neither");
         }
 
         // The same bits count, and they are the same; merging of events and full ATS may be either's where both count.
@@ -249,9 +254,9 @@ public sealed class TransitionTests
         {
             public OpResult Synchronise()
             {
-                run.Look();
+                run.Check();
                 run._memory.StoreBarrier();
-                run.Look();
+                run.Check();
                 run._memory.Settle();
                 return ++counter.Count == run.FailAt ? OpResult.Refuse(Errno.ETIMEDOUT, "refused") : OpResult.Ok;
             }

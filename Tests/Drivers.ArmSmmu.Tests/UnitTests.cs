@@ -246,7 +246,7 @@ public sealed class UnitTests
     }
 
     [Fact]
-    public void D5_detach_tells_configuration_of_every_stream_then_the_tlb_then_the_device()
+    public void D5_detach_invalidates_configuration_of_every_stream_then_the_tlb_then_the_device()
     {
         using var fixture = new Fixture();
         using SmmuUnit unit = fixture.Start();
@@ -280,7 +280,7 @@ public sealed class UnitTests
     }
 
     [Fact]
-    public void D12_after_exit_accesses_end_without_an_event_until_the_number_is_detached()
+    public void D12_after_exit_accesses_end_without_an_event_until_the_PASID_is_detached()
     {
         using var fixture = new Fixture();
         using SmmuUnit unit = fixture.Start();
@@ -313,7 +313,7 @@ public sealed class UnitTests
     [Theory]
     [InlineData("1")]
     [InlineData("0")]
-    public void D6_invalidate_tells_the_tlb_before_the_devices_and_waits_for_both(string range)
+    public void D6_invalidate_reaches_the_tlb_before_the_devices_and_waits_for_both(string range)
     {
         using var fixture = new Fixture(("ril", range));
         using SmmuUnit unit = fixture.Start();
@@ -426,7 +426,7 @@ public sealed class UnitTests
     }
 
     [Fact]
-    public void An_ASID_whose_invalidation_failed_is_never_handed_out_again()
+    public void An_ASID_whose_invalidation_failed_is_never_allocated_again()
     {
         using var fixture = new Fixture();
         using SmmuUnit unit = fixture.Start(20, ("poll-limit", "50"));

@@ -9,7 +9,7 @@ using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 
-/// <summary>Tests that look at the memory of the whole process run alone.</summary>
+/// <summary>Tests that measure the memory of the whole process run alone.</summary>
 [CollectionDefinition(nameof(Alone), DisableParallelization = true)]
 public sealed class Alone;
 

@@ -242,7 +242,7 @@ public sealed class DomainTests
     }
 
     [Fact]
-    public void The_number_of_requests_without_PASID_cannot_be_bound()
+    public void The_PASID_of_requests_without_one_cannot_be_bound()
     {
         var fixture = new Fixture(options: ("rid-pasid", "5"));
         (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic);

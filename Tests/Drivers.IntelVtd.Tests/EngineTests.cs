@@ -36,7 +36,7 @@ public sealed class EngineTests : IDisposable
     }
 
     [Fact]
-    public void D1_D5_a_bound_number_leads_to_the_process_and_an_unbound_one_nowhere()
+    public void D1_D5_a_bound_PASID_leads_to_the_process_and_an_unbound_one_nowhere()
     {
         Device device = AddDevice(AddDomain("dsa", 20), Fixture.Nic, DeviceFeatures.Ats);
         IAddressSpace process = _processes.Start(100, "a").Value!;
@@ -65,8 +65,8 @@ public sealed class EngineTests : IDisposable
         Pasid pasid = Fixture.Ok(_core.Bind(a, process));
         Assert.Equal(pasid, Fixture.Ok(_core.Bind(b, process)));
         var seen = new List<TranslationStatus>();
-        a.ProcessExited = (_, _, number) => seen.Add(_fixture.Read(Fixture.Nic, number.Value).Status);
-        b.ProcessExited = (_, _, number) => seen.Add(_fixture.Read(Fixture.Gpu, number.Value).Status);
+        a.ProcessExited = (_, _, pasid) => seen.Add(_fixture.Read(Fixture.Nic, pasid.Value).Status);
+        b.ProcessExited = (_, _, pasid) => seen.Add(_fixture.Read(Fixture.Gpu, pasid.Value).Status);
 
         _processes.Exit(100);
 

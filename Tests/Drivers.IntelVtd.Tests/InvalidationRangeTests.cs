@@ -10,7 +10,7 @@ namespace PasidFramework.Drivers.IntelVtd.Tests;
 
 public sealed class InvalidationRangeTests
 {
-    private const uint Number = 0x12345;
+    private const uint PasidValue = 0x12345;
 
     private static readonly BigInteger s_top = BigInteger.One << 64;
 
@@ -42,12 +42,12 @@ public sealed class InvalidationRangeTests
         fixture.Recorder.IsRecording = false;
         (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic, DeviceFeatures.Ats);
         UnitLink? link = null;
-        Fixture.Ok(domain.Attach(new Pasid(Number), 0x5000, device, true, ref link));
+        Fixture.Ok(domain.Attach(new Pasid(PasidValue), 0x5000, device, true, ref link));
 
         Prop.ForAll(s_range.ToArbitrary(), range =>
         {
             ulong[][] descriptors = fixture.Consumed(
-                () => Fixture.Ok(domain.Invalidate(new Pasid(Number), link, range.Start, range.End)));
+                () => Fixture.Ok(domain.Invalidate(new Pasid(PasidValue), link, range.Start, range.End)));
             List<(BigInteger First, BigInteger End)> iotlb = Decode(descriptors, "intel-vtd/inv_p_iotlb", 6, mamv);
             List<(BigInteger First, BigInteger End)> device8 = Decode(descriptors, "intel-vtd/inv_p_dev_tlb", 8, 52);
             if (range.Start == range.End && range.End != 0)
@@ -118,8 +118,8 @@ public sealed class InvalidationRangeTests
         var fixture = new Fixture();
         (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic, features);
         UnitLink? link = null;
-        Fixture.Ok(domain.Attach(new Pasid(Number), 0x5000, device, true, ref link));
-        return fixture.Consumed(() => Fixture.Ok(domain.Invalidate(new Pasid(Number), link, start, end)));
+        Fixture.Ok(domain.Attach(new Pasid(PasidValue), 0x5000, device, true, ref link));
+        return fixture.Consumed(() => Fixture.Ok(domain.Invalidate(new Pasid(PasidValue), link, start, end)));
     }
 
     // What the descriptors of one type drop, by the specification's words: no code of the driver is used.
@@ -130,7 +130,7 @@ public sealed class InvalidationRangeTests
         var result = new List<(BigInteger First, BigInteger End)>();
         foreach (ulong[] words in descriptors.Where(w => (w[0] & 0xF) == type))
         {
-            Assert.Equal(Number, decoder.Get(words, "PASID"));
+            Assert.Equal(PasidValue, decoder.Get(words, "PASID"));
             ulong address = decoder.Get(words, "ADDR");
             if (type == 6)
             {

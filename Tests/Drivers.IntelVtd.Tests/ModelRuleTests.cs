@@ -144,14 +144,14 @@ public sealed class ModelRuleTests : IDisposable
 
     [Theory]
     [InlineData(0x0000_0006_0001_0017UL, true)] // PASID 6 in domain 1
-    [InlineData(0x0000_0009_0001_0017UL, true)] // another number below the same directory entry
+    [InlineData(0x0000_0009_0001_0017UL, true)] // another PASID below the same directory entry
     [InlineData(0x0000_0000_0001_0007UL, true)]
     [InlineData(0x0000_0000_0000_0037UL, true)]
     [InlineData(0x0000_0118_0000_0031UL, true)] // its context entry: software may leave out the rest
     [InlineData(0x0000_0046_0001_0017UL, false)] // below the next directory entry
     [InlineData(0x0000_0006_0001_0026UL, false)]
     [InlineData(0x0000_0000_0001_00E2UL, false)]
-    public void A_directory_entry_is_kept_for_all_its_numbers_though_nothing_is_behind_it(ulong low, bool drops)
+    public void A_directory_entry_is_kept_for_all_its_PASIDs_though_nothing_is_behind_it(ulong low, bool drops)
     {
         Start(DeviceFeatures.None);
         var asked = new Pasid(6);
@@ -239,7 +239,7 @@ public sealed class ModelRuleTests : IDisposable
     }
 
     [Fact]
-    public void The_entry_of_requests_without_a_number_is_filled_again_from_a_stale_context_entry()
+    public void The_entry_of_requests_without_a_PASID_is_filled_again_from_a_stale_context_entry()
     {
         Start(DeviceFeatures.None);
         Fixture.Ok(_domain.Table.Set(new Pasid(0), new PasidTableEntry(_table.Root, 1)));
@@ -255,7 +255,7 @@ public sealed class ModelRuleTests : IDisposable
     [Theory]
     [InlineData(1, true)]
     [InlineData(2, false)]
-    public void In_caching_mode_the_entry_of_requests_without_a_number_goes_by_its_domain_id(ulong domain, bool drops)
+    public void In_caching_mode_the_entry_of_requests_without_a_PASID_goes_by_its_domain_id(ulong domain, bool drops)
     {
         Start(DeviceFeatures.None, ("caching-mode", "1"));
         Assert.Equal(0UL, Reach(Fixture.Nic, null));

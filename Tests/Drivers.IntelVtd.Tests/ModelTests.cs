@@ -141,7 +141,7 @@ public sealed class ModelTests : IDisposable
     }
 
     [Fact]
-    public void Invalidations_take_effect_at_the_next_wait_that_tells()
+    public void Invalidations_take_effect_at_the_next_wait_that_notifies()
     {
         Start(DeviceFeatures.None);
         Assert.Equal(0x1_1000UL, Reach());

@@ -15,7 +15,8 @@ public sealed class MutationTests(ITestOutputHelper output)
 
     private static readonly Family[] s_families =
     [
-        new("coherent, stores and descriptors", true, StoreOrder.Immediate, r => r.DroppedStores().Concat(r.Descriptors())),
+        new("coherent, stores and descriptors", true, StoreOrder.Immediate, r => r.DroppedStores()
+            .Concat(r.Descriptors())),
         new("coherent, drains of page requests", true, StoreOrder.Immediate, r => r.Drains(),
             DeviceFeatures.Ats | DeviceFeatures.Pri),
         new("coherent, barriers", true, StoreOrder.Weak, r => r.Barriers()),
@@ -111,7 +112,8 @@ public sealed class MutationTests(ITestOutputHelper output)
                 // The two stores that a barrier keeps apart: parts of one entry, or an entry and the link to its table.
                 DriverAction[] before = [.. Actions.Take(i).Where(a => a.Kind == MemoryEventKind.Store).TakeLast(1)];
                 DriverAction[] after = [.. Actions.Skip(i).Where(a => a.Kind == MemoryEventKind.Store).Take(1)];
-                if (before.Length == 0 || after.Length == 0 || IsUnchanged(before[0].Number) || IsQueue(before[0].Address))
+                if (before.Length == 0 || after.Length == 0 || IsUnchanged(before[0].Number)
+                    || IsQueue(before[0].Address))
                 {
                     continue;
                 }
@@ -170,7 +172,7 @@ public sealed class MutationTests(ITestOutputHelper output)
 
         private static IEnumerable<(string, ulong, ulong)> Wrong(ulong low, ulong high)
         {
-            const ulong Nothing = 5; // a wait that neither tells nor fences
+            const ulong Nothing = 5; // a wait that neither notifies nor fences
             ulong type = low & 0xF;
             ulong granularity = (low >> 4) & 3;
             string name = Name(type);
@@ -190,7 +192,7 @@ public sealed class MutationTests(ITestOutputHelper output)
                 yield return ($"{name}, wrong DID", low ^ (3UL << 16), high);
             }
 
-            // With GI the PASID is not looked at.
+            // With GI the PASID is ignored.
             bool everyPasid = type == 8 && (high & 1) != 0;
             if (everyPasid)
             {

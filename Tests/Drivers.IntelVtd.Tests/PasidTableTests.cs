@@ -170,7 +170,7 @@ public sealed class PasidTableTests
 
         Assert.Equal([new(EventKind.Store, entry, 0), new(EventKind.Flush, entry, 8)], before);
         Assert.Equal(new ulong[8], Entry(_memory, table, 9));
-        Assert.Equal(0UL, Entry(_memory.Walker, table, 9)[0]); // the rest is not flushed: nobody reads it
+        Assert.Equal(0UL, Entry(_memory.Walker, table, 9)[0]); // the rest is not flushed: it is not read
         Assert.Equal(Errno.ENOENT, table.Clear(new Pasid(9)).Errno);
     }
 
@@ -212,7 +212,8 @@ public sealed class PasidTableTests
 
         Assert.Equal(7UL, table.AttachParameters["PDTS"]);
         ulong leaf = _memory.ReadQword(table.AttachParameters["PASIDDIRPTR"]) & ~0xFFFUL;
-        Assert.Equal([0x49, 1, Root], Enumerable.Range(0, 3).Select(i => _memory.ReadQword(leaf + 64 + (ulong)(i * 8))));
+        Assert.Equal([0x49, 1, Root], Enumerable.Range(0, 3)
+            .Select(i => _memory.ReadQword(leaf + 64 + (ulong)(i * 8))));
         Assert.Equal(Errno.EINVAL, new VtdTableFormat().Create(_memory, 21, _sync).Errno);
     }
 
@@ -321,7 +322,8 @@ public sealed class PasidTableTests
 
         public Action? OnRemoved { get; set; }
 
-        public OpResult ConfigurationChanged(Pasid pasid, bool leafOnly) => Called($"{(leafOnly ? "entry" : "path")} {pasid.Value}");
+        public OpResult ConfigurationChanged(Pasid pasid, bool leafOnly) =>
+            Called($"{(leafOnly ? "entry" : "path")} {pasid.Value}");
 
         public OpResult TranslationsChanged(Pasid pasid, uint archId) => Called($"translations {pasid.Value}/{archId}");
 

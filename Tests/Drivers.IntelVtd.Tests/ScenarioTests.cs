@@ -34,7 +34,7 @@ public sealed class ScenarioTests
     [Theory]
     [InlineData(0)]
     [InlineData(1)]
-    public void D5_page_requests_are_drained_before_a_number_is_free(int cachingMode)
+    public void D5_page_requests_are_drained_before_a_PASID_is_free(int cachingMode)
     {
         ScenarioReport report = ModelScenario.Run(Setup(true, StoreOrder.Immediate, cachingMode) with
         {
@@ -70,8 +70,8 @@ public sealed class ScenarioTests
         memory.Settle();
         memory.Changed += _ =>
         {
-            Look(entry, wholeEntry);
-            Look(context, wholeContext);
+            CheckTornReads(entry, wholeEntry);
+            CheckTornReads(context, wholeContext);
         };
 
         Fixture.Ok(domain.Exit(pasid, link));
@@ -81,7 +81,7 @@ public sealed class ScenarioTests
         Assert.Equal(1UL, wholeContext[1]);
         Assert.True(present > 10 && absent > 10, $"{present} present, {absent} not");
 
-        void Look(ulong at, ulong[] whole) => memory.ForEachTornRead(at, whole.Length, mix =>
+        void CheckTornReads(ulong at, ulong[] whole) => memory.ForEachTornRead(at, whole.Length, mix =>
         {
             if ((mix[0] & 1) == 1)
             {

@@ -239,11 +239,11 @@ public sealed class TableReaderTests
         }
     }
 
-    private T WithWord<T>(ulong address, ulong value, Func<T> look)
+    private T WithWord<T>(ulong address, ulong value, Func<T> read)
     {
         ulong before = _memory.ReadQword(address);
         _memory.WriteQword(address, value);
-        T result = look();
+        T result = read();
         _memory.WriteQword(address, before);
         return result;
     }

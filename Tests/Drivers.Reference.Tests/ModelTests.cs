@@ -43,7 +43,7 @@ public sealed class ModelTests
     }
 
     [Fact]
-    public void A_command_does_nothing_until_its_end_was_looked_for()
+    public void A_command_does_nothing_until_its_end_was_read()
     {
         (Fixture fixture, _, _, Pasid pasid) = Bound();
         _ = fixture.Read(Fixture.Nic, pasid.Value);
@@ -75,7 +75,7 @@ public sealed class ModelTests
     }
 
     [Fact]
-    public void A_device_that_may_not_write_is_refused_whoever_filled_the_caches()
+    public void A_device_that_may_not_write_is_refused_no_matter_who_filled_the_caches()
     {
         (Fixture fixture, _, TestProcess process, Pasid pasid) = Bound();
         process.Map(0x8000, writable: false);
@@ -269,7 +269,7 @@ public sealed class ModelTests
         fixture.Registers.Write64(Registers.COMMAND_1, command.Word1);
         while ((fixture.Registers.Read64(Registers.COMMAND_STATUS) & 1) == 0)
         {
-            // The model answers at the second look.
+            // The model answers at the second read.
         }
 
         return fixture.Registers.Read64(Registers.COMMAND_STATUS);

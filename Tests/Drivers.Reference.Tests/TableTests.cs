@@ -56,13 +56,13 @@ public sealed class TableTests
         Assert.Equal(process.Target | 0x123, walk.Result.Address);
         foreach (RequesterId requester in new[] { Fixture.Nic, Fixture.Gpu, new RequesterId(0x400) })
         {
-            foreach (uint? number in new uint?[] { null, 0, 1, 2, 256, 511, 512 })
+            foreach (uint? value in new uint?[] { null, 0, 1, 2, 256, 511, 512 })
             {
                 foreach (ulong address in new[] { Fixture.Address, 0x8000UL, 0x9000UL, 1UL << 48 })
                 {
                     foreach (bool isWrite in new[] { false, true })
                     {
-                        var access = new DmaAccess(requester, number is { } n ? new Pasid(n) : null, address, isWrite);
+                        var access = new DmaAccess(requester, value is { } n ? new Pasid(n) : null, address, isWrite);
                         fixture.Model.DropCaches();
                         Assert.Equal(fixture.Translate(access), view.Walk(access).Result);
                     }
@@ -156,5 +156,6 @@ public sealed class TableTests
     public static TheoryData<string> PageTableChecks => [.. PageTableSuite.Checks.Keys];
 
     private static ITableView Open(Fixture fixture) => Fixture.Ok(new ReferenceTableReader().Open(
-        fixture.Ram, new Dictionary<string, ulong> { ["DEVICE_TABLE"] = fixture.Registers.Read64(Registers.DEVICE_TABLE) }));
+        fixture.Ram,
+        new Dictionary<string, ulong> { ["DEVICE_TABLE"] = fixture.Registers.Read64(Registers.DEVICE_TABLE) }));
 }

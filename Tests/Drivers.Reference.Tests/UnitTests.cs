@@ -124,7 +124,7 @@ public sealed class UnitTests
     [InlineData(9, 511u, 1)]
     [InlineData(20, 0x12345u, 8)]
     [InlineData(20, 0xFFFFFu, 8)]
-    public void D7_D8_the_last_number_of_a_width_works_and_takes_one_leaf(int bits, uint pasid, int directoryPages)
+    public void D7_D8_the_last_PASID_of_a_width_works_and_takes_one_leaf(int bits, uint pasid, int directoryPages)
     {
         var fixture = new Fixture();
         Domain domain = fixture.Domain(bits);
@@ -145,7 +145,7 @@ public sealed class UnitTests
     }
 
     [Fact]
-    public void D3_D8_a_second_leaf_is_seen_although_its_absence_was_kept_and_disturbs_nobody()
+    public void D3_D8_a_second_leaf_is_seen_although_its_absence_was_kept_and_disturbs_nothing()
     {
         foreach (StoreOrder order in Enum.GetValues<StoreOrder>())
         {
@@ -236,7 +236,7 @@ public sealed class UnitTests
     [InlineData(0, Refused, Errno.EIO)]
     [InlineData(1, Refused, Errno.EIO)]
     [InlineData(2, Refused, Errno.EIO)]
-    public void A_detach_that_is_not_confirmed_counts_and_its_number_and_ASID_are_not_used_again(
+    public void A_detach_that_is_not_confirmed_counts_and_its_PASID_and_ASID_are_not_used_again(
         int command, ulong status, Errno expected)
     {
         var fixture = new Fixture(time: new SteppingClock());
@@ -274,7 +274,7 @@ public sealed class UnitTests
     }
 
     [Fact]
-    public void D5_a_detach_that_is_not_the_last_tells_that_device_and_no_other()
+    public void D5_a_detach_that_is_not_the_last_invalidates_that_device_and_no_other()
     {
         var fixture = new Fixture();
         Domain domain = fixture.Domain();
@@ -498,7 +498,7 @@ public sealed class UnitTests
     }
 
     [Fact]
-    public void D7_a_number_beyond_the_width_is_EINVAL()
+    public void D7_a_PASID_beyond_the_width_is_EINVAL()
     {
         var fixture = new Fixture();
         using ReferenceTable table = Fixture.Ok(ReferenceTable.Create(fixture.Ram, 9, new OrderingSync(fixture.Ram)));

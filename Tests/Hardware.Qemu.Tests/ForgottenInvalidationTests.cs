@@ -42,7 +42,7 @@ public sealed class ForgottenInvalidationTests
 
     [Theory]
     [MemberData(nameof(Installed.WithPasids), MemberType = typeof(Installed))]
-    public void At_an_unbind_before_the_number_is_used_again(string name, string architecture)
+    public void At_an_unbind_before_the_PASID_is_used_again(string name, string architecture)
     {
         bool isVtd = architecture == "intel-vtd";
         DroppingHardware? dropping = null;

@@ -16,7 +16,7 @@ public sealed class PasidTests
 
     [Theory]
     [MemberData(nameof(Installed.WithPasids), MemberType = typeof(Installed))]
-    public void Each_number_leads_to_its_own_process_until_it_is_unbound_D1_D4(string name, string architecture)
+    public void Each_PASID_leads_to_its_own_process_until_it_is_unbound_D1_D4(string name, string architecture)
     {
         using var fixture = new Fixture(name, architecture);
         Domain domain = fixture.NewDomain();
@@ -86,7 +86,7 @@ public sealed class PasidTests
 
     [Theory]
     [MemberData(nameof(Installed.WithPasids), MemberType = typeof(Installed))]
-    public void A_reused_number_never_reaches_the_old_process_A2_D5(string name, string architecture)
+    public void A_reused_PASID_never_reaches_the_old_process_A2_D5(string name, string architecture)
     {
         using var fixture = new Fixture(name, architecture);
         Device device = fixture.Add(fixture.NewDomain(), fixture.Hardware.Requesters[0], 77);
@@ -134,7 +134,7 @@ public sealed class PasidTests
 
     [Theory]
     [MemberData(nameof(Installed.WithPasids), MemberType = typeof(Installed))]
-    public void A_remapped_page_is_reached_at_its_new_place_after_the_core_was_told(string name, string architecture)
+    public void A_remapped_page_is_reached_at_its_new_place_after_the_core_was_notified(string name, string architecture)
     {
         using var fixture = new Fixture(name, architecture);
         Device device = fixture.Add(fixture.NewDomain(), fixture.Hardware.Requesters[0], 5);
@@ -159,7 +159,7 @@ public sealed class PasidTests
 
     [Theory]
     [MemberData(nameof(Installed.WithPasids), MemberType = typeof(Installed))]
-    public void A_device_moves_to_another_domain_and_another_number(string name, string architecture)
+    public void A_device_moves_to_another_domain_and_another_PASID(string name, string architecture)
     {
         using var fixture = new Fixture(name, architecture);
         RequesterId requester = fixture.Hardware.Requesters[2];
@@ -189,7 +189,7 @@ public sealed class PasidTests
 
     [Theory]
     [MemberData(nameof(Installed.WithPasids), MemberType = typeof(Installed))]
-    public void A_device_that_accessed_nothing_yet_may_be_prepared_for_another_number(string name, string architecture)
+    public void A_device_that_accessed_nothing_yet_may_be_prepared_for_another_PASID(string name, string architecture)
     {
         using var fixture = new Fixture(name, architecture);
         RequesterId requester = fixture.Hardware.Requesters[0];
@@ -211,7 +211,7 @@ public sealed class PasidTests
 
     [Theory]
     [MemberData(nameof(Installed.WithPasids), MemberType = typeof(Installed))]
-    public void A_record_that_nobody_took_stays_for_the_driver_and_does_not_hide_the_next_one(
+    public void A_record_that_was_not_taken_stays_for_the_driver_and_does_not_hide_the_next_one(
         string name, string architecture)
     {
         using var fixture = new Fixture(name, architecture);

@@ -138,7 +138,7 @@ public sealed class VirtioTests
 
     [Theory]
     [MemberData(nameof(Installed.Names), MemberType = typeof(Installed))]
-    public void A_device_has_one_number_until_it_is_attached_anew(string name)
+    public void A_device_has_one_PASID_until_it_is_attached_anew(string name)
     {
         using ITestHardware hardware = Installed.Start(name, "virtio-iommu");
         var virtio = new HandMadeVirtio(hardware);

@@ -58,8 +58,8 @@ internal sealed partial class CachingWalker
     }
 
     /// <summary>
-    /// Reads the descriptors of a stream again through its cached entry, as hardware may that has not been told yet that
-    /// the entry is gone.
+    /// Reads the descriptors of a stream again through its cached entry, as hardware may where the
+    /// invalidation of the removed entry has not completed.
     /// </summary>
     /// <param name="sid">StreamID.</param>
     /// <param name="ssids">SubstreamIDs.</param>
@@ -108,7 +108,8 @@ internal sealed partial class CachingWalker
                 // Translations of both stages joined are not in it: they need TLBI_NH_ALL.
                 _caches.Intermediate.Forget((k, e) => k.Tag == vmid && span.Hits(k.First, k.Last, e));
                 return Forget(
-                    (k, e) => IsOfGuest(k.Tag, vmid) && k.Tag.Asid is null && span.Hits(k.First, k.Last, e), _ => false);
+                    (k, e) => IsOfGuest(k.Tag, vmid) && k.Tag.Asid is null && span.Hits(k.First, k.Last, e), _ =>
+                        false);
             case SmmuOpcode.TLBI_NSNH_ALL:
                 _caches.Intermediate.Clear();
                 return Forget((k, _) => !k.Tag.IsEl2, t => !t.Tag.IsEl2);
@@ -175,7 +176,8 @@ internal sealed partial class CachingWalker
     private static bool IsOfGuest(in RegimeTag tag, uint vmid) => !tag.IsEl2 && tag.Vmid == vmid;
 
     private List<(Tag, ulong)> Forget(
-        Func<TranslationKey<RegimeTag>, CachedTranslation, bool> translations, Func<TranslationKey<RegimeTag>, bool> tables)
+        Func<TranslationKey<RegimeTag>, CachedTranslation, bool> translations, Func<TranslationKey<RegimeTag>,
+        bool> tables)
     {
         List<(Tag, ulong)> forgotten =
             [.. _caches.Tlb.Forget(translations).Select(e => (e.Value.Tag, e.Key.First))];
@@ -202,11 +204,12 @@ internal sealed partial class CachingWalker
                 3 => 16,
                 _ => 0,
             };
-            ulong bytes = granule == 0 ? 1 : (words.Get(Commands.NUM) + 1) << (int)(words.Get(Commands.SCALE) + (ulong)granule);
+            ulong bytes = granule == 0 ? 1
+                : (words.Get(Commands.NUM) + 1) << (int)(words.Get(Commands.SCALE) + (ulong)granule);
             return new Pages(address, address + bytes - 1, granule != 0, (int)words.Get(Commands.TTL), granule);
         }
 
-        /// <summary>A last-level translation; TTL and TG of a range say which ones need not be looked for.</summary>
+        /// <summary>A last-level translation; TTL and TG of a range say which ones need not be searched.</summary>
         public bool Hits(ulong first, ulong last, CachedTranslation entry) =>
             Hits(first, last)
             && (!IsRange || GranuleShift == entry.GranuleShift)

@@ -36,7 +36,7 @@ internal sealed partial class CachingWalker : SmmuWalker
     }
 
     /// <summary>
-    /// Looks at every entry that is cached and has changed in memory since the last synchronisation: a fetch that was
+    /// Checks every entry that is cached and has changed in memory since the last synchronisation: a fetch that was
     /// under way may have joined words of several moments.
     /// </summary>
     /// <param name="memory">The memory.</param>
@@ -113,7 +113,8 @@ internal sealed partial class CachingWalker : SmmuWalker
                 || !Load(descriptor.Address, word)
                 || word[0] != descriptor.Word)
             {
-                return $"first-level context descriptor 0x{index:x} of StreamID 0x{sid:x} is cached as 0x{descriptor.Word:x}";
+                return $"first-level context descriptor 0x{index:x} of StreamID 0x{sid:x} is cached as "
+                    + $"0x{descriptor.Word:x}";
             }
         }
 
@@ -226,7 +227,8 @@ internal sealed partial class CachingWalker : SmmuWalker
             }
 
             int leafBits = ste.Get(StreamTableEntry.S1Fmt) == StreamTableEntry.S1Fmt64KLeaf ? 10 : 6;
-            ulong link = _caches.FirstContexts.TryGet((sid, ssid >> leafBits), out CachedDescriptor first) ? first.Address : 0;
+            ulong link = _caches.FirstContexts.TryGet((sid, ssid >> leafBits), out CachedDescriptor first)
+                ? first.Address : 0;
             entry = new CachedEntry(address, link, words);
             ReportReserved(ContextDescriptor.Layout, words, entry.IsSet(ContextDescriptor.V), address);
             _caches.Contexts.Replace((sid, ssid), entry);
@@ -244,7 +246,8 @@ internal sealed partial class CachingWalker : SmmuWalker
             if (entry.Root != regime.First?.Table)
             {
                 _report("smmu-asid-of-two-tables",
-                    $"{entry.Tag}: a translation of 0x{address:x} through table 0x{entry.Root:x} is still cached, now the table "
+                    $"{entry.Tag}: a translation of 0x{address:x} through table 0x{entry.Root:x} is still cached, now "
+                        + $"the table "
                     + $"is 0x{regime.First?.Table:x} (3.17)");
             }
 
@@ -308,7 +311,7 @@ internal sealed partial class CachingWalker : SmmuWalker
     }
 
     // A valid entry with bits that must be 0, or a combination that no implementation takes: what hardware makes of it
-    // is unpredictable, so it is told beside the event.
+    // is unpredictable, so it is reported beside the event.
     private void ReportReserved(Layout layout, ReadOnlySpan<ulong> words, bool isValid, ulong address)
     {
         if (isValid && layout.Check(words) is { Count: > 0 } violations)
@@ -344,8 +347,8 @@ internal sealed partial class CachingWalker : SmmuWalker
             total *= choices.Count;
         }
 
-        // Another thread may be in the middle of a change of its own: what it has stored and what is still on its way is
-        // the new entry then, as much as what has arrived. Read after the choices, so that none of them is newer.
+        // Another thread may be in the middle of a change of its own: what it has stored and what is still on its way
+        // is the new entry then, as much as what has arrived. Read after the choices, so that none of them is newer.
         bool isOnTheWay = memory.PendingStores > 0;
         _ = Load(entry.Address, now);
         ulong[] newest = now;
@@ -378,7 +381,8 @@ internal sealed partial class CachingWalker : SmmuWalker
         if (isTorn)
         {
             _report("smmu-torn-entry",
-                $"{what} at 0x{entry.Address:x} changed so that a fetch under way may see neither the old nor the new one (3.21)");
+                $"{what} at 0x{entry.Address:x} changed so that a fetch under way may see neither the old nor the new "
+                    + $"one (3.21)");
         }
     }
 

@@ -5,13 +5,14 @@ namespace PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
 /// (Arm IHI 0070 3.21, 5.2, 5.4, 13.5).
 /// </summary>
 /// <remarks>
-/// Written a second time on purpose, without a look at the rules that the driver's writer goes by: a bit that is
+/// Written a second time on purpose, without the rules that the driver's writer goes by: a bit that is
 /// forgotten there would be forgotten by its judge as well. A test compares the two.
 /// </remarks>
 internal static class CountedBits
 {
     // Format, pointer, CDMax; S1DSS to S1CSH; MEV; S1STALLD to STRW; VMID.
-    private static readonly (int Msb, int Lsb)[] s_stage1 = [(55, 4), (63, 59), (71, 64), (83, 83), (95, 91), (143, 128)];
+    private static readonly (int Msb, int Lsb)[] s_stage1 =
+        [(55, 4), (63, 59), (71, 64), (83, 83), (95, 91), (143, 128)];
 
     // MEV; S2FWB; EATS; SHCFG; VMID; S2T0SZ to S2ENDI; S2PTW; S2S and S2R; S2TTB.
     private static readonly (int Msb, int Lsb)[] s_stage2 =
@@ -25,7 +26,8 @@ internal static class CountedBits
     /// <summary>Whether an entry is valid: bit 0 of a stream table entry, bit 31 of a context descriptor.</summary>
     /// <param name="entry">Eight words.</param>
     /// <param name="isContext">Whether it is a context descriptor.</param>
-    public static bool IsValid(ReadOnlySpan<ulong> entry, bool isContext) => (entry[0] >> (isContext ? 31 : 0) & 1) != 0;
+    public static bool IsValid(ReadOnlySpan<ulong> entry, bool isContext) =>
+        (entry[0] >> (isContext ? 31 : 0) & 1) != 0;
 
     /// <summary>Marks the bits that count.</summary>
     /// <param name="entry">Eight words.</param>

@@ -15,8 +15,8 @@ namespace PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
 /// </summary>
 /// <remarks>
 /// <para><b>Commands between two SYNCs</b> take effect at the second one, in the order that is worst for the driver:
-/// device TLBs first, and what they forget they fetch again from the main TLB; then the main TLB, and what it forgets is
-/// walked again with the configuration that is still cached; then the configuration, descriptors first, and what is
+/// device TLBs first, and what they forget they fetch again from the main TLB; then the main TLB, and what it forgets
+/// is walked again with the configuration that is still cached; then the configuration, descriptors first, and what is
 /// forgotten of them is read again through stream table entries that are still cached.</para>
 /// <para><b>Locks</b>: the register file's gate is outside of the model's; events are recorded outside of both.</para>
 /// </remarks>
@@ -120,7 +120,7 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
                 return null;
             }
 
-            // It remembers within this look only.
+            // It remembers within this check only.
             var fresh = new CachingWalker(ModelMemory.Device, _options, new SmmuCaches(), static (_, _) => { });
             StreamRoot root = _registers.StreamRoot;
             return _walker.FindStaleEntry(root) ?? _caches.Translations().Select(held =>
@@ -130,7 +130,8 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
                     new DmaAccess(new RequesterId(held.Sid), pasid, held.First, IsWrite: false), root).Result;
                 return now.Status == TranslationStatus.Translated && now.Address == held.Target
                     ? null
-                    : $"StreamID 0x{held.Sid:x} PASID 0x{held.Ssid:x}: 0x{held.First:x} is cached as 0x{held.Target:x}, now it is {now.Status} 0x{now.Address:x}";
+                    : $"StreamID 0x{held.Sid:x} PASID 0x{held.Ssid:x}: 0x{held.First:x} is cached as "
+                        + $"0x{held.Target:x}, now it is {now.Status} 0x{now.Address:x}";
             }).FirstOrDefault(text => text is not null);
         }
     }
@@ -181,7 +182,8 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
         lock (_gate)
         {
             _log.Report("smmu-register-in-use",
-                $"0x{value:x} was written to register 0x{offset:x}, which may not change while its function is enabled (6.3)");
+                $"0x{value:x} was written to register 0x{offset:x}, which may not change while its function is enabled "
+                    + $"(6.3)");
         }
     }
 
@@ -206,7 +208,8 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
 
         lock (_gate)
         {
-            // Hardware may fetch configuration ahead of any access: what has been asked for once may be asked for again.
+            // Hardware may fetch configuration ahead of any access: what has been asked for once may be asked for
+            // again.
             FetchAhead();
             if (_enabled && _caches.All.FindReferenceInto(AddressRange.OfFreed(change)) is { } entry)
             {

@@ -5,7 +5,7 @@ using PasidFramework.Records;
 namespace PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
 
 /// <summary>What went wrong with an access; the default is nothing.</summary>
-/// <param name="Event">The event's number.</param>
+/// <param name="Event">The event's code.</param>
 /// <param name="Reason">In words.</param>
 /// <param name="Address">Address of a fetch that failed.</param>
 internal readonly record struct SmmuFault(SmmuEvent Event, string? Reason, ulong Address = 0)

@@ -4,7 +4,7 @@ using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
 
-/// <summary>Where the stream table is and what it looks like: STRTAB_BASE and STRTAB_BASE_CFG.</summary>
+/// <summary>Where the stream table is and its shape: STRTAB_BASE and STRTAB_BASE_CFG.</summary>
 /// <param name="Table">Byte address.</param>
 /// <param name="Log2Size">StreamID bits.</param>
 /// <param name="Split">StreamID bits below the first level.</param>

@@ -12,7 +12,7 @@ namespace PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
 /// </summary>
 /// <param name="memory">Where the queues are.</param>
 /// <param name="options">What the ID registers say.</param>
-/// <param name="executor">Told of every command that was accepted; null for nobody.</param>
+/// <param name="executor">Notified of every command that was accepted; may be null.</param>
 internal sealed class SmmuRegisterFile(
     IDeviceMemory memory, SmmuHardwareOptions options, ISmmuCommandExecutor? executor) : IRegisterFile
 {
@@ -298,7 +298,8 @@ internal sealed class SmmuRegisterFile(
     }
 }
 
-/// <summary>UsablePasids commands out: what a model with caches plugs in. Called inside the register file's gate.</summary>
+/// <summary>UsablePasids commands out: what a model with caches plugs in. Called inside the register file's
+/// gate.</summary>
 internal interface ISmmuCommandExecutor
 {
     /// <summary>UsablePasids one command out, in queue order.</summary>

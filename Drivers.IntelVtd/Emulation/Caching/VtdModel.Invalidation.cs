@@ -15,7 +15,7 @@ namespace PasidFramework.Drivers.IntelVtd.Emulation.Caching;
 /// <remarks>
 /// Descriptors between two fences form a group: hardware may work on them in any order, so device TLBs are invalidated
 /// first and context entries last, and after each kind the accesses that are in flight fill again what they lost from
-/// the caches that are still stale. A group takes effect when a wait that tells the driver says that it is complete.
+/// the caches that are still stale. A group takes effect when a wait that notifies the driver says that it is complete.
 /// </remarks>
 internal sealed partial class VtdModel
 {
@@ -28,8 +28,8 @@ internal sealed partial class VtdModel
     /// <inheritdoc/>
     protected override void Wait(ReadOnlySpan<ulong> descriptor)
     {
-        bool tells = descriptor.Get(InvWait.SW) == 1 || descriptor.Get(InvWait.IF) == 1;
-        if (tells)
+        bool notifies = descriptor.Get(InvWait.SW) == 1 || descriptor.Get(InvWait.IF) == 1;
+        if (notifies)
         {
             _waits.Add(descriptor.ToArray());
             _pending.Wait();
@@ -39,7 +39,7 @@ internal sealed partial class VtdModel
         if (descriptor.Get(InvWait.FN) == 1)
         {
             _pending.Fence(descriptor.Get(InvWait.PD) == 1);
-            if (tells)
+            if (notifies)
             {
                 Answer();
             }

@@ -49,7 +49,7 @@ internal partial class VtdHardware
     {
     }
 
-    /// <summary>A wait is complete: it tells the driver.</summary>
+    /// <summary>A wait is complete: it notifies the driver.</summary>
     protected void Complete(ReadOnlySpan<ulong> wait)
     {
         if (wait.Get(InvWait.SW) == 1)

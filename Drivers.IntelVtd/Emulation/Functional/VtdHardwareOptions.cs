@@ -15,7 +15,7 @@ internal sealed class VtdHardwareOptions
     /// <summary>Byte offset of the fault records, a multiple of 16.</summary>
     public const int FaultRecordOffset = 0x220;
 
-    // What "without" can take away: each is a capability that the driver looks at.
+    // What "without" can take away: each is a capability that the driver reads.
     private static readonly Dictionary<string, Field> s_removable = new(StringComparer.Ordinal)
     {
         ["DT"] = Ecap.DT,

@@ -3,7 +3,7 @@ using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Emulation.Functional;
 
-/// <content>Which field is to blame for a fault, where it is one that the layout alone does not tell.</content>
+/// <content>Which field is to blame for a fault, where the layout alone does not say it.</content>
 internal sealed partial class WalkRules
 {
     /// <summary>The field of a context entry that is wrong; null where no field alone is.</summary>

@@ -25,7 +25,8 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
             _ => "PASID entry",
         },
         Describe = (key, entry) => (
-            $"table 0x{key.Table:x} index 0x{key.Index:x}", string.Join(' ', entry.Words.Select(word => $"0x{word:x16}"))),
+            $"table 0x{key.Table:x} index 0x{key.Index:x}",
+            string.Join(' ', entry.Words.Select(word => $"0x{word:x16}"))),
         LeadsInto = (key, entry, freed) => freed.Contains(entry.Address) || entry.LeadsInto(key.Stage, freed)
             ? $"{key.Stage} entry, table 0x{key.Table:x} index 0x{key.Index:x}"
             : null,
@@ -91,7 +92,7 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
     /// <summary>An entry is read once; from then on it is what it was, also where it was not valid.</summary>
     public override bool Read(in WalkPoint point, Span<ulong> words)
     {
-        // Page tables change without a word to anybody where nothing was mapped before: whole translations are kept,
+        // Page tables change without an invalidation where nothing was mapped before: whole translations are kept,
         // and no entry on the way.
         if (point.Stage == Stage.Page)
         {
@@ -240,7 +241,8 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
         return (FaultCode.None, translation.Reach(access));
     }
 
-    // What a device keeps when its entry comes or goes is nobody's: it is emptied before the entry changes again (4.4).
+    // What a device keeps when its entry comes or goes belongs to no entry: it is emptied before the entry changes
+    // again (4.4).
     private void Doubt(uint requester)
     {
         ReportMissing(requester);
@@ -289,7 +291,7 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
         }
     }
 
-    // A valid entry may only become not valid or quiet, until the hardware has been told (3).
+    // A valid entry may only become not valid or quiet, until the hardware has been invalidated (3).
     private void Stored(ulong address)
     {
         foreach (((Stage stage, ulong table, uint index), Entry entry) in _entries)
@@ -313,7 +315,7 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
     /// <summary>A configuration entry as it was read.</summary>
     /// <param name="Address">Where.</param>
     /// <param name="Words">What.</param>
-    /// <param name="Access">For whom.</param>
+    /// <param name="Access">The access that it is for.</param>
     private sealed record Entry(ulong Address, ulong[] Words, DmaAccess Access)
     {
         public bool LeadsInto(Stage stage, AddressRange freed) =>
@@ -324,7 +326,7 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
     /// <summary>A translation of one page.</summary>
     /// <param name="Page">Where it leads.</param>
     /// <param name="Root">The page table that it comes from.</param>
-    /// <param name="Access">For whom it was looked up.</param>
+    /// <param name="Access">The access that it was looked up for.</param>
     private sealed record Translation(Page Page, ulong Root, DmaAccess Access)
     {
         public TranslationResult Reach(in DmaAccess access) => new(

@@ -109,7 +109,8 @@ internal class ReferenceHardware : IIommuHardware, IRegisterFile, IEntrySource
     {
         lock (Gate)
         {
-            OnInvalidAccess("reference-register", Text($"32 bits were written at 0x{offset:x}, all registers have 64 (2)"));
+            OnInvalidAccess("reference-register",
+                Text($"32 bits were written at 0x{offset:x}, all registers have 64 (2)"));
         }
     }
 
@@ -246,7 +247,7 @@ internal class ReferenceHardware : IIommuHardware, IRegisterFile, IEntrySource
         Switched();
     }
 
-    // As late as it may be: a driver that does not wait for DONE has told nobody anything yet.
+    // As late as it may be: a driver that does not wait for DONE has invalidated nothing yet.
     private ulong Poll()
     {
         if (_running is not { } command)

@@ -210,7 +210,7 @@ public sealed class ReportTests
     }
 
     [Fact]
-    public void JUnit_tells_durations_where_it_is_asked_to()
+    public void JUnit_reports_durations_where_it_is_asked_to()
     {
         using var output = new MemoryStream();
         JUnitReport.Write(SampleReports.Full(), output, new ReportOptions { HasDurations = true });
@@ -294,7 +294,7 @@ public sealed class ReportTests
     }
 
     [Fact]
-    public void Back_ends_whose_names_look_alike_in_an_address_keep_addresses_of_their_own()
+    public void Back_ends_whose_names_are_alike_in_an_address_keep_addresses_of_their_own()
     {
         ConformanceCase one = SampleReports.Case("INV-001", "invalidation", CaseLevel.Required, "D5", "x");
         ConformanceReport report = SampleReports.Good() with

@@ -99,7 +99,7 @@ public sealed class WaiverFileTests
     }
 
     [Fact]
-    public void A_file_that_cannot_be_read_is_told_apart_from_one_that_is_wrong()
+    public void A_file_that_cannot_be_read_differs_from_one_that_is_wrong()
     {
         string folder = Directory.CreateTempSubdirectory("waivers").FullName;
         string file = Path.Combine(folder, "w.json");

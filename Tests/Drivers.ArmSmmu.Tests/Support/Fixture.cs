@@ -80,7 +80,7 @@ internal sealed class Fixture : IIommuHardware
         return [.. log.Select(c => DecodedCommand.From(c.Word0, c.Word1).ToString())];
     }
 
-    /// <summary>Event records that the hardware wrote and nobody consumed, four words each.</summary>
+    /// <summary>Event records that the hardware wrote and were not consumed, four words each.</summary>
     public ulong[][] Events()
     {
         ulong queue = _hardware.Registers.Read64(0xA0);

@@ -23,7 +23,7 @@ internal readonly record struct Step(StepKind Kind, ulong Address, ulong Value)
 
 /// <summary>
 /// Memory that writes down what happens, and that shows what a walker without snooping would see: a page that was
-/// handed out holds old rubbish until its zeroes are flushed.
+/// allocated holds old rubbish until its zeroes are flushed.
 /// </summary>
 internal sealed class RecordingMemory : IPhysicalMemory
 {

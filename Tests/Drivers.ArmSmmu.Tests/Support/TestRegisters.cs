@@ -12,7 +12,7 @@ internal sealed class TestRegisters(IRegisterFile inner) : IRegisterFile
     /// <summary>Registers that read as something else.</summary>
     public Dictionary<int, uint> Reads { get; } = [];
 
-    /// <summary>While true the hardware is not told of new commands.</summary>
+    /// <summary>While true the hardware is not notified of new commands.</summary>
     public bool HoldCommands
     {
         get;
@@ -45,7 +45,7 @@ internal sealed class TestRegisters(IRegisterFile inner) : IRegisterFile
     public void Write64(int offset, ulong value) => inner.Write64(offset, value);
 }
 
-/// <summary>Tells the hardware of commands only when another thread says so.</summary>
+/// <summary>Notifies the hardware of commands only when another thread says so.</summary>
 internal sealed class DeferredRegisters(IRegisterFile inner) : IRegisterFile
 {
     private const int CommandProducer = 0x98;

@@ -8,7 +8,7 @@ using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests.Support;
 
-/// <summary>A link by numbers alone, kept as the core keeps it.</summary>
+/// <summary>A link by identifiers alone, kept as the core keeps it.</summary>
 internal sealed class SmmuLink(UnitProcess process)
 {
     public UnitLink? Link;
@@ -18,7 +18,7 @@ internal sealed class SmmuLink(UnitProcess process)
     public bool IsQuiet => Link?.IsQuiet ?? false;
 }
 
-/// <summary>A unit by numbers alone, without the core's handles.</summary>
+/// <summary>A unit by identifiers alone, without the core's handles.</summary>
 internal static class UnitExtensions
 {
     private static readonly UnitDevice s_device = new(new RequesterId(0), hasTlb: false);

@@ -58,7 +58,7 @@ internal sealed class TestRegisters(IRegisterFile inner, RecordingMemory memory)
     }
 }
 
-/// <summary>A clock on which every look takes a tenth of a second.</summary>
+/// <summary>A clock on which every reading takes a tenth of a second.</summary>
 internal sealed class SteppingClock : TimeProvider
 {
     private long _now;

@@ -35,7 +35,7 @@ internal sealed class RecordingMemory : IPhysicalMemory
 
     public bool IsRecording { get; set; } = true;
 
-    /// <summary>Called after every store and flush; to look at intermediate states.</summary>
+    /// <summary>Called after every store and flush; to check intermediate states.</summary>
     public Action? AfterStep { get; set; }
 
     /// <summary>Allocations that still succeed; null for all.</summary>

@@ -10,7 +10,7 @@ using PasidFramework.Results;
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 
 /// <summary>
-/// Looks where a vendor-neutral scenario cannot: at warnings of the driver, at entries that are ill-formed between two
+/// Checks where a vendor-neutral scenario cannot: at warnings of the driver, at entries that are ill-formed between two
 /// stores, at what is not visible to the walker after a call, and at quiet entries that stay.
 /// </summary>
 internal sealed class ScenarioWatch(ScenarioSetup setup) : IPasidDriver, IIommuModelFactory, ILogger
@@ -121,7 +121,7 @@ internal sealed class ScenarioWatch(ScenarioSetup setup) : IPasidDriver, IIommuM
     private OpResult<IIommuUnit> Watched(OpResult<IIommuUnit> unit) =>
         unit.IsOk ? OpResult<IIommuUnit>.Ok(new WatchedUnit(unit.Value, _warnings)) : unit;
 
-    // Every set of stores that may have arrived, where one can be told from another: not in the queue. Read past the
+    // Every set of stores that may have arrived, where they can be distinguished: not in the queue. Read past the
     // caches, which would hide it.
     private void Torn(VtdModel model, MemoryEvent change)
     {

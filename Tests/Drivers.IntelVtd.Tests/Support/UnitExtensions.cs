@@ -7,7 +7,7 @@ using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 
-/// <summary>A unit by numbers alone, without the core's handles.</summary>
+/// <summary>A unit by identifiers alone, without the core's handles.</summary>
 internal static class UnitExtensions
 {
     public static OpResult<VtdDomain> AddDomain(this VtdUnit unit, int pasidBits) => unit.AddDomain(1, pasidBits);

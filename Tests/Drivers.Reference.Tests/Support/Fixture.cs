@@ -12,7 +12,7 @@ using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.Reference.Tests;
 
-/// <summary>A clock on which every look takes a tenth of a second.</summary>
+/// <summary>A clock on which every reading takes a tenth of a second.</summary>
 internal sealed class SteppingClock : TimeProvider
 {
     private long _now;

@@ -17,7 +17,7 @@ internal abstract record CommandMutation(int Number)
     /// <summary>It is sent right after the next one.</summary>
     internal sealed record Swap(int Number) : CommandMutation(Number);
 
-    /// <summary>Nobody waits until it is done.</summary>
+    /// <summary>Nothing waits until it is done.</summary>
     internal sealed record NoWait(int Number) : CommandMutation(Number);
 
     public override string ToString() => Text(
@@ -45,7 +45,7 @@ internal sealed class MutantRegisters(IRegisterFile inner, CommandMutation? muta
     {
         OperationEnds.Add(Commands.Count);
 
-        // The model answers at the second look: who did not look leaves it running.
+        // The model answers at the second read: without a read it keeps running.
         LeavesRunning |= (inner.Read64(Registers.COMMAND_STATUS) & CommandStatus.DONE.WordMask) == 0;
     }
 
@@ -94,7 +94,7 @@ internal sealed class MutantRegisters(IRegisterFile inner, CommandMutation? muta
             Forward(command);
             while ((inner.Read64(Registers.COMMAND_STATUS) & 1) == 0)
             {
-                // The model answers at the second look.
+                // The model answers at the second read.
             }
 
             Forward(held);

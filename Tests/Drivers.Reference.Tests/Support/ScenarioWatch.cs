@@ -11,7 +11,7 @@ using PasidFramework.Results;
 namespace PasidFramework.Drivers.Reference.Tests;
 
 /// <summary>
-/// Looks where a vendor-neutral scenario cannot: at warnings of the driver, at entries that are ill-formed between two
+/// Checks where a vendor-neutral scenario cannot: at warnings of the driver, at entries that are ill-formed between two
 /// stores, and at what is not visible to the walker after a call. It also breaks a command where one is named.
 /// </summary>
 internal sealed class ScenarioWatch(ScenarioSetup setup, CommandMutation? mutation)
