@@ -289,6 +289,7 @@ public sealed class UnitTests
                 return domain.Outcome;
             }
 
+            var devices = new List<VtdDevice>();
             foreach (RequesterId requester in new[] { Fixture.Nic, Fixture.Gpu })
             {
                 OpResult<VtdDevice> device = unit.AddDevice(requester, DeviceFeatures.Ats, domain.Value);
@@ -298,6 +299,7 @@ public sealed class UnitTests
                     return device.Outcome;
                 }
 
+                devices.Add(device.Value);
                 for (uint pasid = 1; pasid < 4 && requester == Fixture.Gpu; pasid++)
                 {
                     UnitLink? link = null;
@@ -312,6 +314,7 @@ public sealed class UnitTests
                 }
             }
 
+            devices.ForEach(d => Fixture.Ok(unit.RemoveDevice(domain.Value, d)));
             unit.RemoveDomain(domain.Value);
             return OpResult.Ok;
         }
