@@ -22,12 +22,15 @@ public class TranslationCache<TTag, TValue>(string name, int maxEntries = int.Ma
     /// <summary>Finds the smallest thing that covers an address.</summary>
     public bool TryFind(TTag tag, ulong address, out TranslationKey<TTag> key, [MaybeNullWhen(false)] out TValue value)
     {
-        foreach (int shift in _shifts)
+        if (Count != 0)
         {
-            key = TranslationKey.Of(tag, address, shift);
-            if (TryGet(key, out value))
+            foreach (int shift in _shifts)
             {
-                return true;
+                key = TranslationKey.Of(tag, address, shift);
+                if (TryGet(key, out value))
+                {
+                    return true;
+                }
             }
         }
 

@@ -91,9 +91,8 @@ public abstract class PasidTable<TLink> : IPasidTable
             return result;
         }
 
-        Span<ulong> words = stackalloc ulong[HitlessWriter.MaxWords];
+        Span<ulong> words = stackalloc ulong[HitlessWriter.MaxWords]; // zeroed
         words = words[.._entryWords];
-        words.Clear();
         Encode(words, entry);
         ulong address = Table.Find(pasid.Value);
         bool isNewLeaf = address == 0;
@@ -107,12 +106,13 @@ public abstract class PasidTable<TLink> : IPasidTable
 
             address = Table.Find(pasid.Value);
         }
-        else if (Table.State(pasid.Value) != 0)
+
+        ref uint state = ref Table.State(pasid.Value);
+        if (state != 0)
         {
             return OpResult.Refuse(Errno.EEXIST, $"PASID {pasid} has a valid entry already");
         }
 
-        ref uint state = ref Table.State(pasid.Value);
         state = Present | (entry.ArchId << TagShift);
         Entries++;
         if (isNewLeaf || Table.IsUnconfirmed(pasid.Value))

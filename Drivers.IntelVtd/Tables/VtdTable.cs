@@ -20,6 +20,9 @@ internal sealed class VtdTable : PasidTable<DirectoryLink>
 {
     private const int EntriesPerTableLog2 = 6;
 
+    // What a removed entry leaves behind its first word; static data, so that nothing is zeroed for it.
+    private static ReadOnlySpan<ulong> Zeroes => [0, 0, 0, 0, 0, 0, 0];
+
     private readonly PasidEntrySettings _settings;
     private Dictionary<string, ulong>? _attachParameters;
 
@@ -109,12 +112,7 @@ internal sealed class VtdTable : PasidTable<DirectoryLink>
     }
 
     /// <inheritdoc/>
-    protected override void Erase(ulong address)
-    {
-        Span<ulong> words = stackalloc ulong[PasidEntry.Words - 1];
-        words.Clear();
-        _ = Memory.WriteWords(address + 8, words);
-    }
+    protected override void Erase(ulong address) => _ = Memory.WriteWords(address + 8, Zeroes);
 }
 
 /// <summary>What PASID entries say beside page table and domain id.</summary>

@@ -259,7 +259,7 @@ internal sealed partial class CachingWalker : SmmuWalker
         // Faults are not cached, but an entry that refuses a write is.
         if (!found.Fault.IsFault || found.Fault.Event == SmmuEvent.F_PERMISSION)
         {
-            _caches.Tlb.Keep(RegimeTag.Of(regime, found.IsGlobal), address, found.Shift, Cached(
+            _caches.Keep(regime, address, Cached(
                 Tag.Of(regime),
                 regime.First?.GranuleShift ?? regime.Second!.Value.GranuleShift,
                 regime.First?.Table,

@@ -22,12 +22,43 @@ internal readonly record struct Tag(uint Sid, uint? Ssid, bool IsEl2, uint Vmid,
     public override string ToString() => $"VMID {Vmid} ASID {Asid}";
 }
 
-/// <summary>What hardware compares; a global translation has every ASID, written as 0.</summary>
-internal readonly record struct RegimeTag(bool IsEl2, uint Vmid, uint? Asid, bool IsGlobal)
+/// <summary>
+/// What hardware compares, in one word, because every access compares it; a global translation has every ASID.
+/// </summary>
+internal readonly record struct RegimeTag
 {
-    /// <summary>The tags of a regime.</summary>
-    public static RegimeTag Of(in SmmuRegime regime, bool isGlobal) => new(
-        regime.IsEl2, regime.Vmid, isGlobal && regime.First is not null ? 0 : regime.First?.Asid, isGlobal);
+    private const int AsidShift = 16;
+    private const ulong HasAsid = 1UL << 32;
+    private const ulong El2 = 1UL << 33;
+    private const ulong Global = 1UL << 34;
+
+    private readonly ulong _bits;
+
+    private RegimeTag(ulong bits) => _bits = bits;
+
+    /// <summary>Whether the regime is EL2's.</summary>
+    public bool IsEl2 => (_bits & El2) != 0;
+
+    /// <summary>VMID.</summary>
+    public uint Vmid => (ushort)_bits;
+
+    /// <summary>ASID, 0 where it is global; null where stage 1 is off.</summary>
+    public uint? Asid => (_bits & HasAsid) != 0 ? (ushort)(_bits >> AsidShift) : null;
+
+    /// <summary>Whether it has every ASID.</summary>
+    public bool IsGlobal => (_bits & Global) != 0;
+
+    /// <summary>The tags of a regime, whose VMID and ASID are of 16 bits at most.</summary>
+    public static RegimeTag Of(in SmmuRegime regime, bool isGlobal)
+    {
+        ulong bits = regime.Vmid | (regime.IsEl2 ? El2 : 0) | (isGlobal ? Global : 0);
+        if (regime.First is { } first)
+        {
+            bits |= HasAsid | (isGlobal ? 0 : (ulong)first.Asid << AsidShift);
+        }
+
+        return new RegimeTag(bits);
+    }
 }
 
 /// <summary>A stream table entry or context descriptor as it was read.</summary>
@@ -72,6 +103,9 @@ internal readonly record struct DeviceItem(ulong Target, bool Writable);
 /// <summary>Everything that is cached. Not safe for concurrent use.</summary>
 internal sealed class SmmuCaches
 {
+    // Whether a global translation was ever kept: almost no page table has one.
+    private bool _hasGlobal;
+
     /// <summary>First-level descriptors of the stream table by index.</summary>
     public TagCache<ulong, ulong> FirstStreams { get; } = new("L1STD")
     {
@@ -160,9 +194,17 @@ internal sealed class SmmuCaches
     /// <summary>Finds a translation of a regime, by its ASID or global.</summary>
     public CachedTranslation? Find(in SmmuRegime regime, ulong address) =>
         Tlb.TryFind(RegimeTag.Of(regime, isGlobal: false), address, out _, out CachedTranslation? entry)
-        || Tlb.TryFind(RegimeTag.Of(regime, isGlobal: true), address, out _, out entry)
+        || (_hasGlobal && Tlb.TryFind(RegimeTag.Of(regime, isGlobal: true), address, out _, out entry))
             ? entry
             : null;
+
+    /// <summary>Keeps a last-level translation of a regime.</summary>
+    public void Keep(in SmmuRegime regime, ulong address, CachedTranslation entry)
+    {
+        bool isGlobal = entry.Translation.IsGlobal;
+        _hasGlobal |= isGlobal;
+        Tlb.Keep(RegimeTag.Of(regime, isGlobal), address, entry.Translation.Shift, entry);
+    }
 
     /// <summary>A device keeps the answer to its request.</summary>
     public void KeepInDevice(uint sid, uint? ssid, ulong address, in SmmuTranslation translation)
