@@ -4,16 +4,13 @@ using PasidFramework.Results;
 namespace PasidFramework.Drivers.VirtioIommu.Dialects;
 
 /// <summary>The words of an attach request that come from the table's writer.</summary>
-/// <param name="S1Fmt">Shape of the table.</param>
 /// <param name="S1ContextPtr">Byte address of the table.</param>
 /// <param name="S1CdMax">log2 of its entries.</param>
 /// <param name="S1Dss">What requests without PASID do.</param>
 /// <param name="Ste0">First word of a stream table entry that points to it.</param>
-/// <param name="Ste1">Second word.</param>
 internal readonly record struct AttachWords(
     ulong S1Fmt, ulong S1ContextPtr, ulong S1CdMax, ulong S1Dss, ulong Ste0, ulong Ste1)
 {
-    /// <summary>Takes the words from a table.</summary>
     /// <returns>The words; EINVAL where the table's writer does not name one of them.</returns>
     public static OpResult<AttachWords> From(IReadOnlyDictionary<string, ulong> parameters)
     {
@@ -28,13 +25,8 @@ internal readonly record struct AttachWords(
             }
         }
 
-        return OpResult<AttachWords>.Ok(new AttachWords(
-            parameters[s_names[0]],
-            parameters[s_names[1]],
-            parameters[s_names[2]],
-            parameters[s_names[3]],
-            parameters[s_names[4]],
-            parameters[s_names[5]]));
+        ulong[] values = [.. s_names.Select(name => parameters[name])];
+        return OpResult<AttachWords>.Ok(new(values[0], values[1], values[2], values[3], values[4], values[5]));
     }
 
     private static readonly string[] s_names = ["S1Fmt", "S1ContextPtr", "S1CDMax", "S1DSS", "STE0", "STE1"];

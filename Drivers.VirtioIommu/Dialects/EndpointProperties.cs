@@ -10,15 +10,10 @@ internal readonly record struct ReservedRegion(byte Subtype, ulong Start, ulong 
 /// <summary>What a PROBE said of an endpoint; what it did not say is null or empty.</summary>
 internal sealed class EndpointProperties
 {
-    private EndpointProperties()
-    {
-    }
-
     /// <summary>An endpoint of which nothing is known.</summary>
     public static EndpointProperties None { get; } = new();
 
-    /// <summary>PASID width in bits.</summary>
-    public int? PasidBits { get; private set; }
+    public int? PasidBits { get; set; }
 
     /// <summary>PASID table formats that it can use, as the dialect numbers them.</summary>
     public List<int> PasidTableFormats { get; } = [];
@@ -29,10 +24,8 @@ internal sealed class EndpointProperties
     /// <summary>ASID width in bits; null where it was not said.</summary>
     public int? AsidBits { get; private set; }
 
-    /// <summary>Ranges that must not be mapped.</summary>
     public List<ReservedRegion> ReservedRegions { get; } = [];
 
-    /// <summary>Reads a property list.</summary>
     /// <param name="bytes">The properties part of the answer.</param>
     /// <param name="dialect">Which meaning numbers above the standard's have; null for the standard alone.</param>
     /// <remarks>Unknown properties are skipped. A list that runs over its buffer ends there.</remarks>
@@ -49,7 +42,7 @@ internal sealed class EndpointProperties
                 break;
             }
 
-            Load(bytes[..size], words);
+            RequestHead.Load(bytes[..size], words);
             if (type == ResvMemProperty.TypeNumber)
             {
                 found.ReservedRegions.Add(new ReservedRegion(
@@ -68,26 +61,11 @@ internal sealed class EndpointProperties
         return found;
     }
 
-    /// <summary>Proposal B, property PASID_SIZE.</summary>
-    public void SetPasidBits(int bits) => PasidBits = bits;
-
     /// <summary>Proposal E, the SMMUv3 identification registers (Arm IHI 0070 section 6.3, IDR0 and IDR1).</summary>
     public void SetArmIdentification(uint idr0, uint idr1)
     {
         PasidBits = (int)((idr1 >> 6) & 0x1F);
         TwoLevelTables = (idr0 & (1u << 19)) != 0;
         AsidBits = (idr0 & (1u << 12)) != 0 ? 16 : 8;
-    }
-
-    // A property that is shorter than its layout reads as zeros behind its end; a longer one is cut.
-    private static void Load(ReadOnlySpan<byte> bytes, Span<ulong> words)
-    {
-        Span<byte> padded = stackalloc byte[24];
-        padded.Clear();
-        bytes[..Math.Min(bytes.Length, padded.Length)].CopyTo(padded);
-        for (int i = 0; i < words.Length; i++)
-        {
-            words[i] = BinaryPrimitives.ReadUInt64LittleEndian(padded[(i * 8)..]);
-        }
     }
 }

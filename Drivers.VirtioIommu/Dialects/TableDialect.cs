@@ -2,10 +2,8 @@ using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Dialects;
 
-/// <summary>
-/// One of the proposals for PASID tables over virtio-iommu. They are not standard and contradict one another: the same
-/// numbers mean other things in each, so nothing outside of a dialect knows them.
-/// </summary>
+/// <summary>One of the proposals for PASID tables over virtio-iommu. They are not standard and contradict one another:
+/// the same numbers mean other things in each, so nothing outside of a dialect knows them.</summary>
 internal abstract class TableDialect
 {
     private static readonly TableDialect[] s_all = [V09Dialect.Instance, VsmmuDialect.Instance];
@@ -37,10 +35,8 @@ internal abstract class TableDialect
     /// <summary>Whether an endpoint must say by a property that it takes PASID tables.</summary>
     public abstract bool PropertiesRequired { get; }
 
-    /// <summary>Whether fault records have a PASID.</summary>
     public abstract bool FaultsNamePasid { get; }
 
-    /// <summary>Takes over a property of the dialect.</summary>
     /// <param name="found">Where it goes.</param>
     /// <param name="type">The property's type.</param>
     /// <param name="words">The property from its type on, padded with zeros.</param>
@@ -53,9 +49,6 @@ internal abstract class TableDialect
     public abstract Span<ulong> EncodeAttach(Span<ulong> words, uint domain, uint endpoint, in AttachWords table);
 
     /// <summary>Writes the invalidation of a PASID's table entry.</summary>
-    /// <param name="words">Where.</param>
-    /// <param name="domain">Domain id.</param>
-    /// <param name="pasid">The entry.</param>
     /// <param name="leafOnly">Whether the path to the entry is unchanged.</param>
     public abstract Span<ulong> EncodeConfiguration(Span<ulong> words, uint domain, uint pasid, bool leafOnly);
 
@@ -66,7 +59,6 @@ internal abstract class TableDialect
     public abstract Span<ulong> EncodeRange(
         Span<ulong> words, uint domain, uint pasid, uint archId, ulong firstByte, ulong pages, int granuleLog2);
 
-    /// <summary>Finds a dialect.</summary>
     /// <param name="name">What the user typed: a name or letter, or none.</param>
     /// <param name="dialect">The dialect; null for none.</param>
     /// <returns>Whether the name is known.</returns>

@@ -5,9 +5,8 @@ using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Dialects;
 
-/// <summary>
-/// J.-P. Brucker's v0.9-devel header (proposal B): attach type 6 with the fields of the SMMUv3 table, invalidate type 7.
-/// </summary>
+/// <summary>J.-P. Brucker's v0.9-devel header (proposal B): attach type 6 with the fields of the SMMUv3 table,
+/// invalidate type 7.</summary>
 internal sealed class V09Dialect : TableDialect
 {
     public static V09Dialect Instance { get; } = new();
@@ -34,7 +33,7 @@ internal sealed class V09Dialect : TableDialect
     {
         if (type == ProposalBPasidSizeProperty.TypeNumber)
         {
-            found.SetPasidBits((int)words.Get(ProposalBPasidSizeProperty.Bits));
+            found.PasidBits = (int)words.Get(ProposalBPasidSizeProperty.Bits);
         }
         else if (type == ProposalBPasidTableFormatProperty.TypeNumber)
         {

@@ -5,10 +5,8 @@ using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Dialects;
 
-/// <summary>
-/// The later draft of a Qualcomm tree and its vSMMU driver (proposal E): attach type 6 with raw words of a stream table
-/// entry, invalidate type 7 by cache.
-/// </summary>
+/// <summary>The later draft of a Qualcomm tree and its vSMMU driver (proposal E): attach type 6 with raw words of a
+/// stream table entry, invalidate type 7 by cache.</summary>
 internal sealed class VsmmuDialect : TableDialect
 {
     public static VsmmuDialect Instance { get; } = new();
@@ -76,9 +74,8 @@ internal sealed class VsmmuDialect : TableDialect
     public override Span<ulong> EncodeRange(
         Span<ulong> words, uint domain, uint pasid, uint archId, ulong firstByte, ulong pages, int granuleLog2)
     {
-        words = Begin(words, ProposalEInvalidate.ScopeAddress, ProposalEInvalidate.CacheTlb, domain, pasid);
-        words.Set(ProposalEInvalidate.Flags, ProposalEInvalidate.FlagPasid | ProposalEInvalidate.FlagId);
-        words.Set(ProposalEInvalidate.Id, archId);
+        words = EncodeTranslations(words, domain, pasid, archId);
+        words.Set(ProposalEInvalidate.Scope, ProposalEInvalidate.ScopeAddress);
         words.Set(ProposalEInvalidate.Address, firstByte);
         words.Set(ProposalEInvalidate.NrPages, pages);
         words.Set(ProposalEInvalidate.PageSize, (ulong)granuleLog2);

@@ -4,115 +4,94 @@ using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.VirtioIommu.Formats;
 
-/// <summary>
-/// The SMMUv3 structures that an attached table is made of (Arm IHI 0070 5.2 to 5.4), by the layouts of whoever reads
-/// such tables: no bit of them is declared here.
-/// </summary>
-internal sealed class AttachedStructures
+/// <summary>The SMMUv3 structures that an attached table is made of (Arm IHI 0070 5.2 to 5.4), by the layouts of
+/// whoever reads such tables: no bit of them is declared here.</summary>
+/// <exception cref="ArgumentException">A structure or a field is missing.</exception>
+internal sealed class AttachedStructures(ITableReader reader)
 {
     /// <summary>Size of a context descriptor in bytes.</summary>
     public const int DescriptorBytes = 64;
 
+    private const string Ste = "arm-smmuv3/ste";
+    private const string Link = "arm-smmuv3/l1_cd_desc";
+    private const string Cd = "arm-smmuv3/cd";
+
     /// <summary>Size of a context descriptor in words.</summary>
     public const int DescriptorWords = DescriptorBytes / 8;
 
-    private readonly Dictionary<string, Layout> _layouts;
-
-    /// <summary>Takes the structures of a reader.</summary>
-    /// <exception cref="ArgumentException">A structure or a field is missing.</exception>
-    public AttachedStructures(ITableReader reader)
-    {
-        Reader = reader;
-        _layouts = reader.Structures.ToDictionary(layout => layout.Id, StringComparer.Ordinal);
-        const string Ste = "arm-smmuv3/ste";
-        (EntryV, EntryConfig, EntryS1Fmt) = (Find(Ste, "V"), Find(Ste, "Config"), Find(Ste, "S1Fmt"));
-        (EntryS1ContextPtr, EntryS1CDMax, EntryS1DSS) =
-            (Find(Ste, "S1ContextPtr"), Find(Ste, "S1CDMax"), Find(Ste, "S1DSS"));
-        (EntryS1STALLD, EntryEATS) = (Find(Ste, "S1STALLD"), Find(Ste, "EATS"));
-        const string Link = "arm-smmuv3/l1_cd_desc";
-        (LinkV, LinkL2Ptr) = (Find(Link, "V"), Find(Link, "L2Ptr"));
-        LinkReserved = ~(LinkV.WordMask | LinkL2Ptr.WordMask);
-        const string Cd = "arm-smmuv3/cd";
-        (V, T0SZ, TG0, TTB0, IPS) = (Find(Cd, "V"), Find(Cd, "T0SZ"), Find(Cd, "TG0"), Find(Cd, "TTB0"), Find(Cd, "IPS"));
-        (EPD0, EPD1, ENDI, TBI0, AFFD) =
-            (Find(Cd, "EPD0"), Find(Cd, "EPD1"), Find(Cd, "ENDI"), Find(Cd, "TBI0"), Find(Cd, "AFFD"));
-        (AA64, HA, HD, S, R) = (Find(Cd, "AA64"), Find(Cd, "HA"), Find(Cd, "HD"), Find(Cd, "S"), Find(Cd, "R"));
-        (A, ASID, HAD0, DS, MAIR) = (Find(Cd, "A"), Find(Cd, "ASID"), Find(Cd, "HAD0"), Find(Cd, "DS"), Find(Cd, "MAIR"));
-    }
-
-    /// <summary>The reader.</summary>
-    public ITableReader Reader { get; }
+    public ITableReader Reader => reader;
 
     // The stream table entry of proposal E.
-    public Field EntryV { get; }
+    public Field EntryV { get; } = Find(reader, Ste, "V");
 
-    public Field EntryConfig { get; }
+    public Field EntryConfig { get; } = Find(reader, Ste, "Config");
 
-    public Field EntryS1Fmt { get; }
+    public Field EntryS1Fmt { get; } = Find(reader, Ste, "S1Fmt");
 
-    public Field EntryS1ContextPtr { get; }
+    public Field EntryS1ContextPtr { get; } = Find(reader, Ste, "S1ContextPtr");
 
-    public Field EntryS1CDMax { get; }
+    public Field EntryS1CDMax { get; } = Find(reader, Ste, "S1CDMax");
 
-    public Field EntryS1DSS { get; }
+    public Field EntryS1DSS { get; } = Find(reader, Ste, "S1DSS");
 
-    public Field EntryS1STALLD { get; }
+    public Field EntryS1STALLD { get; } = Find(reader, Ste, "S1STALLD");
 
-    public Field EntryEATS { get; }
+    public Field EntryEATS { get; } = Find(reader, Ste, "EATS");
 
     // The first level of a table.
-    public Field LinkV { get; }
+    public Field LinkV { get; } = Find(reader, Link, "V");
 
-    public Field LinkL2Ptr { get; }
+    public Field LinkL2Ptr { get; } = Find(reader, Link, "L2Ptr");
 
     /// <summary>Bits of a first-level descriptor that must be 0.</summary>
-    public ulong LinkReserved { get; }
+    public ulong LinkReserved => ~(LinkV.WordMask | LinkL2Ptr.WordMask);
 
     // The context descriptor.
-    public Field V { get; }
+    public Field V { get; } = Find(reader, Cd, "V");
 
-    public Field T0SZ { get; }
+    public Field T0SZ { get; } = Find(reader, Cd, "T0SZ");
 
-    public Field TG0 { get; }
+    public Field TG0 { get; } = Find(reader, Cd, "TG0");
 
-    public Field TTB0 { get; }
+    public Field TTB0 { get; } = Find(reader, Cd, "TTB0");
 
-    public Field IPS { get; }
+    public Field IPS { get; } = Find(reader, Cd, "IPS");
 
-    public Field EPD0 { get; }
+    public Field EPD0 { get; } = Find(reader, Cd, "EPD0");
 
-    public Field EPD1 { get; }
+    public Field EPD1 { get; } = Find(reader, Cd, "EPD1");
 
-    public Field ENDI { get; }
+    public Field ENDI { get; } = Find(reader, Cd, "ENDI");
 
-    public Field TBI0 { get; }
+    public Field TBI0 { get; } = Find(reader, Cd, "TBI0");
 
-    public Field AFFD { get; }
+    public Field AFFD { get; } = Find(reader, Cd, "AFFD");
 
-    public Field AA64 { get; }
+    public Field AA64 { get; } = Find(reader, Cd, "AA64");
 
-    public Field HA { get; }
+    public Field HA { get; } = Find(reader, Cd, "HA");
 
-    public Field HD { get; }
+    public Field HD { get; } = Find(reader, Cd, "HD");
 
-    public Field S { get; }
+    public Field S { get; } = Find(reader, Cd, "S");
 
-    public Field R { get; }
+    public Field R { get; } = Find(reader, Cd, "R");
 
-    public Field A { get; }
+    public Field A { get; } = Find(reader, Cd, "A");
 
-    public Field ASID { get; }
+    public Field ASID { get; } = Find(reader, Cd, "ASID");
 
-    public Field HAD0 { get; }
+    public Field HAD0 { get; } = Find(reader, Cd, "HAD0");
 
-    public Field DS { get; }
+    public Field DS { get; } = Find(reader, Cd, "DS");
 
-    public Field MAIR { get; }
+    public Field MAIR { get; } = Find(reader, Cd, "MAIR");
 
     /// <summary>The structures of a reader; null where there is none.</summary>
     public static AttachedStructures? Of(ITableReader? reader) => reader is null ? null : new AttachedStructures(reader);
 
-    private Field Find(string structure, string mnemonic) =>
-        _layouts.GetValueOrDefault(structure)?.Find(mnemonic)?.Parts[0] ?? throw new ArgumentException(
-            $"The reader of '{Reader.Name}' tables declares no field {mnemonic} of {structure}.");
+    private static Field Find(ITableReader reader, string structure, string mnemonic) =>
+        reader.Structures.FirstOrDefault(layout => layout.Id == structure)?.Find(mnemonic)?.Parts[0]
+        ?? throw new ArgumentException(
+            $"The reader of '{reader.Name}' tables declares no field {mnemonic} of {structure}.");
 }

@@ -56,10 +56,8 @@ internal static class FaultEvent
     ];
 }
 
-/// <summary>Why an access failed.</summary>
 internal enum FaultReason : byte
 {
-    /// <summary>Not known.</summary>
     Unknown = 0,
 
     /// <summary>The endpoint is in no domain, or the domain's configuration forbids the access.</summary>

@@ -163,7 +163,7 @@ internal static class OtherProposals
         RequestHead.OnlyValues(ResponseCodeD, 0, 2),
         RequestHead.OnlyValues(PasidValidD, 0, 1));
 
-    // A record of the event queue, as the review of the page request RFC wanted it. reason and flags are taken as in the
+    // A record of the event queue, as the page request RFC's review wanted it. reason and flags are taken as in the
     // standard's fault event, which it extends; the sources at hand give neither their positions nor values of their
     // own, so no flag is called unknown. private_data has two elements: a field holds at most 64 bits.
     public static readonly Layout PageRequestD = new(

@@ -25,11 +25,6 @@ internal static class ProbeProperty
     /// <summary>A property: type and length around the fields of its value, and the rule that it has both.</summary>
     /// <param name="id">Its id without the driver's prefix.</param>
     /// <param name="bits">Type and length included.</param>
-    /// <param name="source">Where it is specified.</param>
-    /// <param name="number">Its type.</param>
-    /// <param name="name">The type's name.</param>
-    /// <param name="value">The fields of its value.</param>
-    /// <param name="rules">Further rules.</param>
     public static Layout Property(
         string id, int bits, string source, int number, string name, LayoutField[] value, params LayoutRule[] rules)
     {
@@ -51,8 +46,7 @@ internal static class ProbeProperty
         ulong type = words.Get(Type) & TypeMask;
         if (type != (ulong)number)
         {
-            found.Add(new Violation(Type.Mnemonic, Text(
-                $"is {type} in its low 12 bits, this property has {number}")));
+            found.Add(new Violation(Type.Mnemonic, Text($"is {type} in its low 12 bits, this property has {number}")));
         }
 
         if (words.Get(Length) != (ulong)bytes)

@@ -49,10 +49,8 @@ internal static class ProposalBAttachPstArm
 }
 
 /// <summary>Proposal B: invalidates what the device caches of a domain's tables.</summary>
-/// <remarks>
-/// The sources at hand do not say how a u8 holds the granule; it is taken as log2 of its bytes, the only reading under
-/// which 4096 fits.
-/// </remarks>
+/// <remarks>The sources at hand do not say how a u8 holds the granule; it is taken as log2 of its bytes, the only
+/// reading under which 4096 fits.</remarks>
 internal static class ProposalBInvalidate
 {
     public const int DriverBytes = 60;

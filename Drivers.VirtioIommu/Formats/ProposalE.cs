@@ -48,10 +48,8 @@ internal static class ProposalEAttachArmSmmu3
 }
 
 /// <summary>Proposal E: invalidates what the device caches of a domain's tables.</summary>
-/// <remarks>
-/// page_size is taken as log2 of its bytes, as the granule of proposal B: the sources at hand give one byte for it and
-/// no unit.
-/// </remarks>
+/// <remarks>page_size is taken as log2 of its bytes, as the granule of proposal B: the sources at hand give one byte
+/// for it and no unit.</remarks>
 internal static class ProposalEInvalidate
 {
     public const int DriverBytes = 60;

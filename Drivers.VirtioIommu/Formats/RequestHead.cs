@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.VirtioIommu.Formats;
@@ -15,6 +16,19 @@ internal static class RequestHead
         words.Clear();
         words.Set(Type, (ulong)type);
         return words;
+    }
+
+    /// <summary>Bytes as words; a shorter structure reads as zeros behind its end, a longer one is cut.</summary>
+    public static void Load(ReadOnlySpan<byte> bytes, Span<ulong> words)
+    {
+        Span<byte> word = stackalloc byte[8];
+        for (int i = 0; i < words.Length; i++)
+        {
+            word.Clear();
+            bytes[..Math.Min(bytes.Length, 8)].CopyTo(word);
+            bytes = bytes[Math.Min(bytes.Length, 8)..];
+            words[i] = BinaryPrimitives.ReadUInt64LittleEndian(word);
+        }
     }
 
     /// <summary>The standard, as <see cref="Layout.Source"/> names it.</summary>
@@ -36,11 +50,6 @@ internal static class RequestHead
     /// <summary>A request: head and tail around the fields of its own, and the rule that it has its type.</summary>
     /// <param name="id">Its id without the driver's prefix.</param>
     /// <param name="bits">Head and tail included.</param>
-    /// <param name="source">Where it is specified.</param>
-    /// <param name="type">Its type.</param>
-    /// <param name="name">The type's name.</param>
-    /// <param name="fields">The fields between head and tail.</param>
-    /// <param name="rules">Further rules.</param>
     public static Layout Request(
         string id,
         int bits,
@@ -135,9 +144,7 @@ internal static class RequestHead
     };
 }
 
-/// <summary>
-/// Request types. 6, 7 and 8 are proposals; other dialects give the same numbers to other requests.
-/// </summary>
+/// <summary>Request types. 6, 7 and 8 are proposals; other dialects give the same numbers to other requests.</summary>
 internal enum RequestType : byte
 {
     Attach = 1,

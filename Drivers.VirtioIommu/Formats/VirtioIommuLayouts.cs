@@ -5,14 +5,12 @@ namespace PasidFramework.Drivers.VirtioIommu.Formats;
 /// <summary>Every structure that this driver declares, by the ids that users type.</summary>
 public static class VirtioIommuLayouts
 {
-    /// <summary>
-    /// The standard's structures first, then the proposals' (ids <c>virtio-iommu/proposalA/...</c> to
-    /// <c>virtio-iommu/proposalE/...</c>; their <see cref="Layout.Source"/> says PROPOSAL and what is assumed).
-    /// </summary>
-    /// <remarks>
-    /// A request's layout includes the four bytes of the tail at its end, as ignored bits: the device writes them
-    /// (<c>virtio-iommu/tail</c>). <c>probe_head</c> has none, the device's part of that request has a variable size.
-    /// </remarks>
+    /// <summary>The standard's structures first, then the proposals' (ids <c>virtio-iommu/proposalA/...</c> to
+    /// <c>virtio-iommu/proposalE/...</c>; their <see cref="Layout.Source"/> says PROPOSAL and what is
+    /// assumed).</summary>
+    /// <remarks>A request's layout includes the four bytes of the tail at its end, as ignored bits: the device writes
+    /// them (<c>virtio-iommu/tail</c>). <c>probe_head</c> has none, the device's part of that request has a variable
+    /// size.</remarks>
     public static IReadOnlyList<Layout> All { get; } =
     [
         AttachRequest.Layout,

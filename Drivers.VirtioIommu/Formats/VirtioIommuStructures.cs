@@ -6,6 +6,5 @@ namespace PasidFramework.Drivers.VirtioIommu.Formats;
 [StructureProvider("virtio-iommu")]
 public sealed class VirtioIommuStructures : IStructureProvider
 {
-    /// <inheritdoc/>
     public IReadOnlyList<Layout> Layouts => VirtioIommuLayouts.All;
 }

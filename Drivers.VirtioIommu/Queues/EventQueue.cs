@@ -4,9 +4,8 @@ using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.VirtioIommu.Queues;
 
-/// <summary>
-/// Queue 1: buffers that the device fills with fault records. Safe for concurrent use; reading allocates nothing.
-/// </summary>
+/// <summary>Queue 1: buffers that the device fills with fault records. Safe for concurrent use; reading allocates
+/// nothing.</summary>
 internal sealed class EventQueue
 {
     /// <summary>Bytes from one buffer to the next.</summary>
@@ -28,16 +27,13 @@ internal sealed class EventQueue
         _buffers = address + (ulong)BufferOffset(size);
     }
 
-    /// <summary>The ring.</summary>
     public Virtqueue Ring => _queue;
 
-    /// <summary>Bytes of memory that a queue of a size needs.</summary>
     public static int MemoryBytes(int size) => BufferOffset(size) + (size * BufferBytes);
 
-    /// <summary>
-    /// Makes every buffer available; once, before the queue is enabled (virtio 1.2 section 3.1.1 step 7). Nothing is
-    /// written back or ordered here: the caller does that for all of the queue's memory, then enables it.
-    /// </summary>
+    /// <summary>Makes every buffer available; once, before the queue is enabled (virtio 1.2 section 3.1.1 step 7).
+    /// Nothing is written back or ordered here: the caller does that for all of the queue's memory, then enables
+    /// it.</summary>
     public void Fill()
     {
         for (int i = 0; i < _queue.Size; i++)

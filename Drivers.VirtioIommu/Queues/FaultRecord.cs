@@ -8,25 +8,20 @@ namespace PasidFramework.Drivers.VirtioIommu.Queues;
 /// <summary>One fault that the device reported: the three words of a <see cref="FaultEvent"/>.</summary>
 /// <param name="Word0">Reason and flags.</param>
 /// <param name="Word1">Endpoint; in proposal B the PASID.</param>
-/// <param name="Word2">Address.</param>
 internal readonly record struct FaultRecord(ulong Word0, ulong Word1, ulong Word2)
 {
-    /// <summary>Why.</summary>
     public FaultReason Reason => (FaultReason)Get(FaultEvent.Reason);
 
     /// <summary>Kind of access, and whether the address is valid.</summary>
     public uint Flags => (uint)Get(FaultEvent.Flags);
 
-    /// <summary>Who.</summary>
     public uint Endpoint => (uint)Get(FaultEvent.Endpoint);
 
     /// <summary>With which PASID: in proposal B only, else reserved bytes.</summary>
     public uint Pasid => (uint)Get(FaultEvent.Pasid);
 
-    /// <summary>Where.</summary>
     public ulong Address => Get(FaultEvent.Address);
 
-    /// <summary>The record in the framework's words.</summary>
     /// <param name="hasPasid">Whether the dialect puts a PASID into it.</param>
     public IommuFault Decode(bool hasPasid)
     {
@@ -49,9 +44,5 @@ internal readonly record struct FaultRecord(ulong Word0, ulong Word1, ulong Word
             [Word0, Word1, Word2]);
     }
 
-    private ulong Get(Field field)
-    {
-        ReadOnlySpan<ulong> words = [Word0, Word1, Word2];
-        return words.Get(field);
-    }
+    private ulong Get(Field field) => ((ReadOnlySpan<ulong>)[Word0, Word1, Word2]).Get(field);
 }

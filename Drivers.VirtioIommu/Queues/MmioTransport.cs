@@ -32,46 +32,33 @@ internal readonly record struct DeviceConfig(
     }
 }
 
-/// <summary>
-/// A virtio device behind memory-mapped registers: the initialisation sequence of OASIS virtio 1.2 section 3.1.1.
-/// </summary>
-internal sealed class MmioTransport
+/// <summary>A virtio device behind memory-mapped registers: the initialisation sequence of OASIS virtio 1.2 section
+/// 3.1.1.</summary>
+internal sealed class MmioTransport(IRegisterFile registers, PollTimeout timeout)
 {
     /// <summary>Most properties that are accepted, in bytes; a device that asks for more is not believed.</summary>
     public const int MaxProbeBytes = 65536;
 
-    private readonly IRegisterFile _registers;
-    private readonly PollTimeout _timeout;
-
-    /// <summary>Wraps the registers; touches nothing.</summary>
-    /// <param name="registers">The registers.</param>
-    /// <param name="timeout">When a register counts as stuck.</param>
-    public MmioTransport(IRegisterFile registers, PollTimeout timeout)
-    {
-        _registers = registers;
-        _timeout = timeout;
-    }
 
     /// <summary>Whether the device asked to be reset (it met something that it cannot carry on from).</summary>
-    public bool NeedsReset => (_registers.Read32(MmioRegister.Status) & DeviceStatus.NeedsReset) != 0;
+    public bool NeedsReset => (registers.Read32(MmioRegister.Status) & DeviceStatus.NeedsReset) != 0;
 
-    /// <summary>Checks that there is a modern virtio-iommu.</summary>
     /// <returns>Success; ENODEV.</returns>
     public OpResult Identify()
     {
-        uint magic = _registers.Read32(MmioRegister.MagicValue);
+        uint magic = registers.Read32(MmioRegister.MagicValue);
         if (magic != MmioRegister.Magic)
         {
             return Missing($"MagicValue is 0x{magic:x}, a virtio-mmio device has 0x{MmioRegister.Magic:x}");
         }
 
-        uint version = _registers.Read32(MmioRegister.Version);
+        uint version = registers.Read32(MmioRegister.Version);
         if (version != MmioRegister.ModernVersion)
         {
             return Missing($"virtio-mmio version is {version}, this driver needs {MmioRegister.ModernVersion}");
         }
 
-        uint device = _registers.Read32(MmioRegister.DeviceId);
+        uint device = registers.Read32(MmioRegister.DeviceId);
         return device == MmioRegister.IommuDeviceId
             ? OpResult.Ok
             : Missing($"virtio device id is {device}, an IOMMU has {MmioRegister.IommuDeviceId}");
@@ -81,11 +68,11 @@ internal sealed class MmioTransport
     /// <returns>Success; ETIMEDOUT.</returns>
     public OpResult Reset()
     {
-        _registers.Write32(MmioRegister.Status, 0);
-        PollBudget budget = _timeout.Start();
+        registers.Write32(MmioRegister.Status, 0);
+        PollBudget budget = timeout.Start();
         do
         {
-            if (_registers.Read32(MmioRegister.Status) == 0)
+            if (registers.Read32(MmioRegister.Status) == 0)
             {
                 return OpResult.Ok;
             }
@@ -108,8 +95,8 @@ internal sealed class MmioTransport
         ulong offered = 0;
         for (uint half = 0; half < 2; half++)
         {
-            _registers.Write32(MmioRegister.DeviceFeaturesSel, half);
-            offered |= (ulong)_registers.Read32(MmioRegister.DeviceFeatures) << (int)(32 * half);
+            registers.Write32(MmioRegister.DeviceFeaturesSel, half);
+            offered |= (ulong)registers.Read32(MmioRegister.DeviceFeatures) << (int)(32 * half);
         }
 
         if ((offered & FeatureBits.Version1) == 0)
@@ -121,12 +108,12 @@ internal sealed class MmioTransport
         ulong wanted = offered & (known | FeatureBits.Version1);
         for (uint half = 0; half < 2; half++)
         {
-            _registers.Write32(MmioRegister.DriverFeaturesSel, half);
-            _registers.Write32(MmioRegister.DriverFeatures, (uint)(wanted >> (int)(32 * half)));
+            registers.Write32(MmioRegister.DriverFeaturesSel, half);
+            registers.Write32(MmioRegister.DriverFeatures, (uint)(wanted >> (int)(32 * half)));
         }
 
         AddStatus(DeviceStatus.FeaturesOk);
-        if ((_registers.Read32(MmioRegister.Status) & DeviceStatus.FeaturesOk) == 0)
+        if ((registers.Read32(MmioRegister.Status) & DeviceStatus.FeaturesOk) == 0)
         {
             return Missing($"the device refused the features 0x{wanted:x} of the 0x{offered:x} that it offers");
         }
@@ -140,10 +127,10 @@ internal sealed class MmioTransport
     /// <returns>The configuration; ENODEV; ETIMEDOUT.</returns>
     public OpResult<DeviceConfig> ReadConfig(ulong features)
     {
-        PollBudget budget = _timeout.Start();
+        PollBudget budget = timeout.Start();
         do
         {
-            uint before = _registers.Read32(MmioRegister.ConfigGeneration);
+            uint before = registers.Read32(MmioRegister.ConfigGeneration);
             ulong pageSizes = ReadConfig64(ConfigOffset.PageSizeMask);
             ulong inputFirst = 0;
             ulong inputLast = ulong.MaxValue;
@@ -162,7 +149,7 @@ internal sealed class MmioTransport
             }
 
             uint probe = (features & FeatureBits.Probe) != 0 ? ReadConfig32(ConfigOffset.ProbeSize) : 0;
-            if (_registers.Read32(MmioRegister.ConfigGeneration) != before)
+            if (registers.Read32(MmioRegister.ConfigGeneration) != before)
             {
                 continue;
             }
@@ -184,68 +171,60 @@ internal sealed class MmioTransport
             Errno.ETIMEDOUT, "virtio-iommu: the configuration space does not stop changing (ConfigGeneration)");
     }
 
-    /// <summary>
-    /// Makes endpoints that are in no domain fault (configuration field bypass, after BYPASS_CONFIG was accepted). The
-    /// three bytes behind it are reserved, so that the register's four bytes may be written at once.
-    /// </summary>
-    public void ForbidBypass() => _registers.Write32(MmioRegister.Config + ConfigOffset.Bypass, 0);
+    /// <summary>Makes endpoints that are in no domain fault (configuration field bypass, after BYPASS_CONFIG was
+    /// accepted). The three bytes behind it are reserved, so that the register's four bytes may be written at
+    /// once.</summary>
+    public void ForbidBypass() => registers.Write32(MmioRegister.Config + ConfigOffset.Bypass, 0);
 
-    /// <summary>How many descriptors a queue may have.</summary>
-    /// <param name="index">Queue number.</param>
     /// <param name="least">The least that the driver can work with.</param>
     /// <param name="most">The most that it wants.</param>
     /// <returns>A power of two in [<paramref name="least"/>, <paramref name="most"/>]; ENODEV.</returns>
     public OpResult<int> ChooseQueueSize(int index, int least, int most)
     {
-        _registers.Write32(MmioRegister.QueueSel, (uint)index);
-        if (_registers.Read32(MmioRegister.QueueReady) != 0)
+        registers.Write32(MmioRegister.QueueSel, (uint)index);
+        if (registers.Read32(MmioRegister.QueueReady) != 0)
         {
             return OpResult<int>.Refuse(Missing($"queue {index} is in use after a reset"));
         }
 
-        uint max = _registers.Read32(MmioRegister.QueueNumMax);
+        uint max = registers.Read32(MmioRegister.QueueNumMax);
         int size = max == 0 ? 0 : 1 << System.Numerics.BitOperations.Log2(Math.Min(max, (uint)most));
         return size >= least
             ? OpResult<int>.Ok(size)
             : OpResult<int>.Refuse(Missing($"queue {index} has {max} descriptors, this driver needs {least}"));
     }
 
-    /// <summary>Tells the device where a queue is.</summary>
     public void EnableQueue(int index, Virtqueue queue)
     {
-        _registers.Write32(MmioRegister.QueueSel, (uint)index);
-        _registers.Write32(MmioRegister.QueueNum, (uint)queue.Size);
+        registers.Write32(MmioRegister.QueueSel, (uint)index);
+        registers.Write32(MmioRegister.QueueNum, (uint)queue.Size);
         WriteAddress(MmioRegister.QueueDescLow, queue.Descriptors);
         WriteAddress(MmioRegister.QueueDriverLow, queue.Available);
         WriteAddress(MmioRegister.QueueDeviceLow, queue.Used);
-        _registers.Write32(MmioRegister.QueueReady, 1);
+        registers.Write32(MmioRegister.QueueReady, 1);
     }
 
     /// <summary>DRIVER_OK: the device may work now.</summary>
     public void Start() => AddStatus(DeviceStatus.DriverOk);
 
-    /// <summary>
-    /// FAILED: the driver gives the device up (section 3.1.1); a reset follows before memory is freed.
-    /// </summary>
+    /// <summary>FAILED: the driver gives the device up (section 3.1.1); a reset follows before memory is
+    /// freed.</summary>
     public void Fail() => AddStatus(DeviceStatus.Failed);
 
-    /// <summary>Tells the device that a queue has new buffers.</summary>
-    public void Notify(int index) => _registers.Write32(MmioRegister.QueueNotify, (uint)index);
+    public void Notify(int index) => registers.Write32(MmioRegister.QueueNotify, (uint)index);
 
-    private static OpResult Missing(InvariantText why) =>
-        OpResult.Refuse(Errno.ENODEV, "virtio-iommu: " + Text(why));
+    private static OpResult Missing(InvariantText why) => OpResult.Refuse(Errno.ENODEV, "virtio-iommu: " + Text(why));
 
     private void AddStatus(uint bit) =>
-        _registers.Write32(MmioRegister.Status, _registers.Read32(MmioRegister.Status) | bit);
+        registers.Write32(MmioRegister.Status, registers.Read32(MmioRegister.Status) | bit);
 
     private void WriteAddress(int lowRegister, ulong address)
     {
-        _registers.Write32(lowRegister, (uint)address);
-        _registers.Write32(lowRegister + 4, (uint)(address >> 32));
+        registers.Write32(lowRegister, (uint)address);
+        registers.Write32(lowRegister + 4, (uint)(address >> 32));
     }
 
-    private uint ReadConfig32(int offset) => _registers.Read32(MmioRegister.Config + offset);
+    private uint ReadConfig32(int offset) => registers.Read32(MmioRegister.Config + offset);
 
-    private ulong ReadConfig64(int offset) =>
-        ReadConfig32(offset) | ((ulong)ReadConfig32(offset + 4) << 32);
+    private ulong ReadConfig64(int offset) => ReadConfig32(offset) | ((ulong)ReadConfig32(offset + 4) << 32);
 }

@@ -5,25 +5,20 @@ using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.VirtioIommu.Queues;
 
-/// <summary>
-/// Queue 0: sends requests and waits for their answers. Safe for concurrent use; a send allocates nothing.
-/// </summary>
-/// <remarks>
-/// A slot is a pair of descriptors and a buffer. The first descriptor covers what the driver writes, at the buffer's
-/// start; the second the tail that the device writes, always the buffer's last bytes (framing is the driver's choice,
-/// virtio 1.2 section 2.7.4), so that it is written once and no request can find the tail of another one. An answer
-/// is taken by whoever
-/// polls, and handed to the sender through the slot's state. A slot whose sender gave up stays with the device until
-/// the device returns it, so no late answer can land in somebody else's request.
-/// </remarks>
+/// <summary>Queue 0: sends requests and waits for their answers. Safe for concurrent use; a send allocates
+/// nothing.</summary>
+/// <remarks>A slot is a pair of descriptors and a buffer. The first descriptor covers what the driver writes, at the
+/// buffer's start; the second the tail that the device writes, always the buffer's last bytes (framing is the driver's
+/// choice, virtio 1.2 section 2.7.4), so that it is written once and no request can find the tail of another one. An
+/// answer is taken by whoever polls, and handed to the sender through the slot's state. A slot whose sender gave up
+/// stays with the device until the device returns it, so no late answer can land in somebody else's request.</remarks>
 internal sealed class RequestQueue
 {
     /// <summary>Bytes of a slot's buffer: the longest request (proposal E's attach, 128 bytes).</summary>
     public const int SlotBytes = 128;
 
-    /// <summary>
-    /// Most slots that are used, whatever the device offers: one per core of a large machine is plenty.
-    /// </summary>
+    /// <summary>Most slots that are used, whatever the device offers: one per core of a large machine is
+    /// plenty.</summary>
     public const int MaxSlots = 32;
 
     private readonly IPhysicalMemory _memory;
@@ -40,7 +35,6 @@ internal sealed class RequestQueue
     private long _sent;
 
     /// <summary>Makes the queue in zeroed memory of <see cref="MemoryBytes"/>.</summary>
-    /// <param name="memory">The memory.</param>
     /// <param name="address">First byte, page aligned.</param>
     /// <param name="size">Descriptors, a power of two, at least 2.</param>
     /// <param name="flush">Whether the device sees only what was flushed.</param>
@@ -72,34 +66,19 @@ internal sealed class RequestQueue
         Abandoned,
     }
 
-    /// <summary>The ring.</summary>
     public Virtqueue Ring => _queue;
 
-    /// <summary>Requests published so far.</summary>
     public long Sent => Interlocked.Read(ref _sent);
 
     /// <summary>Slots that can be taken now; for tests.</summary>
-    public int FreeSlots
-    {
-        get
-        {
-            _gate.Enter();
-            int count = _freeCount;
-            _gate.Exit();
-            return count;
-        }
-    }
+    public int FreeSlots => Volatile.Read(ref _freeCount);
 
-    /// <summary>Slots of a queue of a size.</summary>
     public static int Slots(int size) => Math.Min(size / 2, MaxSlots);
 
-    /// <summary>Bytes of memory that a queue of a size needs.</summary>
     public static int MemoryBytes(int size) => BufferOffset(size) + (Slots(size) * SlotBytes);
 
-    /// <summary>Byte address of a slot's buffer; for tests.</summary>
     public ulong SlotAddress(int slot) => _buffers + (ulong)(slot * SlotBytes);
 
-    /// <summary>Byte address of a slot's tail; for tests.</summary>
     public ulong TailAddress(int slot) => SlotAddress(slot) + SlotBytes - RequestTail.Bytes;
 
     /// <summary>Sends a request whose only answer is the tail.</summary>
@@ -113,19 +92,15 @@ internal sealed class RequestQueue
             return refusal;
         }
 
-        ulong buffer = SlotAddress(slot);
-        return SendSlot(slot, request, buffer, driverBytes, TailAddress(slot), RequestTail.Bytes);
+        return SendSlot(slot, request, SlotAddress(slot), driverBytes, TailAddress(slot), RequestTail.Bytes);
     }
 
     /// <summary>Sends a request from the caller's own memory, for answers that are longer than a tail.</summary>
     /// <param name="readable">What the device reads.</param>
-    /// <param name="readableBytes">Its length.</param>
     /// <param name="writable">Where the device writes; the tail is its last four bytes.</param>
     /// <param name="writableBytes">Its length, at least four.</param>
-    /// <returns>
-    /// The status. After <see cref="RequestStatus.TimedOut"/> and <see cref="RequestStatus.Broken"/> the memory still
-    /// belongs to the device.
-    /// </returns>
+    /// <returns>The status. After <see cref="RequestStatus.TimedOut"/> and <see cref="RequestStatus.Broken"/> the
+    /// memory still belongs to the device.</returns>
     public RequestStatus Send(ulong readable, int readableBytes, ulong writable, int writableBytes) =>
         TryTakeSlot(out int slot, out RequestStatus refusal)
             ? SendSlot(slot, [], readable, readableBytes, writable, writableBytes)

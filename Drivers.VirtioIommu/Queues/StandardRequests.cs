@@ -4,17 +4,10 @@ using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Queues;
 
-/// <summary>
-/// The standard's requests: one domain of mappings for each endpoint, and no PASID anywhere. Each method encodes one
-/// request, sends it and waits for its status.
-/// </summary>
-internal sealed class StandardRequests
+/// <summary>The standard's requests: one domain of mappings for each endpoint, and no PASID anywhere. Each method
+/// encodes one request, sends it and waits for its status.</summary>
+internal sealed class StandardRequests(RequestQueue queue)
 {
-    private readonly RequestQueue _queue;
-
-    /// <summary>Sends through a queue.</summary>
-    public StandardRequests(RequestQueue queue) => _queue = queue;
-
     /// <summary>Words of the longest standard request that fits a slot.</summary>
     public const int MaxWords = 5;
 
@@ -22,7 +15,7 @@ internal sealed class StandardRequests
     public OpResult Attach(uint domain, uint endpoint, uint flags)
     {
         Span<ulong> words = stackalloc ulong[MaxWords];
-        return _queue.Send(EncodeAttach(words, domain, endpoint, flags), AttachRequest.DriverBytes)
+        return queue.Send(EncodeAttach(words, domain, endpoint, flags), AttachRequest.DriverBytes)
             .ToResult("ATTACH", domain, "endpoint", endpoint);
     }
 
@@ -30,7 +23,7 @@ internal sealed class StandardRequests
     public OpResult Detach(uint domain, uint endpoint)
     {
         Span<ulong> words = stackalloc ulong[MaxWords];
-        return _queue.Send(EncodeDetach(words, domain, endpoint), DetachRequest.DriverBytes)
+        return queue.Send(EncodeDetach(words, domain, endpoint), DetachRequest.DriverBytes)
             .ToResult("DETACH", domain, "endpoint", endpoint);
     }
 
@@ -38,7 +31,7 @@ internal sealed class StandardRequests
     public OpResult Map(uint domain, ulong start, ulong last, ulong physical, uint flags)
     {
         Span<ulong> words = stackalloc ulong[MaxWords];
-        return _queue.Send(EncodeMap(words, domain, start, last, physical, flags), MapRequest.DriverBytes)
+        return queue.Send(EncodeMap(words, domain, start, last, physical, flags), MapRequest.DriverBytes)
             .ToResult("MAP", domain, "virt_start", start);
     }
 
@@ -46,11 +39,10 @@ internal sealed class StandardRequests
     public OpResult Unmap(uint domain, ulong start, ulong last)
     {
         Span<ulong> words = stackalloc ulong[MaxWords];
-        return _queue.Send(EncodeUnmap(words, domain, start, last), UnmapRequest.DriverBytes)
+        return queue.Send(EncodeUnmap(words, domain, start, last), UnmapRequest.DriverBytes)
             .ToResult("UNMAP", domain, "virt_start", start);
     }
 
-    /// <summary>Writes an ATTACH request.</summary>
     public static Span<ulong> EncodeAttach(Span<ulong> words, uint domain, uint endpoint, uint flags)
     {
         words = RequestHead.Begin(words, AttachRequest.Layout, RequestType.Attach);
@@ -60,7 +52,6 @@ internal sealed class StandardRequests
         return words;
     }
 
-    /// <summary>Writes a DETACH request.</summary>
     public static Span<ulong> EncodeDetach(Span<ulong> words, uint domain, uint endpoint)
     {
         words = RequestHead.Begin(words, DetachRequest.Layout, RequestType.Detach);
@@ -69,7 +60,6 @@ internal sealed class StandardRequests
         return words;
     }
 
-    /// <summary>Writes a MAP request.</summary>
     public static Span<ulong> EncodeMap(
         Span<ulong> words, uint domain, ulong start, ulong last, ulong physical, uint flags)
     {
@@ -82,7 +72,6 @@ internal sealed class StandardRequests
         return words;
     }
 
-    /// <summary>Writes an UNMAP request.</summary>
     public static Span<ulong> EncodeUnmap(Span<ulong> words, uint domain, ulong start, ulong last)
     {
         words = RequestHead.Begin(words, UnmapRequest.Layout, RequestType.Unmap);
@@ -92,7 +81,6 @@ internal sealed class StandardRequests
         return words;
     }
 
-    /// <summary>Writes the driver's part of a PROBE request.</summary>
     public static Span<ulong> EncodeProbe(Span<ulong> words, uint endpoint)
     {
         words = RequestHead.Begin(words, ProbeRequest.Layout, RequestType.Probe);

@@ -9,10 +9,8 @@ namespace PasidFramework.Drivers.VirtioIommu.Queues;
 /// <content>Fault reports (virtio 1.2 section 5.13.6.9).</content>
 internal sealed partial class StartedDevice
 {
-    /// <summary>
-    /// Most faults that are kept until somebody takes them: those that a detach or an exit found in the event queue and
-    /// that are not the leaving process's. 10 KiB at most.
-    /// </summary>
+    /// <summary>Most faults that are kept until somebody takes them: those that a detach or an exit found in the event
+    /// queue and that are not the leaving process's. 10 KiB at most.</summary>
     public const int MaxKeptFaults = 256;
 
     private readonly Queue<FaultRecord> _kept = new();
@@ -20,18 +18,13 @@ internal sealed partial class StartedDevice
     private long _faults;
     private bool _lostKept;
 
-    /// <summary>Faults that the device reported so far.</summary>
     public long Faults => Interlocked.Read(ref _faults);
 
-    /// <summary>Whether fault records have a PASID.</summary>
     public bool FaultsNamePasid => Dialect is { FaultsNamePasid: true };
 
-    /// <summary>
-    /// Takes every fault that the device has reported and forgets those of a process that leaves, so that none outlives
-    /// the number that it names (F5). The others are kept for <see cref="TakeFaults"/>; so is one whose record has no
-    /// PASID, since it may be anybody's.
-    /// </summary>
-    /// <param name="pasid">The number.</param>
+    /// <summary>Takes every fault that the device has reported and forgets those of a process that leaves, so that none
+    /// outlives the number that it names (F5). The others are kept for <see cref="TakeFaults"/>; so is one whose record
+    /// has no PASID, since it may be anybody's.</summary>
     /// <param name="domain">The domain in which it means the process.</param>
     /// <param name="endpoint">The one endpoint that leaves the process; null for all.</param>
     public void DrainEvents(Pasid pasid, IEndpointSet domain, uint? endpoint = null)
@@ -140,14 +133,14 @@ internal sealed partial class StartedDevice
     private void Tell(ReadOnlySpan<FaultRecord> faults)
     {
         Interlocked.Add(ref _faults, faults.Length);
-        if (!_logger.IsEnabled(LogLevel.Warning))
+        if (!logger.IsEnabled(LogLevel.Warning))
         {
             return;
         }
 
         foreach (FaultRecord fault in faults)
         {
-            _logger.LogWarning(
+            logger.LogWarning(
                 "{Unit}: fault of endpoint 0x{Endpoint:x}, PASID 0x{Pasid:x}, address 0x{Address:x}, "
                 + "reason {Reason}, flags 0x{Flags:x}",
                 Name,

@@ -8,82 +8,49 @@ using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Queues;
 
-/// <summary>
-/// A device that went through the initialisation sequence: its queues, its configuration, and the dialect that was
-/// negotiated. Safe for concurrent use.
-/// </summary>
-internal sealed partial class StartedDevice : IDisposable
+/// <summary>A device that went through the initialisation sequence: its queues, its configuration, and the dialect that
+/// was negotiated. Safe for concurrent use.</summary>
+internal sealed partial class StartedDevice(
+    string name,
+    IIommuHardware hardware,
+    MmioTransport transport,
+    ILogger logger,
+    List<(ulong Address, int Bytes)> pages,
+    RequestQueue requests,
+    EventQueue events,
+    DeviceConfig config,
+    TableDialect? dialect,
+    ulong features) : IDisposable
 {
     private const int MaxQueueSize = 2 * RequestQueue.MaxSlots;
     private const int EventQueueSize = 16;
     private const uint NoStatus = 0xFF;
 
-    private readonly MmioTransport _transport;
-    private readonly ILogger _logger;
-    private readonly bool _flush;
-    private readonly List<(ulong Address, int Bytes)> _pages;
+    private readonly bool _flush = !hardware.IsCoherent;
     private SpinGate _pagesGate;
     private bool _disposed;
 
-    private StartedDevice(
-        string name,
-        IIommuHardware hardware,
-        MmioTransport transport,
-        ILogger logger,
-        List<(ulong Address, int Bytes)> pages,
-        RequestQueue requests,
-        EventQueue events,
-        DeviceConfig config,
-        TableDialect? dialect,
-        ulong features)
-    {
-        Name = name;
-        Memory = hardware.Memory;
-        _transport = transport;
-        _logger = logger;
-        _pages = pages;
-        Requests = requests;
-        Events = events;
-        Config = config;
-        Dialect = dialect;
-        HasProbe = (features & FeatureBits.Probe) != 0;
-        HasMap = (features & FeatureBits.MapUnmap) != 0;
-        Standard = new StandardRequests(requests);
-        _flush = !hardware.IsCoherent;
-    }
+    public string Name { get; } = name;
 
-    /// <summary>The unit's name, for messages.</summary>
-    public string Name { get; }
+    public IPhysicalMemory Memory { get; } = hardware.Memory;
 
-    /// <summary>The memory that is shared with the device.</summary>
-    public IPhysicalMemory Memory { get; }
+    public RequestQueue Requests { get; } = requests;
 
-    /// <summary>Queue 0.</summary>
-    public RequestQueue Requests { get; }
+    public EventQueue Events { get; } = events;
 
-    /// <summary>Queue 1.</summary>
-    public EventQueue Events { get; }
+    public StandardRequests Standard { get; } = new(requests);
 
-    /// <summary>The standard's requests.</summary>
-    public StandardRequests Standard { get; }
-
-    /// <summary>The configuration space.</summary>
-    public DeviceConfig Config { get; }
+    public DeviceConfig Config { get; } = config;
 
     /// <summary>The dialect that device and user agree on; null for the standard alone.</summary>
-    public TableDialect? Dialect { get; }
+    public TableDialect? Dialect { get; } = dialect;
 
-    /// <summary>Whether PROBE was negotiated.</summary>
-    public bool HasProbe { get; }
+    public bool HasProbe { get; } = (features & FeatureBits.Probe) != 0;
 
-    /// <summary>Whether MAP and UNMAP were negotiated.</summary>
-    public bool HasMap { get; }
+    public bool HasMap { get; } = (features & FeatureBits.MapUnmap) != 0;
 
     /// <summary>Initialises a device (virtio 1.2 section 3.1.1): reset, status, features, queues, DRIVER_OK.</summary>
-    /// <param name="name">Name for messages.</param>
-    /// <param name="hardware">The hardware.</param>
     /// <param name="dialect">The proposal that is spoken if the device offers its feature; null for none.</param>
-    /// <param name="logger">Where faults are told.</param>
     /// <param name="timeout">When the device counts as stuck.</param>
     /// <returns>The device; ENODEV, ENOMEM, ETIMEDOUT: then nothing is left behind.</returns>
     public static OpResult<StartedDevice> Start(
@@ -117,7 +84,6 @@ internal sealed partial class StartedDevice : IDisposable
         return started;
     }
 
-    /// <summary>Asks for an endpoint's properties.</summary>
     /// <returns>The properties; NOENT as ENOENT and so on; ENOMEM; EOPNOTSUPP.</returns>
     public OpResult<EndpointProperties> Probe(uint endpoint)
     {
@@ -149,7 +115,7 @@ internal sealed partial class StartedDevice : IDisposable
         {
             // The device may still write there: the page goes back after the reset that Dispose does.
             _pagesGate.Enter();
-            _pages.Add((address, bytes));
+            pages.Add((address, bytes));
             _pagesGate.Exit();
         }
 
@@ -172,8 +138,7 @@ internal sealed partial class StartedDevice : IDisposable
             : OpResult<EndpointProperties>.Refuse(result);
     }
 
-    /// <summary>Says something to whoever watches the unit.</summary>
-    public void Warn(string message) => _logger.LogWarning("{Unit}: {Message}", Name, message);
+    public void Warn(string message) => logger.LogWarning("{Unit}: {Message}", Name, message);
 
     /// <summary>Resets the device: it knows no memory any more.</summary>
     /// <returns>Success; ETIMEDOUT.</returns>
@@ -182,14 +147,14 @@ internal sealed partial class StartedDevice : IDisposable
         _faultGate.Enter();
         _disposed = true;
         _faultGate.Exit();
-        return _transport.Reset();
+        return transport.Reset();
     }
 
     /// <summary>Frees all memory that the device knew of; it is reset.</summary>
     public void Free()
     {
-        FreePages(Memory, _pages);
-        _pages.Clear();
+        FreePages(Memory, pages);
+        pages.Clear();
     }
 
     /// <summary>Resets the device, and frees its memory where that was confirmed.</summary>
@@ -261,8 +226,7 @@ internal sealed partial class StartedDevice : IDisposable
         eventQueue.Fill();
 
         // The device may look at the rings as soon as they are enabled, and it writes to some of these pages: nothing
-        // of
-        // them may be on its way any more.
+        // of them may be on its way any more.
         if (flush)
         {
             foreach ((ulong address, int bytes) in pages)

@@ -26,36 +26,26 @@ internal static class VirtqueueLayout
     /// <summary>Offset of the available ring: flags u16, idx u16, ring u16[size], used_event u16.</summary>
     public static int Available(int size) => DescriptorBytes * size;
 
-    /// <summary>
-    /// Offset of the used ring: flags u16, idx u16, {id u32, len u32}[size], avail_event u16.
-    /// </summary>
-    /// <remarks>
-    /// On a cache line of its own: where the device does not snoop, a write-back of the available ring must not carry
-    /// old contents of the used ring along.
-    /// </remarks>
+    /// <summary>Offset of the used ring: flags u16, idx u16, {id u32, len u32}[size], avail_event u16.</summary>
+    /// <remarks>On a cache line of its own: where the device does not snoop, a write-back of the available ring must
+    /// not carry old contents of the used ring along.</remarks>
     public static int Used(int size) => (Available(size) + 6 + (2 * size) + 63) & ~63;
 
     /// <summary>Bytes of all three parts, a multiple of 8.</summary>
     public static int Bytes(int size) => (Used(size) + 6 + (8 * size) + 7) & ~7;
 }
 
-/// <summary>What the used ring said.</summary>
 internal enum UsedState
 {
-    /// <summary>Nothing new.</summary>
     Empty,
-
-    /// <summary>A chain came back.</summary>
     Popped,
 
     /// <summary>The device wrote something impossible; the queue cannot be used any more.</summary>
     Broken,
 }
 
-/// <summary>
-/// The driver's side of a split virtqueue: writes descriptors, publishes chains, takes used ones. Not safe for
-/// concurrent use.
-/// </summary>
+/// <summary>The driver's side of a split virtqueue: writes descriptors, publishes chains, takes used ones. Not safe for
+/// concurrent use.</summary>
 internal sealed class Virtqueue
 {
     private readonly IPhysicalMemory _memory;
@@ -65,7 +55,6 @@ internal sealed class Virtqueue
     private bool _isOrdered = true;
 
     /// <summary>Makes a queue in zeroed memory.</summary>
-    /// <param name="memory">The memory.</param>
     /// <param name="address">First byte, a multiple of 16.</param>
     /// <param name="size">Descriptors, a power of two up to <see cref="VirtqueueLayout.MaxSize"/>.</param>
     /// <param name="flush">Whether the device sees only what was flushed.</param>
@@ -81,34 +70,19 @@ internal sealed class Virtqueue
         Used = address + (ulong)VirtqueueLayout.Used(size);
     }
 
-    /// <summary>Number of descriptors.</summary>
     public int Size { get; }
 
-    /// <summary>Byte address of the descriptor table.</summary>
     public ulong Descriptors { get; }
 
-    /// <summary>Byte address of the available ring.</summary>
     public ulong Available { get; }
 
-    /// <summary>Byte address of the used ring.</summary>
     public ulong Used { get; }
 
-    /// <summary>Chains that are with the device.</summary>
     public int InFlight => (ushort)(_nextAvailable - _nextUsed);
 
-    /// <summary>Writes one descriptor, unless it says that already.</summary>
-    public void SetDescriptor(int index, ulong address, int bytes, ushort flags, int next)
-    {
-        ulong at = Descriptors + (ulong)(index * VirtqueueLayout.DescriptorBytes);
-        Store(at, [address, (uint)bytes | ((ulong)flags << 32) | ((ulong)next << 48)]);
-    }
-
-    /// <summary>
-    /// Makes a buffer for the device to write available, in a queue that is not enabled yet: without flush or barrier.
-    /// </summary>
+    /// <summary>Makes a buffer for the device to write available, in a queue that is not enabled yet: without flush or
+    /// barrier.</summary>
     /// <param name="index">The descriptor, from 0, each once and in order.</param>
-    /// <param name="address">The buffer's byte address.</param>
-    /// <param name="bytes">Its length.</param>
     public void Prepare(int index, ulong address, int bytes)
     {
         ulong at = Descriptors + (ulong)(index * VirtqueueLayout.DescriptorBytes);
@@ -131,7 +105,6 @@ internal sealed class Virtqueue
     /// <summary>Writes two neighbouring descriptors that form a chain, as one piece.</summary>
     /// <param name="index">The first one's, even: both lie in one cache line.</param>
     /// <param name="readable">What the device reads.</param>
-    /// <param name="readableBytes">Its length.</param>
     /// <param name="writable">What the device writes.</param>
     /// <param name="writableBytes">Its length.</param>
     public void SetPair(int index, ulong readable, int readableBytes, ulong writable, int writableBytes) => Store(
@@ -143,9 +116,8 @@ internal sealed class Virtqueue
             (uint)writableBytes | ((ulong)VirtqueueLayout.FlagWrite << 32),
         ]);
 
-    /// <summary>
-    /// Stores what is not there already and writes it back, to be ordered by the next <see cref="Publish"/>.
-    /// </summary>
+    /// <summary>Stores what is not there already and writes it back, to be ordered by the next
+    /// <see cref="Publish"/>.</summary>
     /// <param name="address">Byte address, a multiple of 8, in memory that only the driver writes now.</param>
     /// <param name="words">What is to be there.</param>
     public void Store(ulong address, ReadOnlySpan<ulong> words)
@@ -192,10 +164,8 @@ internal sealed class Virtqueue
         _isOrdered = false;
     }
 
-    /// <summary>
-    /// Gives all chains that were offered to the device: barrier, index, barrier (section 2.7.13); the caller notifies
-    /// after. There is no first barrier where nothing was stored since the last one.
-    /// </summary>
+    /// <summary>Gives all chains that were offered to the device: barrier, index, barrier (section 2.7.13); the caller
+    /// notifies after. There is no first barrier where nothing was stored since the last one.</summary>
     public void Publish()
     {
         if (!_isOrdered)

@@ -8,10 +8,9 @@ using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Reader;
 
-/// <summary>
-/// Reads a PASID table that was attached to a virtio-iommu by proposal B or E: context descriptors in Arm SMMUv3 format
-/// and the stage 1 page tables behind them, by the reader of that format, which is imported by name.
-/// </summary>
+/// <summary>Reads a PASID table that was attached to a virtio-iommu by proposal B or E: context descriptors in Arm
+/// SMMUv3 format and the stage 1 page tables behind them, by the reader of that format, which is imported by
+/// name.</summary>
 /// <remarks>A domain of mappings has no table: its MAP requests are in the device only.</remarks>
 [TableReader("virtio-iommu")]
 public sealed class VirtioTableReader : ITableReader
@@ -37,16 +36,12 @@ public sealed class VirtioTableReader : ITableReader
     [Import(ArmReader, AllowDefault = true)]
     public ITableReader? ArmSmmuV3Reader { get; set; }
 
-    /// <inheritdoc/>
     public string Name => "virtio-iommu";
 
-    /// <inheritdoc/>
     public IReadOnlyList<RootRegister> Registers => s_registers;
 
-    /// <inheritdoc/>
     public IReadOnlyList<Layout> Structures => ArmSmmuV3Reader?.Structures ?? [];
 
-    /// <inheritdoc/>
     /// <remarks>Exactly one of <c>s1contextptr</c> and <c>ste0</c> is needed.</remarks>
     public OpResult<ITableView> Open(IMemoryReader memory, IReadOnlyDictionary<string, ulong> registers)
     {

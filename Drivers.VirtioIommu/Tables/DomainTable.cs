@@ -8,18 +8,13 @@ using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tables;
 
-/// <summary>
-/// The PASID table of one domain, the endpoints that use it, and the invalidations that keep the device's caches true
-/// to it. It knows nothing of the core's objects, only numbers.
-/// </summary>
-/// <remarks>
-/// As the unit promises: entry operations of one domain are never called concurrently; endpoints may come and go beside
-/// them.
-/// </remarks>
-internal sealed class DomainTable : UnitDomain<UnitDevice>, IPasidTableSync, IEndpointSet
+/// <summary>The PASID table of one domain, the endpoints that use it, and the invalidations that keep the device's
+/// caches true to it. It knows nothing of the core's objects, only numbers.</summary>
+/// <remarks>As the unit promises: entry operations of one domain are never called concurrently; endpoints may come and
+/// go beside them.</remarks>
+internal sealed class DomainTable(StartedDevice started, TableDialect dialect, uint domain)
+    : UnitDomain<UnitDevice>, IPasidTableSync, IEndpointSet
 {
-    private readonly StartedDevice _device;
-    private readonly TableDialect _dialect;
     private IPasidTable _table = null!;
     private AttachWords _words;
     private int _endpoints;
@@ -29,33 +24,18 @@ internal sealed class DomainTable : UnitDomain<UnitDevice>, IPasidTableSync, IEn
     private readonly HashSet<uint> _members = [];
     private SpinGate _membersGate;
 
-    private DomainTable(StartedDevice device, TableDialect dialect, uint domain)
-    {
-        _device = device;
-        _dialect = dialect;
-        Domain = domain;
-    }
+    public uint Domain => domain;
 
-    /// <summary>The domain's number on the device.</summary>
-    public uint Domain { get; }
-
-    /// <summary>Width of the table in bits.</summary>
     public int PasidBits => _table.PasidBits;
 
-    /// <inheritdoc/>
     public override long TableBytes => _table.TableBytes;
 
-    /// <inheritdoc/>
     public override int Leaves => _table.Leaves;
 
-    /// <summary>Endpoints that are attached.</summary>
     public int Endpoints => Volatile.Read(ref _endpoints);
 
     /// <summary>Builds an empty table; the device learns of it with the first endpoint.</summary>
     /// <param name="device">The device; a dialect was negotiated.</param>
-    /// <param name="format">The table's writer.</param>
-    /// <param name="domain">The domain's number on the device.</param>
-    /// <param name="pasidBits">Width in bits.</param>
     /// <returns>The table; ENOMEM, EINVAL.</returns>
     public static OpResult<DomainTable> Create(
         StartedDevice device, IPasidTableFormat format, uint domain, int pasidBits)
@@ -82,9 +62,8 @@ internal sealed class DomainTable : UnitDomain<UnitDevice>, IPasidTableSync, IEn
     }
 
     /// <summary>Asks an endpoint whether it can use the table, and attaches it.</summary>
-    /// <returns>
-    /// Success; EOPNOTSUPP (no PASIDs, other format), EINVAL (narrower than the table), the device's refusal.
-    /// </returns>
+    /// <returns>Success; EOPNOTSUPP (no PASIDs, other format), EINVAL (narrower than the table), the device's
+    /// refusal.</returns>
     public OpResult AddEndpoint(uint endpoint)
     {
         OpResult usable = CheckEndpoint(endpoint);
@@ -99,8 +78,8 @@ internal sealed class DomainTable : UnitDomain<UnitDevice>, IPasidTableSync, IEn
         Interlocked.Increment(ref _endpoints);
         Span<ulong> words = stackalloc ulong[TableDialect.MaxWords];
         Sending sent = Send(
-            _dialect.EncodeAttach(words, Domain, endpoint, _words),
-            _dialect.AttachBytes,
+            dialect.EncodeAttach(words, Domain, endpoint, _words),
+            dialect.AttachBytes,
             "ATTACH_TABLE",
             "endpoint",
             endpoint);
@@ -125,13 +104,12 @@ internal sealed class DomainTable : UnitDomain<UnitDevice>, IPasidTableSync, IEn
         return sent.Result;
     }
 
-    /// <summary>
-    /// Detaches an endpoint. If the device does not confirm it, the table is kept until the unit is off.
-    /// </summary>
+    /// <summary>Detaches an endpoint. If the device does not confirm it, the table is kept until the unit is
+    /// off.</summary>
     /// <returns>Success; the device's refusal.</returns>
     public OpResult RemoveEndpoint(uint endpoint)
     {
-        OpResult detached = _device.Standard.Detach(Domain, endpoint);
+        OpResult detached = started.Standard.Detach(Domain, endpoint);
         _membersGate.Enter();
         _members.Remove(endpoint);
         _membersGate.Exit();
@@ -144,7 +122,6 @@ internal sealed class DomainTable : UnitDomain<UnitDevice>, IPasidTableSync, IEn
         return detached;
     }
 
-    /// <summary>Whether an endpoint is in the domain.</summary>
     public bool Has(uint endpoint)
     {
         _membersGate.Enter();
@@ -153,28 +130,24 @@ internal sealed class DomainTable : UnitDomain<UnitDevice>, IPasidTableSync, IEn
         return has;
     }
 
-    /// <inheritdoc/>
     public override void Dispose()
     {
         _table.Dispose();
         base.Dispose();
     }
 
-    /// <inheritdoc/>
     public OpResult ConfigurationChanged(Pasid pasid, bool leafOnly)
     {
         Span<ulong> words = stackalloc ulong[TableDialect.MaxWords];
-        return SendInvalidate(_dialect.EncodeConfiguration(words, Domain, pasid.Value, leafOnly), pasid);
+        return SendInvalidate(dialect.EncodeConfiguration(words, Domain, pasid.Value, leafOnly), pasid);
     }
 
-    /// <inheritdoc/>
     public OpResult TranslationsChanged(Pasid pasid, uint archId)
     {
         Span<ulong> words = stackalloc ulong[TableDialect.MaxWords];
-        return SendInvalidate(_dialect.EncodeTranslations(words, Domain, pasid.Value, archId), pasid);
+        return SendInvalidate(dialect.EncodeTranslations(words, Domain, pasid.Value, archId), pasid);
     }
 
-    /// <inheritdoc/>
     protected override OpResult Install(UnitLink link) =>
         _table.Set(link.Pasid, new PasidTableEntry(link.PageTableRoot, link.Tag));
 
@@ -187,11 +160,10 @@ internal sealed class DomainTable : UnitDomain<UnitDevice>, IPasidTableSync, IEn
     protected override OpResult Quiet(UnitLink link)
     {
         OpResult done = _table.CanQuiet ? _table.Quiet(link.Pasid) : _table.Clear(link.Pasid);
-        _device.DrainEvents(link.Pasid, this);
+        started.DrainEvents(link.Pasid, this);
         return done;
     }
 
-    /// <inheritdoc/>
     protected override OpResult Clear(UnitLink link)
     {
         OpResult done = _table.Clear(link.Pasid);
@@ -201,22 +173,19 @@ internal sealed class DomainTable : UnitDomain<UnitDevice>, IPasidTableSync, IEn
             done = link.IsQuiet ? OpResult.Ok : ((IPasidTableSync)this).EntryRemoved(link.Pasid, link.Tag);
         }
 
-        _device.DrainEvents(link.Pasid, this);
+        started.DrainEvents(link.Pasid, this);
         return done;
     }
 
-    /// <summary>
-    /// One of several devices stops using a PASID. The entry stays for the others and so do its translations, which are
-    /// right: the dialects know no cache of one endpoint alone, and the last device's removal invalidates all of them.
-    /// Only the faults that name the PASID are taken.
-    /// </summary>
+    /// <summary>One of several devices stops using a PASID. The entry stays for the others and so do its translations,
+    /// which are right: the dialects know no cache of one endpoint alone, and the last device's removal invalidates all
+    /// of them. Only the faults that name the PASID are taken.</summary>
     protected override OpResult Leave(UnitLink link, UnitDevice device)
     {
-        _device.DrainEvents(link.Pasid, this, device.Requester.Value);
+        started.DrainEvents(link.Pasid, this, device.Requester.Value);
         return OpResult.Ok;
     }
 
-    /// <inheritdoc/>
     protected override OpResult InvalidateRange(UnitLink link, IovaRange range)
     {
         if (range == IovaRange.All)
@@ -224,11 +193,11 @@ internal sealed class DomainTable : UnitDomain<UnitDevice>, IPasidTableSync, IEn
             return link.IsQuiet ? OpResult.Ok : TranslationsChanged(link.Pasid, link.Tag);
         }
 
-        int granule = _device.Config.GranuleLog2;
+        int granule = started.Config.GranuleLog2;
         var covered = InvalidationRange.Cover(range, granule);
         Span<ulong> words = stackalloc ulong[TableDialect.MaxWords];
         return SendInvalidate(
-            _dialect.EncodeRange(
+            dialect.EncodeRange(
                 words, Domain, link.Pasid.Value, link.Tag, covered.FirstByte, covered.Pages, granule),
             link.Pasid);
     }
@@ -236,9 +205,9 @@ internal sealed class DomainTable : UnitDomain<UnitDevice>, IPasidTableSync, IEn
     private OpResult CheckEndpoint(uint endpoint)
     {
         EndpointProperties properties = EndpointProperties.None;
-        if (_device.HasProbe)
+        if (started.HasProbe)
         {
-            OpResult<EndpointProperties> probed = _device.Probe(endpoint);
+            OpResult<EndpointProperties> probed = started.Probe(endpoint);
             if (!probed.IsOk)
             {
                 return probed.Outcome;
@@ -247,7 +216,7 @@ internal sealed class DomainTable : UnitDomain<UnitDevice>, IPasidTableSync, IEn
             properties = probed.Value;
         }
 
-        if (properties.PasidBits is null && _dialect.PropertiesRequired)
+        if (properties.PasidBits is null && dialect.PropertiesRequired)
         {
             return Refuse(Errno.EOPNOTSUPP, endpoint, "it has no property PASID_SIZE (5): it cannot carry PASIDs");
         }
@@ -257,7 +226,7 @@ internal sealed class DomainTable : UnitDomain<UnitDevice>, IPasidTableSync, IEn
             return Refuse(Errno.EOPNOTSUPP, endpoint, "its PASID width is 0: it cannot carry PASIDs");
         }
 
-        if (_dialect.Check(properties, _words.S1Fmt) is { } objection)
+        if (dialect.Check(properties, _words.S1Fmt) is { } objection)
         {
             return Refuse(objection.Errno, endpoint, objection.Reason);
         }
@@ -277,7 +246,7 @@ internal sealed class DomainTable : UnitDomain<UnitDevice>, IPasidTableSync, IEn
             return OpResult.Ok;
         }
 
-        Sending sent = Send(request, _dialect.InvalidateBytes, "INVALIDATE", "PASID", pasid.Value);
+        Sending sent = Send(request, dialect.InvalidateBytes, "INVALIDATE", "PASID", pasid.Value);
 
         // While the first endpoint is on its way in, the device need not know the domain yet; then it caches nothing.
         return attaching && sent.Result.Errno == Errno.ENOENT ? OpResult.Ok : sent.Result;
@@ -286,14 +255,14 @@ internal sealed class DomainTable : UnitDomain<UnitDevice>, IPasidTableSync, IEn
     private Sending Send(
         ReadOnlySpan<ulong> request, int driverBytes, string name, string subject, uint number)
     {
-        RequestStatus status = _device.Requests.Send(request, driverBytes);
+        RequestStatus status = started.Requests.Send(request, driverBytes);
         return new Sending(
             status.ToResult(name, Domain, subject, number),
             status is not (RequestStatus.TimedOut or RequestStatus.Broken));
     }
 
     private OpResult Refuse(Errno errno, uint endpoint, string reason) =>
-        OpResult.Refuse(errno, Text($"virtio-iommu endpoint 0x{endpoint:x} (dialect {_dialect.Name}): {reason}"));
+        OpResult.Refuse(errno, Text($"virtio-iommu endpoint 0x{endpoint:x} (dialect {dialect.Name}): {reason}"));
 
     private readonly record struct Sending(OpResult Result, bool Answered);
 }

@@ -5,10 +5,9 @@ using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Unit;
 
-/// <summary>
-/// One virtio-iommu device under the standard alone (dialect <c>map</c>): no PASID reaches the device. A process is
-/// shared with the devices of a domain by mapping every page of its page table; the number is a label.
-/// </summary>
+/// <summary>One virtio-iommu device under the standard alone (dialect <c>map</c>): no PASID reaches the device. A
+/// process is shared with the devices of a domain by mapping every page of its page table; the number is a
+/// label.</summary>
 internal sealed class MapUnit : VirtioUnit<MappedDomain>
 {
     private const int PageLog2 = 12;
@@ -18,8 +17,6 @@ internal sealed class MapUnit : VirtioUnit<MappedDomain>
     private MapUnit(UnitSetup setup, StartedDevice device, IPageTableFormat format)
         : base(setup, device, setup.PasidBits) => _format = format;
 
-    /// <summary>Starts a unit.</summary>
-    /// <param name="setup">Hardware and limits.</param>
     /// <param name="format">Reads the page tables that processes have.</param>
     /// <param name="timeout">When the device counts as stuck; null for the default.</param>
     /// <returns>The unit; ENODEV, ENOMEM, EINVAL, ETIMEDOUT.</returns>
@@ -50,7 +47,6 @@ internal sealed class MapUnit : VirtioUnit<MappedDomain>
         return OpResult<IIommuUnit>.Ok(new MapUnit(setup, device, format));
     }
 
-    /// <inheritdoc/>
     protected override OpResult<MappedDomain> CreateDomain(int id, int pasidBits)
     {
         OpResult<uint> number = Device.Config.DomainNumber(id);
@@ -59,15 +55,12 @@ internal sealed class MapUnit : VirtioUnit<MappedDomain>
             : OpResult<MappedDomain>.Refuse(number.Outcome);
     }
 
-    /// <inheritdoc/>
     protected override OpResult Connect(MappedDomain domain, UnitDevice device) =>
         domain.AddEndpoint(device.Requester.Value);
 
-    /// <inheritdoc/>
     protected override OpResult Disconnect(MappedDomain domain, UnitDevice device) =>
         domain.RemoveEndpoint(device.Requester.Value);
 
     private static OpResult<IIommuUnit> Refuse(UnitSetup setup, Errno errno, InvariantText why) =>
-        OpResult<IIommuUnit>.Refuse(
-            errno, $"virtio-iommu {setup.Name}: {Text(why)}");
+        OpResult<IIommuUnit>.Refuse(errno, $"virtio-iommu {setup.Name}: {Text(why)}");
 }

@@ -7,16 +7,14 @@ using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Unit;
 
-/// <summary>
-/// One domain of the standard: what of a process's page table the device has been told with MAP, one mapping for each
-/// page of 4096 bytes (OASIS virtio 1.2 sections 5.13.6.3 to 5.13.6.6).
-/// </summary>
+/// <summary>One domain of the standard: what of a process's page table the device has been told with MAP, one mapping
+/// for each page of 4096 bytes (OASIS virtio 1.2 sections 5.13.6.3 to 5.13.6.6).</summary>
 /// <remarks>
 /// <para>One mapping a page, although a MAP may span many: UNMAP must not split a mapping, so a page that changes would
 /// take its neighbours away for a moment, under the accesses of devices.</para>
 /// <para>Operations of one domain are never called concurrently, as the unit promises.</para>
 /// </remarks>
-internal sealed class MappedDomain : UnitDomain<UnitDevice>
+internal sealed class MappedDomain(StartedDevice device, IPageTableFormat format, uint number) : UnitDomain<UnitDevice>
 {
     /// <summary>Most pages of a process: 4 GiB. What a page table says is not trusted further.</summary>
     public const int MaxPages = 1 << 20;
@@ -26,8 +24,6 @@ internal sealed class MappedDomain : UnitDomain<UnitDevice>
     private static readonly Comparer<PageMapping> s_byAddress =
         Comparer<PageMapping>.Create((a, b) => a.Address.CompareTo(b.Address));
 
-    private readonly StartedDevice _device;
-    private readonly IPageTableFormat _format;
 
     // What the device has, or may have where it did not answer.
     private readonly SortedSet<PageMapping> _mapped = new(s_byAddress);
@@ -36,19 +32,7 @@ internal sealed class MappedDomain : UnitDomain<UnitDevice>
     private bool _isBound;
     private bool _hasExited;
 
-    /// <summary>Makes a domain; the device learns of it with the first endpoint.</summary>
-    /// <param name="device">The device; MAP_UNMAP was negotiated.</param>
-    /// <param name="format">Reads the page tables of processes.</param>
-    /// <param name="number">The domain's number on the device.</param>
-    public MappedDomain(StartedDevice device, IPageTableFormat format, uint number)
-    {
-        _device = device;
-        _format = format;
-        Number = number;
-    }
-
-    /// <summary>The domain's number on the device.</summary>
-    public uint Number { get; }
+    public uint Number => number;
 
     /// <summary>Pages that the device has or may have.</summary>
     public int MappedPages => _mapped.Count;
@@ -59,9 +43,9 @@ internal sealed class MappedDomain : UnitDomain<UnitDevice>
     public OpResult AddEndpoint(uint endpoint)
     {
         IReadOnlyList<ReservedRegion> reserved = [];
-        if (_device.HasProbe)
+        if (device.HasProbe)
         {
-            OpResult<EndpointProperties> probed = _device.Probe(endpoint);
+            OpResult<EndpointProperties> probed = device.Probe(endpoint);
             if (!probed.IsOk)
             {
                 return probed.Outcome;
@@ -85,7 +69,7 @@ internal sealed class MappedDomain : UnitDomain<UnitDevice>
             }
         }
 
-        result = _device.Standard.Attach(Number, endpoint, 0);
+        result = device.Standard.Attach(Number, endpoint, 0);
         if (result.IsOk)
         {
             _endpoints[endpoint] = reserved;
@@ -103,7 +87,7 @@ internal sealed class MappedDomain : UnitDomain<UnitDevice>
     /// <returns>Success; the device's refusal: no process is let into the domain any more.</returns>
     public OpResult RemoveEndpoint(uint endpoint)
     {
-        OpResult result = _device.Standard.Detach(Number, endpoint);
+        OpResult result = device.Standard.Detach(Number, endpoint);
         _endpoints.Remove(endpoint);
         MayBeWalked |= !result.IsOk;
         if (_endpoints.Count == 0 && !MayBeWalked)
@@ -115,10 +99,9 @@ internal sealed class MappedDomain : UnitDomain<UnitDevice>
     }
 
     /// <summary>Maps every page of a process.</summary>
-    /// <returns>
-    /// Success. EOPNOTSUPP: the domain has a process. EINVAL: a page that the device cannot map. ENOMEM: too many
-    /// pages, for the framework or the device. In these cases nothing is mapped. EIO, ETIMEDOUT: the device did not confirm.
-    /// </returns>
+    /// <returns>Success. EOPNOTSUPP: the domain has a process. EINVAL: a page that the device cannot map. ENOMEM: too
+    /// many pages, for the framework or the device. In these cases nothing is mapped. EIO, ETIMEDOUT: the device did
+    /// not confirm.</returns>
     protected override OpResult Install(UnitLink link)
     {
         if (_isBound)
@@ -193,9 +176,8 @@ internal sealed class MappedDomain : UnitDomain<UnitDevice>
         return UnmapAll();
     }
 
-    /// <summary>
-    /// Makes the device's mappings of a range what the page table says now. Pages that did not change are not touched.
-    /// </summary>
+    /// <summary>Makes the device's mappings of a range what the page table says now. Pages that did not change are not
+    /// touched.</summary>
     /// <returns>Success, also where a page cannot be mapped: it faults, and a line says so; EIO, ETIMEDOUT.</returns>
     protected override OpResult InvalidateRange(UnitLink link, IovaRange range)
     {
@@ -208,8 +190,8 @@ internal sealed class MappedDomain : UnitDomain<UnitDevice>
         ulong last = range.Last | PageMask;
 
         // What lies beyond the device's range was not mapped and cannot be.
-        ulong from = Math.Max(first, (_device.Config.InputFirst + PageMask) & ~PageMask);
-        List<PageMapping> wanted = Wanted(from, Math.Min(last, _device.Config.InputLast));
+        ulong from = Math.Max(first, (device.Config.InputFirst + PageMask) & ~PageMask);
+        List<PageMapping> wanted = Wanted(from, Math.Min(last, device.Config.InputLast));
         PageMapping[] held =
             [.. _mapped.GetViewBetween(new PageMapping(first, 0, false), new PageMapping(last, 0, false))];
         OpResult result = Drop(held, wanted);
@@ -233,7 +215,7 @@ internal sealed class MappedDomain : UnitDomain<UnitDevice>
 
             if (!result.IsOk)
             {
-                _device.Warn(Text($"page 0x{page.Address:x} stays unmapped: {result.Reason}"));
+                device.Warn(Text($"page 0x{page.Address:x} stays unmapped: {result.Reason}"));
             }
         }
 
@@ -262,12 +244,12 @@ internal sealed class MappedDomain : UnitDomain<UnitDevice>
     };
 
     private IEnumerable<PageMapping> Pages(ulong root, ulong first, ulong last) =>
-        _format.Mappings(_device.Memory, root, first, last) ?? [];
+        format.Mappings(device.Memory, root, first, last) ?? [];
 
     // Why the device cannot map a page; null for no reason.
     private string? Objection(in PageMapping page)
     {
-        (ulong first, ulong last) = (_device.Config.InputFirst, _device.Config.InputLast);
+        (ulong first, ulong last) = (device.Config.InputFirst, device.Config.InputLast);
         if (page.Address < first || page.Address + PageMask > last)
         {
             return Text($"page 0x{page.Address:x} is beyond the device's input_range 0x{first:x} to 0x{last:x}");
@@ -297,13 +279,13 @@ internal sealed class MappedDomain : UnitDomain<UnitDevice>
         {
             if (++looked > MaxPages)
             {
-                _device.Warn(Text($"pages from 0x{page.Address:x} on stay unmapped: {MaxPages} are the limit"));
+                device.Warn(Text($"pages from 0x{page.Address:x} on stay unmapped: {MaxPages} are the limit"));
                 break;
             }
 
             if (Objection(page) is { } objection)
             {
-                _device.Warn($"{objection}: it stays unmapped");
+                device.Warn($"{objection}: it stays unmapped");
             }
             else
             {
@@ -314,29 +296,20 @@ internal sealed class MappedDomain : UnitDomain<UnitDevice>
         return wanted;
     }
 
-    // Unmaps what is held and not wanted as it is held. Both ascend. One request for each stretch without a page that
-    // stays.
+    // Unmaps what is held and not wanted as it is held: one request for each stretch without a page that stays.
     private OpResult Drop(PageMapping[] held, List<PageMapping> wanted)
     {
-        int next = 0;
         var gone = new List<PageMapping>();
+        HashSet<PageMapping> stays = [.. wanted];
         foreach (PageMapping page in held)
         {
-            while (next < wanted.Count && wanted[next].Address < page.Address)
-            {
-                next++;
-            }
-
-            if (next == wanted.Count || wanted[next] != page)
+            if (!stays.Contains(page))
             {
                 gone.Add(page);
-                continue;
             }
-
-            OpResult result = Unmap(gone);
-            if (!result.IsOk)
+            else if (Unmap(gone) is { IsOk: false } refusal)
             {
-                return result;
+                return refusal;
             }
         }
 
@@ -379,13 +352,13 @@ internal sealed class MappedDomain : UnitDomain<UnitDevice>
     // Whatever keeps a page mapped is unconfirmed to whoever asked for it.
     private OpResult Unmap(ulong first, ulong last)
     {
-        OpResult result = _device.Standard.Unmap(Number, first, last);
+        OpResult result = device.Standard.Unmap(Number, first, last);
         return result.IsOk || UnitProcess.IsUnconfirmed(result) ? result : OpResult.Refuse(Errno.EIO, result.Reason!);
     }
 
     private OpResult Map(in PageMapping page)
     {
-        OpResult result = _device.Standard.Map(
+        OpResult result = device.Standard.Map(
             Number,
             page.Address,
             page.Address + PageMask,

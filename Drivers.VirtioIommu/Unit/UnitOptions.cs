@@ -12,10 +12,8 @@ namespace PasidFramework.Drivers.VirtioIommu.Unit;
 /// <param name="PageTables">With dialect <c>map</c>, the format of the processes' page tables; else null.</param>
 internal sealed record UnitOptions(TableDialect? Dialect, uint ProbeEndpoint, string? PageTables)
 {
-    /// <summary>Page tables of x86-64 CPUs.</summary>
     public const string X86 = "x86-64";
 
-    /// <summary>Page tables of AArch64 CPUs with 4 KiB pages.</summary>
     public const string Arm = "arm-lpae-4k";
 
     private const string Map = "map";

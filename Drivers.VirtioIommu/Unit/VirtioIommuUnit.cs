@@ -9,10 +9,8 @@ using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Unit;
 
-/// <summary>
-/// One virtio-iommu device under its driver. It turns the core's objects into numbers; the work is done by
-/// <see cref="DomainTable"/> and <see cref="StartedDevice"/>.
-/// </summary>
+/// <summary>One virtio-iommu device under its driver. It turns the core's objects into numbers; the work is done by
+/// <see cref="DomainTable"/> and <see cref="StartedDevice"/>.</summary>
 internal sealed class VirtioIommuUnit : VirtioUnit<DomainTable>
 {
     // CD 0 of an attached table serves requests without a PASID (S1DSS = 2, Arm IHI 0070 section 5.2).
@@ -30,17 +28,13 @@ internal sealed class VirtioIommuUnit : VirtioUnit<DomainTable>
         _noPasids = width.WhyNone;
     }
 
-    /// <inheritdoc/>
     public override IReadOnlyList<Pasid> ReservedPasids => s_reserved;
 
     /// <summary>ASIDs that are handed out; for tests.</summary>
     internal int LiveAsids => _asids.LiveCount;
 
-    /// <inheritdoc/>
     protected override IPasidAllocator Tags => _asids;
 
-    /// <summary>Starts a unit.</summary>
-    /// <param name="setup">Hardware and limits.</param>
     /// <param name="format">The SMMUv3 table writer; null where no plug-in exports it.</param>
     /// <param name="timeout">When the device counts as stuck; null for the default.</param>
     /// <returns>The unit; ENODEV, ENOMEM, EINVAL, ETIMEDOUT.</returns>
@@ -80,7 +74,6 @@ internal sealed class VirtioIommuUnit : VirtioUnit<DomainTable>
         return OpResult<IIommuUnit>.Ok(new VirtioIommuUnit(setup, started.Value, format, width.Value));
     }
 
-    /// <inheritdoc/>
     public override OpResult<DomainTable> AddDomain(int id, int pasidBits) => PasidBits != 0 && _format is not null
         ? base.AddDomain(id, pasidBits)
         : OpResult<DomainTable>.Refuse(
@@ -88,7 +81,6 @@ internal sealed class VirtioIommuUnit : VirtioUnit<DomainTable>
             $"virtio-iommu {Name} has no PASIDs: the standard has none, and {_noPasids}; proposals that have them are "
             + "dialect v0.9-devel (feature bit 5) and vsmmu (feature bit 7)");
 
-    /// <inheritdoc/>
     protected override OpResult<DomainTable> CreateDomain(int id, int pasidBits)
     {
         OpResult<uint> number = Device.Config.DomainNumber(id);
@@ -97,11 +89,9 @@ internal sealed class VirtioIommuUnit : VirtioUnit<DomainTable>
             : OpResult<DomainTable>.Refuse(number.Outcome);
     }
 
-    /// <inheritdoc/>
     protected override OpResult Connect(DomainTable domain, UnitDevice device) =>
         domain.AddEndpoint(device.Requester.Value);
 
-    /// <inheritdoc/>
     protected override OpResult Disconnect(DomainTable domain, UnitDevice device) =>
         domain.RemoveEndpoint(device.Requester.Value);
 

@@ -14,10 +14,8 @@ internal abstract class VirtioUnit<TDomain>(UnitSetup setup, StartedDevice devic
     : IommuUnit<TDomain, UnitDevice>(setup, pasidBits)
     where TDomain : UnitDomain<UnitDevice>
 {
-    /// <inheritdoc/>
     protected override long Commands => device.Requests.Sent;
 
-    /// <summary>The device.</summary>
     protected StartedDevice Device => device;
 
     /// <summary>None: the PASID width is asked of the device, which is started before its unit.</summary>
@@ -26,13 +24,11 @@ internal abstract class VirtioUnit<TDomain>(UnitSetup setup, StartedDevice devic
     /// <summary>Lowest first, so that a domain fills the leaves of an attached table one after the other.</summary>
     public override IPasidAllocator CreateAllocator(PasidRange range) => new LowestPasidAllocator(range);
 
-    /// <inheritdoc/>
     public override OpResult TakeFaults(ICollection<IommuFault> faults) => device.TakeFaults(faults);
 
     /// <summary>Five seconds, or some millions of polls.</summary>
     protected static PollTimeout Timeout(TimeProvider time) => new(time, TimeSpan.FromSeconds(5), 4_000_000);
 
-    /// <inheritdoc/>
     protected override OpResult<UnitDevice> CreateDevice(
         TDomain domain, RequesterId requester, DeviceFeatures features) =>
         OpResult<UnitDevice>.Ok(new UnitDevice(requester, hasTlb: false));
@@ -42,9 +38,7 @@ internal abstract class VirtioUnit<TDomain>(UnitSetup setup, StartedDevice devic
     {
     }
 
-    /// <inheritdoc/>
     protected override OpResult Stop() => device.Stop();
 
-    /// <inheritdoc/>
     protected override void Free() => device.Free();
 }

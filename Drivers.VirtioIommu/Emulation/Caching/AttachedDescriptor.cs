@@ -6,10 +6,8 @@ using PasidFramework.Records;
 namespace PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 
 /// <summary>One context descriptor of an attached table (Arm IHI 0070 5.4) as this model's hardware takes it.</summary>
-/// <remarks>
-/// That hardware has 4 KiB granules, 48-bit output, 16-bit ASIDs, no stalls, no hardware updates of flags and no upper
-/// half of the address space, and always aborts (TERM_MODEL 1).
-/// </remarks>
+/// <remarks>That hardware has 4 KiB granules, 48-bit output, 16-bit ASIDs, no stalls, no hardware updates of flags and
+/// no upper half of the address space, and always aborts (TERM_MODEL 1).</remarks>
 internal readonly struct AttachedDescriptor
 {
     private const int OutputBits = 48;

@@ -6,47 +6,27 @@ using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 
-/// <summary>
-/// The tables of domains as the driver stores them, and the rules of storing: what a walker may see between two stores,
-/// and what it is sure to see (D2, D3). Not safe for concurrent use.
-/// </summary>
-internal sealed class AttachedTables
+/// <summary>The tables of domains as the driver stores them, and the rules of storing: what a walker may see between
+/// two stores, and what it is sure to see (D2, D3). Not safe for concurrent use.</summary>
+internal sealed class AttachedTables(ModelMemory memory, ViolationLog log, AttachedStructures? arm)
 {
-    private readonly ModelMemory _memory;
-    private readonly ViolationLog _log;
-    private readonly AttachedStructures? _arm;
     private readonly Dictionary<uint, DeviceTable> _tables = [];
     private readonly HashSet<(uint Domain, ulong Address, ulong Word)> _linked = [];
 
-    /// <summary>Makes a list of no tables.</summary>
-    /// <param name="memory">Where the tables are, with both sides.</param>
-    /// <param name="log">Takes what is forbidden.</param>
-    /// <param name="arm">The structures of attached tables; null where none can be attached.</param>
-    public AttachedTables(ModelMemory memory, ViolationLog log, AttachedStructures? arm)
-    {
-        _memory = memory;
-        _log = log;
-        _arm = arm;
-    }
-
-    /// <summary>Tables by domain.</summary>
     public IReadOnlyDictionary<uint, DeviceTable> All => _tables;
 
-    /// <summary>The device was reset.</summary>
     public void Reset()
     {
         _tables.Clear();
         _linked.Clear();
     }
 
-    /// <summary>A domain is no more.</summary>
     public void Ended(uint domain)
     {
         _tables.Remove(domain);
         _linked.RemoveWhere(link => link.Domain == domain);
     }
 
-    /// <summary>The first endpoint came into a domain.</summary>
     public void Created(DeviceDomain domain)
     {
         if (domain.Table is not { } table)
@@ -58,24 +38,22 @@ internal sealed class AttachedTables
         int alignment = table.RootAlignmentLog2;
         if ((table.S1ContextPtr & ((1UL << alignment) - 1)) != 0)
         {
-            _log.Report(
+            log.Report(
                 "virtio-table-alignment",
                 $"table 0x{table.S1ContextPtr:x} of domain {domain.Id} is no multiple of 2^{alignment} (IHI 0070 5.2)");
         }
 
         long bytes = table.RootBytes;
-        if (!_memory.IsBacked(table.S1ContextPtr, bytes))
+        if (!memory.IsBacked(table.S1ContextPtr, bytes))
         {
-            _log.Report(
+            log.Report(
                 "virtio-table-memory",
                 $"table 0x{table.S1ContextPtr:x} of domain {domain.Id} has {bytes} bytes that are not all memory");
         }
     }
 
-    /// <summary>
-    /// Looks at level 1 descriptors that the device may see from now on: what one leads to must be sure to be seen
-    /// (D3).
-    /// </summary>
+    /// <summary>Looks at level 1 descriptors that the device may see from now on: what one leads to must be sure to be
+    /// seen (D3).</summary>
     /// <param name="change">A store, or a flush for a device that does not snoop.</param>
     /// <returns>Whether it is the first that leads to a leaf whose contents are all settled.</returns>
     public bool LinksLeaf(in MemoryEvent change)
@@ -93,7 +71,7 @@ internal sealed class AttachedTables
             ulong last = Math.Min(change.Address + (ulong)change.Bytes, end);
             for (ulong at = first; at < last; at += 8)
             {
-                links |= Links(domain, table, at, _memory.ReadQword(at));
+                links |= Links(domain, table, at, memory.ReadQword(at));
             }
         }
 
@@ -104,8 +82,8 @@ internal sealed class AttachedTables
     public bool IsSettled(in DeviceTable table, uint substream)
     {
         ulong? descriptor = FindStored(table, substream, out ulong? level1);
-        return (level1 is not { } at || _memory.FindUnsettled(at, 8) is null)
-            && (descriptor is not { } address || _memory.FindUnsettled(address, AttachedStructures.DescriptorBytes) is null);
+        return (level1 is not { } at || memory.FindUnsettled(at, 8) is null)
+            && (descriptor is not { } address || memory.FindUnsettled(address, AttachedStructures.DescriptorBytes) is null);
     }
 
     /// <summary>Where the driver has the descriptor of a PASID; null where it has none.</summary>
@@ -118,9 +96,9 @@ internal sealed class AttachedTables
     public bool Links(uint domain, in DeviceTable table, ulong at, ulong level1) => IsValidLink(level1)
         && _linked.Add((domain, at, level1)) && IsLeafSettled(table, Leaf(level1));
 
-    public bool IsValidLink(ulong level1) => (level1 & _arm!.LinkV.WordMask) != 0;
+    public bool IsValidLink(ulong level1) => (level1 & arm!.LinkV.WordMask) != 0;
 
-    public ulong Leaf(ulong level1) => level1 & _arm!.LinkL2Ptr.WordMask;
+    public ulong Leaf(ulong level1) => level1 & arm!.LinkL2Ptr.WordMask;
 
     public void CheckTornReads(in DeviceTable table, uint substream)
     {
@@ -136,10 +114,10 @@ internal sealed class AttachedTables
         words.Clear();
         for (int i = 0; i < words.Length && FindStored(table, substream, out _) is { } address; i++)
         {
-            words[i] = _memory.ReadQword(address + ((ulong)i * 8));
+            words[i] = memory.ReadQword(address + ((ulong)i * 8));
         }
 
-        return new AttachedDescriptor(_arm!, words);
+        return new AttachedDescriptor(arm!, words);
     }
 
     // Where the driver has a descriptor; null where it has none.
@@ -151,13 +129,13 @@ internal sealed class AttachedTables
         {
             int split = table.LeafBits;
             ulong at = table.S1ContextPtr + ((ulong)(substream >> split) * 8);
-            if (!_memory.IsBacked(at, 8))
+            if (!memory.IsBacked(at, 8))
             {
                 return null;
             }
 
             level1 = at;
-            ulong word = _memory.ReadQword(at);
+            ulong word = memory.ReadQword(at);
             if (!IsValidLink(word))
             {
                 return null;
@@ -166,21 +144,21 @@ internal sealed class AttachedTables
             address = Leaf(word) + ((substream & ((1UL << split) - 1)) * AttachedStructures.DescriptorBytes);
         }
 
-        return _memory.IsBacked(address, AttachedStructures.DescriptorBytes) ? address : null;
+        return memory.IsBacked(address, AttachedStructures.DescriptorBytes) ? address : null;
     }
 
     private bool IsLeafSettled(in DeviceTable table, ulong leaf)
     {
         int bytes = AttachedStructures.DescriptorBytes << table.LeafBits;
-        if (!_memory.IsBacked(leaf, bytes))
+        if (!memory.IsBacked(leaf, bytes))
         {
-            _log.Report("virtio-table-memory", $"the leaf 0x{leaf:x} has {bytes} bytes that are not all memory");
+            log.Report("virtio-table-memory", $"the leaf 0x{leaf:x} has {bytes} bytes that are not all memory");
             return false;
         }
 
-        if (_memory.FindUnsettled(leaf, bytes) is { } at)
+        if (memory.FindUnsettled(leaf, bytes) is { } at)
         {
-            _log.Report(
+            log.Report(
                 "virtio-leaf-order",
                 $"the first level leads to 0x{leaf:x} before 0x{at:x} is sure to be seen (D3)");
             return false;
@@ -191,26 +169,25 @@ internal sealed class AttachedTables
 
     // A walker reads a descriptor word by word while the driver stores. Whatever mixture of words it may have met since
     // the last invalidation must lead nowhere, as the descriptor did before, or as it does now (D2): now is what is
-    // seen,
-    // or what the driver has stored and is on its way.
+    // seen, or what the driver has stored and is on its way.
     public void CheckTornReads(ulong address, uint substream)
     {
         Span<ulong> words = stackalloc ulong[2 * AttachedStructures.DescriptorWords];
         Span<ulong> storedWords = words[AttachedStructures.DescriptorWords..];
         for (int i = 0; i < storedWords.Length; i++)
         {
-            words[i] = _memory.Device.ReadQword(address + ((ulong)i * 8));
-            storedWords[i] = _memory.ReadQword(address + ((ulong)i * 8));
+            words[i] = memory.Device.ReadQword(address + ((ulong)i * 8));
+            storedWords[i] = memory.ReadQword(address + ((ulong)i * 8));
         }
 
-        var seen = new AttachedDescriptor(_arm!, words);
-        var stored = new AttachedDescriptor(_arm!, storedWords);
+        var seen = new AttachedDescriptor(arm!, words);
+        var stored = new AttachedDescriptor(arm!, storedWords);
         var mixtures = new List<AttachedDescriptor>();
         bool torn = false;
         try
         {
-            _ = _memory.ForEachTornRead(
-                address, AttachedStructures.DescriptorWords, mix => mixtures.Add(new AttachedDescriptor(_arm!, mix)));
+            _ = memory.ForEachTornRead(
+                address, AttachedStructures.DescriptorWords, mix => mixtures.Add(new AttachedDescriptor(arm!, mix)));
 
             // The first mixture has every word's oldest value, the last the newest: the driver may have stored
             // meanwhile.
@@ -225,7 +202,7 @@ internal sealed class AttachedTables
 
         if (torn)
         {
-            _log.Report(
+            log.Report(
                 "virtio-torn-descriptor",
                 $"a walker may read a mixture of the descriptor of substream 0x{substream:x} (IHI 0070 3.21, D2)");
         }

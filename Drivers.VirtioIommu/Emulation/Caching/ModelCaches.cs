@@ -8,12 +8,11 @@ using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 
-/// <summary>
-/// What a virtio-iommu may keep, and the walks that fill it. Level 1 descriptors and context descriptors are kept for
-/// each endpoint, invalid ones too (Arm IHI 0070 section 5.3: a descriptor that becomes valid needs an invalidation);
-/// page table entries, tables and leaves alike, for each domain, PASID and ASID; mappings for each domain and page.
-/// Entries that are not present are not kept: a translation that fails is looked up again. Not safe for concurrent use.
-/// </summary>
+/// <summary>What a virtio-iommu may keep, and the walks that fill it. Level 1 descriptors and context descriptors are
+/// kept for each endpoint, invalid ones too (Arm IHI 0070 section 5.3: a descriptor that becomes valid needs an
+/// invalidation); page table entries, tables and leaves alike, for each domain, PASID and ASID; mappings for each
+/// domain and page. Entries that are not present are not kept: a translation that fails is looked up again. Not safe
+/// for concurrent use.</summary>
 internal sealed class ModelCaches
 {
     // Hardware is finite as well; a full cache forgets everything.
@@ -46,10 +45,8 @@ internal sealed class ModelCaches
     private readonly CacheSet _caches;
     private readonly Dictionary<uint, HashSet<uint>> _endpointsOf = [];
 
-    /// <summary>Makes empty caches.</summary>
     /// <param name="memory">Where the tables are; only the walker's view is read.</param>
     /// <param name="tables">The tables as the driver stores them.</param>
-    /// <param name="log">Takes what is forbidden.</param>
     /// <param name="arm">The structures of attached tables; null where none can be attached.</param>
     public ModelCaches(ModelMemory memory, AttachedTables tables, ViolationLog log, AttachedStructures? arm)
     {
@@ -70,7 +67,6 @@ internal sealed class ModelCaches
         public override string ToString() => IsGlobal ? "global" : $"ASID {Asid}";
     }
 
-    /// <summary>Everything that is kept.</summary>
     public IReadOnlyList<CachedItem> List() => _caches.Items();
 
     /// <summary>A configuration that is kept, or a translation whose descriptor is gone; null for none.</summary>
@@ -143,7 +139,6 @@ internal sealed class ModelCaches
     public void Unmapped(DeviceDomain domain, ulong first, ulong last) =>
         _mappings.Forget((k, _) => k.Tag == domain.Id && k.Overlaps(new AddressRange(first, last)));
 
-    /// <summary>Forgets what a request names, and nothing else.</summary>
     public void Invalidate(DeviceDomain domain, in DeviceInvalidation what)
     {
         if (what.Configuration)
@@ -157,7 +152,6 @@ internal sealed class ModelCaches
         }
     }
 
-    /// <summary>Finds a mapping and keeps it.</summary>
     public DeviceMapping? Find(DeviceDomain domain, ulong address)
     {
         if (_mappings.TryFind(domain.Id, address, out _, out DeviceMapping kept))
@@ -352,22 +346,22 @@ internal sealed class ModelCaches
         }
 
         // A leaf that is kept is used whatever has become of the way to it; then the lowest table that is kept.
+        StageOneEntry? lowest = null;
         for (int level = 3; level >= walk.FirstLevel; level--)
         {
-            if (Kept(domain, substream, descriptor, level, walk.Address) is { IsTable: false } leaf)
+            StageOneEntry? kept = Kept(domain, substream, descriptor, level, walk.Address);
+            if (kept is { IsTable: false } leaf)
             {
                 LookAtAttributes(descriptor, leaf);
                 return walk.Reach(leaf);
             }
+
+            lowest ??= kept;
         }
 
-        for (int level = 2; level >= walk.FirstLevel; level--)
+        if (lowest is { } table)
         {
-            if (Kept(domain, substream, descriptor, level, walk.Address) is { IsTable: true } table)
-            {
-                walk.Descend(table);
-                break;
-            }
+            walk.Descend(table);
         }
 
         while (true)

@@ -7,34 +7,21 @@ using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 
-/// <summary>
-/// The rules of a split virtqueue that no device can answer (OASIS virtio 1.2 section 2.7): what an available index
-/// shows must be there before it for certain, a chain that the device has is not touched, and rings in use stay memory.
-/// </summary>
-/// <remarks>
-/// A device may look at the available ring whenever it likes, not only after a notification, so everything is judged at
-/// the moment when the index is stored (or, for a device that does not snoop, flushed). Not safe for concurrent use.
-/// </remarks>
-internal sealed class RingWatch
+/// <summary>The rules of a split virtqueue that no device can answer (OASIS virtio 1.2 section 2.7): what an available
+/// index shows must be there before it for certain, a chain that the device has is not touched, and rings in use stay
+/// memory.</summary>
+/// <remarks>A device may look at the available ring whenever it likes, not only after a notification, so everything is
+/// judged at the moment when the index is stored (or, for a device that does not snoop, flushed). Not safe for
+/// concurrent use.</remarks>
+/// <param name="memory">What the driver stored and what the device sees.</param>
+/// <param name="log">Takes what is forbidden.</param>
+/// <param name="shown">Called for every chain that the device may take from now on: queue, address and length of its
+/// first part. Gives the context descriptor that it names: until the answer the driver leaves it alone.</param>
+internal sealed class RingWatch(ModelMemory memory, ViolationLog log, Func<int, ulong, int, ulong?> shown)
 {
     private const int LineBytes = 64;
 
-    private readonly ModelMemory _memory;
-    private readonly ViolationLog _log;
-    private readonly Func<int, ulong, int, ulong?> _shown;
     private readonly Watched?[] _queues = new Watched?[QueueIndex.Count];
-
-    /// <summary>Makes a watch over no queue.</summary>
-    /// <param name="memory">The memory: what the driver stored and what the device sees.</param>
-    /// <param name="log">Takes what is forbidden.</param>
-    /// <param name="shown">Told of every chain that the device may take from now on: queue, address and length of its
-    /// first part. Gives the context descriptor that it tells of: until the answer the driver leaves it alone.</param>
-    public RingWatch(ModelMemory memory, ViolationLog log, Func<int, ulong, int, ulong?> shown)
-    {
-        _memory = memory;
-        _log = log;
-        _shown = shown;
-    }
 
     /// <summary>The device was reset: it owns nothing.</summary>
     public void Reset() => Array.Clear(_queues);
@@ -45,7 +32,7 @@ internal sealed class RingWatch
         _queues[index] = new Watched(queue);
         if (!IsSettled(queue.Available, 4) || !IsSettled(queue.Used, 6 + (8 * queue.Size)))
         {
-            _log.Report(
+            log.Report(
                 "virtio-ring-unsettled",
                 $"queue {index} is enabled before its zeroed rings are written back and ordered (2.7 and 4.2.3.2)");
         }
@@ -54,18 +41,17 @@ internal sealed class RingWatch
         Watched watched = _queues[index]!;
         if (Read16(queue.Available + 2) != 0)
         {
-            watched.Publish(_memory.ReadQword(queue.Available & ~7UL));
+            watched.Publish(memory.ReadQword(queue.Available & ~7UL));
             Show(index, watched);
         }
     }
 
-    /// <summary>The driver says that a queue has work.</summary>
     public void Doorbell(int index)
     {
         // A thread that stores the index notifies after it, once; another thread's notification may have been enough.
         if (_queues[index] is { } queue && !queue.Unannounced.Remove(Environment.CurrentManagedThreadId))
         {
-            _log.Report(
+            log.Report(
                 "virtio-doorbell-idle",
                 $"queue {index} is notified and no index was stored since the last time (2.7.13)");
         }
@@ -75,15 +61,14 @@ internal sealed class RingWatch
         if (_queues[index] is { } watched
             && watched.Publisher == Environment.CurrentManagedThreadId
             && !IsSettled(watched.Queue.Available & ~7UL, 8)
-            && _memory.ReadQword(watched.Queue.Available & ~7UL) == watched.Published)
+            && memory.ReadQword(watched.Queue.Available & ~7UL) == watched.Published)
         {
-            _log.Report(
+            log.Report(
                 "virtio-doorbell-order",
                 $"queue {index} is notified before its available index is sure to be seen (2.7.13, 2.7.13.3.1)");
         }
     }
 
-    /// <summary>A chain went back to the driver.</summary>
     public void Returned(int index, int head)
     {
         if (_queues[index] is { } watched)
@@ -98,7 +83,6 @@ internal sealed class RingWatch
         }
     }
 
-    /// <summary>The driver did something to memory.</summary>
     public void Seen(in MemoryEvent change)
     {
         for (int index = 0; index < _queues.Length; index++)
@@ -115,14 +99,14 @@ internal sealed class RingWatch
                     if (change.Address == (watched.Queue.Available & ~7UL))
                     {
                         watched.Publish(change.Value);
-                        if (_memory.IsCoherent)
+                        if (memory.IsCoherent)
                         {
                             Show(index, watched);
                         }
                     }
 
                     break;
-                case MemoryEventKind.Flush when !_memory.IsCoherent && Covers(change, watched.Queue.Available):
+                case MemoryEventKind.Flush when !memory.IsCoherent && Covers(change, watched.Queue.Available):
                     Show(index, watched);
                     break;
                 case MemoryEventKind.Free:
@@ -171,7 +155,7 @@ internal sealed class RingWatch
 
             if (watched.Owned.ContainsKey(head))
             {
-                _log.Report(
+                log.Report(
                     "virtio-chain-reuse",
                     $"descriptor {head} of queue {index} is offered again before the device returned it (2.7.13)");
             }
@@ -194,12 +178,12 @@ internal sealed class RingWatch
                 return owned;
             }
 
-            ulong address = _memory.ReadQword(at);
-            ulong rest = _memory.ReadQword(at + 8);
+            ulong address = memory.ReadQword(at);
+            ulong rest = memory.ReadQword(at + 8);
             uint bytes = (uint)rest;
             var flags = (ushort)(rest >> 32);
             owned.Add((at, VirtqueueLayout.DescriptorBytes));
-            if (_memory.IsBacked(address, bytes) && bytes <= 1 << 20)
+            if (memory.IsBacked(address, bytes) && bytes <= 1 << 20)
             {
                 owned.Add((address, bytes));
                 if (!IsSettled(address, (int)bytes))
@@ -211,7 +195,7 @@ internal sealed class RingWatch
                 }
             }
 
-            if (count == 0 && _shown(index, address, (int)Math.Min(bytes, int.MaxValue)) is { } named)
+            if (count == 0 && shown(index, address, (int)Math.Min(bytes, int.MaxValue)) is { } named)
             {
                 owned.Add((named, AttachedStructures.DescriptorBytes));
             }
@@ -227,7 +211,7 @@ internal sealed class RingWatch
         return owned;
     }
 
-    private void Unordered(int index, ushort position, string what) => _log.Report(
+    private void Unordered(int index, ushort position, string what) => log.Report(
         "virtio-publish-order",
         $"the index of queue {index} shows chain {position} before its {what} is sure to be seen (2.7.13)");
 
@@ -239,7 +223,7 @@ internal sealed class RingWatch
             {
                 if (Meets(store.Address, 8, address, bytes))
                 {
-                    _log.Report(
+                    log.Report(
                         "virtio-store-in-use",
                         $"0x{store.Address:x} is stored to and the device has chain {head} of queue {index} (2.7.13)");
                     return;
@@ -260,16 +244,16 @@ internal sealed class RingWatch
             parts => parts.Exists(part => Meets(gone.Address, gone.Bytes, part.Address, part.Bytes)));
         if (rings || chains)
         {
-            _log.Report(
+            log.Report(
                 "virtio-freed-in-use",
                 $"0x{freed.Address:x} is freed while queue {index} uses it; a reset or its answer comes first (2.7)");
         }
     }
 
     // Whether the device sees what the driver stored, so that nothing of the range is still on its way.
-    private bool IsSettled(ulong address, int bytes) => _memory.FindUnsettled(address, bytes) is null;
+    private bool IsSettled(ulong address, int bytes) => memory.FindUnsettled(address, bytes) is null;
 
-    private ushort Read16(ulong address) => (ushort)(_memory.ReadDword(address & ~3UL) >> (int)((address & 2) * 8));
+    private ushort Read16(ulong address) => (ushort)(memory.ReadDword(address & ~3UL) >> (int)((address & 2) * 8));
 
     private sealed class Watched(DeviceQueue queue)
     {
@@ -278,7 +262,6 @@ internal sealed class RingWatch
         /// <summary>The available index up to which chains were judged.</summary>
         public ushort Shown { get; set; }
 
-        /// <summary>The thread that stored the index last.</summary>
         public int Publisher { get; private set; }
 
         /// <summary>The word with the index as that thread stored it.</summary>
@@ -290,7 +273,6 @@ internal sealed class RingWatch
         /// <summary>What belongs to the device, by the head of the chain.</summary>
         public Dictionary<int, List<(ulong Address, ulong Bytes)>> Owned { get; } = [];
 
-        /// <summary>The current thread stored the index.</summary>
         public void Publish(ulong word)
         {
             Publisher = Environment.CurrentManagedThreadId;

@@ -36,20 +36,11 @@ internal readonly record struct StageOneEntry(ulong Word, int Level)
 
     public bool IsAccessed => Has(ArmStage1Entry.AF);
 
-    /// <summary>Which byte of MAIR says what kind of memory it is.</summary>
-    public int AttributeIndex
-    {
-        get
-        {
-            ReadOnlySpan<ulong> words = [Word];
-            return (int)words.Get(ArmStage1Entry.AttrIndx);
-        }
-    }
+    public int AttributeIndex => (int)((ReadOnlySpan<ulong>)[Word]).Get(ArmStage1Entry.AttrIndx);
 
     /// <summary>nG = 0: every ASID uses the translation.</summary>
     public bool IsGlobal => !Has(ArmStage1Entry.NG);
 
-    /// <summary>Next table, block or page.</summary>
     public ulong Address => IsTable ? Format.TableOf(Word) : Format.PageOf(Word, KitLevel(Level));
 
     /// <summary>What must be 0 in an entry that is present and is not.</summary>

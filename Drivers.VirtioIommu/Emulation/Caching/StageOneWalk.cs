@@ -6,11 +6,8 @@ namespace PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 
 // VMSAv8-64 stage 1 with a 4 KiB granule: Arm IHI 0070 section 3.4, DDI 0487 D8.
 
-/// <summary>
-/// The steps of one translation, without saying where entries come from: memory, or a cache. The caller fetches the
-/// entry
-/// at <see cref="EntryAddress"/> and hands it in, until there is a result.
-/// </summary>
+/// <summary>The steps of one translation, without saying where entries come from: memory, or a cache. The caller
+/// fetches the entry at <see cref="EntryAddress"/> and hands it in, until there is a result.</summary>
 internal struct StageOneWalk
 {
     private readonly AttachedDescriptor _descriptor;
@@ -18,9 +15,7 @@ internal struct StageOneWalk
     private ulong _table;
     private ulong _inherited;
 
-    /// <summary>Begins at the descriptor's table.</summary>
     /// <param name="descriptor">A descriptor that hardware accepts and that translates.</param>
-    /// <param name="access">The access.</param>
     public StageOneWalk(in AttachedDescriptor descriptor, in DmaAccess access)
     {
         _descriptor = descriptor;
@@ -38,16 +33,12 @@ internal struct StageOneWalk
     /// <summary>The end of the access where no entry needs to be read; else null.</summary>
     public WalkResult? Refusal { get; }
 
-    /// <summary>The address that is translated.</summary>
     public ulong Address { get; }
 
-    /// <summary>The level at which the walk begins.</summary>
     public int FirstLevel { get; }
 
-    /// <summary>The level of the entry that is needed next.</summary>
     public int Level { get; private set; }
 
-    /// <summary>The byte address of the entry that is needed next.</summary>
     public readonly ulong EntryAddress => _table + ((Address >> StageOneEntry.Shift(Level) & 511) * 8);
 
     /// <summary>An entry with what the tables above it forbid.</summary>
@@ -68,7 +59,6 @@ internal struct StageOneWalk
     }
 
     /// <summary>Goes on below a table's entry, wherever it lies.</summary>
-    /// <param name="table">The entry, with what the tables above it forbid.</param>
     public void Descend(in StageOneEntry table)
     {
         _table = table.Address;
@@ -77,7 +67,6 @@ internal struct StageOneWalk
         Level = table.Level + 1;
     }
 
-    /// <summary>Takes the next entry from memory.</summary>
     /// <returns>The result; null where another entry is needed.</returns>
     public WalkResult? Take(in StageOneEntry entry)
     {
@@ -101,7 +90,6 @@ internal struct StageOneWalk
         return null;
     }
 
-    /// <summary>Ends at a block or page.</summary>
     /// <param name="leaf">The entry, with what the tables above it forbid.</param>
     public readonly WalkResult Reach(in StageOneEntry leaf)
     {

@@ -10,11 +10,9 @@ using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 
-/// <summary>
-/// A virtio-iommu that is as strict as one may be: it reads and writes memory only as a device does, keeps level 1
-/// descriptors, context descriptors and translations until a request names them, walks Arm stage 1 page tables, and
-/// writes down what a driver does that no status tells.
-/// </summary>
+/// <summary>A virtio-iommu that is as strict as one may be: it reads and writes memory only as a device does, keeps
+/// level 1 descriptors, context descriptors and translations until a request names them, walks Arm stage 1 page tables,
+/// and writes down what a driver does that no status tells.</summary>
 /// <remarks>
 /// <para>The requests, registers and rings are those of <see cref="VirtioIommuHardware"/>; this class watches it. An
 /// invalidation acts when its used element is written: what the driver does before that meets the old entries.</para>
@@ -30,9 +28,7 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
     private bool _settles;
     private ulong? _settled;
 
-    /// <summary>Makes a model after power-on.</summary>
     /// <param name="memory">The memory that it shares with the driver.</param>
-    /// <param name="setup">What it reports of itself.</param>
     /// <param name="tables">Reads tables that are attached; null for a model that supports none.</param>
     public VirtioIommuModel(ModelMemory memory, HardwareSetup setup, ITableReader? tables = null)
     {
@@ -51,25 +47,19 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
 
     IModelMemory IIommuModel.ModelMemory => ModelMemory;
 
-    /// <inheritdoc/>
     public IPhysicalMemory Memory => ModelMemory;
 
-    /// <inheritdoc/>
     public IRegisterFile Registers => _device.Registers;
 
-    /// <inheritdoc/>
     public bool IsCoherent => _device.IsCoherent;
 
     /// <summary>Whether everything is forgotten before every access, as hardware may; for tests.</summary>
     internal bool KeepsNothing { get; set; }
 
-    /// <summary>The device; for tests.</summary>
     internal VirtioIommuHardware Device => _device;
 
-    /// <inheritdoc/>
     public IReadOnlyList<ProtocolViolation> Violations => _log.All();
 
-    /// <inheritdoc/>
     public IReadOnlyList<CachedItem> Cached
     {
         get
@@ -80,10 +70,8 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
         }
     }
 
-    /// <inheritdoc/>
     public void DropCaches() => _device.Freeze(_caches.DropAll);
 
-    /// <inheritdoc/>
     /// <remarks>The parameters of the attach request, by the names of proposal B.</remarks>
     public IReadOnlyDictionary<string, ulong> TableRoots(RequesterId requester)
     {
@@ -98,7 +86,6 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
         };
     }
 
-    /// <inheritdoc/>
     public TranslationResult Translate(in DmaAccess access)
     {
         if (KeepsNothing)
@@ -109,17 +96,14 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
         return _device.Translate(access);
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         ModelMemory.Changed -= OnMemory;
         _device.Dispose();
     }
 
-    /// <summary>
-    /// Something that is kept and is not what the driver has stored; null for nothing. Between two calls of a correct
-    /// driver there is none.
-    /// </summary>
+    /// <summary>Something that is kept and is not what the driver has stored; null for nothing. Between two calls of a
+    /// correct driver there is none.</summary>
     internal string? FindStale()
     {
         string? found = null;
@@ -146,8 +130,7 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
 
     DeviceMapping? IDeviceWatcher.Find(DeviceDomain domain, ulong address) => _caches.Find(domain, address);
 
-    void IDeviceWatcher.ReportViolation(string rule, InvariantText message) =>
-        _log.Report(rule, Text(message));
+    void IDeviceWatcher.ReportViolation(string rule, InvariantText message) => _log.Report(rule, Text(message));
 
     void IDeviceWatcher.QueueReady(int index, DeviceQueue queue) => _rings.Enabled(index, queue);
 
@@ -186,8 +169,7 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
         }
     }
 
-    void IDeviceWatcher.Unmapped(DeviceDomain domain, ulong first, ulong last) =>
-        _caches.Unmapped(domain, first, last);
+    void IDeviceWatcher.Unmapped(DeviceDomain domain, ulong first, ulong last) => _caches.Unmapped(domain, first, last);
 
     void IDeviceWatcher.Invalidated(DeviceDomain domain, in DeviceInvalidation what)
     {
@@ -224,8 +206,7 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
     });
 
     // A device may carry a request out as soon as it can see it: the entry that an INVALIDATE of configuration names
-    // must
-    // be sure to be seen by then, or the device could keep the old one again.
+    // must be sure to be seen by then, or the device could keep the old one again.
     private ulong? OnShown(int queue, ulong address, int bytes)
     {
         if (queue != QueueIndex.Request || bytes < ProposalBInvalidate.DriverBytes

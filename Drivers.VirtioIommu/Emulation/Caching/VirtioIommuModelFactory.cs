@@ -7,7 +7,6 @@ using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 
-/// <summary>Makes strict software models of a virtio-iommu.</summary>
 [IommuModel("virtio-iommu")]
 public sealed class VirtioIommuModelFactory : IIommuModelFactory
 {
@@ -15,15 +14,11 @@ public sealed class VirtioIommuModelFactory : IIommuModelFactory
     [Import(VirtioTableReader.ArmReader, AllowDefault = true)]
     public ITableReader? ArmSmmuV3Reader { get; set; }
 
-    /// <inheritdoc/>
     public string PageTables => "arm-lpae-4k";
 
-    /// <inheritdoc/>
-    /// <remarks>
-    /// Options: <c>dialect</c> = <c>none</c>, <c>B</c> (default) or <c>E</c>; <c>bypass</c> = <c>on</c> or <c>off</c>
-    /// (default); <c>endpoints</c> = a comma-separated list of those that exist (all by default); <c>inputBits</c> = 12 to 63
-    /// (no INPUT_RANGE by default).
-    /// </remarks>
+    /// <remarks>Options: <c>dialect</c> = <c>none</c>, <c>B</c> (default) or <c>E</c>; <c>bypass</c> = <c>on</c> or
+    /// <c>off</c> (default); <c>endpoints</c> = a comma-separated list of those that exist (all by default);
+    /// <c>inputBits</c> = 12 to 63 (no INPUT_RANGE by default).</remarks>
     public IIommuModel Create(HardwareSetup setup, StoreOrder order = StoreOrder.Immediate)
     {
         ArgumentNullException.ThrowIfNull(setup);

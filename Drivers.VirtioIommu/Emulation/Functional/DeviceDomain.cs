@@ -10,10 +10,8 @@ internal readonly record struct DeviceMapping(ulong Start, ulong Last, ulong Phy
 /// <summary>A domain as the device keeps it. It exists as long as an endpoint is in it.</summary>
 internal sealed class DeviceDomain
 {
-    /// <summary>Its number.</summary>
     public required uint Id { get; init; }
 
-    /// <summary>Whether it passes everything.</summary>
     public bool Bypass { get; init; }
 
     /// <summary>Its PASID table; null for a domain of mappings.</summary>
@@ -22,7 +20,6 @@ internal sealed class DeviceDomain
     /// <summary>That table in memory, for a device that keeps nothing of it.</summary>
     public ITableView? View { get; init; }
 
-    /// <summary>Endpoints in it.</summary>
     public int Endpoints { get; set; }
 
     /// <summary>Mappings by their first byte; they do not overlap.</summary>
@@ -39,7 +36,6 @@ internal sealed record ConsumedRequest(byte[] Bytes, byte? Status);
 /// <param name="PageTableRoot">The process's page table.</param>
 /// <param name="IsMapping">For a fault: whether the address is at fault, not the configuration.</param>
 /// <param name="Reason">The fault in words.</param>
-/// <param name="Address">The physical address of a translation.</param>
 internal readonly record struct WalkResult(
     TranslationStatus Status, ulong PageTableRoot, bool IsMapping, string? Reason, ulong Address = 0)
 {
@@ -51,34 +47,22 @@ internal readonly record struct WalkResult(
         walk.Result.Reason,
         walk.Result.Address);
 
-    /// <summary>A fault of the configuration.</summary>
-    public static WalkResult Configuration(InvariantText why) =>
-        new(TranslationStatus.Faulted, 0, false, Text(why));
+    public static WalkResult Configuration(InvariantText why) => new(TranslationStatus.Faulted, 0, false, Text(why));
 
-    /// <summary>A fault of the address.</summary>
-    public static WalkResult Mapping(InvariantText why) =>
-        new(TranslationStatus.Faulted, 0, true, Text(why));
+    public static WalkResult Mapping(InvariantText why) => new(TranslationStatus.Faulted, 0, true, Text(why));
 }
 
-/// <summary>How much an INVALIDATE names.</summary>
 internal enum InvalidationScope
 {
-    /// <summary>Everything of a domain.</summary>
     Domain,
-
-    /// <summary>Everything of a PASID.</summary>
     Pasid,
-
-    /// <summary>Some pages of a PASID.</summary>
     Pages,
 }
 
 /// <summary>An INVALIDATE that was accepted, whichever dialect it was written in.</summary>
-/// <param name="Scope">How much it names.</param>
 /// <param name="Configuration">Whether it drops table entries.</param>
 /// <param name="Translations">Whether it drops translations.</param>
 /// <param name="Leaf">Whether it leaves what leads to the last level.</param>
-/// <param name="Pasid">The PASID.</param>
 /// <param name="Id">The tag of the translations; null where none is named.</param>
 /// <param name="Globals">Whether translations of all tags go as well.</param>
 /// <param name="First">First byte of the pages.</param>
@@ -94,45 +78,31 @@ internal readonly record struct DeviceInvalidation(
     ulong First,
     ulong Last);
 
-/// <summary>
-/// Stands beside a device: keeps what real hardware may keep, and sees what a driver does that has no answer. Called
-/// while the device's own lock is held.
-/// </summary>
+/// <summary>Stands beside a device: keeps what real hardware may keep, and sees what a driver does that has no answer.
+/// Called while the device's own lock is held.</summary>
 internal interface IDeviceWatcher
 {
-    /// <summary>Follows an access to a domain with a table.</summary>
     WalkResult Walk(DeviceDomain domain, in DmaAccess access);
 
-    /// <summary>Finds the mapping of an address in a domain of mappings.</summary>
     DeviceMapping? Find(DeviceDomain domain, ulong address);
 
-    /// <summary>The driver did what the specification forbids and what no status tells it.</summary>
     void ReportViolation(string rule, InvariantText message);
 
-    /// <summary>A queue was enabled.</summary>
     void QueueReady(int index, DeviceQueue queue);
 
-    /// <summary>The driver says that a queue has work.</summary>
     void Doorbell(int index, DeviceQueue queue);
 
-    /// <summary>A chain went back to the driver.</summary>
     void Returned(int index, int head);
 
-    /// <summary>The answer of a request is in the used ring.</summary>
     void Completed();
 
-    /// <summary>The first endpoint came into a domain.</summary>
     void Created(DeviceDomain domain);
 
-    /// <summary>An endpoint left a domain.</summary>
     void Left(uint endpoint, DeviceDomain domain);
 
-    /// <summary>Mappings of [first, last] went away.</summary>
     void Unmapped(DeviceDomain domain, ulong first, ulong last);
 
-    /// <summary>An INVALIDATE was accepted.</summary>
     void Invalidated(DeviceDomain domain, in DeviceInvalidation what);
 
-    /// <summary>The device was reset.</summary>
     void Reset();
 }

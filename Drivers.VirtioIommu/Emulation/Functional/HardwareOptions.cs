@@ -25,7 +25,6 @@ internal sealed record HardwareOptions(TableDialect? Dialect, bool Bypass, HashS
     /// <summary>Last byte that can be mapped.</summary>
     public ulong InputLast => ulong.MaxValue >> (64 - InputBits);
 
-    /// <summary>Reads the settings.</summary>
     /// <exception cref="ArgumentException">A name or value is not known, or the PASID width is not 0 to 20; the message
     /// names what is allowed.</exception>
     public static HardwareOptions Read(HardwareSetup setup)

@@ -179,12 +179,8 @@ internal sealed partial class VirtioIommuHardware
 
     private void Reset()
     {
-        _status = 0;
-        _driverFeatures = 0;
-        _deviceFeaturesSel = 0;
-        _driverFeaturesSel = 0;
-        _queueSel = 0;
-        _interrupts = 0;
+        (_status, _interrupts, _queueSel) = (0, 0, 0);
+        (_driverFeatures, _deviceFeaturesSel, _driverFeaturesSel) = (0, 0, 0);
         _domains.Clear();
         _endpoints.Clear();
         _watcher?.Reset();
@@ -247,7 +243,7 @@ internal sealed partial class VirtioIommuHardware
 
             Remember(count, length);
             queue.Write(_answer.AsSpan(0, length));
-            Interrupt(queue.Return((uint)length));
+            _interrupts |= queue.Return((uint)length) ? 1u : 0;
             _watcher?.Returned(QueueIndex.Request, queue.Head);
             _watcher?.Completed();
         }
@@ -271,16 +267,8 @@ internal sealed partial class VirtioIommuHardware
         }
 
         queue.Write(FaultEvent.Layout.ToBytes(words));
-        Interrupt(queue.Return(FaultEvent.Bytes));
+        _interrupts |= queue.Return(FaultEvent.Bytes) ? 1u : 0;
         _watcher?.Returned(QueueIndex.Event, queue.Head);
-    }
-
-    private void Interrupt(bool wanted)
-    {
-        if (wanted)
-        {
-            _interrupts |= 1;
-        }
     }
 
     private void NeedReset(int index)
@@ -305,38 +293,23 @@ internal sealed partial class VirtioIommuHardware
             _log.Dequeue();
         }
 
-        _log.Enqueue(new ConsumedRequest(
-            _request[..count], length == 0 ? null : _answer[length - RequestTail.Bytes]));
+        _log.Enqueue(new ConsumedRequest(_request[..count], length == 0 ? null : _answer[length - RequestTail.Bytes]));
     }
 
     private sealed class RegisterFile(VirtioIommuHardware device) : IRegisterFile
     {
         public uint Read32(int offset)
         {
-            device._gate.Enter();
-            try
-            {
-                return device.ReadRegister(offset);
-            }
-            finally
-            {
-                device._gate.Exit();
-            }
+            using Held held = device.Hold();
+            return device.ReadRegister(offset);
         }
 
         public ulong Read64(int offset) => Read32(offset) | ((ulong)Read32(offset + 4) << 32);
 
         public void Write32(int offset, uint value)
         {
-            device._gate.Enter();
-            try
-            {
-                device.WriteRegister(offset, value);
-            }
-            finally
-            {
-                device._gate.Exit();
-            }
+            using Held held = device.Hold();
+            device.WriteRegister(offset, value);
         }
 
         public void Write64(int offset, ulong value)

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using PasidFramework.Drivers.VirtioIommu.Dialects;
 using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Drivers.VirtioIommu.Queues;
@@ -19,8 +18,7 @@ internal sealed partial class VirtioIommuHardware
     private const ulong StageOneAlone = 5;
 
     private static readonly ulong[] s_attachReserved = ReservedBits(AttachRequest.Layout);
-    private static readonly ulong[] s_detachReserved =
-        ReservedBits(DetachRequest.Layout, FieldKind.Ignored);
+    private static readonly ulong[] s_detachReserved = ReservedBits(DetachRequest.Layout, FieldKind.Ignored);
     private static readonly ulong[] s_unmapReserved = ReservedBits(UnmapRequest.Layout);
     private static readonly ulong[] s_probeReserved = ReservedBits(ProbeRequest.Layout);
     private static readonly ulong[] s_attachBReserved = ReservedBits(ProposalBAttachPstArm.Layout);
@@ -28,10 +26,9 @@ internal sealed partial class VirtioIommuHardware
     private static readonly ulong[] s_invalidateBReserved = ReservedBits(ProposalBInvalidate.Layout);
     private static readonly ulong[] s_invalidateEReserved = ReservedBits(ProposalEInvalidate.Layout);
 
-    /// <summary>UsablePasids one request out and fills <c>_answer</c>.</summary>
-    /// <returns>
-    /// Bytes to write; 0 for a request that is not recognised; negative where the chain cannot hold it.
-    /// </returns>
+    /// <summary>Carries one request out and fills <c>_answer</c>.</summary>
+    /// <returns>Bytes to write; 0 for a request that is not recognised; negative where the chain cannot hold
+    /// it.</returns>
     private int Handle(ReadOnlySpan<byte> request, long writableBytes)
     {
         if (request.Length < 1 || writableBytes < RequestTail.Bytes)
@@ -40,7 +37,7 @@ internal sealed partial class VirtioIommuHardware
         }
 
         Span<ulong> words = stackalloc ulong[TableDialect.MaxWords];
-        Load(request, words);
+        RequestHead.Load(request, words);
         var type = (RequestType)words.Get(RequestHead.Type);
         Observe(type, request.Length, writableBytes);
         if (type == RequestType.Probe)
@@ -77,16 +74,18 @@ internal sealed partial class VirtioIommuHardware
     // What the answer does not tell: the driver used what was not negotiated.
     private void Observe(RequestType type, int length, long writableBytes)
     {
-        int known = type switch
+        TableDialect? dialect = _options.Dialect;
+        ulong tables = dialect?.AttachFeature ?? 0;
+        (int known, ulong needed) = type switch
         {
-            RequestType.Attach => AttachRequest.DriverBytes,
-            RequestType.Detach => DetachRequest.DriverBytes,
-            RequestType.Map => MapRequest.DriverBytes,
-            RequestType.Unmap => UnmapRequest.DriverBytes,
-            RequestType.Probe => ProbeRequest.DriverBytes,
-            RequestType.AttachTable => _options.Dialect?.AttachBytes ?? length,
-            RequestType.Invalidate => _options.Dialect?.InvalidateBytes ?? length,
-            _ => length,
+            RequestType.Attach => (AttachRequest.DriverBytes, FeatureBits.Version1),
+            RequestType.Detach => (DetachRequest.DriverBytes, FeatureBits.Version1),
+            RequestType.Map => (MapRequest.DriverBytes, FeatureBits.MapUnmap),
+            RequestType.Unmap => (UnmapRequest.DriverBytes, FeatureBits.MapUnmap),
+            RequestType.Probe => (ProbeRequest.DriverBytes, FeatureBits.Probe),
+            RequestType.AttachTable => (dialect?.AttachBytes ?? length, tables),
+            RequestType.Invalidate => (dialect?.InvalidateBytes ?? length, tables),
+            _ => (length, 0UL),
         };
         long answer = type == RequestType.Probe ? ProbeBytes + RequestTail.Bytes : RequestTail.Bytes;
         if (length > known || writableBytes > answer)
@@ -96,14 +95,6 @@ internal sealed partial class VirtioIommuHardware
                 $"type {(int)type} has {known} bytes and {answer} to answer, offered are {length} and {writableBytes}");
         }
 
-        ulong needed = type switch
-        {
-            RequestType.Map or RequestType.Unmap => FeatureBits.MapUnmap,
-            RequestType.Probe => FeatureBits.Probe,
-            RequestType.AttachTable or RequestType.Invalidate => _options.Dialect?.AttachFeature ?? 0,
-            RequestType.Attach or RequestType.Detach => FeatureBits.Version1,
-            _ => 0,
-        };
         if (!Has(needed))
         {
             _watcher?.ReportViolation(
@@ -127,8 +118,7 @@ internal sealed partial class VirtioIommuHardware
         }
 
         bool bypass = (flags & AttachRequest.FlagBypass) != 0;
-        return Join(
-            (uint)words.Get(RequestHead.Domain), (uint)words.Get(RequestHead.Endpoint), bypass, table: null);
+        return Join((uint)words.Get(RequestHead.Domain), (uint)words.Get(RequestHead.Endpoint), bypass, table: null);
     }
 
     private RequestStatus? AttachTable(ReadOnlySpan<byte> request, ReadOnlySpan<ulong> words)
@@ -204,8 +194,7 @@ internal sealed partial class VirtioIommuHardware
         }
 
         // Domain and endpoint are where the standard's ATTACH has them, in both proposals.
-        return Join(
-            (uint)words.Get(RequestHead.Domain), (uint)words.Get(RequestHead.Endpoint), bypass: false, table);
+        return Join((uint)words.Get(RequestHead.Domain), (uint)words.Get(RequestHead.Endpoint), bypass: false, table);
     }
 
     private RequestStatus Join(uint domainId, uint endpoint, bool bypass, DeviceTable? table)
@@ -338,12 +327,9 @@ internal sealed partial class VirtioIommuHardware
             return RequestStatus.Range;
         }
 
-        foreach (DeviceMapping mapping in domain.Mappings.Values)
+        if (domain.Mappings.Values.Any(m => m.Start <= last && start <= m.Last))
         {
-            if (mapping.Start <= last && start <= mapping.Last)
-            {
-                return RequestStatus.Inval;
-            }
+            return RequestStatus.Inval;
         }
 
         if (start <= MsiLast && last >= MsiFirst)
@@ -376,25 +362,15 @@ internal sealed partial class VirtioIommuHardware
 
         ulong start = words.Get(MapRequest.VirtStart);
         ulong last = words.Get(MapRequest.VirtEnd);
-        var affected = new List<ulong>();
-        foreach (DeviceMapping mapping in domain.Mappings.Values)
+        DeviceMapping[] affected = [.. domain.Mappings.Values.Where(m => m.Start <= last && m.Last >= start)];
+        if (Array.Exists(affected, m => m.Start < start || m.Last > last))
         {
-            if (mapping.Start > last || mapping.Last < start)
-            {
-                continue;
-            }
-
-            if (mapping.Start < start || mapping.Last > last)
-            {
-                return RequestStatus.Range;
-            }
-
-            affected.Add(mapping.Start);
+            return RequestStatus.Range;
         }
 
-        foreach (ulong key in affected)
+        foreach (DeviceMapping mapping in affected)
         {
-            domain.Mappings.Remove(key);
+            domain.Mappings.Remove(mapping.Start);
         }
 
         _watcher?.Unmapped(domain, start, last);
@@ -636,17 +612,5 @@ internal sealed partial class VirtioIommuHardware
         }
 
         return mask;
-    }
-
-    // Bytes that the driver did not send read as 0; the tail is not sent.
-    private static void Load(ReadOnlySpan<byte> request, Span<ulong> words)
-    {
-        Span<byte> padded = stackalloc byte[TableDialect.MaxWords * 8];
-        padded.Clear();
-        request[..Math.Min(request.Length, padded.Length)].CopyTo(padded);
-        for (int i = 0; i < words.Length; i++)
-        {
-            words[i] = BinaryPrimitives.ReadUInt64LittleEndian(padded[(i * 8)..]);
-        }
     }
 }

@@ -8,15 +8,12 @@ using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 
-/// <summary>
-/// A virtio-iommu on plain memory: virtio-mmio registers, feature negotiation, a queue consumer that runs inside
-/// QueueNotify, the standard's requests, and one proposal dialect if asked for. Safe for concurrent use.
-/// </summary>
-/// <remarks>
-/// By itself it caches nothing: a forgotten invalidation shows in the log of requests, not in a translation, and
-/// process page tables are not walked; a watcher does both. Interrupts are bits of InterruptStatus. Not implemented:
-/// DOMAIN_RANGE, indirect descriptors, packed queues, notification suppression by used_event.
-/// </remarks>
+/// <summary>A virtio-iommu on plain memory: virtio-mmio registers, feature negotiation, a queue consumer that runs
+/// inside QueueNotify, the standard's requests, and one proposal dialect if asked for. Safe for concurrent
+/// use.</summary>
+/// <remarks>By itself it caches nothing: a forgotten invalidation shows in the log of requests, not in a translation,
+/// and process page tables are not walked; a watcher does both. Interrupts are bits of InterruptStatus. Not
+/// implemented: DOMAIN_RANGE, indirect descriptors, packed queues, notification suppression by used_event.</remarks>
 internal sealed partial class VirtioIommuHardware : IIommuHardware
 {
     /// <summary>Bytes of properties in the answer to PROBE.</summary>
@@ -25,10 +22,8 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
     /// <summary>Pages that can be mapped: 4 KiB, 2 MiB, 1 GiB.</summary>
     public const ulong PageSizes = (1UL << 12) | (1UL << 21) | (1UL << 30);
 
-    /// <summary>First byte of the range that the device keeps for interrupt messages.</summary>
     public const ulong MsiFirst = 0x0800_0000;
 
-    /// <summary>Last byte of that range.</summary>
     public const ulong MsiLast = 0x080F_FFFF;
 
     private readonly HardwareOptions _options;
@@ -51,9 +46,7 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
     private int _failsIn = -1;
     private RequestStatus _failure;
 
-    /// <summary>Makes a device after power-on.</summary>
     /// <param name="memory">The memory that it shares with the driver.</param>
-    /// <param name="setup">What it reports of itself.</param>
     /// <exception cref="ArgumentException">An option is not known, or the PASID width is not 0 to 20.</exception>
     /// <param name="tables">Reads tables that are attached; null for a device that supports none.</param>
     public VirtioIommuHardware(IPhysicalMemory memory, HardwareSetup setup, ITableReader? tables = null)
@@ -64,7 +57,6 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
     /// <summary>Makes a device after power-on that sees memory in its own way.</summary>
     /// <param name="memory">The memory that it shares with the driver.</param>
     /// <param name="seen">What it sees of it.</param>
-    /// <param name="setup">What it reports of itself.</param>
     /// <param name="watcher">What stands beside it; null for nothing.</param>
     /// <exception cref="ArgumentException">An option is not known, or the PASID width is not 0 to 20.</exception>
     /// <param name="arm">The structures of tables that are attached; null for a device that supports none.</param>
@@ -89,13 +81,10 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
         _queues = [new DeviceQueue(seen, stored), new DeviceQueue(seen, stored)];
     }
 
-    /// <inheritdoc/>
     public IPhysicalMemory Memory { get; }
 
-    /// <inheritdoc/>
     public IRegisterFile Registers { get; }
 
-    /// <inheritdoc/>
     public bool IsCoherent { get; }
 
     /// <summary>How many consumed requests are remembered, the newest ones; 0 (the default) for none.</summary>
@@ -107,18 +96,15 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
     /// <summary>Faults that found no buffer in the event queue.</summary>
     public long DroppedEvents { get; private set; }
 
-    /// <summary>Domains that exist.</summary>
     public int DomainCount => _domains.Count;
 
-    /// <summary>Features that the device offers.</summary>
     public ulong OfferedFeatures => FeatureBits.Version1 | FeatureBits.MapUnmap | FeatureBits.Probe
         | (_options.InputBits < 64 ? FeatureBits.InputRange : 0)
         | (_options.Dialect?.AttachFeature ?? 0)
         | (_options.Dialect is V09Dialect ? 0 : FeatureBits.Mmio | FeatureBits.BypassConfig);
 
-    /// <summary>
-    /// Whether the device is slow: it is told of requests and does not look at them before <see cref="Work"/>.
-    /// </summary>
+    /// <summary>Whether the device is slow: it is told of requests and does not look at them before
+    /// <see cref="Work"/>.</summary>
     public bool IsSlow { get; set; }
 
     /// <summary>Makes a later request, other than PROBE, fail without being carried out.</summary>
@@ -126,37 +112,21 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
     /// <param name="status">What it is answered.</param>
     public void FailLater(int requestsBefore, RequestStatus status)
     {
-        _gate.Enter();
+        using Held held = Hold();
         (_failsIn, _failure) = (requestsBefore, status);
-        _gate.Exit();
     }
 
-    /// <summary>UsablePasids out what waits in the request queue, however slow the device is.</summary>
+    /// <summary>Carries out what waits in the request queue, however slow the device is.</summary>
     public void Work()
     {
-        _gate.Enter();
-        try
-        {
-            ServeRequests();
-        }
-        finally
-        {
-            _gate.Exit();
-        }
+        using Held held = Hold();
+        ServeRequests();
     }
 
-    /// <summary>Runs something while the device stands still.</summary>
     public void Freeze(Action action)
     {
-        _gate.Enter();
-        try
-        {
-            action();
-        }
-        finally
-        {
-            _gate.Exit();
-        }
+        using Held held = Hold();
+        action();
     }
 
     /// <summary>A domain; for the watcher, while the device stands still.</summary>
@@ -165,34 +135,29 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
     /// <summary>The domain that an endpoint is in; for the watcher, while the device stands still.</summary>
     public DeviceDomain? FindDomainOf(uint endpoint) => _endpoints.GetValueOrDefault(endpoint);
 
-    /// <summary>Takes the remembered requests and forgets them.</summary>
     public ConsumedRequest[] TakeLog()
     {
-        _gate.Enter();
+        using Held held = Hold();
         ConsumedRequest[] log = [.. _log];
         _log.Clear();
-        _gate.Exit();
         return log;
     }
 
-    /// <inheritdoc/>
     public TranslationResult Translate(in DmaAccess access)
     {
-        _gate.Enter();
-        try
-        {
-            return TranslateLocked(access);
-        }
-        finally
-        {
-            _gate.Exit();
-        }
+        using Held held = Hold();
+        return TranslateLocked(access);
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         // Nothing of the device lives outside of its own objects; the memory belongs to whoever made it.
+    }
+
+    private Held Hold()
+    {
+        _gate.Enter();
+        return new Held(this);
     }
 
     private bool Has(ulong feature) => (_driverFeatures & feature) != 0;
@@ -239,7 +204,6 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
             : Fault(FaultReason.Mapping, access, "nothing is mapped there for this kind of access");
     }
 
-    /// <summary>The mapping of an address; null for none.</summary>
     public static DeviceMapping? Find(DeviceDomain domain, ulong address)
     {
         foreach (DeviceMapping mapping in domain.Mappings.Values)
@@ -271,5 +235,10 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
         PostEvent(words);
         return new TranslationResult(TranslationStatus.Faulted, 0, 0, (int)reason, Text(
             $"virtio-iommu {reason} fault (reason {(int)reason}): {why}"));
+    }
+
+    private readonly ref struct Held(VirtioIommuHardware device)
+    {
+        public void Dispose() => device._gate.Exit();
     }
 }
