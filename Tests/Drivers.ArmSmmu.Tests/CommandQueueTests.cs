@@ -76,7 +76,7 @@ public sealed class CommandQueueTests : IDisposable
     [Fact]
     public void A_command_is_flushed_before_the_producer_moves()
     {
-        var memory = new RecordingMemory();
+        var memory = new ObservedMemory(0x8_4000_0000);
         using var hardware = new SmmuHardware(memory, SmmuHardwareOptions.Parse(new HardwareSetup()));
         bool acknowledged = false;
         var spy = new SpyRegisters(hardware.Registers, (offset, value) =>
@@ -84,7 +84,7 @@ public sealed class CommandQueueTests : IDisposable
             if (offset == CmdqProd && value != 0)
             {
                 acknowledged = true;
-                ulong[] words = memory.VisibleWords(hardware.Registers.Read64(CmdqBase) & 0xFFFF_FFFF_FFE0, 4);
+                ulong[] words = memory.WalkerWords(hardware.Registers.Read64(CmdqBase) & 0xFFFF_FFFF_FFE0, 4);
                 Assert.Equal([.. Vector.Of("cmd/cfgi-cd-all").Padded(2), .. Vector.Of("cmd/sync").Padded(2)], words);
                 Assert.Equal(StepKind.Barrier, memory.Steps[^1].Kind);
             }
@@ -152,7 +152,8 @@ public sealed class CommandQueueTests : IDisposable
     public void Hardware_that_consumes_later_on_another_thread_loses_nothing()
     {
         int rounds = Effort.Of(300);
-        var registers = new DeferredRegisters(_hardware.Registers);
+        var registers = new ObservedRegisters(_hardware.Registers);
+        registers.Hold(CmdqProd);
         using CommandQueue queue = Start(registers, 2, pollLimit: 10_000_000);
         OpResult[] failures = new OpResult[2];
         int running = 2;
@@ -204,9 +205,9 @@ public sealed class CommandQueueTests : IDisposable
     [Fact]
     public void A_full_queue_whose_hardware_stands_still_times_out_and_overwrites_nothing()
     {
-        var bent = new TestRegisters(_hardware.Registers);
+        var bent = new ObservedRegisters(_hardware.Registers);
         using CommandQueue queue = Start(bent, 2, pollLimit: 50);
-        bent.HoldCommands = true;
+        bent.Hold(0x98);
         var batch = new CommandBatch(queue);
         for (uint i = 0; i < 10; i++)
         {
@@ -218,7 +219,7 @@ public sealed class CommandQueueTests : IDisposable
         Assert.Equal(Errno.ETIMEDOUT, result.Errno);
         Assert.Contains("full", result.Reason, StringComparison.Ordinal);
         Assert.Equal(4, queue.Commands);
-        bent.HoldCommands = false;
+        bent.Release();
         Assert.Equal([0u, 1u, 2u, 3u], _hardware.RegisterFile.Log().Select(c => (uint)(c.Word0 >> 32)));
 
         // Once the hardware moves again so does the queue.
@@ -228,9 +229,9 @@ public sealed class CommandQueueTests : IDisposable
     [Fact]
     public void A_sync_that_never_completes_times_out_with_the_register_named()
     {
-        var bent = new TestRegisters(_hardware.Registers);
+        var bent = new ObservedRegisters(_hardware.Registers);
         using CommandQueue queue = Start(bent, 4, pollLimit: 50);
-        bent.HoldCommands = true;
+        bent.Hold(0x98);
 
         OpResult result = Sync(queue);
 
@@ -274,9 +275,9 @@ public sealed class CommandQueueTests : IDisposable
     [Fact]
     public void The_owner_of_an_illegal_command_gets_EIO_with_the_code_and_all_others_go_on()
     {
-        var bent = new TestRegisters(_hardware.Registers);
+        var bent = new ObservedRegisters(_hardware.Registers);
         using CommandQueue queue = Start(bent, 4);
-        bent.HoldCommands = true;
+        bent.Hold(0x98);
         var before = new CommandBatch(queue);
         before.Add(Commands.CfgiCdAll(8));
         before.Submit();
@@ -286,7 +287,7 @@ public sealed class CommandQueueTests : IDisposable
         var after = new CommandBatch(queue);
         after.Add(Commands.CfgiCdAll(9));
         after.Submit();
-        bent.HoldCommands = false;
+        bent.Release();
 
         OpResult others = after.WaitForCompletion();
         OpResult own = bad.WaitForCompletion();
@@ -317,12 +318,12 @@ public sealed class CommandQueueTests : IDisposable
     [InlineData(3, "CERROR_ATC_INV_SYNC")]
     public void An_error_that_stays_is_EIO_with_its_name_after_the_bounded_wait(int code, string name)
     {
-        var bent = new TestRegisters(_hardware.Registers);
+        var bent = new ObservedRegisters(_hardware.Registers);
         using CommandQueue queue = Start(bent, 4, pollLimit: 50);
-        bent.HoldCommands = true;
-        bent.Reads[Gerror] = 1;
-        bent.Reads[Gerrorn] = 0;
-        bent.Reads[CmdqCons] = (uint)code << 24;
+        bent.Hold(0x98);
+        bent.Reads[Gerror] = _ => 1;
+        bent.Reads[Gerrorn] = _ => 0;
+        bent.Reads[CmdqCons] = _ => (uint)code << 24;
 
         OpResult result = Sync(queue);
 

@@ -218,14 +218,14 @@ public sealed class FaultTests : IDisposable
     {
         var fixture = new Fixture();
         using SmmuUnit unit = fixture.Start(20, ("event-queue-log2", "2"));
-        fixture.Bent.Reads[EVENTQ_PROD] = 6; // 4 records
+        fixture.Bent.Reads[EVENTQ_PROD] = _ => 6; // 4 records
 
         OpResult result = unit.TakeFaults(_faults);
 
         Assert.Equal(Errno.EOVERFLOW, result.Errno);
         Assert.Empty(_faults);
         Assert.Equal(6u, fixture.File.Read32(EVENTQ_CONS));
-        fixture.Bent.Reads[EVENTQ_PROD] = 7;
+        fixture.Bent.Reads[EVENTQ_PROD] = _ => 7;
         Succeeds(unit.TakeFaults(_faults));
         Assert.Single(_faults);
     }

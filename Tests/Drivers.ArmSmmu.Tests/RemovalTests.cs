@@ -65,11 +65,11 @@ public sealed class RemovalTests
         using SmmuUnit unit = fixture.Start(20, ("poll-limit", "50"));
         SmmuDomain domain = unit.CreateDomain(8).Value!;
         UnitDevice stream = unit.AddStream(domain, new RequesterId(0xA), ats: true).Value!;
-        fixture.Bent.HoldCommands = true;
+        fixture.Bent.Hold(0x98);
         unit.RemoveStream(stream);
         Assert.Equal(Errno.ETIMEDOUT, unit.AddStream(domain, new RequesterId(0xA), ats: true).Errno);
         Assert.True(domain.Devices.IsEmpty);
-        fixture.Bent.HoldCommands = false;
+        fixture.Bent.Release();
         fixture.TakeLog();
 
         Assert.True(unit.AddStream(domain, new RequesterId(0xA), ats: true).IsOk);

@@ -1,12 +1,13 @@
 using PasidFramework.Drivers.ArmSmmu.Tables;
 using PasidFramework.Drivers.ArmSmmu.Tests.Support;
+using PasidFramework.TestKit;
 using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 
 public sealed class StreamTableTests : IStreamTableSync
 {
-    private readonly RecordingMemory _memory = new();
+    private readonly ObservedMemory _memory = new(0x8_4000_0000);
     private readonly ulong[] _entry = Vector.Of("ste/stage1-64k-leaf").Padded(8);
     private int _failCall;
     private int _calls;
@@ -57,7 +58,7 @@ public sealed class StreamTableTests : IStreamTableSync
             ulong entry = table.Root + (sid * 64UL);
             if (bits > 8)
             {
-                ulong l1 = _memory.Visible(table.Root + ((sid >> 8) * 8UL));
+                ulong l1 = _memory.Walker.ReadQword(table.Root + ((sid >> 8) * 8UL));
                 if (l1 == 0)
                 {
                     return;
@@ -67,7 +68,7 @@ public sealed class StreamTableTests : IStreamTableSync
                 entry = (l1 & 0x000F_FFFF_FFFF_FFC0) + ((sid & 0xFF) * 64UL);
             }
 
-            ulong[] words = _memory.VisibleWords(entry, 8);
+            ulong[] words = _memory.WalkerWords(entry, 8);
             if (DecodedSte.From(words).Valid)
             {
                 Assert.Equal(_entry, words);
@@ -92,12 +93,12 @@ public sealed class StreamTableTests : IStreamTableSync
 
         Assert.True(table.Clear(3).IsOk);
 
-        Assert.Equal(new Step(StepKind.Store, table.Root + (3 * 64), 0), _memory.Steps[0]);
+        Assert.Equal(new MemoryStep(StepKind.Store, table.Root + (3 * 64), 0), _memory.Steps[0]);
         Assert.Equal(
             [StepKind.Store, StepKind.Flush, StepKind.Configuration], _memory.Steps.Select(s => s.Kind));
-        Assert.Equal(0UL, _memory.Visible(table.Root + (3 * 64)));
+        Assert.Equal(0UL, _memory.Walker.ReadQword(table.Root + (3 * 64)));
         Assert.True(table.Set(3, Vector.Of("ste/stage1-linear").Padded(8)).IsOk);
-        Assert.Equal(Vector.Of("ste/stage1-linear").Padded(8), _memory.VisibleWords(table.Root + (3 * 64), 8));
+        Assert.Equal(Vector.Of("ste/stage1-linear").Padded(8), _memory.WalkerWords(table.Root + (3 * 64), 8));
     }
 
     [Fact]
@@ -107,11 +108,11 @@ public sealed class StreamTableTests : IStreamTableSync
         bool seen = false;
         _memory.OnStep = _ =>
         {
-            ulong l1 = _memory.Visible(table.Root + (2 * 8));
+            ulong l1 = _memory.Walker.ReadQword(table.Root + (2 * 8));
             if (!seen && l1 != 0)
             {
                 seen = true;
-                ulong[] leaf = _memory.VisibleWords(l1 & ~0x3FUL, 2048);
+                ulong[] leaf = _memory.WalkerWords(l1 & ~0x3FUL, 2048);
                 Assert.Equal(_entry, leaf[^8..]);
                 Assert.All(leaf[..^8], w => Assert.Equal(0UL, w));
             }

@@ -4,6 +4,7 @@ using PasidFramework.Drivers.ArmSmmu.Tests.Support;
 using PasidFramework.Drivers.ArmSmmu.Unit;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
+using PasidFramework.TestKit;
 using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
@@ -50,7 +51,7 @@ public sealed class UnitTests
         int register, uint mask, uint value, string field)
     {
         using var fixture = new Fixture();
-        fixture.Bent.Reads[register] = (fixture.Registers.Read32(register) & ~mask) | value;
+        fixture.Bent.Reads[register] = actual => (actual & ~mask) | value;
 
         OpResult<IIommuUnit> refused = fixture.TryStart();
 
@@ -103,7 +104,7 @@ public sealed class UnitTests
     public void A_register_that_never_answers_is_ETIMEDOUT_with_its_name(int register, uint value, string name)
     {
         using var fixture = new Fixture();
-        fixture.Bent.Reads[register] = value;
+        fixture.Bent.Reads[register] = _ => value;
 
         OpResult<IIommuUnit> refused = fixture.TryStart(20, ("poll-limit", "50"));
 
@@ -119,7 +120,7 @@ public sealed class UnitTests
     {
         using var fixture = new Fixture();
         SmmuUnit unit = fixture.Start(20, ("poll-limit", "50"));
-        fixture.Bent.Reads[0x24] = 1;
+        fixture.Bent.Reads[0x24] = _ => 1;
         unit.Dispose();
         Assert.NotEqual(0, fixture.AllocatedBytes);
     }
@@ -131,7 +132,7 @@ public sealed class UnitTests
         bool done = false;
         while (!done)
         {
-            var memory = new RecordingMemory { FailAllocation = ++attempts };
+            var memory = new ObservedMemory(0x8_4000_0000) { FailAllocation = ++attempts };
             using var fixture = new Fixture(null, memory);
             OpResult<IIommuUnit> started = fixture.TryStart();
             if (!started.IsOk)
@@ -186,7 +187,7 @@ public sealed class UnitTests
     [Fact]
     public void A_device_gets_a_whole_entry_and_EATS_only_where_both_sides_speak_ATS()
     {
-        var memory = new RecordingMemory();
+        var memory = new ObservedMemory(0x8_4000_0000);
         using var fixture = new Fixture(null, memory, ("sid-bits", "8"));
         using SmmuUnit unit = fixture.Start();
         SmmuDomain domain = unit.CreateDomain(20).Value!;
@@ -199,9 +200,9 @@ public sealed class UnitTests
         ulong table = fixture.Registers.Read64(0x80) & 0x000F_FFFF_FFFF_FFC0;
         Assert.Equal(
             new DecodedSte(true, 5, 2, domain.Table.Root, 20, 2, 1, 1, 3, 1),
-            DecodedSte.From(memory.VisibleWords(table + (0x18 * 64), 8)));
-        Assert.True(DecodedSte.IsClean(memory.VisibleWords(table + (0x18 * 64), 8)));
-        Assert.Equal(0, DecodedSte.From(memory.VisibleWords(table + (0x19 * 64), 8)).Eats);
+            DecodedSte.From(memory.WalkerWords(table + (0x18 * 64), 8)));
+        Assert.True(DecodedSte.IsClean(memory.WalkerWords(table + (0x18 * 64), 8)));
+        Assert.Equal(0, DecodedSte.From(memory.WalkerWords(table + (0x19 * 64), 8)).Eats);
         Assert.True(with.HasTlb);
         Assert.False(without.HasTlb);
 
@@ -435,13 +436,13 @@ public sealed class UnitTests
         UnitProcess process = unit.CreateProcess().Value!;
         var link = new SmmuLink(process);
         Assert.True(domain.Attach(link, new Pasid(5), Root, first: true).IsOk);
-        fixture.Bent.HoldCommands = true;
+        fixture.Bent.Hold(0x98);
 
         OpResult result = domain.Detach(link, a, new Pasid(5), last: true);
 
         Assert.Equal(Errno.ETIMEDOUT, result.Errno);
         unit.FreeProcess(process);
-        fixture.Bent.HoldCommands = false;
+        fixture.Bent.Release();
         Assert.NotEqual(process.Tag, unit.CreateProcess().Value!.Tag);
         Assert.Equal(0x0A, fixture.Read(0xA, 5).FaultCode);
     }

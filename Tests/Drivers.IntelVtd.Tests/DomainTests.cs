@@ -3,6 +3,7 @@ using PasidFramework.Contracts;
 using PasidFramework.Drivers.IntelVtd.Unit;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
+using PasidFramework.TestKit;
 using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
@@ -77,21 +78,21 @@ public sealed class DomainTests
         UnitLink? link = null;
         Fixture.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
         ulong entry = PasidTableTests.EntryAddress(fixture.Memory, domain.Table, s_pasid.Value);
-        List<Event> events = [];
+        List<MemoryStep> events = [];
 
         Assert.Equal(
             "PC1 fence PIOTLB2 fence PDEV:0118 wait",
             fixture.Sequence(() => events = fixture.Did(() => Fixture.Ok(domain.Detach(s_pasid, device, true, ref link)))));
 
-        int cleared = events.FindIndex(e => e == new Event(EventKind.Store, entry, 0));
-        int flushed = events.FindIndex(e => e == new Event(EventKind.Flush, entry, 8));
-        int rung = events.FindIndex(e => e.Kind == EventKind.RegisterWrite && e.Address == TestRegisters.IQT);
-        int erased = events.FindIndex(e => e.Kind == EventKind.Store && e.Address == entry + 8);
+        int cleared = events.FindIndex(e => e == new MemoryStep(StepKind.Store, entry, 0));
+        int flushed = events.FindIndex(e => e == new MemoryStep(StepKind.Flush, entry, 8));
+        int rung = events.FindIndex(e => e.Kind == StepKind.Register && e.Address == Fixture.IQT);
+        int erased = events.FindIndex(e => e.Kind == StepKind.Store && e.Address == entry + 8);
         Assert.True(cleared >= 0 && cleared < flushed && flushed < rung && rung < erased,
             $"cleared {cleared}, flushed {flushed}, rung {rung}, erased {erased}");
         Assert.All(
             [1, 2],
-            i => Assert.Contains(new Event(EventKind.Store, entry + ((ulong)i * 8), 0), events));
+            i => Assert.Contains(new MemoryStep(StepKind.Store, entry + ((ulong)i * 8), 0), events));
     }
 
     [Fact]
@@ -154,14 +155,14 @@ public sealed class DomainTests
         Fixture.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
         Fixture.Ok(domain.Attach(s_pasid, Root, other, false, ref link));
         ulong entry = PasidTableTests.EntryAddress(fixture.Memory, domain.Table, s_pasid.Value);
-        List<Event> events = [];
+        List<MemoryStep> events = [];
 
         Assert.Equal(
             "PC1 fence PIOTLB2 fence PDEV:0118 PDEV:02a0 wait",
             fixture.Sequence(() => events = fixture.Did(() => Fixture.Ok(domain.Exit(s_pasid, link)))));
 
-        Assert.Equal(new Event(EventKind.Store, entry, 2), events[0]);
-        Assert.Equal(new Event(EventKind.Flush, entry, 8), events[1]);
+        Assert.Equal(new MemoryStep(StepKind.Store, entry, 2), events[0]);
+        Assert.Equal(new MemoryStep(StepKind.Flush, entry, 8), events[1]);
         Assert.Equal(TranslationStatus.AbortedQuietly, fixture.Read(Fixture.Nic, s_pasid.Value).Status);
         Assert.Equal(0u, fixture.Registers.Read32(0x34)); // nothing was recorded
 
@@ -179,12 +180,12 @@ public sealed class DomainTests
         (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic);
         UnitLink? link = null;
         Fixture.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
-        fixture.TestRegisters.HoldsTail = true;
+        fixture.TestRegisters.Hold(Fixture.IQT);
 
         Assert.Equal(Errno.ETIMEDOUT, domain.Exit(s_pasid, link).Errno);
         Assert.Equal(TranslationStatus.AbortedQuietly, fixture.Read(Fixture.Nic, s_pasid.Value).Status);
 
-        fixture.TestRegisters.ReleaseTail();
+        fixture.TestRegisters.Release();
         Assert.Equal(
             "PC1 fence PIOTLB2 wait", fixture.Sequence(() => Fixture.Ok(domain.Detach(s_pasid, device, true, ref link))));
     }
@@ -196,7 +197,7 @@ public sealed class DomainTests
         (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic, DeviceFeatures.Ats | DeviceFeatures.Pri);
         UnitLink? link = null;
         Fixture.Ok(domain.Attach(s_pasid, Root, device, true, ref link));
-        fixture.TestRegisters.HoldsTail = true;
+        fixture.TestRegisters.Hold(Fixture.IQT);
 
         Assert.Equal(Errno.ETIMEDOUT, domain.Detach(s_pasid, device, true, ref link).Errno);
 
@@ -211,7 +212,7 @@ public sealed class DomainTests
         var fixture = new Fixture(Fixture.With(("caching-mode", "1")), time: new SteppingClock());
         (VtdDomain domain, VtdDevice device) = fixture.AddDevice(Fixture.Nic);
         UnitLink? link = null;
-        fixture.TestRegisters.HoldsTail = true;
+        fixture.TestRegisters.Hold(Fixture.IQT);
 
         Assert.Equal(Errno.ETIMEDOUT, domain.Attach(s_pasid, Root, device, true, ref link).Errno);
 

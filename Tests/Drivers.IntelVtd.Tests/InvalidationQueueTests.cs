@@ -81,11 +81,11 @@ public sealed class InvalidationQueueTests
         using InvalidationQueue queue = Fixture.Ok(InvalidationQueue.Create(
             fixture.Memory, fixture.Registers, new PollTimeout(new SteppingClock(), TimeSpan.FromSeconds(1)), 0, uint.MaxValue));
         Restart(fixture, queue);
-        fixture.TestRegisters.HoldsTail = true;
+        fixture.TestRegisters.Hold(Fixture.IQT);
 
         Assert.Equal(Errno.ETIMEDOUT, queue.Run(Words(ContextCacheGlobal)).Errno); // waits for 0, the word is -1
 
-        fixture.TestRegisters.ReleaseTail();
+        fixture.TestRegisters.Release();
         Fixture.Ok(queue.Run(Words(ContextCacheGlobal)));
     }
 
@@ -94,23 +94,23 @@ public sealed class InvalidationQueueTests
     {
         var fixture = new Fixture(time: new SteppingClock(), options: ("queue-pages-log2", "0"));
         InvalidationQueue queue = fixture.Unit.Queue;
-        fixture.TestRegisters.HoldsTail = true;
+        fixture.TestRegisters.Hold(Fixture.IQT);
         long consumed = fixture.Model.Log.Total;
 
         // 16 descriptors each; 127 of 128 slots can be used, so the eighth does not fit.
         for (uint i = 0; i < 7; i++)
         {
-            ulong tail = fixture.TestRegisters.HeldTail;
+            ulong tail = fixture.TestRegisters.HeldValue;
             Assert.Equal(Errno.ETIMEDOUT, queue.Run(Fifteen(i)).Errno);
-            Assert.NotEqual(tail, fixture.TestRegisters.HeldTail);
+            Assert.NotEqual(tail, fixture.TestRegisters.HeldValue);
         }
 
-        ulong fullTail = fixture.TestRegisters.HeldTail;
+        ulong fullTail = fixture.TestRegisters.HeldValue;
         OpResult refused = queue.Run(Fifteen(7));
         Assert.Equal(Errno.ETIMEDOUT, refused.Errno);
-        Assert.Equal(fullTail, fixture.TestRegisters.HeldTail);
+        Assert.Equal(fullTail, fixture.TestRegisters.HeldValue);
 
-        fixture.TestRegisters.ReleaseTail();
+        fixture.TestRegisters.Release();
         ulong[][] log = fixture.Model.Log.Since(consumed);
         Assert.Equal(7 * 16, log.Length);
         Assert.Equal(
@@ -125,7 +125,7 @@ public sealed class InvalidationQueueTests
     {
         var fixture = new Fixture(time: new StoppedClock());
         InvalidationQueue queue = fixture.Unit.Queue;
-        fixture.TestRegisters.HoldsTail = true;
+        fixture.TestRegisters.Hold(Fixture.IQT);
 
         OpResult result = queue.Run(Words(PasidCache(1)));
 
@@ -149,13 +149,17 @@ public sealed class InvalidationQueueTests
         long before = queue.Commands;
         using var barrier = new Barrier(Threads);
         var failures = new List<string>();
-        fixture.TestRegisters.HoldsTail = later;
+        if (later)
+        {
+            fixture.TestRegisters.Hold(Fixture.IQT);
+        }
+
         bool done = false;
         var consumer = new Thread(() =>
         {
             while (!Volatile.Read(ref done))
             {
-                fixture.TestRegisters.ForwardTail();
+                fixture.TestRegisters.Deliver();
                 Thread.Yield();
             }
         });
@@ -315,7 +319,7 @@ public sealed class InvalidationQueueTests
     }
 
     /// <summary>Counts what was executed per PASID, and whether a submission was cut in two.</summary>
-    private sealed class CompletionHardware(RecordingMemory memory, HardwareSetup setup) : VtdHardware(memory, setup)
+    private sealed class CompletionHardware(ObservedMemory memory, HardwareSetup setup) : VtdHardware(memory, setup)
     {
         private readonly int[] _completed = new int[1 << 20];
         private ulong _last;

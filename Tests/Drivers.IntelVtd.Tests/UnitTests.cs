@@ -3,6 +3,7 @@ using PasidFramework.Contracts;
 using PasidFramework.Drivers.IntelVtd.Unit;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
+using PasidFramework.TestKit;
 using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
@@ -22,14 +23,14 @@ public sealed class UnitTests
         string sequence = fixture.Sequence(() => Assert.NotNull(fixture.Unit));
 
         Assert.Equal("CC1 fence PC3 fence IOTLB1 wait", sequence);
-        Event[] writes = [.. fixture.Recorder.Events.Where(e => e.Kind == EventKind.RegisterWrite)];
+        MemoryStep[] writes = [.. fixture.Recorder.Steps.Where(e => e.Kind == StepKind.Register)];
         Assert.Equal(
             [QIE, QIE | SRTP, QIE | TE], writes.Where(e => e.Address == GCMD).Select(e => (uint)e.Value));
         Assert.Equal(
             [0xC0, 0xC8, 0xD0, 0x88, 0x90, GCMD, 0x20, GCMD, 0x88, GCMD], writes.Select(e => e.Address));
-        Event iqa = writes.Single(e => e.Address == 0x90);
+        MemoryStep iqa = writes.Single(e => e.Address == 0x90);
         Assert.Equal(0x801UL, iqa.Value & 0xFFF); // 256-bit descriptors, two pages
-        Event rtaddr = writes.Single(e => e.Address == 0x20);
+        MemoryStep rtaddr = writes.Single(e => e.Address == 0x20);
         Assert.Equal(fixture.Unit.Root | 0x400, rtaddr.Value); // TTM = 01
         Assert.Equal(TE | SRTP | QIE, fixture.Registers.Read32(0x1C));
     }
@@ -181,20 +182,20 @@ public sealed class UnitTests
         var fixture = new Fixture();
         VtdDomain domain = Fixture.Ok(fixture.Unit.AddDomain(20));
 
-        List<Event> events = fixture.Did(() => Fixture.Ok(fixture.Unit.AddDevice(Fixture.Nic, DeviceFeatures.None, domain)));
+        List<MemoryStep> events = fixture.Did(() => Fixture.Ok(fixture.Unit.AddDevice(Fixture.Nic, DeviceFeatures.None, domain)));
 
         ulong table = events[0].Address;
         ulong half = fixture.Unit.Root + 16;
         ulong entry = table + (0x18 * 32);
         Assert.Equal(
             [
-                new(EventKind.Allocate, table, 4096),
-                new(EventKind.Store, entry, domain.Table.Root | 0xE09),
-                new(EventKind.Flush, table, 4096),
-                new(EventKind.Barrier, 0, 0),
-                new(EventKind.Store, half, table | 1),
-                new(EventKind.Flush, half, 8),
-                new(EventKind.Barrier, 0, 0),
+                new(StepKind.Allocate, table, 4096),
+                new(StepKind.Store, entry, domain.Table.Root | 0xE09),
+                new(StepKind.Flush, table, 4096),
+                new(StepKind.Barrier, 0, 0),
+                new(StepKind.Store, half, table | 1),
+                new(StepKind.Flush, half, 8),
+                new(StepKind.Barrier, 0, 0),
             ],
             events);
     }
@@ -378,13 +379,13 @@ public sealed class UnitTests
     {
         var fixture = new Fixture();
         Assert.NotEqual(0UL, fixture.Unit.Root);
-        fixture.Recorder.Events.Clear();
+        fixture.Recorder.Steps.Clear();
 
         using IIommuUnit second = Fixture.Ok(new VtdDriver().CreateUnit(fixture.UnitSetup));
 
         Assert.Equal(
             [QIE, 0, QIE, QIE | SRTP, QIE | TE],
-            fixture.Recorder.Events.Where(e => e.Kind == EventKind.RegisterWrite && e.Address == GCMD)
+            fixture.Recorder.Steps.Where(e => e.Kind == StepKind.Register && e.Address == GCMD)
                 .Select(e => (uint)e.Value));
     }
 
@@ -392,7 +393,7 @@ public sealed class UnitTests
     public void Hardware_that_does_not_answer_a_command_is_ETIMEDOUT_and_keeps_no_memory()
     {
         var fixture = new Fixture(time: new SteppingClock());
-        fixture.TestRegisters.StuckStatus = 0;
+        fixture.TestRegisters.Reads[Fixture.GSTS] = _ => 0;
 
         OpResult<IIommuUnit> result = new VtdDriver().CreateUnit(fixture.UnitSetup);
 
@@ -407,7 +408,7 @@ public sealed class UnitTests
         var fixture = new Fixture(time: new SteppingClock());
         Assert.NotEqual(0UL, fixture.Unit.Root);
         long bytes = fixture.Recorder.AllocatedBytes;
-        fixture.TestRegisters.StuckStatus = TE | QIE;
+        fixture.TestRegisters.Reads[Fixture.GSTS] = _ => TE | QIE;
 
         fixture.Unit.Dispose();
         Assert.Equal(bytes, fixture.Recorder.AllocatedBytes);

@@ -330,14 +330,13 @@ public sealed class DomainTableTests
         using DomainTable table = Attached(fixture);
         table.Install(new Pasid(1), Root, 1);
         fixture.TakeLog();
-        fixture.Memory.RestartCounting();
-        fixture.Memory.FailAllocation = 0;
+        fixture.Memory.FailAllocation = 1;
 
         Assert.Equal(Errno.ENOMEM, table.Install(s_pasid, Root, Asid).Errno);
 
         Assert.Empty(fixture.TakeLog());
         Assert.Equal(Root, Access(fixture, new Pasid(1)).PageTableRoot);
-        fixture.Memory.FailAllocation = -1;
+        fixture.Memory.FailAllocation = 0;
         Assert.Equal(OpResult.Ok, table.Install(s_pasid, Root, Asid));
         table.Remove(s_pasid, Asid);
         table.Remove(new Pasid(1), 1);
@@ -352,8 +351,7 @@ public sealed class DomainTableTests
         {
             using Fixture fixture = Fixture.Start(dialect);
             long baseline = fixture.Memory.AllocatedBytes;
-            fixture.Memory.RestartCounting();
-            fixture.Memory.FailAllocation = failing;
+            fixture.Memory.FailAllocation = failing + 1;
 
             OpResult result = WholeLife(fixture);
 

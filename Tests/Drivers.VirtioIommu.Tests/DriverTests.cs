@@ -9,6 +9,7 @@ using PasidFramework.Drivers.VirtioIommu.Tests.Support;
 using PasidFramework.Drivers.VirtioIommu.Unit;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
+using PasidFramework.TestKit;
 using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
@@ -221,7 +222,7 @@ public sealed class DriverTests
     [Fact]
     public void Statistics_count_tables_leaves_and_requests()
     {
-        var memory = new TestMemory();
+        var memory = new ObservedMemory();
         using VirtioIommuUnit unit = StartUnit("B", "B", memory: memory);
         long started = unit.Statistics.Commands;
         Assert.Equal(1, started);
@@ -242,7 +243,7 @@ public sealed class DriverTests
     [Fact]
     public void D13_disposing_a_unit_resets_the_device_and_frees_everything()
     {
-        var memory = new TestMemory();
+        var memory = new ObservedMemory();
         VirtioIommuUnit unit = StartUnit("B", "B", memory: memory);
         DomainTable kept = unit.AddDomain(1, 16).Value!;
         kept.AddEndpoint(0x18);
@@ -342,9 +343,9 @@ public sealed class DriverTests
     }
 
     private static VirtioIommuUnit StartUnit(
-        string device, string asked, int pasidBits = 20, TestMemory? memory = null, string deviceOptions = "")
+        string device, string asked, int pasidBits = 20, ObservedMemory? memory = null, string deviceOptions = "")
     {
-        var hardware = new TestHardware(memory ?? new TestMemory(), Fixture.Setup(device, pasidBits));
+        var hardware = new TestHardware(memory ?? new ObservedMemory(), Fixture.Setup(device, pasidBits));
         if (device == "none" && asked == "B" && deviceOptions.Length == 0)
         {
             // Otherwise the device's MMIO bit would pass for the proposal's.

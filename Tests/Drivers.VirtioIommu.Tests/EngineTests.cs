@@ -7,6 +7,7 @@ using PasidFramework.Drivers.VirtioIommu.Unit;
 using PasidFramework.Engine;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
+using PasidFramework.TestKit;
 using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
@@ -112,14 +113,13 @@ public sealed class EngineTests
         Device device = system.AddDevice(system.AddDomain("npu", 16), 0x18, 16);
         IAddressSpace process = system.Processes.Start(100, "a").Value!;
         long before = system.Memory.AllocatedBytes;
-        system.Memory.RestartCounting();
-        system.Memory.FailAllocation = 0;
+        system.Memory.FailAllocation = 1;
 
         Assert.Equal(Errno.ENOMEM, system.Core.Bind(device, process).Errno);
 
         Assert.Equal(before, system.Memory.AllocatedBytes);
         Assert.Equal(0, system.Unit.LiveAsids);
-        system.Memory.FailAllocation = -1;
+        system.Memory.FailAllocation = 0;
         Assert.Equal(new Pasid(1), system.Bind(device, process));
     }
 
@@ -185,7 +185,7 @@ public sealed class EngineTests
         public SystemUnderTest(string device, string? asked = null)
         {
             _dialect = asked ?? device;
-            Memory = new TestMemory();
+            Memory = new ObservedMemory();
             Hardware = new TestHardware(Memory, Fixture.Setup(device));
             var setup = new UnitSetup
             {
@@ -200,7 +200,7 @@ public sealed class EngineTests
             Instance = Core.AddInstance("virtio-iommu", Unit);
         }
 
-        public TestMemory Memory { get; }
+        public ObservedMemory Memory { get; }
 
         public TestHardware Hardware { get; }
 

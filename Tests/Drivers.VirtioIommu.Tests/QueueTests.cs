@@ -4,6 +4,7 @@ using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Drivers.VirtioIommu.Queues;
 using PasidFramework.Drivers.VirtioIommu.Tests.Support;
+using PasidFramework.TestKit;
 using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
@@ -60,14 +61,13 @@ public sealed class QueueTests
     {
         using Fixture fixture = Fixture.Start("none", coherent: false);
         Virtqueue ring = fixture.Started.Requests.Ring;
-        var steps = new List<MemoryStep>();
         fixture.Hardware.AcceptsWrite = (offset, _) =>
         {
             // The device's own stores are not of interest.
-            fixture.Memory.Steps = null;
+            fixture.Memory.IsRecording = false;
             return true;
         };
-        fixture.Memory.Steps = steps;
+        fixture.Memory.IsRecording = true;
 
         Assert.Equal(OpResult.Ok, fixture.Started.Standard.Attach(1, 0x18, 0));
 
@@ -75,21 +75,21 @@ public sealed class QueueTests
         ulong buffer = fixture.Started.Requests.SlotAddress(0);
         MemoryStep[] expected =
         [
-            new(MemoryOperation.Store, buffer, 8),
-            new(MemoryOperation.Store, buffer + 8, 8),
-            new(MemoryOperation.Flush, buffer, 16),
-            new(MemoryOperation.Store, ring.Descriptors, 8),
-            new(MemoryOperation.Store, ring.Descriptors + 8, 8),
-            new(MemoryOperation.Store, ring.Descriptors + 16, 8),
-            new(MemoryOperation.Store, ring.Descriptors + 24, 8),
-            new(MemoryOperation.Flush, ring.Descriptors, 32),
-            new(MemoryOperation.Barrier, 0, 0),
-            new(MemoryOperation.Store, ring.Available, 4),
-            new(MemoryOperation.Flush, ring.Available, 4),
-            new(MemoryOperation.Barrier, 0, 0),
-            new(MemoryOperation.Register, MmioRegister.QueueNotify, 4),
+            new(StepKind.Store, buffer, 0),
+            new(StepKind.Store, buffer + 8, 0),
+            new(StepKind.Flush, buffer, 16),
+            new(StepKind.Store, ring.Descriptors, 0),
+            new(StepKind.Store, ring.Descriptors + 8, 0),
+            new(StepKind.Store, ring.Descriptors + 16, 0),
+            new(StepKind.Store, ring.Descriptors + 24, 0),
+            new(StepKind.Flush, ring.Descriptors, 32),
+            new(StepKind.Barrier, 0, 0),
+            new(StepKind.StoreDword, ring.Available, 0),
+            new(StepKind.Flush, ring.Available, 4),
+            new(StepKind.Barrier, 0, 0),
+            new(StepKind.Register, MmioRegister.QueueNotify, 0),
         ];
-        Assert.Equal(expected, steps);
+        Assert.Equal(expected, WithoutValues(fixture.Memory));
     }
 
     [Fact]
@@ -98,33 +98,32 @@ public sealed class QueueTests
         using Fixture fixture = Fixture.Start("none", coherent: false);
         Virtqueue ring = fixture.Started.Requests.Ring;
         Assert.Equal(OpResult.Ok, fixture.Started.Standard.Attach(1, 0x18, 0));
-        var steps = new List<MemoryStep>();
         fixture.Hardware.AcceptsWrite = (_, _) =>
         {
-            fixture.Memory.Steps = null;
+            fixture.Memory.IsRecording = false;
             return true;
         };
-        fixture.Memory.Steps = steps;
+        fixture.Memory.IsRecording = true;
 
         Assert.Equal(OpResult.Ok, fixture.Started.Standard.Attach(1, 0x18, 0));
 
         Assert.Equal(
             [
-                new(MemoryOperation.Barrier, 0, 0),
-                new(MemoryOperation.Store, ring.Available, 4),
-                new(MemoryOperation.Flush, ring.Available, 4),
-                new(MemoryOperation.Barrier, 0, 0),
-                new(MemoryOperation.Register, MmioRegister.QueueNotify, 4),
+                new(StepKind.Barrier, 0, 0),
+                new(StepKind.StoreDword, ring.Available, 0),
+                new(StepKind.Flush, ring.Available, 4),
+                new(StepKind.Barrier, 0, 0),
+                new(StepKind.Register, MmioRegister.QueueNotify, 0),
             ],
-            steps);
+            WithoutValues(fixture.Memory));
     }
 
     [Fact]
     public void The_ring_entries_of_a_batch_are_ordered_before_its_one_index()
     {
-        var memory = new TestMemory();
+        var memory = new ObservedMemory();
         var queue = new Virtqueue(memory, memory.AllocatePages(4096).Value, 8, flush: true);
-        memory.Steps = [];
+        memory.Steps.Clear();
 
         queue.Offer(0);
         queue.Offer(3);
@@ -133,16 +132,16 @@ public sealed class QueueTests
 
         Assert.Equal(
             [
-                new(MemoryOperation.Store, queue.Available + 6, 2),
-                new(MemoryOperation.Flush, queue.Available + 6, 2),
-                new(MemoryOperation.Store, queue.Available + 8, 2),
-                new(MemoryOperation.Flush, queue.Available + 8, 2),
-                new(MemoryOperation.Barrier, 0, 0),
-                new(MemoryOperation.Store, queue.Available, 4),
-                new(MemoryOperation.Flush, queue.Available, 4),
-                new(MemoryOperation.Barrier, 0, 0),
+                new(StepKind.StoreBytes, queue.Available + 6, 2),
+                new(StepKind.Flush, queue.Available + 6, 2),
+                new(StepKind.StoreBytes, queue.Available + 8, 2),
+                new(StepKind.Flush, queue.Available + 8, 2),
+                new(StepKind.Barrier, 0, 0),
+                new(StepKind.StoreDword, queue.Available, 0),
+                new(StepKind.Flush, queue.Available, 4),
+                new(StepKind.Barrier, 0, 0),
             ],
-            memory.Steps);
+            WithoutValues(memory));
         Assert.Equal(0x0003_0001u, memory.ReadDword(queue.Available));
     }
 
@@ -150,11 +149,11 @@ public sealed class QueueTests
     public void A_coherent_device_needs_no_flush()
     {
         using Fixture fixture = Fixture.Start("none", coherent: true);
-        fixture.Memory.Steps = [];
+        fixture.Memory.IsRecording = true;
 
         fixture.Started.Standard.Attach(1, 0x18, 0);
 
-        Assert.DoesNotContain(fixture.Memory.Steps, s => s.Operation == MemoryOperation.Flush);
+        Assert.DoesNotContain(fixture.Memory.Steps, s => s.Kind == StepKind.Flush);
     }
 
     [Fact]
@@ -235,7 +234,7 @@ public sealed class QueueTests
     [Fact]
     public void More_threads_than_slots_wait_for_one_another()
     {
-        using var hardware = new TestHardware(new TestMemory(), Fixture.Setup("none"));
+        using var hardware = new TestHardware(new ObservedMemory(), Fixture.Setup("none"));
         hardware.ReadOverrides[MmioRegister.QueueNumMax] = _ => 2;
         using StartedDevice device =
             Fixture.StartDevice(hardware, "none", new PollTimeout(TimeProvider.System, TimeSpan.MaxValue, int.MaxValue));
@@ -495,10 +494,13 @@ public sealed class QueueTests
         public override long GetTimestamp() => ++Looks;
     }
 
+    private static IEnumerable<MemoryStep> WithoutValues(ObservedMemory memory) => memory.Steps.Select(step =>
+        step.Kind is StepKind.Store or StepKind.StoreDword or StepKind.Register ? step with { Value = 0 } : step);
+
     /// <summary>A request queue whose device is the test itself.</summary>
     private sealed class Bench
     {
-        private readonly TestMemory _memory = new();
+        private readonly ObservedMemory _memory = new();
         private ushort _used;
 
         public Bench(int size, PollTimeout? timeout = null)

@@ -4,6 +4,7 @@ using PasidFramework.Drivers.VirtioIommu.Dialects;
 using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Drivers.VirtioIommu.Queues;
 using PasidFramework.Drivers.VirtioIommu.Tests.Support;
+using PasidFramework.TestKit;
 using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
@@ -49,7 +50,7 @@ public sealed class StartTests
             | FeatureBits.ProposalEAttachTable)]
     public void Only_features_that_both_sides_know_are_accepted(string dialect, ulong expected)
     {
-        using var hardware = new TestHardware(new TestMemory(), Fixture.Setup(dialect));
+        using var hardware = new TestHardware(new ObservedMemory(), Fixture.Setup(dialect));
         hardware.ReadOverrides[MmioRegister.DeviceFeatures] = offered => offered | 0xFFFF_FF00 & ~0x100u;
         hardware.ReadOverrides[MmioRegister.Status] = status => status;
         var written = new uint[2];
@@ -83,7 +84,7 @@ public sealed class StartTests
     [InlineData(MmioRegister.Config + ConfigOffset.ProbeSize, 0x7FFF_FFFFu, "probe_size")]
     public void Hardware_that_is_not_what_is_needed_is_ENODEV(int register, uint value, string named)
     {
-        var memory = new TestMemory();
+        var memory = new ObservedMemory();
         using var hardware = new TestHardware(memory, Fixture.Setup("none"));
         hardware.ReadOverrides[register] = _ => value;
 
@@ -97,7 +98,7 @@ public sealed class StartTests
     [Fact]
     public void A_page_size_mask_of_0_is_ENODEV()
     {
-        using var hardware = new TestHardware(new TestMemory(), Fixture.Setup("none"));
+        using var hardware = new TestHardware(new ObservedMemory(), Fixture.Setup("none"));
         hardware.ReadOverrides[MmioRegister.Config] = _ => 0;
         hardware.ReadOverrides[MmioRegister.Config + 4] = _ => 0;
 
@@ -107,7 +108,7 @@ public sealed class StartTests
     [Fact]
     public void A_device_that_refuses_the_features_is_ENODEV_and_left_reset()
     {
-        using var hardware = new TestHardware(new TestMemory(), Fixture.Setup("none"));
+        using var hardware = new TestHardware(new ObservedMemory(), Fixture.Setup("none"));
         hardware.ReadOverrides[MmioRegister.Status] = status => status & ~DeviceStatus.FeaturesOk;
 
         OpResult<StartedDevice> started = Start(hardware);
@@ -121,7 +122,7 @@ public sealed class StartTests
     [Fact]
     public void The_device_takes_FEATURES_OK_back_for_a_feature_that_it_did_not_offer()
     {
-        using var hardware = new TestHardware(new TestMemory(), Fixture.Setup("none"));
+        using var hardware = new TestHardware(new ObservedMemory(), Fixture.Setup("none"));
         hardware.Write32(MmioRegister.Status, 3);
         hardware.Write32(MmioRegister.DriverFeaturesSel, 1);
         hardware.Write32(MmioRegister.DriverFeatures, 1);
@@ -136,7 +137,7 @@ public sealed class StartTests
     [Fact]
     public void A_reset_that_does_not_end_is_ETIMEDOUT_and_touches_no_memory()
     {
-        var memory = new TestMemory();
+        var memory = new ObservedMemory();
         using var hardware = new TestHardware(memory, Fixture.Setup("none"));
         hardware.ReadOverrides[MmioRegister.Status] = _ => 1;
 
@@ -147,7 +148,7 @@ public sealed class StartTests
     [Fact]
     public void A_configuration_that_changes_while_it_is_read_is_read_again()
     {
-        using var hardware = new TestHardware(new TestMemory(), Fixture.Setup("none"));
+        using var hardware = new TestHardware(new ObservedMemory(), Fixture.Setup("none"));
         uint reads = 0;
         hardware.ReadOverrides[MmioRegister.ConfigGeneration] = _ => reads++ < 3 ? reads : 99;
         hardware.ReadOverrides[MmioRegister.Config] = mask => reads < 4 ? 1u << 16 : mask;
@@ -160,7 +161,7 @@ public sealed class StartTests
     [Fact]
     public void A_configuration_that_never_stops_changing_is_ETIMEDOUT()
     {
-        using var hardware = new TestHardware(new TestMemory(), Fixture.Setup("none"));
+        using var hardware = new TestHardware(new ObservedMemory(), Fixture.Setup("none"));
         uint generation = 0;
         hardware.ReadOverrides[MmioRegister.ConfigGeneration] = _ => generation++;
 
@@ -170,7 +171,7 @@ public sealed class StartTests
     [Fact]
     public void A_domain_range_is_read_only_where_it_was_negotiated()
     {
-        using var hardware = new TestHardware(new TestMemory(), Fixture.Setup("none"));
+        using var hardware = new TestHardware(new ObservedMemory(), Fixture.Setup("none"));
         hardware.ReadOverrides[MmioRegister.Config + ConfigOffset.DomainRangeStart] = _ => 5;
         hardware.ReadOverrides[MmioRegister.Config + ConfigOffset.DomainRangeEnd] = _ => 9;
 
@@ -205,7 +206,7 @@ public sealed class StartTests
     {
         for (int failing = 0; ; failing++)
         {
-            var memory = new TestMemory { FailAllocation = failing };
+            var memory = new ObservedMemory { FailAllocation = failing + 1 };
             using var hardware = new TestHardware(memory, Fixture.Setup("B"));
             var driver = new VirtioIommuDriver { ArmSmmuV3Format = new FakeArmFormat(), ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() };
 
@@ -227,7 +228,7 @@ public sealed class StartTests
     [Fact]
     public void A_probe_that_is_never_answered_keeps_its_memory_until_the_reset()
     {
-        using var hardware = new TestHardware(new TestMemory(), Fixture.Setup("B"));
+        using var hardware = new TestHardware(new ObservedMemory(), Fixture.Setup("B"));
         StartedDevice device = Fixture.StartDevice(hardware, "B");
         long before = hardware.TestMemory.AllocatedBytes;
         hardware.Deafen();
@@ -242,7 +243,7 @@ public sealed class StartTests
     [Fact]
     public void Memory_of_a_device_that_cannot_be_reset_is_never_freed()
     {
-        using var hardware = new TestHardware(new TestMemory(), Fixture.Setup("B"));
+        using var hardware = new TestHardware(new ObservedMemory(), Fixture.Setup("B"));
         StartedDevice device = Fixture.StartDevice(hardware, "B");
         hardware.ReadOverrides[MmioRegister.Status] = _ => 1;
 

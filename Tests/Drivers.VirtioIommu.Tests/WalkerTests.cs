@@ -1,6 +1,6 @@
 using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
-using PasidFramework.Drivers.VirtioIommu.Tests.Support;
 using PasidFramework.Hardware;
+using PasidFramework.TestKit;
 using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
@@ -11,7 +11,7 @@ public sealed class WalkerTests
     // The worked context descriptor: T0SZ 16, EPD1, AA64, R, A, ASET, ASID 0x2a, TTB0 0x890000000.
     private const ulong Word0 = 0x002ae205c0003510;
     private const ulong Root = 0x890000000;
-    private readonly TestMemory _memory = new();
+    private readonly ObservedMemory _memory = new();
 
     [Theory]
     [InlineData(0, 5, 3u)]

@@ -98,35 +98,6 @@ internal sealed class FaultyHardware(IIommuHardware inner) : IIommuHardware
     }
 }
 
-/// <summary>Passes everything on.</summary>
-internal abstract class PassingMemory(IPhysicalMemory inner) : IPhysicalMemory
-{
-    protected IPhysicalMemory Inner { get; } = inner;
-
-    public virtual OpResult<ulong> AllocatePages(int bytes, int alignmentBytes = 4096) =>
-        Inner.AllocatePages(bytes, alignmentBytes);
-
-    public virtual void FreePages(ulong address, int bytes) => Inner.FreePages(address, bytes);
-
-    public ulong ReadQword(ulong address) => Inner.ReadQword(address);
-
-    public uint ReadDword(ulong address) => Inner.ReadDword(address);
-
-    public void Read(ulong address, Span<byte> destination) => Inner.Read(address, destination);
-
-    public bool IsBacked(ulong address, long bytes) => Inner.IsBacked(address, bytes);
-
-    public virtual void WriteQword(ulong address, ulong value) => Inner.WriteQword(address, value);
-
-    public virtual void WriteDword(ulong address, uint value) => Inner.WriteDword(address, value);
-
-    public virtual void Write(ulong address, ReadOnlySpan<byte> source) => Inner.Write(address, source);
-
-    public virtual void Flush(ulong address, int bytes) => Inner.Flush(address, bytes);
-
-    public virtual void StoreBarrier() => Inner.StoreBarrier();
-}
-
 /// <summary>Registers of the reference architecture whose commands are changed on their way.</summary>
 /// <param name="inner">The registers.</param>
 /// <param name="drop">Whether a command, by its two words, is forgotten.</param>

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Hardware;
+using PasidFramework.TestKit;
 using PasidFramework.Results;
 
 namespace PasidFramework.DriverKit.Tests.Units;
@@ -10,7 +11,7 @@ internal sealed class CommandPort : IIommuHardware
     private readonly FailingMemory _memory;
     private int _left = int.MaxValue;
 
-    public CommandPort() => _memory = new FailingMemory(this);
+    public CommandPort() => _memory = new FailingMemory(this, new SystemMemory());
 
     public List<string> Sent { get; } = [];
 
@@ -25,7 +26,7 @@ internal sealed class CommandPort : IIommuHardware
 
     public bool HasFailed { get; private set; }
 
-    public long AllocatedBytes => _memory.Inner.AllocatedBytes;
+    public long AllocatedBytes => _memory.AllocatedBytes;
 
     public IPhysicalMemory Memory => _memory;
 
@@ -52,32 +53,12 @@ internal sealed class CommandPort : IIommuHardware
         return fails;
     }
 
-    private sealed class FailingMemory(CommandPort port) : IPhysicalMemory
+    private sealed class FailingMemory(CommandPort port, SystemMemory inner) : PassingMemory(inner)
     {
-        public SystemMemory Inner { get; } = new();
+        public long AllocatedBytes => inner.AllocatedBytes;
 
-        public OpResult<ulong> AllocatePages(int bytes, int alignmentBytes = 4096) => port.Fails()
+        public override OpResult<ulong> AllocatePages(int bytes, int alignmentBytes = 4096) => port.Fails()
             ? OpResult<ulong>.Refuse(Errno.ENOMEM, "no memory")
-            : Inner.AllocatePages(bytes, alignmentBytes);
-
-        public void FreePages(ulong address, int bytes) => Inner.FreePages(address, bytes);
-
-        public ulong ReadQword(ulong address) => Inner.ReadQword(address);
-
-        public void WriteQword(ulong address, ulong value) => Inner.WriteQword(address, value);
-
-        public uint ReadDword(ulong address) => Inner.ReadDword(address);
-
-        public void WriteDword(ulong address, uint value) => Inner.WriteDword(address, value);
-
-        public void Read(ulong address, Span<byte> destination) => Inner.Read(address, destination);
-
-        public void Write(ulong address, ReadOnlySpan<byte> source) => Inner.Write(address, source);
-
-        public void Flush(ulong address, int bytes) => Inner.Flush(address, bytes);
-
-        public void StoreBarrier() => Inner.StoreBarrier();
-
-        public bool IsBacked(ulong address, long bytes) => Inner.IsBacked(address, bytes);
+            : base.AllocatePages(bytes, alignmentBytes);
     }
 }

@@ -4,6 +4,7 @@ using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Drivers.ArmSmmu.Unit;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
+using PasidFramework.TestKit;
 using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests.Support;
@@ -25,7 +26,7 @@ internal sealed class Fixture : IIommuHardware
 
         Memory = memory ?? new SystemMemory();
         _hardware = (SmmuHardware)new SmmuDriver().CreateHardware(Memory, setup with { Options = all });
-        Bent = new TestRegisters(_hardware.Registers);
+        Bent = new ObservedRegisters(_hardware.Registers);
     }
 
     public Fixture(params (string Name, string Value)[] options)
@@ -37,7 +38,7 @@ internal sealed class Fixture : IIommuHardware
 
     public IRegisterFile Registers => Bent;
 
-    public TestRegisters Bent { get; }
+    public ObservedRegisters Bent { get; }
 
     public SmmuRegisterFile File => _hardware.RegisterFile;
 
@@ -46,7 +47,7 @@ internal sealed class Fixture : IIommuHardware
     public long AllocatedBytes => Memory switch
     {
         SystemMemory system => system.AllocatedBytes,
-        RecordingMemory recording => recording.AllocatedBytes,
+        ObservedMemory recording => recording.AllocatedBytes,
         _ => throw new InvalidOperationException(),
     };
 

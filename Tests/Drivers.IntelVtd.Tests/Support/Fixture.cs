@@ -3,60 +3,10 @@ using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
 using PasidFramework.Drivers.IntelVtd.Unit;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
+using PasidFramework.TestKit;
 using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
-
-/// <summary>Registers between driver and hardware that record writes and can go wrong.</summary>
-internal sealed class TestRegisters(IRegisterFile inner, RecordingMemory memory) : IRegisterFile
-{
-    public const int GSTS = 0x1C;
-    public const int IQT = 0x88;
-
-    private ulong _heldTail;
-
-    /// <summary>GSTS reads as this: hardware that does not answer commands.</summary>
-    public uint? StuckStatus { get; set; }
-
-    /// <summary>IQT does not reach the hardware: nothing is consumed.</summary>
-    public bool HoldsTail { get; set; }
-
-    /// <summary>The last IQT that was held back.</summary>
-    public ulong HeldTail => Volatile.Read(ref _heldTail);
-
-    public uint Read32(int offset) =>
-        offset == GSTS && StuckStatus is { } status ? status : inner.Read32(offset);
-
-    public ulong Read64(int offset) => inner.Read64(offset);
-
-    public void Write32(int offset, uint value)
-    {
-        memory.Record(EventKind.RegisterWrite, (ulong)offset, value);
-        inner.Write32(offset, value);
-    }
-
-    public void Write64(int offset, ulong value)
-    {
-        memory.Record(EventKind.RegisterWrite, (ulong)offset, value);
-        if (offset == IQT && HoldsTail)
-        {
-            Volatile.Write(ref _heldTail, value);
-            return;
-        }
-
-        inner.Write64(offset, value);
-    }
-
-    /// <summary>Lets the hardware see the tail up to now.</summary>
-    public void ForwardTail() => inner.Write64(IQT, HeldTail);
-
-    /// <summary>Lets the hardware see the tail, now and from now on.</summary>
-    public void ReleaseTail()
-    {
-        HoldsTail = false;
-        ForwardTail();
-    }
-}
 
 /// <summary>A clock on which every reading takes a tenth of a second.</summary>
 internal sealed class SteppingClock : TimeProvider
@@ -71,12 +21,14 @@ internal sealed class SteppingClock : TimeProvider
 /// <summary>Hardware, memory that records, and a unit on them.</summary>
 internal sealed class Fixture : IIommuHardware
 {
+    public const int GSTS = 0x1C;
+    public const int IQT = 0x88;
     public static readonly RequesterId Nic = new(0x0118);
     public static readonly RequesterId Gpu = new(0x02A0);
 
     public Fixture(
         HardwareSetup? hardware = null,
-        Func<RecordingMemory, HardwareSetup, VtdHardware>? make = null,
+        Func<ObservedMemory, HardwareSetup, VtdHardware>? make = null,
         TimeProvider? time = null,
         params (string Name, string Value)[] options)
     {
@@ -84,7 +36,7 @@ internal sealed class Fixture : IIommuHardware
         Model = make is null
             ? new VtdHardware(Recorder, setup, setup.Coherent ? null : Recorder.Walker)
             : make(Recorder, setup);
-        TestRegisters = new TestRegisters(Model.Registers, Recorder);
+        TestRegisters = new ObservedRegisters(Model.Registers, Recorder);
         UnitSetup = new UnitSetup
         {
             Name = "dmar0",
@@ -94,11 +46,11 @@ internal sealed class Fixture : IIommuHardware
         };
     }
 
-    public RecordingMemory Recorder { get; } = new();
+    public ObservedMemory Recorder { get; } = new();
 
     public VtdHardware Model { get; }
 
-    public TestRegisters TestRegisters { get; }
+    public ObservedRegisters TestRegisters { get; }
 
     public UnitSetup UnitSetup { get; }
 
@@ -145,11 +97,11 @@ internal sealed class Fixture : IIommuHardware
     public string Sequence(Action action) => string.Join(' ', Consumed(action).Select(Short));
 
     /// <summary>What an action did, in order.</summary>
-    public List<Event> Did(Action action)
+    public List<MemoryStep> Did(Action action)
     {
-        int before = Recorder.Events.Count;
+        int before = Recorder.Steps.Count;
         action();
-        return Recorder.Events[before..];
+        return Recorder.Steps[before..];
     }
 
     public void Dispose() => Model.Dispose();

@@ -8,6 +8,7 @@ using PasidFramework.Drivers.Reference.PageTables;
 using PasidFramework.Engine;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
+using PasidFramework.TestKit;
 using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.Reference.Tests;
@@ -92,44 +93,6 @@ internal sealed class FaultyRegisters(IRegisterFile inner) : IRegisterFile
     }
 }
 
-/// <summary>Memory that can refuse the n-th allocation.</summary>
-internal sealed class FailingMemory(ModelMemory inner) : IPhysicalMemory
-{
-    /// <summary>Allocations that still succeed; null for all.</summary>
-    public int? AllocationsLeft { get; set; }
-
-    public OpResult<ulong> AllocatePages(int bytes, int alignmentBytes = 4096)
-    {
-        if (AllocationsLeft == 0)
-        {
-            return OpResult<ulong>.Refuse(Errno.ENOMEM, "the test's allocations are used up");
-        }
-
-        AllocationsLeft--;
-        return inner.AllocatePages(bytes, alignmentBytes);
-    }
-
-    public void FreePages(ulong address, int bytes) => inner.FreePages(address, bytes);
-
-    public ulong ReadQword(ulong address) => inner.ReadQword(address);
-
-    public void WriteQword(ulong address, ulong value) => inner.WriteQword(address, value);
-
-    public uint ReadDword(ulong address) => inner.ReadDword(address);
-
-    public void WriteDword(ulong address, uint value) => inner.WriteDword(address, value);
-
-    public void Read(ulong address, Span<byte> destination) => inner.Read(address, destination);
-
-    public void Write(ulong address, ReadOnlySpan<byte> source) => inner.Write(address, source);
-
-    public void Flush(ulong address, int bytes) => inner.Flush(address, bytes);
-
-    public void StoreBarrier() => inner.StoreBarrier();
-
-    public bool IsBacked(ulong address, long bytes) => inner.IsBacked(address, bytes);
-}
-
 /// <summary>A model, the driver on it, and the core above.</summary>
 internal sealed class Fixture : IIommuHardware
 {
@@ -150,7 +113,7 @@ internal sealed class Fixture : IIommuHardware
         HardwareSetup hardware = setup ?? new HardwareSetup();
         Model = new ReferenceModel(new ModelMemory(hardware.Coherent, order), hardware);
         Faulty = new FaultyRegisters(Model.Registers);
-        Failing = new FailingMemory(Model.ModelMemory);
+        Failing = new ObservedMemory(Model.ModelMemory) { IsRecording = false };
         _time = time ?? TimeProvider.System;
         _options = options.Length > 0 ? options : [("requester-bits", "10")];
     }
@@ -161,7 +124,7 @@ internal sealed class Fixture : IIommuHardware
 
     public FaultyRegisters Faulty { get; }
 
-    public FailingMemory Failing { get; }
+    public ObservedMemory Failing { get; }
 
     public IPhysicalMemory Memory => Failing;
 

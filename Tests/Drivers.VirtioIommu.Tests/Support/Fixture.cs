@@ -7,6 +7,7 @@ using PasidFramework.Drivers.VirtioIommu.Queues;
 using PasidFramework.Drivers.VirtioIommu.Tables;
 using PasidFramework.Drivers.VirtioIommu.Unit;
 using PasidFramework.Hardware;
+using PasidFramework.TestKit;
 using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests.Support;
@@ -30,7 +31,7 @@ internal sealed class Fixture : IDisposable
 
     public StartedDevice Started { get; }
 
-    public TestMemory Memory => Hardware.TestMemory;
+    public ObservedMemory Memory => Hardware.TestMemory;
 
     public FakeArmFormat Format { get; } = new();
 
@@ -51,7 +52,7 @@ internal sealed class Fixture : IDisposable
     public static Fixture Start(
         string dialect, int pasidBits = 20, string? endpoints = null, string bypass = "off", bool coherent = true)
     {
-        var hardware = new TestHardware(new TestMemory(), Setup(dialect, pasidBits, endpoints, bypass, coherent));
+        var hardware = new TestHardware(new ObservedMemory(), Setup(dialect, pasidBits, endpoints, bypass, coherent));
         return new Fixture(dialect, hardware, StartDevice(hardware, dialect));
     }
 
@@ -66,7 +67,7 @@ internal sealed class Fixture : IDisposable
 
     public static VirtioIommuUnit StartUnit(string dialect, out TestHardware hardware)
     {
-        hardware = new TestHardware(new TestMemory(), Setup(dialect));
+        hardware = new TestHardware(new ObservedMemory(), Setup(dialect));
         var setup = new UnitSetup
         {
             Name = "viommu0",

@@ -1,5 +1,6 @@
 using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 using PasidFramework.Drivers.VirtioIommu.Formats;
+using PasidFramework.TestKit;
 using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests.Support;
@@ -7,15 +8,16 @@ namespace PasidFramework.Drivers.VirtioIommu.Tests.Support;
 /// <summary>The stand-in device with a layer over its registers: they can be recorded, changed or made deaf.</summary>
 internal sealed class TestHardware : IIommuHardware, IRegisterFile
 {
-    public TestHardware(TestMemory memory, HardwareSetup setup)
+    public TestHardware(ObservedMemory memory, HardwareSetup setup)
     {
         Device = new VirtioIommuHardware(memory, setup, new ArmSmmu.Reader.SmmuTableReader()) { LogCapacity = 4096 };
         TestMemory = memory;
+        memory.IsRecording = false;
     }
 
     public VirtioIommuHardware Device { get; }
 
-    public TestMemory TestMemory { get; }
+    public ObservedMemory TestMemory { get; }
 
     /// <summary>What a register reads as, in place of the device's value.</summary>
     public Dictionary<int, Func<uint, uint>> ReadOverrides { get; } = [];
@@ -59,7 +61,7 @@ internal sealed class TestHardware : IIommuHardware, IRegisterFile
             Writes.Add((offset, value));
         }
 
-        TestMemory.Steps?.Add(new MemoryStep(MemoryOperation.Register, (ulong)offset, 4));
+        TestMemory.Note(StepKind.Register, (ulong)offset, value);
         if (AcceptsWrite(offset, value))
         {
             Device.Registers.Write32(offset, value);

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+using FsCheck;
+using FsCheck.Fluent;
+using PasidFramework.Drivers.IntelVtd.Tables;
+using PasidFramework.Hardware;
+using PasidFramework.TestKit.Tables;
+
+namespace PasidFramework.Drivers.IntelVtd.Tests;
+
+/// <summary>The writer by the suite of the kit, seen through the specification's bits.</summary>
+public sealed class TableSuiteTests
+{
+    private static readonly PasidTableSuite s_suite = new(new VtdTableFormat(), Decode)
+    {
+        // Domain id 0 is never used (6.2.3.1).
+        Misfits = [new(0x10abcd000, 0), new(0x10abcd000, 0x1_0000)],
+    };
+
+    public static TheoryData<string> Checks => [.. PasidTableSuite.Checks.Keys];
+
+    [Theory]
+    [MemberData(nameof(Checks))]
+    public void The_table_keeps_its_contract(string check) => PasidTableSuite.Checks[check](s_suite);
+
+    [Fact]
+    public void Any_sequence_of_changes_ends_as_a_dictionary_says() => Prop.ForAll<uint, int[]>((bits, codes) =>
+        s_suite.RunSequence(1 + (int)(bits % 20), codes.Select(code => code * 7919))).QuickCheckThrowOnFailure();
+
+    private static PasidEntryView Decode(IMemoryReader memory, IReadOnlyDictionary<string, ulong> attach, uint pasid)
+    {
+        ulong link = memory.ReadQword(attach["PASIDDIRPTR"] + ((pasid >> 6) * 8UL));
+        ulong leaf = link & 0x000F_FFFF_FFFF_F000;
+        if (link == 0)
+        {
+            return default;
+        }
+
+        var words = new ulong[8];
+        memory.ReadWords(leaf + ((pasid & 0x3F) * 64), words);
+        return words switch
+        {
+            _ when link != (leaf | 1) => new PasidEntryView(PasidEntryKind.Malformed),
+            [0, ..] => default,
+            [2, ..] => new PasidEntryView(PasidEntryKind.Quiet),
+            [0x49, <= 0xFFFF, var root, 0, 0, 0, 0, 0] => new PasidEntryView(PasidEntryKind.Valid, root, (uint)words[1]),
+            _ => new PasidEntryView(PasidEntryKind.Malformed),
+        };
+    }
+}
