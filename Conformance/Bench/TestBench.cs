@@ -467,7 +467,7 @@ internal sealed partial class TestBench : IDisposable
         {
             if (thrown.Exception is HardwareException)
             {
-                // The machine broke down under the driver, which is not the driver's failure.
+                // The test machine failed under the driver, which is not the driver's failure.
                 ExceptionDispatchInfo.Throw(thrown.Exception);
             }
 

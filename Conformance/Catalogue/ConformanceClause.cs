@@ -49,7 +49,7 @@ public sealed record ConformanceClause(string Id, string Text)
         new("D4", "A valid entry is replaced without a gap, or the replacement is refused"),
         new("D5", "After a detach nothing is reached: entry, configuration cache, translations, then device TLBs"),
         new("D6", "A change of mappings is seen in all of the range that was invalidated, whatever its size"),
-        new("D7", "The last number of a table is accepted, the next one refused"),
+        new("D7", "The last PASID of a table is accepted, the next one refused"),
         new("D8", "A new leaf disturbs no other entry, and one that cannot be had changes nothing"),
         new("D9", "A narrower device in a group is left out or refused by rule"),
         new("D10", "A failure on one of several devices is undone on those that succeeded"),

@@ -14,7 +14,7 @@ internal static class TilingCases
     public static IReadOnlyList<ConformanceCase> All { get; } =
     [
         s_family.Required(1, "D7, D8", "Every boundary PASID leads to its own process", Boundaries),
-        s_family.Required(2, "D7", "The last number of a table is accepted, the next one refused", Widths),
+        s_family.Required(2, "D7", "The last PASID of a table is accepted, the next one refused", Widths),
         s_family.Optional(3, "A3", "A reserved PASID is never bound", Reserved),
         s_family.Required(4, "D8", "Neighbours of an installed entry lead nowhere", Neighbours),
     ];

@@ -83,7 +83,7 @@ public sealed class DyingHardwareTests
 
             public IReadOnlyList<string> TakeViolations() => inner.TakeViolations();
 
-            public void ForEachVisible(Action look) => inner.ForEachVisible(look);
+            public void ForEachVisible(Action probe) => inner.ForEachVisible(probe);
 
             public void DropCaches() => inner.DropCaches();
 

@@ -40,7 +40,7 @@ public sealed class MatrixTests
     {
         CaseResult result = Run(ReferenceSubject.Create(), id);
 
-        // It reserves no number, so that there is none to be refused.
+        // It reserves no PASID, so that there is none to be refused.
         Assert.True(
             result.Verdict == (id == "TIL-003" ? Verdict.NotApplicable : Verdict.Pass),
             $"{id}: {result.Verdict} {result.Reason}\n{string.Join("\n", result.Details)}");
@@ -101,7 +101,7 @@ public sealed class MatrixTests
 
             Catalogue {ConformanceCatalogue.Version}: {ConformanceCatalogue.Cases.Count} cases, {AllFlaws.All.Count} broken drivers. Each broken driver is
             `Drivers.Reference` with one flaw. `Tests/Conformance.Tests` runs every pair below and wants the verdict *fail*; the
-            reference driver itself passes every case (TIL-003 does not apply to it: it reserves no number). This page is written
+            reference driver itself passes every case (TIL-003 does not apply to it: it reserves no PASID). This page is written
             by the test `The_matrix_in_the_docs_is_that_of_the_code` with `PASID_WRITE_MATRIX=1`.
 
             | case | level | clause | a driver that passes ... | is caught: a driver that ... |

@@ -21,8 +21,8 @@ internal static class AllFlaws
             m => new ChangesEntries(m, v => v | (1UL << 60))),
         Flaw.OfMemory("wrong-root", "points PASID entries at the page behind the page table", ["ENC-002", "TIL-001"],
             m => new ChangesEntries(m, v => v + 0x1000)),
-        Flaw.OfUnit("last-number", "refuses the last number of a table", ["TIL-002"], u => new RefusesLast(u)),
-        Flaw.OfUnit("late-reserve", "reserves a number after the core has asked", ["TIL-003"], u =>
+        Flaw.OfUnit("last-pasid", "refuses the last PASID of a table", ["TIL-002"], u => new RefusesLast(u)),
+        Flaw.OfUnit("late-reserve", "reserves a PASID after the core has asked", ["TIL-003"], u =>
             new ReservesLate(u)),
         Flaw.OfMemory("aliases", "gives entries that lie 64 places apart one place", ["TIL-001", "TIL-004"], m =>
             new AliasesEntries(m)),
@@ -69,8 +69,9 @@ internal static class AllFlaws
         Flaw.OfUnit("keeps-devices", "leaves the entry of a removed device", ["LIF-005", "INV-007"], u =>
             new KeepsDevices(u)),
         Flaw.OfUnit("keeps-tags", "never gives ASIDs back", ["LIF-006"], u => new NeverFreesProcesses(u)),
-        Flaw.OfUnit("one-in-seven", "forgets every seventh invalidation", ["LIF-007"], u => new ForgetsOneInSeven(u)),
-        Flaw.OfUnit("one-space", "says that numbers are a domain's, and uses them for the unit", ["LIF-008"], u =>
+        Flaw.OfUnit("drops-every-7th-invalidation", "forgets every seventh invalidation", ["LIF-007"], u =>
+            new ForgetsOneInSeven(u)),
+        Flaw.OfUnit("one-space", "says that PASIDs are a domain's, and uses them for the unit", ["LIF-008"], u =>
             new OneSpaceInDisguise(u)),
         OfAllocator("ignores-range", "ignores the range that is asked for", ["ALC-001"], (_, a) =>
             new IgnoresRequestedRange(a)),
@@ -80,10 +81,11 @@ internal static class AllFlaws
             new SaysInvalidWhenFull(a)),
         OfAllocator("frees-anything", "says that it freed what was not live", ["ALC-004"], (_, a) =>
             new FreesAnything(a)),
-        OfAllocator("never-again", "never hands a number out twice", ["ALC-005"], (_, a) => new NeverGivesAgain(a)),
-        OfAllocator("unguarded", "looks and takes in two steps", ["ALC-006"], (r, _) => new Unguarded(r)),
-        OfAllocator("moody", "begins somewhere else each time", ["ALC-007"], (_, a) => new DiffersEachTime(a)),
-        OfAllocator("forgets-last", "never gives the last number of a range", ["ALC-008", "ALC-001"], (_, a) =>
+        OfAllocator("never-again", "never allocates a PASID twice", ["ALC-005"], (_, a) => new NeverGivesAgain(a)),
+        OfAllocator("unguarded", "checks and takes in two steps", ["ALC-006"], (r, _) => new Unguarded(r)),
+        OfAllocator("nondeterministic", "begins somewhere else each time", ["ALC-007"], (_, a) =>
+            new DiffersEachTime(a)),
+        OfAllocator("forgets-last", "never gives the last PASID of a range", ["ALC-008", "ALC-001"], (_, a) =>
             new ForgetsTheLast(a)),
         Flaw.OfUnit("always-wide", "claims 20 bits whatever there is", ["CAP-001", "OPT-003"], u => new AlwaysWide(u)),
         Flaw.OfUnit("narrow", "has units of 7 bits whatever there is", ["CAP-001"], u => new Narrow(u)),
@@ -97,7 +99,7 @@ internal static class AllFlaws
             m => m.Capabilities &= ~DriverCapabilities.FaultRecords),
         Flaw.OfMetadata("hides-allocator", "does not declare OwnAllocator, and has one", ["CAP-006"],
             m => m.Capabilities &= ~DriverCapabilities.OwnAllocator),
-        Flaw.OfUnit("nobody", "leaves the requester out of fault records", ["FLT-001"],
+        Flaw.OfUnit("no-requester", "leaves the requester out of fault records", ["FLT-001"],
             u => new FaultyFaults(u, f => f with { Requester = null })),
         Flaw.OfUnit("takes-twice", "gives each record twice", ["FLT-002"], u => new TakesTwice(u)),
         Flaw.OfUnit("wrong-pasid", "names the PASID next to the right one", ["FLT-003"],
@@ -139,7 +141,7 @@ internal static class AllFlaws
         Flaw.OfUnit("one-of-a-kind", "keeps the unit in a static field", ["MET-003"], u => new OneOfAKind(u)),
         new("twins", "exports two structures with one id", ["MET-004"], s =>
             s with { Structures = [.. s.Structures, s.Structures[0]] }),
-        new("no-reader", "nobody reads its tables", ["MET-005"], s => s with { Reader = null }),
+        new("no-reader", "exports no reader of its tables", ["MET-005"], s => s with { Reader = null }),
     ];
 
     private static Flaw OfAllocator(

@@ -79,7 +79,7 @@ internal sealed class ForgetsTheLast(IPasidAllocator inner) : PassingAllocator(i
         : Inner.Allocate(request);
 }
 
-/// <summary>Looks and takes in two steps, without anything between threads.</summary>
+/// <summary>Checks and takes in two steps, without anything between threads.</summary>
 internal sealed class Unguarded(PasidRange range) : IPasidAllocator
 {
     private readonly bool[] _live = new bool[Pasid.MaxValue + 1];

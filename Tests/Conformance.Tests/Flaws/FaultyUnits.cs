@@ -17,7 +17,7 @@ internal sealed class RefusesLast(IIommuUnit inner) : PassingUnit(inner)
 {
     public override OpResult Attach(IommuContext context, Device device, bool first) =>
         context.Pasid.Value == (1u << context.Domain.PasidBits) - 1
-            ? OpResult.Refuse(Errno.EINVAL, "the last number is one too many")
+            ? OpResult.Refuse(Errno.EINVAL, "the last PASID is one too many")
             : Inner.Attach(context, device, first);
 }
 
@@ -153,7 +153,7 @@ internal sealed class OneSpaceInDisguise(IIommuUnit inner) : PassingUnit(inner)
     {
         if (_taken.TryGetValue(context.Pasid, out IommuContext? other) && other.Process != context.Process)
         {
-            return OpResult.Refuse(Errno.EEXIST, "another domain has the number");
+            return OpResult.Refuse(Errno.EEXIST, "another domain has the PASID");
         }
 
         _taken[context.Pasid] = context;
@@ -294,7 +294,7 @@ internal sealed class NotAfterExit(IIommuUnit inner) : PassingUnit(inner)
     }
 }
 
-/// <summary>Clears without telling anybody, and leaves devices time to look.</summary>
+/// <summary>Clears without an invalidation, and leaves devices time to probe.</summary>
 internal sealed class SlowDetach(IIommuUnit inner) : PassingUnit(inner)
 {
     public override OpResult Detach(IommuContext context, Device device, bool last)
@@ -340,8 +340,8 @@ internal sealed class OneOfAKind : PassingUnit
         : OpResult.Refuse(Errno.EIO, "the driver works for another unit now");
 }
 
-/// <summary>Telling of a change clears the entry, and nobody tells the caches: until they forget, all looks
-/// well.</summary>
+/// <summary>An invalidation of a range clears the entry, and the caches are not invalidated: until they forget, all
+/// probes well.</summary>
 internal sealed class ClearsQuietly(IIommuUnit inner, FaultyStores stores) : PassingUnit(inner)
 {
     public override OpResult Invalidate(IommuContext context, IovaRange range)

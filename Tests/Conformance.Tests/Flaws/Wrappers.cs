@@ -94,7 +94,7 @@ internal sealed class FaultyHardware(IIommuHardware inner) : IIommuHardware
 
     public void Dispose()
     {
-        // It belongs to whoever made it.
+        // It belongs to its maker.
     }
 }
 
@@ -120,7 +120,7 @@ internal sealed class ForgettingRegisters(IRegisterFile inner, Func<ulong, ulong
             _first = value;
         }
 
-        // What takes its place is about a requester that nobody has.
+        // What takes its place is about a requester that does not exist.
         const ulong Nothing = 1 | (0xFFFFUL << 32);
         if (offset == Command1 && drop(_first, value))
         {
