@@ -2,6 +2,7 @@ using System.Composition;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.PageTables;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
+using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Drivers.VirtioIommu.Reader;
 using PasidFramework.Drivers.VirtioIommu.Unit;
 using PasidFramework.Hardware;
@@ -27,7 +28,7 @@ public sealed class VirtioIommuDriver : IPasidDriver
 {
     /// <summary>The format of the tables that are attached, by the name under which a plug-in exports its
     /// writer.</summary>
-    public const string TableFormatName = "arm-smmuv3";
+    public const string TableFormatName = AttachedStructures.FormatName;
 
     /// <summary>The writer of SMMUv3 PASID tables; null where no plug-in exports it. Whose assembly it is, this driver
     /// never learns.</summary>

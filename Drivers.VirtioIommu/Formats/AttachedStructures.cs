@@ -9,6 +9,9 @@ namespace PasidFramework.Drivers.VirtioIommu.Formats;
 /// <exception cref="ArgumentException">A structure or a field is missing.</exception>
 internal sealed class AttachedStructures(ITableReader reader)
 {
+    /// <summary>The tables' format, by the name under which a plug-in exports its writer and its reader.</summary>
+    public const string FormatName = "arm-smmuv3";
+
     /// <summary>Size of a context descriptor in bytes.</summary>
     public const int DescriptorBytes = 64;
 

@@ -16,7 +16,7 @@ namespace PasidFramework.Drivers.VirtioIommu.Reader;
 public sealed class VirtioTableReader : ITableReader
 {
     /// <summary>Contract name of the reader of attached tables.</summary>
-    public const string ArmReader = TableReaderAttribute.ImportPrefix + VirtioIommuDriver.TableFormatName;
+    public const string ArmReader = TableReaderAttribute.ImportPrefix + AttachedStructures.FormatName;
 
     private static readonly RootRegister[] s_registers =
     [
@@ -64,7 +64,7 @@ public sealed class VirtioTableReader : ITableReader
         if (ArmSmmuV3Reader is null)
         {
             return OpResult<ITableView>.Refuse(
-                Errno.EOPNOTSUPP, $"no plug-in exports the reader of '{VirtioIommuDriver.TableFormatName}' tables");
+                Errno.EOPNOTSUPP, $"no plug-in exports the reader of '{AttachedStructures.FormatName}' tables");
         }
 
         var foreign = new Dictionary<string, ulong>(StringComparer.Ordinal);

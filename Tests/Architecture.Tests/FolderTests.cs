@@ -2,6 +2,7 @@
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
 using ArchUnitNET.Domain;
+using ArchUnitNET.Domain.Dependencies;
 using ArchUnitNET.Loader;
 
 namespace PasidFramework.Architecture.Tests;
@@ -9,9 +10,23 @@ namespace PasidFramework.Architecture.Tests;
 /// <summary>The arrows between the folders of one project, and that namespaces follow folders.</summary>
 public sealed partial class FolderTests
 {
+    /// <summary>The rooms of a driver; a reader walks tables by the functional model's rules.</summary>
+    private static readonly string[] s_rooms =
+    [
+        "Formats", "PageTables", "Dialects", "Queues", "Tables", "Unit", "Emulation/Functional", "Reader",
+        "Emulation/Caching",
+    ];
+
+    /// <summary>What of a driver a model of its hardware must not see.</summary>
+    private static readonly string[] s_driverOnly = ["Queues", "Tables", "Unit"];
+
+    /// <summary>Members of dialects that are rules or encoders; names, features and sizes are layout.</summary>
+    private static readonly string[] s_dialectRules = ["Encode", "Check", "ReadProperty"];
+
     /// <summary>
     /// Folders from the bottom up: one may use those before it. What lies in the project's own folder may use all. A
-    /// folder that is not listed by its own path counts as the one it lies in.
+    /// folder that is not listed by its own path counts as the one it lies in; "." is the project's own,
+    /// where it is not the top.
     /// </summary>
     private static readonly Dictionary<string, string[]> s_folders = new()
     {
@@ -21,9 +36,19 @@ public sealed partial class FolderTests
         ["Conformance"] = ["Results", "Bench", "Catalogue", "Waivers", "Running", "Reports"],
         ["Hardware.Qemu"] = ["Machine", "Devices", "Hardware", "Smmu", "Virtio", "Vtd"],
         ["Cli"] = ["Common", "Compare", "Drivers", "Structures", "Verify"],
+        ["DriverKit"] = ["PageTables", "Tables", "Units", "Queues", "Emulation"],
+        ["TestKit"] = [".", "Mutations", "PageTables", "Tables"],
+        ["Conformance.Xunit"] = [],
+        ["Drivers.ArmSmmu"] = s_rooms,
+        ["Drivers.IntelVtd"] = s_rooms,
+        ["Drivers.Reference"] = s_rooms,
+        ["Drivers.VirtioIommu"] = s_rooms,
     };
 
     public static TheoryData<string> Listed => [.. s_folders.Keys];
+
+    public static TheoryData<string> Drivers =>
+        [.. s_folders.Keys.Where(p => p.StartsWith("Drivers.", StringComparison.Ordinal))];
 
     public static TheoryData<string> All => ReferenceTests.Projects;
 
@@ -45,6 +70,31 @@ public sealed partial class FolderTests
         Assert.Empty(upward.Distinct().Order());
         Assert.Empty(house.Types.Where(t => Rank(project, root, t) == -1).Select(t => t.FullName));
     }
+
+    [Theory]
+    [MemberData(nameof(Drivers))]
+    public void A_model_shares_formats_with_its_driver_and_neither_encoders_nor_rules(string project)
+    {
+        string root = RootNamespace(project);
+
+        Assert.Empty(
+            from type in Load(project).Types
+            where s_rooms.ElementAtOrDefault(Rank(project, root, type)) is "Emulation/Functional" or "Emulation/Caching"
+            from dependency in type.Dependencies
+            let room = s_rooms.ElementAtOrDefault(Rank(project, root, dependency.Target))
+            where s_driverOnly.Contains(room) || (room == "Dialects" && dependency is MethodCallDependency call
+                && s_dialectRules.Any(r => call.TargetMember.Name.StartsWith(r, StringComparison.Ordinal)))
+            select $"{type.FullName} -> {dependency.Target.FullName}");
+    }
+
+    [Theory]
+    [InlineData("DriverKit")]
+    [MemberData(nameof(Drivers))]
+    public void Who_builds_a_driver_never_sees_the_engine(string project) =>
+        Assert.Empty(SeenBy(project, "PasidFramework.Engine"));
+
+    [Fact]
+    public void Who_sees_the_engine_is_found() => Assert.NotEmpty(SeenBy("Conformance", "PasidFramework.Engine"));
 
     [Theory]
     [MemberData(nameof(All))]
@@ -74,6 +124,13 @@ public sealed partial class FolderTests
             > Rank("Core", "PasidFramework", unit));
     }
 
+    private static IEnumerable<string> SeenBy(string project, string space) =>
+        from type in Load(project).Types
+        from target in type.Dependencies.Select(d => d.Target).Distinct()
+        where target.Namespace?.FullName is { } name
+            && (name == space || name.StartsWith(space + '.', StringComparison.Ordinal))
+        select $"{type.FullName} -> {target.FullName}";
+
     private static ArchUnitNET.Domain.Architecture Load(string project)
     {
         string file = ReferenceTests.AssemblyFile(project);
@@ -88,7 +145,7 @@ public sealed partial class FolderTests
         string[] folders = s_folders[project];
         if (space == root)
         {
-            return folders.Length;
+            return Array.IndexOf(folders, ".") is var own && own >= 0 ? own : folders.Length;
         }
 
         if (!space.StartsWith(root + '.', StringComparison.Ordinal) || !IsOf(project, type))

@@ -602,7 +602,7 @@ public sealed class MapTests : IDisposable
         }
 
         public void Answer(int requestsBefore, uint status) =>
-            _device.FailLater(requestsBefore, (Queues.RequestStatus)status);
+            _device.FailLater(requestsBefore, (Formats.RequestStatus)status);
 
         public bool Reaches(ulong address) => _device.Translate(
             new DmaAccess(new RequesterId(Nic), null, address, false)).Status == TranslationStatus.Translated;

@@ -1,5 +1,5 @@
 using System.Buffers.Binary;
-using PasidFramework.Drivers.VirtioIommu.Queues;
+using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.VirtioIommu.Emulation.Functional;

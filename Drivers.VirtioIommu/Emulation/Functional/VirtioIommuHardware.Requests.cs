@@ -1,6 +1,5 @@
 using PasidFramework.Drivers.VirtioIommu.Dialects;
 using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Drivers.VirtioIommu.Queues;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.VirtioIommu.Emulation.Functional;

@@ -2,7 +2,6 @@ using PasidFramework.Allocation;
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.VirtioIommu.Dialects;
 using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Drivers.VirtioIommu.Queues;
 using PasidFramework.Hardware;
 using PasidFramework.Records;
 

@@ -3,6 +3,7 @@ using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.VirtioIommu.Dialects;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
+using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Drivers.VirtioIommu.Queues;
 using PasidFramework.Drivers.VirtioIommu.Tables;
 using PasidFramework.Drivers.VirtioIommu.Unit;
