@@ -1,15 +1,7 @@
-using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 using PasidFramework.Results;
 
 namespace PasidFramework.TestKit;
-
-/// <summary>One store, flush or barrier of the driver as it asked for it.</summary>
-/// <param name="Kind">Store, flush or barrier.</param>
-/// <param name="Number">Its number among those of its kind, from 0.</param>
-/// <param name="Address">Byte address.</param>
-/// <param name="Value">The 64-bit word that a store makes (merged, for a smaller one); the bytes of a flush.</param>
-public readonly record struct DriverAction(MemoryEventKind Kind, int Number, ulong Address, ulong Value);
 
 /// <summary>
 /// Stands between a correct driver and the memory of a model, and makes it a broken one: everything passes but the one
@@ -121,24 +113,5 @@ public sealed class MutantMemory(IModelMemory inner, Mutation? mutation) : IPhys
             Applied = true;
             inner.WriteQword(held.Address, held.Value);
         }
-    }
-}
-
-/// <summary>A model whose driver-side memory is mutated.</summary>
-public sealed class MutantHardware(IIommuModel model, Mutation? mutation) : IIommuHardware
-{
-    public MutantMemory Mutant { get; } = new(model.ModelMemory, mutation);
-
-    public IPhysicalMemory Memory => Mutant;
-
-    public IRegisterFile Registers => model.Registers;
-
-    public bool IsCoherent => model.IsCoherent;
-
-    public TranslationResult Translate(in DmaAccess access) => model.Translate(access);
-
-    public void Dispose()
-    {
-        // The model belongs to the scenario.
     }
 }

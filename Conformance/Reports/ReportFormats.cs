@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics.CodeAnalysis;
 using System.Text;
-using PasidFramework.Conformance.Running;
 
 namespace PasidFramework.Conformance.Reports;
 
@@ -52,10 +51,3 @@ public static class ReportFormats
         write(writer);
     }
 }
-
-/// <summary>A format of reports.</summary>
-/// <param name="Name">Its name, as users type it.</param>
-/// <param name="Summary">What it is for.</param>
-/// <param name="Write">Writes a report as UTF-8 without a byte order mark, lines ended by a line feed; leaves the
-/// stream open.</param>
-public sealed record ReportFormat(string Name, string Summary, Action<ConformanceReport, Stream, ReportOptions> Write);

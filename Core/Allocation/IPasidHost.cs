@@ -18,22 +18,3 @@ public interface IPasidHost
     /// <param name="pasid">A PASID that the host gave.</param>
     PasidHostResponse Free(Pasid pasid);
 }
-
-/// <summary>What the host answers.</summary>
-/// <param name="Status">Status code, 7 bits; see <see cref="PasidHostStatus"/>.</param>
-/// <param name="Pasid">The PASID where an allocation succeeded: 20 bits by specification, but not to be
-/// trusted.</param>
-public readonly record struct PasidHostResponse(int Status, uint Pasid = 0);
-
-/// <summary>Status codes of the response (VT-d 5.10, virtual command response register, bits 7:1).</summary>
-public static class PasidHostStatus
-{
-    /// <summary>The command was carried out.</summary>
-    public const int Ok = 0;
-
-    /// <summary>The host does not know the command.</summary>
-    public const int UndefinedCommand = 1;
-
-    /// <summary>Allocate: no PASID is available. Free: the PASID is not valid.</summary>
-    public const int NoPasidAvailable = 16;
-}

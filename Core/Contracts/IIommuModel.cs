@@ -36,34 +36,6 @@ public interface IIommuModel : IIommuHardware
     IReadOnlyDictionary<string, ulong> TableRoots(RequesterId requester) => ReadOnlyDictionary<string, ulong>.Empty;
 }
 
-/// <summary>Something that real hardware punishes in ways that no fault record reports.</summary>
-/// <param name="Rule">Short permanent name, such as <c>vtd-stray-read</c>.</param>
-/// <param name="Message">What happened, where, and the specification's section.</param>
-public sealed record ProtocolViolation(string Rule, string Message);
-
-/// <summary>One thing in a cache of a model.</summary>
-/// <param name="Cache">Which cache, in the specification's words: context-cache, PASID-cache, CD, IOTLB,
-/// device-TLB.</param>
-/// <param name="Key">Its tags in words: requester, PASID, domain id, ASID, address.</param>
-/// <param name="Value">What is cached, in words.</param>
-public sealed record CachedItem(string Cache, string Key, string Value);
-
-/// <summary>Makes models of one IOMMU architecture; export it with <see cref="IommuModelAttribute"/>.</summary>
-/// <remarks>The model belongs to the architecture, not to one driver: any driver of that architecture runs on
-/// it.</remarks>
-public interface IIommuModelFactory
-{
-    /// <summary>Name of the page table format that its walker reads, as <see cref="PageTableFormatAttribute"/> states
-    /// it; empty where it stops at the root of a process's page table.</summary>
-    string PageTables => string.Empty;
-
-    /// <summary>Makes a model and its memory.</summary>
-    /// <param name="setup">What it reports of itself; <see cref="HardwareSetup.Coherent"/> is the memory's too.</param>
-    /// <param name="order">When its walker sees what the driver stored.</param>
-    /// <exception cref="ArgumentException">An option is unknown or out of range.</exception>
-    IIommuModel Create(HardwareSetup setup, StoreOrder order = StoreOrder.Immediate);
-}
-
 /// <summary>Exports the software model of an IOMMU architecture.</summary>
 [MetadataAttribute]
 [AttributeUsage(AttributeTargets.Class, Inherited = false)]

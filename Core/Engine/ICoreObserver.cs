@@ -5,19 +5,6 @@ using PasidFramework.Results;
 
 namespace PasidFramework.Engine;
 
-/// <summary>Why a binding ended.</summary>
-public enum UnbindCause
-{
-    /// <summary>The device's driver asked for it.</summary>
-    Unbind,
-
-    /// <summary>The process died or executed another program.</summary>
-    Exit,
-
-    /// <summary>The device was removed, or all its bindings were ended.</summary>
-    DeviceRemoved,
-}
-
 /// <summary>
 /// Notified of everything that happens to PASIDs and bindings, in the order in which it happens for one process. Called
 /// outside of the domain's gate; keep it short, do not throw and do not call back into the core. Every member has an

@@ -9,13 +9,6 @@ using PasidFramework.Results;
 
 namespace PasidFramework.Engine;
 
-/// <summary>Flags of a bind; none is defined yet, an unknown one is EINVAL.</summary>
-[Flags]
-public enum BindFlags
-{
-    None = 0,
-}
-
 /// <summary>
 /// The binding façade: processes, devices and PASIDs of one system. A bind walks from here to the space (PASID), the
 /// context (link), the driver (entry and commands), and straight back.

@@ -4,16 +4,6 @@ using System.Text.RegularExpressions;
 
 namespace PasidFramework.Qemu.Machine;
 
-/// <summary>The machine that QEMU emulates.</summary>
-public enum QemuTarget
-{
-    /// <summary>qemu-system-x86_64.</summary>
-    X86,
-
-    /// <summary>qemu-system-aarch64.</summary>
-    Arm,
-}
-
 /// <summary>
 /// One QEMU on this computer: unpacked into a folder by <c>eng/install-qemu</c> (run through the folder's own dynamic
 /// loader), or on PATH.

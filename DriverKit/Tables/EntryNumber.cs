@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+namespace PasidFramework.DriverKit.Tables;
+
+/// <summary>What the number of an entry is.</summary>
+public enum EntryNumber
+{
+    /// <summary>An index of its table.</summary>
+    Index,
+
+    /// <summary>The device that the entry belongs to.</summary>
+    Requester,
+
+    /// <summary>The PASID that the entry belongs to.</summary>
+    Pasid,
+}

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+using PasidFramework.Identifiers;
+
+namespace PasidFramework.DriverKit.Tables;
+
+/// <summary>An entry as it was read.</summary>
+/// <param name="Words">Its words.</param>
+/// <param name="Address">Its byte address.</param>
+/// <param name="Number">Its number, counted from the table's first one.</param>
+/// <param name="Requester">The device that it belongs to.</param>
+public sealed record TableEntry(ulong[] Words, ulong Address, long Number, RequesterId? Requester);
