@@ -130,7 +130,8 @@ internal static class StructureText
         };
         return field.Values.Count == 0
             ? text
-            : $"{text}: {string.Join(", ", field.Values.OrderBy(v => v.Key).Select(v => $"{Value(field.Width, v.Key, isAddress: false)} {v.Value}"))}";
+            : $"{text}: " + string.Join(", ", field.Values.OrderBy(v => v.Key)
+                .Select(v => $"{Value(field.Width, v.Key, isAddress: false)} {v.Value}"));
     }
 
     private static string Name(LayoutField field) => field.Kind switch

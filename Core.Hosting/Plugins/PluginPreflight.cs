@@ -210,7 +210,8 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
                 RefusalReason.MissingDependency,
                 $"its types need an assembly that is not there: {AssemblyHeader.OneLine(exception.Message)}");
         }
-#pragma warning disable CA1031 // Tables that contradict each other make the reader throw anything; nothing of ours runs in there.
+        // Tables that contradict each other make the reader throw anything; nothing of ours runs in there.
+#pragma warning disable CA1031
         catch (Exception exception)
 #pragma warning restore CA1031
         {

@@ -472,7 +472,8 @@ public sealed class LinuxProcessSource : IProcessSource
             }
 
             foreach (
-                Action<IAddressSpace> handler in AddressSpaceEnded?.GetInvocationList().Cast<Action<IAddressSpace>>() ?? [])
+                Action<IAddressSpace> handler in
+                AddressSpaceEnded?.GetInvocationList().Cast<Action<IAddressSpace>>() ?? [])
             {
                 try
                 {

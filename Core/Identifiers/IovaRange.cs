@@ -16,7 +16,9 @@ public readonly record struct IovaRange(ulong First, ulong Last)
 
     public bool IsEmpty => Last < First;
 
-    /// <summary>Reads the range [start, end) of an invalidation callback. The one place that knows its corners.</summary>
+    /// <summary>
+    /// Reads the range [start, end) of an invalidation callback. The one place that knows its corners.
+    /// </summary>
     /// <param name="start">First byte.</param>
     /// <param name="end">Byte after the range; 0 is the top of memory, so that 0, 0 is everything. Any other
     /// <c>start == end</c> is empty. An end below the start runs over the top: everything, as invalidating too much is

@@ -26,7 +26,8 @@ internal sealed class OtherContract : IDisposable
         {
             driver.DefineMethod(
                 method,
-                MethodAttributes.Public | MethodAttributes.Abstract | MethodAttributes.Virtual | MethodAttributes.HideBySig
+                MethodAttributes.Public | MethodAttributes.Abstract | MethodAttributes.Virtual
+                | MethodAttributes.HideBySig
                     | MethodAttributes.NewSlot,
                 typeof(void),
                 []);
