@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
 using PasidFramework.Drivers.ArmSmmu.Tables;
@@ -20,7 +21,6 @@ namespace PasidFramework.Drivers.ArmSmmu;
         | DriverCapabilities.OwnAllocator)]
 public sealed class SmmuDriver : IPasidDriver
 {
-    /// <inheritdoc/>
     /// <exception cref="ArgumentException">An option is unknown or out of its range.</exception>
     public IIommuHardware CreateHardware(IPhysicalMemory memory, HardwareSetup setup)
     {
@@ -29,7 +29,6 @@ public sealed class SmmuDriver : IPasidDriver
         return new SmmuHardware(memory, SmmuHardwareOptions.Parse(setup));
     }
 
-    /// <inheritdoc/>
     public OpResult<IIommuUnit> CreateUnit(UnitSetup setup)
     {
         ArgumentNullException.ThrowIfNull(setup);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
 using PasidFramework.Drivers.IntelVtd.Unit;
@@ -22,11 +23,9 @@ namespace PasidFramework.Drivers.IntelVtd;
         | DriverCapabilities.OwnAllocator)]
 public sealed class VtdDriver : IPasidDriver
 {
-    /// <inheritdoc/>
     /// <exception cref="ArgumentException">An option is unknown or out of its range.</exception>
     public IIommuHardware CreateHardware(IPhysicalMemory memory, HardwareSetup setup) => new VtdHardware(memory, setup);
 
-    /// <inheritdoc/>
     public OpResult<IIommuUnit> CreateUnit(UnitSetup setup)
     {
         ArgumentNullException.ThrowIfNull(setup);

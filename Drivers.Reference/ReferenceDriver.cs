@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.Reference.Emulation.Functional;
 using PasidFramework.Drivers.Reference.Unit;
@@ -20,7 +21,6 @@ namespace PasidFramework.Drivers.Reference;
         | DriverCapabilities.OwnAllocator)]
 public sealed class ReferenceDriver : IPasidDriver
 {
-    /// <inheritdoc/>
     /// <remarks>Options: <c>asid-bits</c> 1 to 16 (16), <c>ats</c> 0 or 1 (1), <c>fault-records</c> 1 to 64 (16).
     /// </remarks>
     /// <exception cref="ArgumentException">An option is unknown or out of its range, or the width is not 0 to 20.
@@ -31,7 +31,6 @@ public sealed class ReferenceDriver : IPasidDriver
         return new ReferenceHardware(memory, memory, setup);
     }
 
-    /// <inheritdoc/>
     /// <remarks>Options: <c>requester-bits</c> 1 to 16 (16): the device table has 2^this entries; <c>timeout-ms</c> 1
     /// to 60000 (1000).</remarks>
     public OpResult<IIommuUnit> CreateUnit(UnitSetup setup)

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Hardware;
 
 namespace PasidFramework.TestKit;
@@ -37,32 +38,24 @@ public sealed class DroppingHardware : IIommuHardware, IRegisterFile
     /// <summary>How many were.</summary>
     public int Dropped { get; private set; }
 
-    /// <inheritdoc/>
     public IPhysicalMemory Memory => _inner.Memory;
 
-    /// <inheritdoc/>
     public IRegisterFile Registers => this;
 
-    /// <inheritdoc/>
     public bool IsCoherent => _inner.IsCoherent;
 
-    /// <inheritdoc/>
     public TranslationResult Translate(in DmaAccess access) => _inner.Translate(access);
 
-    /// <inheritdoc/>
     public uint Read32(int offset) => _inner.Registers.Read32(offset);
 
-    /// <inheritdoc/>
     public ulong Read64(int offset) => _inner.Registers.Read64(offset);
 
-    /// <inheritdoc/>
     public void Write32(int offset, uint value)
     {
         Watch(offset, value);
         _inner.Registers.Write32(offset, value);
     }
 
-    /// <inheritdoc/>
     public void Write64(int offset, ulong value)
     {
         // Both architectures have the address of the queue here.
@@ -76,7 +69,6 @@ public sealed class DroppingHardware : IIommuHardware, IRegisterFile
         _inner.Registers.Write64(offset, value);
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         // The machine belongs to the fixture.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Options;
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
@@ -60,7 +61,6 @@ public sealed class ModelScenario : IDisposable
         return scenario.Run();
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         // A run that ended early leaves units behind; their end is no longer judged.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.TestKit;
 
 /// <summary>One thing that a broken driver does otherwise, named by the position in its sequence of actions.</summary>

@@ -27,7 +27,6 @@ public sealed class ObservedMemory : PassingMemory
     {
     }
 
-    /// <summary>Observes memory.</summary>
     public ObservedMemory(IPhysicalMemory inner)
         : base(inner) => Walker = new WalkerFace(this);
 

@@ -5,7 +5,6 @@ namespace PasidFramework.TestKit;
 
 /// <summary>Registers in front of others: writes are recorded, single ones read as a test says, one can be held
 /// back.</summary>
-/// <param name="inner">The registers.</param>
 /// <param name="log">Takes writes as steps of kind <see cref="StepKind.Register"/>.</param>
 public sealed class ObservedRegisters(IRegisterFile inner, ObservedMemory? log = null) : IRegisterFile
 {
@@ -66,7 +65,8 @@ public sealed class ObservedRegisters(IRegisterFile inner, ObservedMemory? log =
     }
 
     public uint Read32(int offset) =>
-        Reads.TryGetValue(offset, out Func<ulong, ulong>? read) ? (uint)read(inner.Read32(offset)) : inner.Read32(offset);
+        Reads.TryGetValue(offset, out Func<ulong, ulong>? read) ? (uint)read(inner.Read32(offset))
+            : inner.Read32(offset);
 
     public ulong Read64(int offset) =>
         Reads.TryGetValue(offset, out Func<ulong, ulong>? read) ? read(inner.Read64(offset)) : inner.Read64(offset);

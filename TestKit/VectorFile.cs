@@ -1,8 +1,10 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
 
 namespace PasidFramework.TestKit;
 
-/// <summary>Reads data files of a test project, of the form <c>a | b | c</c>; lines that begin with # are comments.</summary>
+/// <summary>Reads data files of a test project, of the form <c>a | b | c</c>; lines that begin with # are
+/// comments.</summary>
 public static class VectorFile
 {
     /// <summary>The lines of a file in <c>Vectors</c>.</summary>

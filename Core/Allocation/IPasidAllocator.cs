@@ -35,7 +35,6 @@ public interface IPasidAllocator
     PasidFreeStatus Free(Pasid pasid);
 
     /// <summary>Excludes a PASID from ever being allocated.</summary>
-    /// <param name="pasid">The PASID.</param>
     /// <returns>False if it is live now: then it is not reserved.</returns>
     bool TryReserve(Pasid pasid);
 

@@ -117,7 +117,6 @@ internal struct PasidBitmap
         return true;
     }
 
-    /// <summary>Whether a PASID is live.</summary>
     public readonly bool IsLive(uint pasid)
     {
         uint index = pasid - _first;
@@ -145,7 +144,6 @@ internal struct PasidBitmap
         return true;
     }
 
-    /// <summary>Whether a PASID is reserved.</summary>
     public readonly bool IsReserved(uint pasid)
     {
         uint index = pasid - _first;

@@ -25,7 +25,6 @@ public interface IPasidTable : IDisposable
     IReadOnlyDictionary<string, ulong> AttachParameters { get; }
 
     /// <summary>Installs an entry, valid bit last.</summary>
-    /// <param name="pasid">The PASID.</param>
     /// <param name="entry">What it leads to.</param>
     /// <returns>Success; EINVAL beyond the width; EEXIST where a valid entry is; ENOMEM for a leaf.</returns>
     OpResult Set(Pasid pasid, in PasidTableEntry entry);

@@ -24,7 +24,6 @@ public interface ITestHardware : IIommuHardware
     /// removed the device, until another PASID is made ready for it. With <see cref="TestHardwareTraits.ManyPasids"/>
     /// it may be called for devices that the driver has not added or has removed, too.
     /// </summary>
-    /// <param name="pasid">The PASID.</param>
     /// <returns>Success, also where it was made ready before; EOPNOTSUPP with the reason, such as a device that stands
     /// for one PASID and has another one already.</returns>
     OpResult Prepare(RequesterId requester, Pasid pasid);

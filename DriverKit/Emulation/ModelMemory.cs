@@ -6,18 +6,19 @@ namespace PasidFramework.DriverKit.Emulation;
 
 /// <summary>
 /// Memory of a software model. A walker that does not snoop sees flushed lines only; with <see cref="StoreOrder.Weak"/>
-/// it is certain to see them only after a barrier. A fresh page shows poison to the walker until its zeroes have arrived.
+/// it is certain to see them only after a barrier. A fresh page shows poison to the walker until its zeroes have
+/// arrived.
 /// </summary>
 /// <remarks>
 /// Addresses are byte addresses. A flush works on whole cache lines of 64 bytes and captures what they hold at that
-/// moment. Safe for concurrent use; <see cref="ForEachVisible"/> and <see cref="ForEachTornRead"/> are for one thread at
-/// a time.
+/// moment. Safe for concurrent use; <see cref="ForEachVisible"/> and <see cref="ForEachTornRead"/> are for one thread
+/// at a time.
 /// </remarks>
 public sealed class ModelMemory : IModelMemory
 {
     /// <summary>
-    /// What a walker reads of a fresh page before its zeroes arrive: valid bits and reserved bits of all formats are set
-    /// in it.
+    /// What a walker reads of a fresh page before its zeroes arrive: valid bits and reserved bits of all formats are
+    /// set in it.
     /// </summary>
     public const ulong Poison = 0xDEAD_BEEF_DEAD_BEEF;
 
@@ -50,25 +51,19 @@ public sealed class ModelMemory : IModelMemory
         Device = new WalkerMemory(_gate, _cpu, _seen, _pending);
     }
 
-    /// <inheritdoc/>
     public event Action<MemoryEvent>? Changed;
 
-    /// <inheritdoc/>
     public bool IsCoherent { get; }
 
-    /// <inheritdoc/>
     public StoreOrder Order { get; }
 
-    /// <inheritdoc/>
     public IDeviceMemory Device { get; }
 
-    /// <inheritdoc/>
     public long AllocatedBytes => _cpu.AllocatedBytes;
 
     /// <summary>Events so far.</summary>
     public long EventCount => Interlocked.Read(ref _events);
 
-    /// <inheritdoc/>
     public IReadOnlyList<StrayRead> StrayReads
     {
         get
@@ -92,7 +87,6 @@ public sealed class ModelMemory : IModelMemory
         }
     }
 
-    /// <inheritdoc/>
     public OpResult<ulong> AllocatePages(int bytes, int alignmentBytes = 4096)
     {
         OpResult<ulong> taken;
@@ -111,7 +105,6 @@ public sealed class ModelMemory : IModelMemory
         return taken;
     }
 
-    /// <inheritdoc/>
     public void FreePages(ulong address, int bytes)
     {
         lock (_gate)
@@ -123,16 +116,12 @@ public sealed class ModelMemory : IModelMemory
         Raise(MemoryEventKind.Free, address, bytes, 0);
     }
 
-    /// <inheritdoc/>
     public ulong ReadQword(ulong address) => _cpu.ReadQword(address);
 
-    /// <inheritdoc/>
     public uint ReadDword(ulong address) => _cpu.ReadDword(address);
 
-    /// <inheritdoc/>
     public void Read(ulong address, Span<byte> destination) => _cpu.Read(address, destination);
 
-    /// <inheritdoc/>
     public bool IsBacked(ulong address, long bytes)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
@@ -142,7 +131,6 @@ public sealed class ModelMemory : IModelMemory
         }
     }
 
-    /// <inheritdoc/>
     public void WriteQword(ulong address, ulong value)
     {
         lock (_gate)
@@ -155,7 +143,6 @@ public sealed class ModelMemory : IModelMemory
         Raise(MemoryEventKind.Store, address, 8, value);
     }
 
-    /// <inheritdoc/>
     public void WriteDword(ulong address, uint value)
     {
         ulong whole;
@@ -170,7 +157,6 @@ public sealed class ModelMemory : IModelMemory
         Raise(MemoryEventKind.Store, address & ~7UL, 8, whole);
     }
 
-    /// <inheritdoc/>
     public void Write(ulong address, ReadOnlySpan<byte> source)
     {
         while (!source.IsEmpty)
@@ -192,7 +178,6 @@ public sealed class ModelMemory : IModelMemory
         }
     }
 
-    /// <inheritdoc/>
     public void Flush(ulong address, int bytes)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
@@ -208,7 +193,6 @@ public sealed class ModelMemory : IModelMemory
         Raise(MemoryEventKind.Flush, address, bytes, 0);
     }
 
-    /// <inheritdoc/>
     public void StoreBarrier()
     {
         lock (_gate)
@@ -219,7 +203,6 @@ public sealed class ModelMemory : IModelMemory
         Raise(MemoryEventKind.Barrier, 0, 0, 0);
     }
 
-    /// <inheritdoc/>
     public int ForEachVisible(Action probe)
     {
         ArgumentNullException.ThrowIfNull(probe);
@@ -302,8 +285,8 @@ public sealed class ModelMemory : IModelMemory
     }
 
     /// <summary>
-    /// A walker changes a word that it has read, in one step, as it sets accessed and dirty flags: nothing happens where
-    /// the word is another one by now, and a newer store of the CPU that is still on its way is not undone.
+    /// A walker changes a word that it has read, in one step, as it sets accessed and dirty flags: nothing happens
+    /// where the word is another one by now, and a newer store of the CPU that is still on its way is not undone.
     /// </summary>
     /// <param name="address">Byte address, a multiple of 8.</param>
     /// <param name="expected">What the walker has read.</param>

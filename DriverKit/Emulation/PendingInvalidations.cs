@@ -2,8 +2,8 @@
 namespace PasidFramework.DriverKit.Emulation;
 
 /// <summary>
-/// Invalidations that hardware has read and that take effect when the wait or SYNC behind them completes: as late as they
-/// may, and between two fences in the worst order. Not safe for concurrent use.
+/// Invalidations that hardware has read and that take effect when the wait or SYNC behind them completes: as late as
+/// they may, and between two fences in the worst order. Not safe for concurrent use.
 /// </summary>
 /// <typeparam name="T">A command.</typeparam>
 public sealed class PendingInvalidations<T>

@@ -38,7 +38,6 @@ public sealed class RequiredInvalidation<TGroup>(
         return _steps.Count == 0;
     }
 
-    /// <inheritdoc/>
     public override string ToString() =>
         $"{cause}, and still owed are: {string.Join(", ", _steps.Select(step => step.Name))}";
 }

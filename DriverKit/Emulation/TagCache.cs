@@ -87,10 +87,8 @@ public class TagCache<TKey, TValue>(string name, int maxEntries = int.MaxValue)
         return forgotten;
     }
 
-    /// <inheritdoc/>
     public override void Clear() => _kept.Clear();
 
-    /// <inheritdoc/>
     public override IEnumerable<CachedItem> Items()
     {
         foreach ((TKey key, TValue value) in _kept)
@@ -100,7 +98,6 @@ public class TagCache<TKey, TValue>(string name, int maxEntries = int.MaxValue)
         }
     }
 
-    /// <inheritdoc/>
     public override IEnumerable<string> FindReferencesInto(AddressRange range)
     {
         if (LeadsInto is null)

@@ -40,7 +40,6 @@ public class TranslationCache<TTag, TValue>(string name, int maxEntries = int.Ma
     }
 
     /// <summary>Keeps what covers an address, instead of what was kept with the same tags.</summary>
-    /// <param name="tag">Tags.</param>
     /// <param name="address">Any address that it covers.</param>
     /// <param name="shift">log2 of the bytes that it covers.</param>
     /// <param name="value">What is kept.</param>

@@ -101,8 +101,8 @@ internal sealed class WalkerMemory(Lock gate, SystemMemory cpu, WalkerPages seen
         }
     }
 
-    // What a device writes (status words, records) is coherent for both sides: a store of the CPU to such a word that is
-    // still on its way would be a race of the driver's own making. Page tables are changed by TryUpdateByDevice.
+    // What a device writes (status words, records) is coherent for both sides: a store of the CPU to such a word that
+    // is still on its way would be a race of the driver's own making. Page tables are changed by TryUpdateByDevice.
     private void Arrived(ulong address, ulong value)
     {
         pending.Overtaken(address);

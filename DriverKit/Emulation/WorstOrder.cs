@@ -7,8 +7,8 @@ namespace PasidFramework.DriverKit.Emulation;
 public static class WorstOrder
 {
     /// <summary>
-    /// A group takes effect kind by kind. After each command the accesses that were under way fill again what they lost,
-    /// from the caches that are still stale: so a kind that is filled from another one goes before it.
+    /// A group takes effect kind by kind. After each command the accesses that were under way fill again what they
+    /// lost, from the caches that are still stale: so a kind that is filled from another one goes before it.
     /// </summary>
     /// <typeparam name="T">A command.</typeparam>
     /// <param name="group">The commands; each kind leaves those of the others alone.</param>

@@ -21,10 +21,8 @@ public class RadixFormat : IPageTableFormat
 
     private ulong[]? _pageSizes;
 
-    /// <inheritdoc/>
     public string Name { get; init; } = string.Empty;
 
-    /// <inheritdoc/>
     public int AddressBits { get; init; }
 
     /// <summary>log2 of the smallest page in bytes.</summary>
@@ -77,7 +75,6 @@ public class RadixFormat : IPageTableFormat
     /// <summary>What a page that may not be written has in addition.</summary>
     public ulong ReadOnlyValue { get; init; }
 
-    /// <inheritdoc/>
     public IReadOnlyList<ulong> PageSizes => _pageSizes ??=
     [
         .. Enumerable.Range(1, Levels).Where(HasLeaves).Select(level => LowBits(level) + 1),
@@ -86,7 +83,6 @@ public class RadixFormat : IPageTableFormat
     /// <summary>Size of a table in bytes, on every level, and its alignment.</summary>
     public int TableBytes => EntryBytes << IndexBits;
 
-    /// <summary>Bits of an output address.</summary>
     public int OutputBits => BitOperations.Log2(AddressMask) + AddressShift + 1;
 
     /// <summary>Lowest bit of an address that selects an entry of a level.</summary>
@@ -129,7 +125,6 @@ public class RadixFormat : IPageTableFormat
     public ulong MakeLeaf(ulong page, int level, bool writable) =>
         (level == 1 ? PageValue : BlockValue) | (writable ? WritableValue : ReadOnlyValue) | (page >> AddressShift);
 
-    /// <inheritdoc/>
     public OpResult<IPageTable> Create(IPhysicalMemory memory)
     {
         ArgumentNullException.ThrowIfNull(memory);
@@ -144,7 +139,6 @@ public class RadixFormat : IPageTableFormat
         return OpResult<IPageTable>.Ok(new RadixPageTable(this, memory, root.Value));
     }
 
-    /// <inheritdoc/>
     /// <remarks>Of pages that unprivileged accesses reach and that are marked as accessed.</remarks>
     public IEnumerable<PageMapping> Mappings(IMemoryReader memory, ulong root, ulong start, ulong last)
     {

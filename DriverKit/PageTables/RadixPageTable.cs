@@ -18,23 +18,18 @@ internal sealed class RadixPageTable(RadixFormat format, IPhysicalMemory memory,
     private ulong _lastPrefix = ulong.MaxValue;
     private ulong _lastTable;
 
-    /// <inheritdoc/>
     public ulong Root { get; } = root;
 
-    /// <inheritdoc/>
     public OpResult Map(ulong address, ulong target, bool writable) => Map(address, target, writable, 1);
 
-    /// <inheritdoc/>
     public OpResult Map(ulong address, ulong target, bool writable, ulong bytes)
     {
         int level = LevelOf(bytes);
         return level == 0 ? WrongSize(bytes) : Map(address, target, writable, level);
     }
 
-    /// <inheritdoc/>
     public OpResult Unmap(ulong address) => Unmap(address, 1);
 
-    /// <inheritdoc/>
     public OpResult Unmap(ulong address, ulong bytes)
     {
         int level = LevelOf(bytes);
@@ -103,7 +98,8 @@ internal sealed class RadixPageTable(RadixFormat format, IPhysicalMemory memory,
 
     private static OpResult OtherSize(ulong address, in Finder found, int level) =>
         OpResult.Refuse(Errno.EEXIST,
-            $"0x{address:x}: {(found.Level > level ? "a larger page covers it" : "there is a table for smaller ones")}");
+            $"0x{address:x}: "
+                + $"{(found.Level > level ? "a larger page covers it" : "there is a table for smaller ones")}");
 
     // The entry where the path of an address ends: that of the level, or an upper one that leads to no table.
     private Finder Find(ulong address, int level)

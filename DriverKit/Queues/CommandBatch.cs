@@ -9,8 +9,8 @@ namespace PasidFramework.DriverKit.Queues;
 /// The commands of one operation, for any number of devices: collected on the stack, written in order, waited for once.
 /// </summary>
 /// <remarks>
-/// What outgrows the buffer is written on the way; a ring whose submissions stay whole completes that part first, which is
-/// a stronger order than a fence. An empty batch sends nothing.
+/// What outgrows the buffer is written on the way; a ring whose submissions stay whole completes that part first, which
+/// is a stronger order than a fence. An empty batch sends nothing.
 /// </remarks>
 /// <param name="ring">Where they go.</param>
 public ref struct CommandBatch(CommandRing ring)

@@ -11,8 +11,8 @@ namespace PasidFramework.DriverKit.Queues;
 /// A ring of commands in memory with a doorbell: any number of threads write, each waits for its own commands.
 /// </summary>
 /// <remarks>
-/// Positions are counted in 64 bits; registers have the low bits of them. The gate covers writing commands, ringing, and
-/// reading the consumer; no thread waits for hardware inside it. Neither submission nor wait allocates unless it is
+/// Positions are counted in 64 bits; registers have the low bits of them. The gate covers writing commands, ringing,
+/// and reading the consumer; no thread waits for hardware inside it. Neither submission nor wait allocates unless it is
 /// refused.
 /// </remarks>
 public abstract class CommandRing : IDisposable
@@ -114,7 +114,6 @@ public abstract class CommandRing : IDisposable
         }
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         if (!_disposed)
@@ -136,7 +135,6 @@ public abstract class CommandRing : IDisposable
     protected internal virtual void EncodeClosing(Span<ulong> command, bool drain) => EncodeFence(command);
 
     /// <summary>A command is about to be stored: fills in what depends on its place; inside the gate.</summary>
-    /// <param name="command">The command.</param>
     /// <param name="slot">Its place.</param>
     /// <param name="ticket">The submission; the last one's changes are its caller's.</param>
     protected abstract void Prepare(Span<ulong> command, int slot, ref CommandTicket ticket);
@@ -194,7 +192,8 @@ public abstract class CommandRing : IDisposable
     /// <summary>The place of a position.</summary>
     protected int SlotOf(long position) => (int)position & _slotMask;
 
-    /// <summary>Moves the consumer to a register's value, unless nothing was written there yet; inside the gate.</summary>
+    /// <summary>Moves the consumer to a register's value, unless nothing was written there yet; inside the
+    /// gate.</summary>
     /// <returns>Whether a command is there that hardware has not consumed.</returns>
     protected bool Advance(uint consumer)
     {
@@ -209,7 +208,8 @@ public abstract class CommandRing : IDisposable
         return exists;
     }
 
-    /// <summary>Stores a command into a place and writes it back, in order before the next store; inside the gate.</summary>
+    /// <summary>Stores a command into a place and writes it back, in order before the next store; inside the
+    /// gate.</summary>
     protected void Replace(int slot, ReadOnlySpan<ulong> command)
     {
         Store(slot, command);

@@ -35,7 +35,6 @@ public abstract class RecordRing : RecordQueue
     /// <summary>Places of the ring, a power of two.</summary>
     protected int Slots { get; }
 
-    /// <inheritdoc/>
     protected sealed override int Begin()
     {
         uint producer = ReadProducer() & _mask;
@@ -52,7 +51,6 @@ public abstract class RecordRing : RecordQueue
         return 0;
     }
 
-    /// <inheritdoc/>
     protected sealed override bool TryRead(Span<ulong> record)
     {
         ulong at = Address + ((ulong)(_position & (_mask >> 1)) * (ulong)(RecordWords * sizeof(ulong)));
@@ -65,7 +63,6 @@ public abstract class RecordRing : RecordQueue
         return true;
     }
 
-    /// <inheritdoc/>
     protected sealed override OpResult End()
     {
         // The records must have been read before their places go back.
@@ -83,6 +80,5 @@ public abstract class RecordRing : RecordQueue
     /// <returns>Success; EOVERFLOW where records were lost.</returns>
     protected abstract OpResult Release(uint consumer, bool isMoved, bool isSkipped);
 
-    /// <inheritdoc/>
     protected override void FreeMemory() => _memory.FreePages(Address, Slots * RecordWords * sizeof(ulong));
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.DriverKit.Tables;
 
-/// <summary>What the number of an entry is.</summary>
 public enum EntryNumber
 {
     /// <summary>An index of its table.</summary>

@@ -43,13 +43,10 @@ public abstract class PasidTable<TLink> : IPasidTable
         Sync = sync;
     }
 
-    /// <inheritdoc/>
     public int PasidBits { get; }
 
-    /// <inheritdoc/>
     public long TableBytes => Table.Bytes;
 
-    /// <inheritdoc/>
     public int Leaves => Table.Leaves;
 
     /// <summary>Whether a PASID has an entry, valid or quiet; as its sync is called too.</summary>
@@ -61,10 +58,8 @@ public abstract class PasidTable<TLink> : IPasidTable
     /// <summary>Byte address of the directory, or of the table where it is linear.</summary>
     public ulong Root => Table.Root;
 
-    /// <inheritdoc/>
     public abstract IReadOnlyDictionary<string, ulong> AttachParameters { get; }
 
-    /// <inheritdoc/>
     public virtual bool CanQuiet => true;
 
     /// <summary>Where it is.</summary>
@@ -76,7 +71,6 @@ public abstract class PasidTable<TLink> : IPasidTable
     /// <summary>Completes invalidations.</summary>
     protected IPasidTableSync Sync { get; }
 
-    /// <inheritdoc/>
     public OpResult Set(Pasid pasid, in PasidTableEntry entry)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
@@ -141,7 +135,6 @@ public abstract class PasidTable<TLink> : IPasidTable
         return result;
     }
 
-    /// <inheritdoc/>
     public OpResult Quiet(Pasid pasid)
     {
         OpResult result = FindEntry(pasid, out ulong address);
@@ -161,7 +154,6 @@ public abstract class PasidTable<TLink> : IPasidTable
         return result;
     }
 
-    /// <inheritdoc/>
     /// <remarks>
     /// Of a quiet entry whose invalidation was confirmed only the configuration is invalidated: it cannot have led to
     /// new translations.

@@ -4,7 +4,6 @@ using PasidFramework.Identifiers;
 namespace PasidFramework.DriverKit.Tables;
 
 /// <summary>An entry as it was read.</summary>
-/// <param name="Words">Its words.</param>
 /// <param name="Address">Its byte address.</param>
 /// <param name="Number">Its number, counted from the table's first one.</param>
 /// <param name="Requester">The device that it belongs to.</param>

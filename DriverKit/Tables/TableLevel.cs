@@ -11,9 +11,9 @@ namespace PasidFramework.DriverKit.Tables;
 /// <param name="Read">Reads one entry that is not all zero; it is asked in the order of the list.</param>
 public sealed record TableLevel(Layout Layout, string Name, TableItemKind Kind, Func<TableEntry, EntryReading> Read)
 {
-    /// <summary>What the number of an entry is.</summary>
     public EntryNumber Numbers { get; init; }
 
-    /// <summary>Whether only one entry may lead to such a table: another one that does is a finding, and not followed.</summary>
+    /// <summary>Whether only one entry may lead to such a table: another one that does is a finding, and not
+    /// followed.</summary>
     public bool IsExclusive { get; init; }
 }

@@ -187,7 +187,6 @@ public static class TableLister
         public void Leave() => _path.Pop();
 
         /// <summary>Why a table is not followed; null where it is, and then it is remembered.</summary>
-        /// <param name="table">The table.</param>
         /// <param name="from">Address of the entry that leads to it.</param>
         public string? Refusal(TableReference table, ulong from)
         {

@@ -8,7 +8,6 @@ namespace PasidFramework.DriverKit.Tables;
 public static class TableRoots
 {
     /// <summary>Holds the values to what a reader takes.</summary>
-    /// <param name="reader">The reader.</param>
     /// <param name="values">Values by name.</param>
     /// <returns>Success; EINVAL for a name that the reader does not know, or one that it requires and that is
     /// missing.</returns>
@@ -27,11 +26,11 @@ public static class TableRoots
             }
         }
 
-        return Require(reader, values, [.. reader.Registers.Where(known => known.IsRequired).Select(known => known.Name)]);
+        return Require(reader, values,
+            [.. reader.Registers.Where(known => known.IsRequired).Select(known => known.Name)]);
     }
 
     /// <summary>Holds the values to names of which a reader needs every one.</summary>
-    /// <param name="reader">The reader.</param>
     /// <param name="values">Values by name.</param>
     /// <param name="names">Names of registers of the reader.</param>
     /// <returns>Success; EINVAL for one that is missing.</returns>

@@ -52,7 +52,6 @@ public sealed class TwoLevelTable<TLink> : IDisposable
 
     /// <summary>Makes an empty table, written back; the caller that points hardware to it orders that.</summary>
     /// <param name="memory">Memory that the hardware walks.</param>
-    /// <param name="shape">The shape.</param>
     /// <returns>The table; ENOMEM.</returns>
     [SuppressMessage("Design", "CA1000", Justification = "A constructor cannot refuse.")]
     public static OpResult<TwoLevelTable<TLink>> Create(IPhysicalMemory memory, in TableGeometry shape)
@@ -115,7 +114,6 @@ public sealed class TwoLevelTable<TLink> : IDisposable
     public bool IsUnconfirmed(uint index) => _unconfirmed is { } slots && slots.Contains(index >> _slotShift);
 
     /// <summary>Notes whether hardware confirmed the path to an index.</summary>
-    /// <param name="index">The index.</param>
     /// <param name="confirmed">What the invalidation of the path answered.</param>
     /// <returns><paramref name="confirmed"/>.</returns>
     public OpResult Confirm(uint index, OpResult confirmed)

@@ -9,12 +9,12 @@ using PasidFramework.Results;
 namespace PasidFramework.DriverKit.Units;
 
 /// <summary>
-/// The skeleton of a unit: everything of <see cref="IIommuUnit"/> that is the same for every vendor. A driver says how the
-/// hardware is switched on and off, how a device's configuration entry is stored and cleared, and in its
+/// The skeleton of a unit: everything of <see cref="IIommuUnit"/> that is the same for every vendor. A driver says how
+/// the hardware is switched on and off, how a device's configuration entry is stored and cleared, and in its
 /// <see cref="UnitDomain{TDevice}"/> what happens to a PASID entry.
 /// </summary>
-/// <remarks>It begins in <see cref="Start"/>, which runs the driver's steps and rolls back at the first one that fails, and
-/// ends in <see cref="Dispose"/>, which frees memory only when the hardware is off.</remarks>
+/// <remarks>It begins in <see cref="Start"/>, which runs the driver's steps and rolls back at the first one that fails,
+/// and ends in <see cref="Dispose"/>, which frees memory only when the hardware is off.</remarks>
 /// <typeparam name="TDomain">The driver's record of a domain.</typeparam>
 /// <typeparam name="TDevice">The driver's record of a device.</typeparam>
 public abstract class IommuUnit<TDomain, TDevice> : IIommuUnit
@@ -39,19 +39,14 @@ public abstract class IommuUnit<TDomain, TDevice> : IIommuUnit
         Logger = setup.Logger;
     }
 
-    /// <inheritdoc/>
     public string Name { get; }
 
-    /// <inheritdoc/>
     public int PasidBits { get; }
 
-    /// <inheritdoc/>
     public virtual IReadOnlyList<Pasid> ReservedPasids => [];
 
-    /// <inheritdoc/>
     public virtual PasidScope VendorScope => PasidScope.Domain;
 
-    /// <inheritdoc/>
     public UnitStatistics Statistics
     {
         get
@@ -90,7 +85,6 @@ public abstract class IommuUnit<TDomain, TDevice> : IIommuUnit
     /// <see cref="Dispose"/>.</summary>
     protected abstract IReadOnlyList<Func<OpResult>> StartSteps { get; }
 
-    /// <inheritdoc/>
     public virtual IPasidAllocator? CreateAllocator(PasidRange range) => null;
 
     /// <summary>Switches the unit on.</summary>
@@ -134,7 +128,8 @@ public abstract class IommuUnit<TDomain, TDevice> : IIommuUnit
         return domain;
     }
 
-    /// <summary>Frees a domain that has no device; when the unit is off, where the hardware may still walk it.</summary>
+    /// <summary>Frees a domain that has no device; when the unit is off, where the hardware may still walk
+    /// it.</summary>
     /// <exception cref="InvalidOperationException">It still has devices.</exception>
     public void RemoveDomain(TDomain domain)
     {
@@ -231,7 +226,6 @@ public abstract class IommuUnit<TDomain, TDevice> : IIommuUnit
         }
     }
 
-    /// <inheritdoc/>
     public virtual OpResult TakeFaults(ICollection<IommuFault> faults) =>
         OpResult.Refuse(Errno.EOPNOTSUPP, $"{Name}: this driver does not decode fault records");
 
@@ -268,7 +262,6 @@ public abstract class IommuUnit<TDomain, TDevice> : IIommuUnit
         GC.SuppressFinalize(this);
     }
 
-    /// <inheritdoc/>
     OpResult IIommuUnit.AddDomain(Domain domain)
     {
         ArgumentNullException.ThrowIfNull(domain);
@@ -277,14 +270,12 @@ public abstract class IommuUnit<TDomain, TDevice> : IIommuUnit
         return result.Outcome;
     }
 
-    /// <inheritdoc/>
     void IIommuUnit.RemoveDomain(Domain domain)
     {
         RemoveDomain(StateOf(domain));
         domain.DriverState = null;
     }
 
-    /// <inheritdoc/>
     OpResult IIommuUnit.AddDevice(Device device)
     {
         ArgumentNullException.ThrowIfNull(device);
@@ -293,7 +284,6 @@ public abstract class IommuUnit<TDomain, TDevice> : IIommuUnit
         return result.Outcome;
     }
 
-    /// <inheritdoc/>
     void IIommuUnit.RemoveDevice(Device device)
     {
         OpResult result = RemoveDevice(StateOf(device.Domain), StateOf(device));
@@ -304,7 +294,6 @@ public abstract class IommuUnit<TDomain, TDevice> : IIommuUnit
         }
     }
 
-    /// <inheritdoc/>
     OpResult<object?> IIommuUnit.AllocateProcess(IommuProcess process)
     {
         OpResult<UnitProcess?> result = AllocateProcess();
@@ -313,13 +302,11 @@ public abstract class IommuUnit<TDomain, TDevice> : IIommuUnit
             : OpResult<object?>.Refuse(result.Errno, $"{result.Reason}, {process} gets none");
     }
 
-    /// <inheritdoc/>
     void IIommuUnit.FreeProcess(IommuProcess process, object? driverProcess) => FreeProcess(
         driverProcess is null or UnitProcess
             ? (UnitProcess?)driverProcess
             : throw new ArgumentException("Not a process record of this unit.", nameof(driverProcess)));
 
-    /// <inheritdoc/>
     OpResult IIommuUnit.Attach(IommuContext context, Device device, bool first)
     {
         ArgumentNullException.ThrowIfNull(context);
@@ -335,7 +322,6 @@ public abstract class IommuUnit<TDomain, TDevice> : IIommuUnit
         return result;
     }
 
-    /// <inheritdoc/>
     OpResult IIommuUnit.Detach(IommuContext context, Device device, bool last)
     {
         ArgumentNullException.ThrowIfNull(context);
@@ -345,14 +331,12 @@ public abstract class IommuUnit<TDomain, TDevice> : IIommuUnit
         return result;
     }
 
-    /// <inheritdoc/>
     OpResult IIommuUnit.Exit(IommuContext context)
     {
         ArgumentNullException.ThrowIfNull(context);
         return StateOf(context.Domain).Exit((UnitLink?)context.DriverState);
     }
 
-    /// <inheritdoc/>
     OpResult IIommuUnit.Invalidate(IommuContext context, IovaRange range)
     {
         ArgumentNullException.ThrowIfNull(context);
@@ -380,7 +364,8 @@ public abstract class IommuUnit<TDomain, TDevice> : IIommuUnit
     /// <returns>Success; ETIMEDOUT: it may still use its memory.</returns>
     protected abstract OpResult Stop();
 
-    /// <summary>Frees what the driver holds beside domains and <see cref="AllocatePages"/>; the hardware is off.</summary>
+    /// <summary>Frees what the driver holds beside domains and <see cref="AllocatePages"/>; the hardware is
+    /// off.</summary>
     protected virtual void Free()
     {
     }

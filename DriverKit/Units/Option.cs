@@ -3,7 +3,8 @@ using System.Globalization;
 
 namespace PasidFramework.DriverKit.Units;
 
-/// <summary>One setting of a unit or of hardware; its declaration gives parsing, range and the text of a refusal.</summary>
+/// <summary>One setting of a unit or of hardware; its declaration gives parsing, range and the text of a
+/// refusal.</summary>
 /// <remarks>Names are lower case with dashes and say the unit: <c>event-queue-log2</c>, <c>input-bits</c>,
 /// <c>timeout-ms</c>.</remarks>
 public abstract class Option
@@ -26,7 +27,8 @@ public abstract class Option
         $"a number from {min} to {max}",
         standard,
         (string text, out int value) =>
-            int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value) && value >= min && value <= max);
+            int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value) && value >= min
+                && value <= max);
 
     /// <summary>A switch: 1, true or on; 0, false or off.</summary>
     public static Option<bool> Flag(string name, bool standard) => new(

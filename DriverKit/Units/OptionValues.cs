@@ -11,6 +11,5 @@ public sealed class OptionValues
     /// <summary>The value that was set, or the standard one.</summary>
     public T Get<T>(Option<T> option) => _values.TryGetValue(option, out object? value) ? (T)value! : option.Standard;
 
-    /// <summary>Whether it was set.</summary>
     public bool IsSet(Option option) => _values.ContainsKey(option);
 }

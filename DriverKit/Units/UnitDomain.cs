@@ -45,7 +45,6 @@ public abstract class UnitDomain<TDevice> : IDisposable
     /// <param name="pasid">Index of the entry.</param>
     /// <param name="pageTableRoot">Physical byte address of the process's top page table.</param>
     /// <param name="process">The process; null on a unit without tags.</param>
-    /// <param name="device">The device.</param>
     /// <param name="first">Whether the link is new.</param>
     /// <param name="link">The link's record; made where <paramref name="first"/> succeeds.</param>
     /// <returns>What <see cref="Install"/> answers.</returns>

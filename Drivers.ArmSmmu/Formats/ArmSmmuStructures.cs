@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Formats;
@@ -6,6 +7,5 @@ namespace PasidFramework.Drivers.ArmSmmu.Formats;
 [StructureProvider("arm-smmuv3")]
 internal sealed class ArmSmmuStructures : IStructureProvider
 {
-    /// <inheritdoc/>
     public IReadOnlyList<Layout> Layouts => ArmSmmuLayouts.All;
 }

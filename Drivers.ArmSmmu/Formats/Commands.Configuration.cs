@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Formats;
@@ -55,7 +56,8 @@ internal static partial class Commands
             LayoutField.Reserved(31, 8),
             StreamId(),
             LayoutField.Value(
-                Range, "2^(Range+1) StreamIDs", (RangeAll, "all: CFGI_ALL, SID has no meaning")).Reads(range => range == RangeAll
+                Range, "2^(Range+1) StreamIDs", (RangeAll, "all: CFGI_ALL, SID has no meaning"))
+                    .Reads(range => range == RangeAll
                 ? null
                 : Text($"{2L << (int)range} StreamIDs")),
             LayoutField.Reserved(127, 69)]),

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Formats;
@@ -40,15 +41,11 @@ internal static partial class Commands
         new((ulong)SmmuOpcode.TLBI_NH_ASID | Put(VMID, vmid) | Put(ASID, asid), 0);
 
     /// <summary>Forget the translations of one page of an ASID, whatever their level.</summary>
-    /// <param name="vmid">VMID.</param>
-    /// <param name="asid">ASID.</param>
     /// <param name="address">Byte address, a multiple of 4096.</param>
     public static SmmuCommand TlbiNhVa(uint vmid, uint asid, ulong address) =>
         new((ulong)SmmuOpcode.TLBI_NH_VA | Put(VMID, vmid) | Put(ASID, asid), address);
 
     /// <summary>Forget the translations of a range (IDR3.RIL).</summary>
-    /// <param name="vmid">VMID.</param>
-    /// <param name="asid">ASID.</param>
     /// <param name="address">Byte address, a multiple of 4096.</param>
     /// <param name="num">Pages are (num + 1) * 2^scale; 0 to 31.</param>
     /// <param name="scale">0 to 31.</param>

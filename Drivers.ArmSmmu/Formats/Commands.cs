@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Arm IHI 0070 (SMMUv3), issue H.a era, chapter 4 "Commands": 128 bits each, opcode in bits 7:0. SSec (bit 10) is 0 on
 // the Non-secure queue and therefore declared as reserved.
 using System.Runtime.CompilerServices;
@@ -38,7 +39,6 @@ internal static partial class Commands
     /// Whether the hardware accepts a command: a known opcode, reserved bits 0, no forbidden combination (4.1.3:
     /// otherwise CERROR_ILL). The same checks as <see cref="Layout.Check"/>, without allocating.
     /// </summary>
-    /// <param name="command">The command.</param>
     /// <param name="hasRange">IDR3.RIL: without it the range fields are reserved.</param>
     public static bool IsLegal(SmmuCommand command, bool hasRange)
     {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Arm IHI 0070 (SMMUv3), issue H.a era, section 5.4 "Context Descriptor": 512 bits, 64-byte aligned.
 // Word 5 (PARTID, PMG) and the words after it belong to features that this framework does not use: written as 0.
 using PasidFramework.Records;
@@ -20,8 +21,8 @@ internal static class ContextDescriptor
     public const ulong Granule4K = 0;
 
     /// <summary>
-    /// The memory attributes that Linux gives process page tables: index 0 = 0x44 (not cacheable), 1 = 0xff (write-back),
-    /// 2 = 0x04 (device).
+    /// The memory attributes that Linux gives process page tables: index 0 = 0x44 (not cacheable), 1 = 0xff
+    /// (write-back), 2 = 0x04 (device).
     /// </summary>
     public const ulong LinuxMair = 0x04_ff44;
 

@@ -1,12 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.Identifiers;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Formats;
 
-/// <summary>
-/// Reads event records (Arm IHI 0070 7.3): which fields a record has, its event's layout says.
-/// </summary>
+/// <summary>Reads event records (Arm IHI 0070 7.3): which fields a record has, its event's layout says.</summary>
 internal static class EventDecoder
 {
     // CLASS in words, where the event has it; value 3 is a reserved encoding.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Arm IHI 0070 (SMMUv3), issue H.a era, section 7.3 "Event records": 256 bits each, event number in bits 7:0. A record
 // has the fields that its event defines, at positions that all events share. Bits that hold details of the
 // implementation or of a rare event only (Reason, the span of ATS requests) are declared as ignored.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Arm IHI 0070 (SMMUv3), issue H.a era, section 6.3: identification registers, 32 bits each. Bits that neither the
 // driver nor the stand-in hardware uses are declared as ignored.
 using PasidFramework.Identifiers;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Arm IHI 0070 (SMMUv3), issue H.a era, sections 5.1 "Level 1 Stream Table Descriptor" and 5.3 "Level 1 Context
 // Descriptor": 64 bits each.
 using PasidFramework.Records;

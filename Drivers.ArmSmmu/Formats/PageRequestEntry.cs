@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Arm IHI 0070 (SMMUv3), issue H.a era, section 8.1 "PRI queue": 128 bits. Last with neither Read nor Write is a stop
 // marker, which is legal and gets no response.
 

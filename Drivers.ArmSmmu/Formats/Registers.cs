@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Arm IHI 0070 (SMMUv3), issue H.a era, chapter 6 "Memory map and registers". Offsets are from the start of page 0;
 // page 1 begins 0x10000 bytes after it.
 

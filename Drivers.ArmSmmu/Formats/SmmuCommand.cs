@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Drivers.ArmSmmu.Formats;
 
 /// <summary>One entry of the command queue: 128 bits, little-endian (Arm IHI 0070 4.1).</summary>
@@ -24,7 +25,6 @@ internal readonly record struct SmmuCommand(ulong Word0, ulong Word1)
         words[1] = Word1;
     }
 
-    /// <inheritdoc/>
     public override string ToString() => $"{Opcode} {Word0:x16} {Word1:x16}";
 }
 

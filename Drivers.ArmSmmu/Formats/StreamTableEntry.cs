@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Arm IHI 0070 (SMMUv3), issue H.a era, section 5.2 "Stream Table Entry": 512 bits, 64-byte aligned.
 // Words 4 to 7 (MPAM, MEC, VMS, Secure stage 2) belong to features that this framework does not use: written as 0.
 using System.Numerics;

@@ -1,14 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Drivers.ArmSmmu.Formats;
 
 /// <summary>
-/// How descriptors and page tables are fetched: one coding in STE and CD, for stage 1 and stage 2 (Arm IHI 0070 5.2, 5.4).
+/// How descriptors and page tables are fetched: one coding in STE and CD, for stage 1 and stage 2 (Arm IHI 0070 5.2,
+/// 5.4).
 /// </summary>
 internal static class WalkAttributes
 {
     /// <summary>Write-back, read- and write-allocate.</summary>
     public const ulong WriteBack = 1;
 
-    /// <summary>Inner shareable.</summary>
     public const ulong InnerShareable = 3;
 
     /// <summary>Names of the values of a cacheability field.</summary>
@@ -18,5 +19,6 @@ internal static class WalkAttributes
     ];
 
     /// <summary>Names of the values of a shareability field.</summary>
-    public static readonly (ulong Value, string Name)[] Shareability = [(0, "non"), (2, "outer"), (InnerShareable, "inner")];
+    public static readonly (ulong Value, string Name)[] Shareability =
+        [(0, "non"), (2, "outer"), (InnerShareable, "inner")];
 }

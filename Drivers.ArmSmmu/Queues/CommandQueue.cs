@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.DriverKit.Queues;
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.ArmSmmu.Formats;
@@ -68,10 +69,8 @@ internal sealed class CommandQueue : CommandRing
             : OpResult<CommandQueue>.Refuse(address.Outcome);
     }
 
-    /// <inheritdoc/>
     protected override void EncodeFence(Span<ulong> command) => Formats.Commands.Sync().CopyTo(command);
 
-    /// <inheritdoc/>
     protected override void Prepare(Span<ulong> command, int slot, ref CommandTicket ticket)
     {
         if (ticket.Owner == 0)
@@ -82,14 +81,11 @@ internal sealed class CommandQueue : CommandRing
         _owners[slot] = ticket.Owner;
     }
 
-    /// <inheritdoc/>
     protected override uint ReadConsumer() => _registers.Read32(Registers.CMDQ_CONS);
 
-    /// <inheritdoc/>
     protected override void Notify(long producer) =>
         _registers.Write32(Registers.CMDQ_PROD, (uint)producer & (uint)((2 * Slots) - 1));
 
-    /// <inheritdoc/>
     protected override void Refresh()
     {
         base.Refresh();
@@ -110,7 +106,6 @@ internal sealed class CommandQueue : CommandRing
         _registers.Write32(Registers.GERRORN, error);
     }
 
-    /// <inheritdoc/>
     protected override OpResult ResultOf(CommandTicket ticket)
     {
         for (int i = 0; i < Math.Min(_failureCount, FailuresKept); i++)
@@ -130,7 +125,6 @@ internal sealed class CommandQueue : CommandRing
             : OpResult.Ok;
     }
 
-    /// <inheritdoc/>
     protected override OpResult TimedOut(bool isFull, int polls) => OpResult.Refuse(Errno.ETIMEDOUT, isFull
         ? Text($"the command queue stayed full for {polls} polls of CMDQ_CONS (0x{ReadConsumer():x})")
         : Text($"CMD_SYNC did not complete within {polls} polls of CMDQ_CONS (0x{ReadConsumer():x})"));

@@ -57,10 +57,8 @@ internal sealed class EventQueue : RecordRing
         return OpResult<EventQueue>.Ok(new EventQueue(unit, memory, registers, log2, address.Value));
     }
 
-    /// <inheritdoc/>
     protected override uint ReadProducer() => _producer = _registers.Read32(Registers.EVENTQ_PROD);
 
-    /// <inheritdoc/>
     /// <remarks>GERROR says nothing of lost records: overflow flags of producer and consumer do.</remarks>
     protected override OpResult Release(uint consumer, bool isMoved, bool isSkipped)
     {
@@ -78,7 +76,6 @@ internal sealed class EventQueue : RecordRing
                 : OpResult.Ok;
     }
 
-    /// <inheritdoc/>
     protected override IommuFault Decode(ReadOnlySpan<ulong> record) => EventDecoder.Decode(record);
 
     private OpResult Lost(InvariantText why) =>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Numerics;
 using PasidFramework.DriverKit.Queues;
 using PasidFramework.Drivers.ArmSmmu.Formats;
@@ -26,7 +27,6 @@ internal static class InvalidationPlan
     /// <summary>Adds the TLB invalidations.</summary>
     /// <param name="batch">Where they go.</param>
     /// <param name="hasRange">IDR3.RIL.</param>
-    /// <param name="asid">The ASID.</param>
     /// <param name="range">The bytes, at least one.</param>
     public static void AddTlb(ref CommandBatch batch, bool hasRange, uint asid, IovaRange range)
     {

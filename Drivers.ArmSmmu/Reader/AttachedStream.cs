@@ -19,7 +19,8 @@ internal sealed record AttachedStream(RequesterId? Stream, ulong[] Entry)
         {
             if (attached.Stream is { } owner && owner.Value != sid)
             {
-                return new SmmuFault(SmmuEvent.C_BAD_STREAMID, $"this is the table of {owner}, not of {new RequesterId(sid)}");
+                return new SmmuFault(SmmuEvent.C_BAD_STREAMID,
+                    $"this is the table of {owner}, not of {new RequesterId(sid)}");
             }
 
             attached.Entry.CopyTo(ste);

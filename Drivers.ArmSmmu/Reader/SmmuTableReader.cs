@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Tables;
 using PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
@@ -10,8 +11,8 @@ using PasidFramework.Results;
 namespace PasidFramework.Drivers.ArmSmmu.Reader;
 
 /// <summary>
-/// Opens SMMUv3 tables from the values of STRTAB_BASE and STRTAB_BASE_CFG (Arm IHI 0070 5, 6.3), or one table of context
-/// descriptors from what its writer says in <see cref="IPasidTable.AttachParameters"/>.
+/// Opens SMMUv3 tables from the values of STRTAB_BASE and STRTAB_BASE_CFG (Arm IHI 0070 5, 6.3), or one table of
+/// context descriptors from what its writer says in <see cref="IPasidTable.AttachParameters"/>.
 /// </summary>
 [TableReader(ReaderName)]
 public sealed class SmmuTableReader : ITableReader
@@ -25,13 +26,12 @@ public sealed class SmmuTableReader : ITableReader
 
     private static readonly string[] s_attached = [.. s_shape, "STE0", "STE1", "SID"];
 
-    /// <inheritdoc/>
     public string Name => ReaderName;
 
-    /// <inheritdoc/>
     public IReadOnlyList<RootRegister> Registers { get; } =
     [
-        new("STRTAB_BASE", false, "stream table; needed unless a stream table entry is given") { Offset = Formats.Registers.STRTAB_BASE },
+        new("STRTAB_BASE", false,
+            "stream table; needed unless a stream table entry is given") { Offset = Formats.Registers.STRTAB_BASE },
         new("STRTAB_BASE_CFG", false, "its shape: LOG2SIZE, SPLIT, FMT; needed with STRTAB_BASE")
         {
             Offset = Formats.Registers.STRTAB_BASE_CFG,
@@ -48,16 +48,15 @@ public sealed class SmmuTableReader : ITableReader
         new("S1Fmt", false, "its shape: 0 linear, 1 leaves of 4 KiB, 2 leaves of 64 KiB; 0"),
         new("S1CDMax", false, "log2 of its context descriptors; 0"),
         new("S1DSS", false, "requests without PASID: 0 terminated, 1 bypass, 2 descriptor 0; 0"),
-        new("STE0", false, "the same as word 0 of a stream table entry for stage 1; with it none of S1ContextPtr and so on"),
+        new("STE0", false,
+            "the same as word 0 of a stream table entry for stage 1; with it none of S1ContextPtr and so on"),
         new("STE1", false, "word 1 of that entry; 0"),
         new("SID", false, "the StreamID that such a table belongs to; by default it is every stream's"),
         new("PAGES", false, "0: a walk ends at the root of the page table; by default it ends at the page"),
     ];
 
-    /// <inheritdoc/>
     public IReadOnlyList<Layout> Structures => ArmSmmuLayouts.All;
 
-    /// <inheritdoc/>
     public OpResult<ITableView> Open(IMemoryReader memory, IReadOnlyDictionary<string, ulong> registers)
     {
         ArgumentNullException.ThrowIfNull(memory);
@@ -157,19 +156,22 @@ public sealed class SmmuTableReader : ITableReader
             || ste.Get(StreamTableEntry.S1DSS) > StreamTableEntry.S1DssSubstream0)
         {
             return Refuse(Text(
-                $"S1Fmt {ste.Get(StreamTableEntry.S1Fmt)} and S1DSS {ste.Get(StreamTableEntry.S1DSS)}: 0 to 2 are defined"));
+                $"S1Fmt {ste.Get(StreamTableEntry.S1Fmt)} and S1DSS {ste.Get(StreamTableEntry.S1DSS)}: 0 to 2 are "
+                    + $"defined"));
         }
 
         if (ste.Get(StreamTableEntry.S1CDMax) > Pasid.MaxBits)
         {
-            return Refuse(Text($"S1CDMax is {ste.Get(StreamTableEntry.S1CDMax)}, at most {Pasid.MaxBits} are possible"));
+            return Refuse(
+                Text($"S1CDMax is {ste.Get(StreamTableEntry.S1CDMax)}, at most {Pasid.MaxBits} are possible"));
         }
 
         SmmuHardwareOptions options = Capabilities(registers);
         if (ste.GetAddress(StreamTableEntry.S1ContextPtr) >> options.OutputBits != 0)
         {
             return Refuse(Text(
-                $"S1ContextPtr 0x{ste.GetAddress(StreamTableEntry.S1ContextPtr):x} is not below 2^{options.OutputBits}"));
+                $"S1ContextPtr 0x{ste.GetAddress(StreamTableEntry.S1ContextPtr):x} is not below "
+                    + $"2^{options.OutputBits}"));
         }
 
         RequesterId? stream = registers.TryGetValue("SID", out ulong sid) ? new RequesterId((uint)sid) : null;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Tables;
 using PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
@@ -18,11 +19,9 @@ internal sealed class SmmuTableView(
     IMemoryReader memory, StreamRoot root, AttachedStream? attached, SmmuHardwareOptions options, bool walksPages)
     : ITableView
 {
-    /// <inheritdoc/>
     public IEnumerable<TableItem> Items(int maxItems = 1 << 20) =>
         attached is null ? Streams(maxItems) : Contexts(attached, maxItems);
 
-    /// <inheritdoc/>
     public TableWalk Walk(in DmaAccess access)
     {
         var steps = new List<TableStep>();
@@ -39,7 +38,8 @@ internal sealed class SmmuTableView(
         };
     }
 
-    private static TableItem Origin(Layout layout, ulong address, ulong[] words, string? field, RequesterId? stream) => new()
+    private static TableItem Origin(Layout layout, ulong address, ulong[] words, string? field, RequesterId? stream) =>
+        new()
     {
         Kind = TableItemKind.Finding,
         Structure = layout.Id,
@@ -142,7 +142,8 @@ internal sealed class SmmuTableView(
                             "is an intermediate address: the contexts are not listed"),
                     ],
                     StreamTableEntry.ConfigStage1 =>
-                        [EntryStep.Follow(nameof(StreamTableEntry.S1ContextPtr), Contexts(entry.Words, entry.Requester))],
+                        [EntryStep.Follow(nameof(StreamTableEntry.S1ContextPtr),
+                            Contexts(entry.Words, entry.Requester))],
                     _ => [],
                 });
     }

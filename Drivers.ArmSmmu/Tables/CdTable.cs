@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Tables;
 using PasidFramework.Drivers.ArmSmmu.Formats;
@@ -33,7 +34,6 @@ internal sealed class CdTable : PasidTable<ContextLink>
         CdSettings settings)
         : base(memory, table, pasidBits, ContextDescriptor.Words, sync) => _settings = settings;
 
-    /// <inheritdoc/>
     public override IReadOnlyDictionary<string, ulong> AttachParameters =>
         _attachParameters ??= BuildAttachParameters();
 
@@ -104,7 +104,6 @@ internal sealed class CdTable : PasidTable<ContextLink>
         words.Set(StreamTableEntry.EATS, ats ? StreamTableEntry.EatsFull : StreamTableEntry.EatsNone);
     }
 
-    /// <inheritdoc/>
     protected override OpResult Check(Pasid pasid, in PasidTableEntry entry)
     {
         int addressBits = ContextDescriptor.OutputBits(_settings.Ips);
@@ -120,7 +119,6 @@ internal sealed class CdTable : PasidTable<ContextLink>
                 $"PASID {pasid}: ASID 0x{entry.ArchId:x} does not fit the {_settings.AsidBits} bits of CD.ASID");
     }
 
-    /// <inheritdoc/>
     protected override void Encode(Span<ulong> words, in PasidTableEntry entry)
     {
         words.Set(ContextDescriptor.T0SZ, 16);
@@ -140,14 +138,12 @@ internal sealed class CdTable : PasidTable<ContextLink>
         words.Set(ContextDescriptor.MAIR, ContextDescriptor.LinuxMair);
     }
 
-    /// <inheritdoc/>
     protected override OpResult Install(Pasid pasid, ulong address, ReadOnlySpan<ulong> words)
     {
         var sync = new DescriptorSync(Sync, pasid);
         return HitlessWriter.Install(Memory, address, words, ref sync);
     }
 
-    /// <inheritdoc/>
     /// <remarks>
     /// The descriptor stays valid with EPD0 = 1 (no walk of TTB0) and R = 0 (the abort is not recorded), so that a
     /// dying process's requests end without an event (D12). One 64-bit store does it: with EPD0 = 1 the hardware does

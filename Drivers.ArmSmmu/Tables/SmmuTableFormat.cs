@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 using PasidFramework.Results;
@@ -18,10 +19,8 @@ public sealed class SmmuTableFormat : IPasidTableFormat
     /// <summary>The format's name.</summary>
     public const string FormatName = "arm-smmuv3";
 
-    /// <inheritdoc/>
     public string Name => FormatName;
 
-    /// <inheritdoc/>
     public OpResult<IPasidTable> Create(IPhysicalMemory memory, int pasidBits, IPasidTableSync sync)
     {
         OpResult<CdTable> table = CdTable.Create(memory, pasidBits, sync, CdSettings.Default);

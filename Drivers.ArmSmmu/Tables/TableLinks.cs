@@ -8,7 +8,6 @@ namespace PasidFramework.Drivers.ArmSmmu.Tables;
 /// <summary>First-level context descriptor (Arm IHI 0070 5.3).</summary>
 internal readonly struct ContextLink : ITableLink
 {
-    /// <inheritdoc/>
     public static ulong Encode(ulong leaf)
     {
         Span<ulong> word = [0];
@@ -21,7 +20,6 @@ internal readonly struct ContextLink : ITableLink
 /// <summary>First-level stream table descriptor (Arm IHI 0070 5.1).</summary>
 internal readonly struct StreamLink : ITableLink
 {
-    /// <inheritdoc/>
     public static ulong Encode(ulong leaf)
     {
         Span<ulong> word = [0];

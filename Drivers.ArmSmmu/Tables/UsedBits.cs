@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.DriverKit.Tables;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Records;
@@ -7,7 +8,6 @@ namespace PasidFramework.Drivers.ArmSmmu.Tables;
 /// <summary>What counts in a stream table entry (Arm IHI 0070 5.2, 13.5).</summary>
 internal readonly struct StreamEntryRules : IEntryRules
 {
-    /// <inheritdoc/>
     public static void Used(ReadOnlySpan<ulong> entry, Span<ulong> used)
     {
         Mark(used, StreamTableEntry.V);
@@ -66,7 +66,6 @@ internal readonly struct StreamEntryRules : IEntryRules
         }
     }
 
-    /// <inheritdoc/>
     /// <remarks>
     /// MEV only merges event records. Full ATS is switched while the device's own ATS is off; with split-stage ATS or
     /// stage 2 stalls on either side a mixture could be an illegal entry, so there EATS is not safe.
@@ -89,7 +88,6 @@ internal readonly struct StreamEntryRules : IEntryRules
 /// nothing of TTB0's own fields where EPD0 is 1.</summary>
 internal readonly struct ContextRules : IEntryRules
 {
-    /// <inheritdoc/>
     public static void Used(ReadOnlySpan<ulong> entry, Span<ulong> used)
     {
         if (entry.Get(ContextDescriptor.V) == 0)
@@ -110,7 +108,6 @@ internal readonly struct ContextRules : IEntryRules
         }
     }
 
-    /// <inheritdoc/>
     public static void Safe(ReadOnlySpan<ulong> current, ReadOnlySpan<ulong> target, Span<ulong> safe)
     {
         // Nothing.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Queues;
 using PasidFramework.DriverKit.Units;
@@ -36,10 +37,8 @@ internal sealed class SmmuDomain : UnitDomain<UnitDevice>, IPasidTableSync
     /// <summary>The context descriptors.</summary>
     public CdTable Table => _table;
 
-    /// <inheritdoc/>
     public override long TableBytes => _table.TableBytes;
 
-    /// <inheritdoc/>
     public override int Leaves => _table.Leaves;
 
     /// <summary>Builds a domain with an empty table.</summary>
@@ -63,7 +62,6 @@ internal sealed class SmmuDomain : UnitDomain<UnitDevice>, IPasidTableSync
         return OpResult<SmmuDomain>.Ok(domain);
     }
 
-    /// <inheritdoc/>
     public OpResult ConfigurationChanged(Pasid pasid, bool leafOnly)
     {
         // The store to the table comes before the read of the streams: a stream that is not in the list yet can only
@@ -86,7 +84,6 @@ internal sealed class SmmuDomain : UnitDomain<UnitDevice>, IPasidTableSync
         return batch.Complete();
     }
 
-    /// <inheritdoc/>
     public OpResult TranslationsChanged(Pasid pasid, uint archId)
     {
         var batch = new CommandBatch(_queue);
@@ -94,14 +91,12 @@ internal sealed class SmmuDomain : UnitDomain<UnitDevice>, IPasidTableSync
         return batch.Complete();
     }
 
-    /// <inheritdoc/>
     public override void Dispose()
     {
         _table.Dispose();
         base.Dispose();
     }
 
-    /// <inheritdoc/>
     protected override OpResult Install(UnitLink link) => link.Pasid.Value == 0
         ? OpResult.Refuse(
             Errno.EINVAL,
@@ -113,7 +108,6 @@ internal sealed class SmmuDomain : UnitDomain<UnitDevice>, IPasidTableSync
     {
     }
 
-    /// <inheritdoc/>
     protected override OpResult Quiet(UnitLink link)
     {
         OpResult result = _table.Quiet(link.Pasid);
@@ -121,7 +115,6 @@ internal sealed class SmmuDomain : UnitDomain<UnitDevice>, IPasidTableSync
         return result.IsOk ? devices : result;
     }
 
-    /// <inheritdoc/>
     protected override OpResult Clear(UnitLink link)
     {
         OpResult result = _table.Clear(link.Pasid);
@@ -134,7 +127,6 @@ internal sealed class SmmuDomain : UnitDomain<UnitDevice>, IPasidTableSync
         return result.IsOk ? devices : result;
     }
 
-    /// <inheritdoc/>
     protected override OpResult Leave(UnitLink link, UnitDevice device)
     {
         var batch = new CommandBatch(_queue);
@@ -146,7 +138,6 @@ internal sealed class SmmuDomain : UnitDomain<UnitDevice>, IPasidTableSync
         return batch.Complete();
     }
 
-    /// <inheritdoc/>
     protected override OpResult InvalidateRange(UnitLink link, IovaRange range)
     {
         var batch = new CommandBatch(_queue);

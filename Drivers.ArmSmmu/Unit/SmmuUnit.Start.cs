@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
@@ -37,7 +38,6 @@ internal sealed partial class SmmuUnit : IStreamTableSync
         Asids = new LowestPasidAllocator(new PasidRange(1, (1u << capabilities.AsidBits) - 1));
     }
 
-    /// <inheritdoc/>
     protected override IReadOnlyList<Func<OpResult>> StartSteps =>
     [
         BuildStreams,
@@ -72,7 +72,6 @@ internal sealed partial class SmmuUnit : IStreamTableSync
         return result.IsOk ? OpResult<SmmuUnit>.Ok(unit) : Refuse(setup, result);
     }
 
-    /// <inheritdoc/>
     public OpResult StreamChanged(uint sid, bool leafOnly)
     {
         var batch = new CommandBatch(_queue!);
@@ -83,7 +82,6 @@ internal sealed partial class SmmuUnit : IStreamTableSync
     /// <summary>Disables the unit: devices abort from then on.</summary>
     protected override OpResult Stop() => _touched ? WriteCr0(0) : OpResult.Ok;
 
-    /// <inheritdoc/>
     protected override void Free()
     {
         _streams?.Dispose();

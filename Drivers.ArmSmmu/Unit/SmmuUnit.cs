@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Queues;
@@ -18,35 +19,28 @@ internal sealed partial class SmmuUnit : IommuUnit<SmmuDomain, UnitDevice>
     // StreamIDs whose device did not confirm at its removal that it forgot everything.
     private readonly HashSet<uint> _unforgotten = [];
 
-    /// <inheritdoc/>
     /// <remarks>With S1DSS = 2 descriptor 0 serves requests without a PASID, and PASID 0 itself is invalid.</remarks>
     public override IReadOnlyList<Pasid> ReservedPasids { get; } = [new Pasid(0)];
 
     /// <summary>The unit's ASIDs, private ones: 1 to 2^bits - 1.</summary>
     public LowestPasidAllocator Asids { get; }
 
-    /// <inheritdoc/>
     protected override IPasidAllocator Tags => Asids;
 
-    /// <inheritdoc/>
     protected override long Commands => _queue?.Commands ?? 0;
 
     /// <summary>Lowest first, so that a domain fills its 64 KiB leaves one after the other.</summary>
     public override IPasidAllocator CreateAllocator(PasidRange range) => new LowestPasidAllocator(range);
 
-    /// <inheritdoc/>
     public override OpResult TakeFaults(ICollection<IommuFault> faults) => _events!.Take(faults);
 
-    /// <inheritdoc/>
     protected override OpResult<SmmuDomain> CreateDomain(int id, int pasidBits) => SmmuDomain.Create(
         Memory, _queue!, pasidBits, _capabilities.Descriptors, _capabilities.HasRange);
 
-    /// <inheritdoc/>
     protected override OpResult<UnitDevice> CreateDevice(
         SmmuDomain domain, RequesterId requester, DeviceFeatures features) => OpResult<UnitDevice>.Ok(
             new UnitDevice(requester, (features & DeviceFeatures.Ats) != 0 && _capabilities.HasAts));
 
-    /// <inheritdoc/>
     protected override OpResult Connect(SmmuDomain domain, UnitDevice device)
     {
         uint sid = device.Requester.Value;
@@ -71,7 +65,6 @@ internal sealed partial class SmmuUnit : IommuUnit<SmmuDomain, UnitDevice>
     {
     }
 
-    /// <inheritdoc/>
     protected override OpResult Disconnect(SmmuDomain domain, UnitDevice device)
     {
         uint sid = device.Requester.Value;

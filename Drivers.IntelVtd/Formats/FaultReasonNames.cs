@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Drivers.IntelVtd.Formats;
 
 /// <summary>Names of the fault reasons. Intel VT-d, D51397-018 (rev 5.10), fault reason encodings.</summary>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Formats;
@@ -6,6 +7,5 @@ namespace PasidFramework.Drivers.IntelVtd.Formats;
 [StructureProvider("intel-vtd")]
 internal sealed class IntelVtdStructures : IStructureProvider
 {
-    /// <inheritdoc/>
     public IReadOnlyList<Layout> Layouts => IntelVtdLayouts.All;
 }

@@ -27,7 +27,6 @@ internal sealed class FaultRecords(string unit, IRegisterFile registers, int off
     private uint _status;
     private int _index;
 
-    /// <inheritdoc/>
     protected override int Begin()
     {
         _status = registers.Read32(VtdRegisters.FSTS);
@@ -35,7 +34,6 @@ internal sealed class FaultRecords(string unit, IRegisterFile registers, int off
         return (_status & FaultStatusBits.PPF) != 0 ? count : 0;
     }
 
-    /// <inheritdoc/>
     protected override bool TryRead(Span<ulong> record)
     {
         int at = offset + (_index * FaultRecord.SizeBytes);
@@ -52,7 +50,6 @@ internal sealed class FaultRecords(string unit, IRegisterFile registers, int off
         return true;
     }
 
-    /// <inheritdoc/>
     protected override OpResult End()
     {
         if ((_status & FaultStatusBits.PFO) == 0)
@@ -66,7 +63,6 @@ internal sealed class FaultRecords(string unit, IRegisterFile registers, int off
             $"{unit}: FSTS.PFO was set: faults were lost, all {count} records were in use");
     }
 
-    /// <inheritdoc/>
     protected override IommuFault Decode(ReadOnlySpan<ulong> record)
     {
         int reason = (int)record.Get(FaultRecord.FR);

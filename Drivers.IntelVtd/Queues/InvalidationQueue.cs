@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.DriverKit.Queues;
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.IntelVtd.Formats;
@@ -65,7 +66,6 @@ internal sealed class InvalidationQueue : CommandRing
     /// <param name="memory">Memory that the hardware reads.</param>
     /// <param name="registers">The unit's registers.</param>
     /// <param name="timeout">Bounds waiting.</param>
-    /// <param name="pagesLog2">2^this pages, 0 to 7.</param>
     /// <param name="sequence">Number of the last wait before the first.</param>
     /// <returns>The queue; ENOMEM.</returns>
     public static OpResult<InvalidationQueue> Create(
@@ -89,7 +89,6 @@ internal sealed class InvalidationQueue : CommandRing
             new InvalidationQueue(memory, registers, timeout, pagesLog2, queue.Value, status.Value, sequence));
     }
 
-    /// <inheritdoc/>
     /// <remarks>
     /// It writes its status too, which no thread waits for: some emulations refuse a wait that neither writes nor
     /// interrupts.
@@ -101,7 +100,6 @@ internal sealed class InvalidationQueue : CommandRing
         command.Set(InvWait.FN, 1);
     }
 
-    /// <inheritdoc/>
     protected override void EncodeClosing(Span<ulong> command, bool drain)
     {
         command.Set(Invalidation.Type, Invalidation.Wait);
@@ -109,7 +107,6 @@ internal sealed class InvalidationQueue : CommandRing
         command.Set(InvWait.PD, drain ? 1u : 0);
     }
 
-    /// <inheritdoc/>
     protected override void Prepare(Span<ulong> command, int slot, ref CommandTicket ticket)
     {
         if (command.Get(Invalidation.Type) == Invalidation.Wait)
@@ -121,14 +118,11 @@ internal sealed class InvalidationQueue : CommandRing
         }
     }
 
-    /// <inheritdoc/>
     protected override uint ReadConsumer() => (uint)(_registers.Read64(VtdRegisters.IQH) / Invalidation.SizeBytes);
 
-    /// <inheritdoc/>
     protected override void Notify(long producer) =>
         _registers.Write64(VtdRegisters.IQT, (ulong)SlotOf(producer) * Invalidation.SizeBytes);
 
-    /// <inheritdoc/>
     /// <remarks>The difference is taken modulo 2^32, so numbers may start over.</remarks>
     protected override bool TryComplete(CommandTicket ticket, bool isLate, out OpResult result)
     {
@@ -136,7 +130,6 @@ internal sealed class InvalidationQueue : CommandRing
         return (int)(_memory.ReadDword(_status) - (uint)ticket.Owner) >= 0;
     }
 
-    /// <inheritdoc/>
     protected override OpResult CheckErrors()
     {
         uint status = _registers.Read32(VtdRegisters.FSTS);
@@ -151,11 +144,9 @@ internal sealed class InvalidationQueue : CommandRing
             $"the invalidation queue stopped at 0x{head:x}: FSTS 0x{status:x}, IQERCD 0x{cause:x}");
     }
 
-    /// <inheritdoc/>
     protected override OpResult TimedOut(bool isFull, int polls) => OpResult.Refuse(Errno.ETIMEDOUT,
         $"an invalidation did not complete within {_timeout.Limit.TotalMilliseconds} ms");
 
-    /// <inheritdoc/>
     protected override void FreeMemory()
     {
         base.FreeMemory();

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Tables;
 using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
@@ -28,13 +29,12 @@ public sealed class VtdTableReader : ITableReader
         .With(Ecap.SMPWCS, 1).With(Ecap.RPS, 1).With(Ecap.RPRIVS, 1).With(Ecap.HPTS, 1).With(Ecap.PTRS, 1)
         .With(Ecap.SSIRWS, 1);
 
-    /// <inheritdoc/>
     public string Name => "intel-vtd";
 
-    /// <inheritdoc/>
     public IReadOnlyList<RootRegister> Registers { get; } =
     [
-        new RootRegister("RTADDR", true, "root table address with TTM = 1 (scalable mode)") { Offset = VtdRegisters.RTADDR },
+        new RootRegister("RTADDR", true,
+            "root table address with TTM = 1 (scalable mode)") { Offset = VtdRegisters.RTADDR },
         new RootRegister("CAP", false, "capabilities; where it is missing, all that concern the tables")
         {
             Offset = VtdRegisters.CAP,
@@ -45,10 +45,8 @@ public sealed class VtdTableReader : ITableReader
         },
     ];
 
-    /// <inheritdoc/>
     public IReadOnlyList<Layout> Structures => IntelVtdLayouts.All;
 
-    /// <inheritdoc/>
     public OpResult<ITableView> Open(IMemoryReader memory, IReadOnlyDictionary<string, ulong> registers)
     {
         ArgumentNullException.ThrowIfNull(memory);

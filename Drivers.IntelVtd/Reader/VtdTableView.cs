@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.DriverKit.PageTables;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Tables;
@@ -14,7 +15,6 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
     private const int PageBytes = 4096;
     private const int LeafBits = 6;
 
-    /// <inheritdoc/>
     public IEnumerable<TableItem> Items(int maxItems = 1 << 20)
     {
         TableReference root = Root();
@@ -33,7 +33,6 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
             maxItems);
     }
 
-    /// <inheritdoc/>
     public TableWalk Walk(in DmaAccess access)
     {
         if (!access.Requester.IsPci)
@@ -103,7 +102,8 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
             if (fault == 0)
             {
                 yield return EntryStep.Follow(field, new TableReference(
-                    contexts, table, ContextEntry.TableBytes / ContextEntry.SizeBytes, (entry.Number << 8) | ((long)half << 7)));
+                    contexts, table, ContextEntry.TableBytes / ContextEntry.SizeBytes,
+                    (entry.Number << 8) | ((long)half << 7)));
             }
         }
     }
@@ -118,7 +118,8 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
             Text($"device {entry.Requester}: {State(entry.Words, entries)}"),
             fault switch
             {
-                0 => [EntryStep.Follow("PASIDDIRPTR", new TableReference(directory, table, entries, 0, entry.Requester))],
+                0 => [EntryStep.Follow("PASIDDIRPTR",
+                    new TableReference(directory, table, entries, 0, entry.Requester))],
                 FaultReason.ContextNotPresent => [],
                 _ => [EntryStep.Finding(rules.ContextField(words), Reason(fault))],
             });

@@ -7,13 +7,11 @@ namespace PasidFramework.Drivers.IntelVtd.Tables;
 /// <summary>PASID directory entry: section 9.5.</summary>
 internal readonly struct DirectoryLink : ITableLink
 {
-    /// <inheritdoc/>
     public static ulong Encode(ulong leaf) => leaf | PasidDirectoryEntry.P.WordMask;
 }
 
 /// <summary>Half a root entry, which points to the context table of half a bus: section 9.2.</summary>
 internal readonly struct RootLink : ITableLink
 {
-    /// <inheritdoc/>
     public static ulong Encode(ulong leaf) => leaf | RootEntry.LP.WordMask;
 }

@@ -52,7 +52,6 @@ internal sealed class VtdTable : PasidTable<DirectoryLink>
             ["PDTS"] = (ulong)DirectorySize,
         };
 
-    /// <inheritdoc/>
     protected override ulong QuietWord => PasidEntry.FPD.WordMask;
 
     /// <summary>Takes a zeroed directory.</summary>
@@ -85,7 +84,6 @@ internal sealed class VtdTable : PasidTable<DirectoryLink>
     /// <summary>PDTS for a width: at least 13 bits.</summary>
     internal static int SizeOf(int pasidBits) => Math.Max(0, pasidBits - ContextEntry.MinPasidBits);
 
-    /// <inheritdoc/>
     protected override OpResult Check(Pasid pasid, in PasidTableEntry entry)
     {
         if ((entry.PageTableRoot & ~0x000F_FFFF_FFFF_F000UL) != 0)
@@ -99,7 +97,6 @@ internal sealed class VtdTable : PasidTable<DirectoryLink>
             : OpResult.Refuse(Errno.EINVAL, $"domain id 0x{entry.ArchId:x} is not 1 to 0x{ushort.MaxValue:x}");
     }
 
-    /// <inheritdoc/>
     protected override void Encode(Span<ulong> words, in PasidTableEntry entry)
     {
         words.Set(PasidEntry.P, 1);
@@ -111,7 +108,6 @@ internal sealed class VtdTable : PasidTable<DirectoryLink>
         words.SetAddress(PasidEntry.FSPTPTR, entry.PageTableRoot);
     }
 
-    /// <inheritdoc/>
     protected override void Erase(ulong address) => _ = Memory.WriteWords(address + 8, Zeroes);
 }
 

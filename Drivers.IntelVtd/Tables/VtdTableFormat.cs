@@ -18,10 +18,8 @@ public sealed class VtdTableFormat : IPasidTableFormat
     /// <summary>The format's name.</summary>
     public const string FormatName = "intel-vtd";
 
-    /// <inheritdoc/>
     public string Name => FormatName;
 
-    /// <inheritdoc/>
     public OpResult<IPasidTable> Create(IPhysicalMemory memory, int pasidBits, IPasidTableSync sync)
     {
         OpResult<VtdTable> table = VtdTable.Create(memory, pasidBits, sync, new PasidEntrySettings(2, false, false));

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Allocation;
 using PasidFramework.Drivers.IntelVtd.Formats;
@@ -39,7 +40,8 @@ internal sealed class GlobalCommand(IRegisterFile registers, PollTimeout timeout
                 if (!budget.TrySpend())
                 {
                     return OpResult.Refuse(Errno.ETIMEDOUT,
-                        $"GCMD.{name} was not answered within {timeout.Limit.TotalMilliseconds} ms (GSTS 0x{Status:x8})");
+                        $"GCMD.{name} was not answered within {timeout.Limit.TotalMilliseconds} ms (GSTS "
+                            + $"0x{Status:x8})");
                 }
             }
 

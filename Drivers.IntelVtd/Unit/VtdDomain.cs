@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Queues;
 using PasidFramework.DriverKit.Units;
@@ -27,10 +28,8 @@ internal sealed class VtdDomain(
     /// <summary>Its PASID table.</summary>
     public VtdTable Table => _table;
 
-    /// <inheritdoc/>
     public override long TableBytes => _table.TableBytes;
 
-    /// <inheritdoc/>
     public override int Leaves => _table.Leaves;
 
     /// <summary>Makes its empty PASID table.</summary>
@@ -43,7 +42,6 @@ internal sealed class VtdDomain(
         return table.Outcome;
     }
 
-    /// <inheritdoc/>
     /// <remarks>
     /// An entry that was not present needs an invalidation only where such entries are cached (CM), and so does a quiet
     /// one that goes. A new directory entry is covered by it, since the PASIDs beside this one are not present still
@@ -71,7 +69,6 @@ internal sealed class VtdDomain(
         return batch.Complete();
     }
 
-    /// <inheritdoc/>
     public OpResult TranslationsChanged(Pasid pasid, uint archId)
     {
         var batch = new CommandBatch(queue);
@@ -80,7 +77,6 @@ internal sealed class VtdDomain(
         return batch.Complete();
     }
 
-    /// <inheritdoc/>
     public OpResult EntryRemoved(Pasid pasid, uint archId)
     {
         var batch = new CommandBatch(queue);
@@ -89,14 +85,12 @@ internal sealed class VtdDomain(
         return batch.Complete();
     }
 
-    /// <inheritdoc/>
     public override void Dispose()
     {
         _table.Dispose();
         base.Dispose();
     }
 
-    /// <inheritdoc/>
     protected override OpResult Install(UnitLink link) => link.Pasid == ridPasid
         ? OpResult.Refuse(
             Errno.EINVAL, $"PASID {link.Pasid} is RID_PASID: requests that carry it are faulted (48h)")
@@ -107,7 +101,6 @@ internal sealed class VtdDomain(
     {
     }
 
-    /// <inheritdoc/>
     protected override OpResult Quiet(UnitLink link)
     {
         OpResult result = _table.Quiet(link.Pasid);
@@ -123,14 +116,12 @@ internal sealed class VtdDomain(
         return result;
     }
 
-    /// <inheritdoc/>
     protected override OpResult Clear(UnitLink link)
     {
         OpResult result = _table.Clear(link.Pasid);
         return result.IsOk && !link.IsQuiet ? Drain(link.Pasid, DevicesWithTlb) : result;
     }
 
-    /// <inheritdoc/>
     protected override OpResult Leave(UnitLink link, VtdDevice device)
     {
         if (!device.HasTlb)
@@ -144,7 +135,6 @@ internal sealed class VtdDomain(
         return result.IsOk ? Drain(link.Pasid, [device]) : result;
     }
 
-    /// <inheritdoc/>
     protected override OpResult InvalidateRange(UnitLink link, IovaRange range)
     {
         Pasid pasid = link.Pasid;

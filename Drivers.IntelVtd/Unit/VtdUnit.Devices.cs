@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Queues;
 using PasidFramework.Drivers.IntelVtd.Formats;
@@ -15,7 +16,6 @@ internal sealed partial class VtdUnit
     // A context table serves the 128 device-and-function numbers of half a bus.
     private const int ContextsPerTableLog2 = 7;
 
-    /// <inheritdoc/>
     protected override OpResult<VtdDevice> CreateDevice(
         VtdDomain domain, RequesterId requester, DeviceFeatures features)
     {
@@ -38,14 +38,12 @@ internal sealed partial class VtdUnit
             deviceTlb && (features & DeviceFeatures.Pri) != 0 && Capabilities.PageRequests));
     }
 
-    /// <inheritdoc/>
     protected override OpResult Connect(VtdDomain domain, VtdDevice device)
     {
         OpResult result = InstallContextEntry(device, domain.Table, out bool newTable);
         return result.IsOk ? MadePresent(device, newTable) : result;
     }
 
-    /// <inheritdoc/>
     protected override OpResult Disconnect(VtdDomain domain, VtdDevice device)
     {
         if (!ClearContextEntry(device.Requester))

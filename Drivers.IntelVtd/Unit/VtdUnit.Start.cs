@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.DriverKit.Queues;
 using PasidFramework.DriverKit.Tables;
 using PasidFramework.Drivers.IntelVtd.Formats;
@@ -27,7 +28,6 @@ internal sealed partial class VtdUnit
         () => _command.Switch(GlobalCommandBits.TE, true, "TE"),
     ];
 
-    /// <inheritdoc/>
     protected override OpResult Stop()
     {
         uint status = _command.Status;
@@ -42,7 +42,6 @@ internal sealed partial class VtdUnit
             : result;
     }
 
-    /// <inheritdoc/>
     protected override void Free()
     {
         _contexts?.Dispose();

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Tables;
@@ -41,7 +42,6 @@ internal sealed partial class VtdUnit : IommuUnit<VtdDomain, VtdDevice>
         ReservedPasids = [RidPasid];
     }
 
-    /// <inheritdoc/>
     public override IReadOnlyList<Pasid> ReservedPasids { get; }
 
     /// <summary>
@@ -56,16 +56,13 @@ internal sealed partial class VtdUnit : IommuUnit<VtdDomain, VtdDevice>
     /// <summary>PASID of requests without one.</summary>
     public Pasid RidPasid { get; }
 
-    /// <summary>The invalidation queue.</summary>
     public InvalidationQueue Queue => _queue!;
 
-    /// <summary>The fault records.</summary>
     public FaultRecords Faults { get; }
 
     /// <summary>Address of the root table.</summary>
     public ulong Root => Contexts.Root;
 
-    /// <inheritdoc/>
     protected override long Commands => _queue?.Commands ?? 0;
 
     // Root and context tables; an index is a requester ID.
@@ -103,14 +100,12 @@ internal sealed partial class VtdUnit : IommuUnit<VtdDomain, VtdDevice>
     /// <summary>Lowest first over the whole system, as the Linux VT-d driver allocated from 2018 on.</summary>
     public override IPasidAllocator CreateAllocator(PasidRange range) => new LowestPasidAllocator(range);
 
-    /// <inheritdoc/>
     public override OpResult TakeFaults(ICollection<IommuFault> faults)
     {
         ArgumentNullException.ThrowIfNull(faults);
         return Faults.Take(faults);
     }
 
-    /// <inheritdoc/>
     protected override OpResult<VtdDomain> CreateDomain(int id, int pasidBits)
     {
         int hardwareBits = VtdTable.SizeOf(pasidBits) + ContextEntry.MinPasidBits;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Drivers.Reference.Formats;
 
 /// <summary>Why an access was aborted. Reference architecture, section 5.</summary>

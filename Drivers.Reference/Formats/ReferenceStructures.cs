@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.Reference.Formats;
@@ -6,7 +7,6 @@ namespace PasidFramework.Drivers.Reference.Formats;
 [StructureProvider("reference")]
 internal sealed class ReferenceStructures : IStructureProvider
 {
-    /// <inheritdoc/>
     public IReadOnlyList<Layout> Layouts { get; } =
     [
         Id.Layout, Control.Layout, DeviceTable.Layout, CommandStatus.Layout, FaultRecord.Layout,

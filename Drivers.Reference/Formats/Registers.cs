@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.Reference.Formats;
@@ -51,7 +52,6 @@ internal static class Id
     public static Field FAULTS => new(23, 16, "FAULTS");
 }
 
-/// <summary>CONTROL.</summary>
 internal static class Control
 {
     public static readonly Layout Layout = new(
@@ -69,7 +69,6 @@ internal static class Control
     public static Field ENABLED => new(1, 1, "ENABLED");
 }
 
-/// <summary>DEVICE_TABLE.</summary>
 internal static class DeviceTable
 {
     /// <summary>Most entries, as a power of two: a PCI requester ID has 16 bits.</summary>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Tables;
 using PasidFramework.Drivers.Reference.Formats;
@@ -10,17 +11,14 @@ namespace PasidFramework.Drivers.Reference.Reader;
 [TableReader("reference")]
 public sealed class ReferenceTableReader : ITableReader
 {
-    /// <inheritdoc/>
     public string Name => "reference";
 
-    /// <inheritdoc/>
     public IReadOnlyList<RootRegister> Registers { get; } =
         [new RootRegister("DEVICE_TABLE", true, "device table: base address, and log2 of its entries in bits 4:0")
         {
             Offset = Formats.Registers.DEVICE_TABLE,
         }];
 
-    /// <inheritdoc/>
     public OpResult<ITableView> Open(IMemoryReader memory, IReadOnlyDictionary<string, ulong> registers)
     {
         ArgumentNullException.ThrowIfNull(memory);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Tables;
 using PasidFramework.Drivers.Reference.Emulation.Functional;
@@ -11,7 +12,6 @@ namespace PasidFramework.Drivers.Reference.Reader;
 /// <summary>The tables behind one device table. It trusts nothing that it reads.</summary>
 internal sealed class ReferenceTableView(IMemoryReader memory, ulong deviceTable) : ITableView
 {
-    /// <inheritdoc/>
     public IEnumerable<TableItem> Items(int maxItems = 1 << 20)
     {
         ulong table = deviceTable.GetAddress(DeviceTable.BASE);
@@ -36,7 +36,6 @@ internal sealed class ReferenceTableView(IMemoryReader memory, ulong deviceTable
             maxItems);
     }
 
-    /// <inheritdoc/>
     public TableWalk Walk(in DmaAccess access)
     {
         var steps = new Steps(memory);
@@ -65,7 +64,8 @@ internal sealed class ReferenceTableView(IMemoryReader memory, ulong deviceTable
     private static string State(ulong entry) => (entry & 1) != 0 ? "valid" : "not valid";
 
     // As the hardware does: what is not valid or ill-formed leads nowhere.
-    private static bool IsFollowed(Layout layout, ulong[] words) => (words[0] & 1) != 0 && layout.Check(words).Count == 0;
+    private static bool IsFollowed(Layout layout, ulong[] words) => (words[0] & 1) != 0
+        && layout.Check(words).Count == 0;
 
     private static EntryReading Device(TableEntry entry)
     {
@@ -76,7 +76,8 @@ internal sealed class ReferenceTableView(IMemoryReader memory, ulong deviceTable
             !IsFollowed(DeviceEntry.Layout, entry.Words) ? [] :
             [
                 EntryStep.Follow("TABLE", new TableReference(
-                    new TableLevel(DirectoryEntry.Layout, "directory", TableItemKind.Directory, e => Directory(e, bits)),
+                    new TableLevel(DirectoryEntry.Layout, "directory", TableItemKind.Directory, e =>
+                        Directory(e, bits)),
                     word.GetAddress(DeviceEntry.TABLE),
                     1L << Math.Max(0, bits - PasidEntry.IndexBits),
                     0,
@@ -94,7 +95,8 @@ internal sealed class ReferenceTableView(IMemoryReader memory, ulong deviceTable
             !IsFollowed(DirectoryEntry.Layout, entry.Words) ? [] :
             [
                 EntryStep.Follow("LEAF", new TableReference(
-                    new TableLevel(PasidEntry.Layout, "leaf", TableItemKind.Pasid, Leaf) { Numbers = EntryNumber.Pasid },
+                    new TableLevel(PasidEntry.Layout, "leaf", TableItemKind.Pasid,
+                        Leaf) { Numbers = EntryNumber.Pasid },
                     word.GetAddress(DirectoryEntry.LEAF),
                     1L << Math.Min(bits, PasidEntry.IndexBits),
                     first,

@@ -48,14 +48,12 @@ internal sealed class ReferenceTable : PasidTable<LeafLink>
         return OpResult<ReferenceTable>.Ok(new ReferenceTable(memory, table.Value, pasidBits, sync));
     }
 
-    /// <inheritdoc/>
     protected override OpResult Check(Pasid pasid, in PasidTableEntry entry) =>
         (entry.PageTableRoot & ~PasidEntry.ROOT.WordMask) == 0
             ? OpResult.Ok
             : OpResult.Refuse(
                 Errno.EINVAL, Text($"page table root 0x{entry.PageTableRoot:x} is not a multiple of 4096 below 2^52"));
 
-    /// <inheritdoc/>
     protected override void Encode(Span<ulong> words, in PasidTableEntry entry)
     {
         words[0] = 0UL.With(PasidEntry.V, 1).WithAddress(PasidEntry.ROOT, entry.PageTableRoot);
@@ -75,7 +73,6 @@ internal sealed class ReferenceTable : PasidTable<LeafLink>
         return added;
     }
 
-    /// <inheritdoc/>
     protected override OpResult Install(Pasid pasid, ulong address, ReadOnlySpan<ulong> words)
     {
         Store(address, words);
@@ -98,7 +95,6 @@ internal sealed class ReferenceTable : PasidTable<LeafLink>
 /// <summary>Directory entry: section 3.2.</summary>
 internal readonly struct LeafLink : ITableLink
 {
-    /// <inheritdoc/>
     public static ulong Encode(ulong leaf) =>
         0UL.With(DirectoryEntry.V, 1).WithAddress(DirectoryEntry.LEAF, leaf);
 }

@@ -12,13 +12,10 @@ namespace PasidFramework.Drivers.Reference.Tables;
 [PasidTableFormat(FormatName)]
 public sealed class ReferenceTableFormat : IPasidTableFormat
 {
-    /// <summary>Name of the format.</summary>
     public const string FormatName = "reference";
 
-    /// <inheritdoc/>
     public string Name => FormatName;
 
-    /// <inheritdoc/>
     public OpResult<IPasidTable> Create(IPhysicalMemory memory, int pasidBits, IPasidTableSync sync)
     {
         OpResult<ReferenceTable> table = ReferenceTable.Create(memory, pasidBits, sync);

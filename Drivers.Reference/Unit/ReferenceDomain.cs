@@ -11,18 +11,17 @@ namespace PasidFramework.Drivers.Reference.Unit;
 
 /// <summary>
 /// What is invalidated when an entry changes. The table has stored and written back; what the hardware may have kept is
-/// invalidated in the order in which caches are filled: a later cache filled from an earlier one that still held the old
-/// contents would keep them for good.
+/// invalidated in the order in which caches are filled: a later cache filled from an earlier one that still held the
+/// old contents would keep them for good.
 /// </summary>
-internal sealed class ReferenceDomain(IPhysicalMemory memory, RegisterPort port) : UnitDomain<UnitDevice>, IPasidTableSync
+internal sealed class ReferenceDomain(IPhysicalMemory memory, RegisterPort port) : UnitDomain<UnitDevice>,
+IPasidTableSync
 {
     /// <summary>Its PASID table.</summary>
     public ReferenceTable Table { get; private set; } = null!;
 
-    /// <inheritdoc/>
     public override long TableBytes => Table.TableBytes;
 
-    /// <inheritdoc/>
     public override int Leaves => Table.Leaves;
 
     /// <summary>Makes its empty table.</summary>
@@ -40,7 +39,6 @@ internal sealed class ReferenceDomain(IPhysicalMemory memory, RegisterPort port)
         return port.Run(Command.InvalidatePasid(Table.Root, pasid, leafOnly));
     }
 
-    /// <inheritdoc/>
     public OpResult TranslationsChanged(Pasid pasid, uint archId) =>
         InvalidateTranslations(pasid, archId, PageRange.All);
 
@@ -52,14 +50,12 @@ internal sealed class ReferenceDomain(IPhysicalMemory memory, RegisterPort port)
         return result.IsOk ? TranslationsChanged(pasid, archId) : result;
     }
 
-    /// <inheritdoc/>
     public override void Dispose()
     {
         Table.Dispose();
         base.Dispose();
     }
 
-    /// <inheritdoc/>
     protected override OpResult Install(UnitLink link) =>
         Table.Set(link.Pasid, new PasidTableEntry(link.PageTableRoot, link.Tag));
 
@@ -68,18 +64,14 @@ internal sealed class ReferenceDomain(IPhysicalMemory memory, RegisterPort port)
     {
     }
 
-    /// <inheritdoc/>
     protected override OpResult Quiet(UnitLink link) => Table.Quiet(link.Pasid);
 
-    /// <inheritdoc/>
     protected override OpResult Clear(UnitLink link) => Table.Clear(link.Pasid);
 
-    /// <inheritdoc/>
     protected override OpResult Leave(UnitLink link, UnitDevice device) => device.HasTlb
         ? port.Run(Command.InvalidateDeviceTlb(device.Requester, link.Pasid, PageRange.All))
         : OpResult.Ok;
 
-    /// <inheritdoc/>
     protected override OpResult InvalidateRange(UnitLink link, IovaRange range) =>
         InvalidateTranslations(link.Pasid, link.Tag, PageRange.Cover(range));
 

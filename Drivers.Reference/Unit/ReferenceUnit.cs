@@ -37,7 +37,6 @@ internal sealed class ReferenceUnit : IommuUnit<ReferenceDomain, UnitDevice>
         _requesterBits = options.Get(s_requesterBits);
     }
 
-    /// <inheritdoc/>
     protected override long Commands => _port.Commands;
 
     /// <summary>ASIDs: the tags by which a process's translations differ from others'.</summary>
@@ -74,7 +73,6 @@ internal sealed class ReferenceUnit : IommuUnit<ReferenceDomain, UnitDevice>
     /// <summary>Lowest first: the shortest way to dense leaves, and the hardest on a forgotten invalidation.</summary>
     public override IPasidAllocator CreateAllocator(PasidRange range) => new LowestPasidAllocator(range);
 
-    /// <inheritdoc/>
     public override OpResult TakeFaults(ICollection<IommuFault> faults)
     {
         ArgumentNullException.ThrowIfNull(faults);
@@ -106,10 +104,8 @@ internal sealed class ReferenceUnit : IommuUnit<ReferenceDomain, UnitDevice>
             : OpResult.Ok;
     }
 
-    /// <inheritdoc/>
     protected override OpResult Stop() => _port.Switch(on: false);
 
-    /// <inheritdoc/>
     protected override OpResult<ReferenceDomain> CreateDomain(int id, int pasidBits)
     {
         var domain = new ReferenceDomain(Memory, _port);
@@ -122,7 +118,6 @@ internal sealed class ReferenceUnit : IommuUnit<ReferenceDomain, UnitDevice>
     protected override OpResult ReleaseDomain(ReferenceDomain domain) =>
         _port.Run(Command.InvalidateTable(domain.Table.Root));
 
-    /// <inheritdoc/>
     protected override OpResult<UnitDevice> CreateDevice(
         ReferenceDomain domain, RequesterId requester, DeviceFeatures features)
     {
@@ -139,12 +134,10 @@ internal sealed class ReferenceUnit : IommuUnit<ReferenceDomain, UnitDevice>
                     : OpResult<UnitDevice>.Ok(new UnitDevice(requester, hasTlb));
     }
 
-    /// <inheritdoc/>
     protected override OpResult Connect(ReferenceDomain domain, UnitDevice device) => StoreEntry(device, 0UL
         .With(DeviceEntry.V, 1).With(DeviceEntry.ATS, device.HasTlb ? 1UL : 0)
         .With(DeviceEntry.WIDTH, (ulong)domain.Table.PasidBits).WithAddress(DeviceEntry.TABLE, domain.Table.Root));
 
-    /// <inheritdoc/>
     protected override OpResult Disconnect(ReferenceDomain domain, UnitDevice device) => StoreEntry(device, 0);
 
     private static IommuFault Decode(ulong[] words)

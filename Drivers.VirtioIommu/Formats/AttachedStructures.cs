@@ -91,7 +91,8 @@ internal sealed class AttachedStructures(ITableReader reader)
     public Field MAIR { get; } = Find(reader, Cd, "MAIR");
 
     /// <summary>The structures of a reader; null where there is none.</summary>
-    public static AttachedStructures? Of(ITableReader? reader) => reader is null ? null : new AttachedStructures(reader);
+    public static AttachedStructures? Of(ITableReader? reader) => reader is null ? null
+        : new AttachedStructures(reader);
 
     private static Field Find(ITableReader reader, string structure, string mnemonic) =>
         reader.Structures.FirstOrDefault(layout => layout.Id == structure)?.Find(mnemonic)?.Parts[0]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Drivers.VirtioIommu.Formats;
 
 // OASIS virtio 1.2 section 4.2.2 (MMIO device register layout), 2.1 (device status), 2.2 and 6 (feature bits), and the

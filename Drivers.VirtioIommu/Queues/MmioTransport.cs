@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Hardware;
@@ -18,7 +19,8 @@ internal readonly record struct DeviceConfig(
     /// <summary>log2 of the smallest page, in bytes.</summary>
     public int GranuleLog2 => System.Numerics.BitOperations.TrailingZeroCount(PageSizeMask);
 
-    /// <summary>The device's number for a domain of the core: the same one where the device's range allows it.</summary>
+    /// <summary>The device's number for a domain of the core: the same one where the device's range allows
+    /// it.</summary>
     /// <param name="id">The core's number, from 1.</param>
     /// <returns>The number; ENOSPC beyond the device's range.</returns>
     public OpResult<uint> DomainNumber(int id)

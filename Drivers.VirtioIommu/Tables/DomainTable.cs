@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Units;
@@ -157,7 +158,8 @@ internal sealed class DomainTable(StartedDevice started, TableDialect dialect, u
     {
     }
 
-    /// <summary>The table's writer invalidates every cache; where its format has no quiet entry, the entry goes.</summary>
+    /// <summary>The table's writer invalidates every cache; where its format has no quiet entry, the entry
+    /// goes.</summary>
     protected override OpResult Quiet(UnitLink link)
     {
         OpResult done = _table.CanQuiet ? _table.Quiet(link.Pasid) : _table.Clear(link.Pasid);

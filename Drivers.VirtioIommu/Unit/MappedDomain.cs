@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.VirtioIommu.Dialects;
@@ -109,7 +110,8 @@ internal sealed class MappedDomain(StartedDevice device, IPageTableFormat format
             // Not EEXIST: it is another process, and requests without a PASID cannot be told apart, ever.
             return Refuse(
                 Errno.EOPNOTSUPP,
-                $"PASID 0x{link.Pasid.Value:x} would be the second process: without PASIDs a domain has one address space");
+                $"PASID 0x{link.Pasid.Value:x} would be the second process: without PASIDs a domain has one address "
+                    + $"space");
         }
 
         if (MayBeWalked)

@@ -11,8 +11,6 @@ public sealed record Mutant(string Kind, string Name, string? Excuse, Func<Mutan
     /// <summary>A mutant of what the driver does to memory.</summary>
     /// <param name="kind">What it does wrong.</param>
     /// <param name="name">Where.</param>
-    /// <param name="excuse">As <see cref="Excuse"/>.</param>
-    /// <param name="mutation">The mutation.</param>
     /// <param name="run">Runs the scenario with it.</param>
     public static Mutant Of(
         string kind, string name, string? excuse, Mutation mutation, Func<Mutation, ScenarioReport> run) =>

@@ -24,8 +24,6 @@ public class Recording(IReadOnlyList<DriverAction> actions, Func<Mutation, Scena
     /// <summary>A mutant of an action.</summary>
     /// <param name="kind">What is done.</param>
     /// <param name="name">To which.</param>
-    /// <param name="excuse">As <see cref="Mutant.Excuse"/>.</param>
-    /// <param name="mutation">The mutation.</param>
     protected Mutant Make(string kind, InvariantText name, string? excuse, Mutation mutation) =>
         Mutant.Of(kind, Text(name), excuse, mutation, run);
 

@@ -68,7 +68,8 @@ public sealed class PasidTableSuite(IPasidTableFormat format, PasidEntryDecoder 
                         break;
                     default:
                         PasidTableEntry entry = Entry(number >> 7);
-                        Expect(isTaken ? Errno.EEXIST : Errno.None, table.Set(new Pasid(pasid), entry).Errno, $"{what}");
+                        Expect(isTaken ? Errno.EEXIST : Errno.None, table.Set(new Pasid(pasid), entry).Errno,
+                            $"{what}");
                         model[pasid] = isTaken ? view : Valid(entry);
                         break;
                 }
@@ -258,7 +259,8 @@ public sealed class PasidTableSuite(IPasidTableFormat format, PasidEntryDecoder 
             seen.Clear();
             Expect(Errno.None, table.Set(new Pasid(0x41), Entry(round)).Errno, $"set");
             int last = seen.FindLastIndex(s => s.Kind == StepKind.Store);
-            Expect(true, seen[..last].All(s => s.Cpu == Absent && s.Walker == Absent), $"nothing before the last store");
+            Expect(true, seen[..last].All(s => s.Cpu == Absent && s.Walker == Absent),
+                $"nothing before the last store");
             Expect(valid, seen[last].Cpu, $"the last store");
             Expect(valid, seen[^1].Walker, $"what is written back when the last invalidation is asked for");
             Expect(StepKind.Configuration, seen[^1].Kind, $"the last step");
@@ -277,8 +279,8 @@ public sealed class PasidTableSuite(IPasidTableFormat format, PasidEntryDecoder 
         }
     }
 
-    /// <summary>D3: between any two stores, whatever has arrived, a walker finds the old entry or the new, and the new one
-    /// from the invalidation on.</summary>
+    /// <summary>D3: between any two stores, whatever has arrived, a walker finds the old entry or the new, and the new
+    /// one from the invalidation on.</summary>
     public void WalkersSeeOldOrNew()
     {
         foreach ((bool coherent, int bits) in new[] { (true, 6), (true, 20), (false, 6), (false, 20) })
@@ -345,7 +347,8 @@ public sealed class PasidTableSuite(IPasidTableFormat format, PasidEntryDecoder 
             using IPasidTable table = Create(memory, new ObservedSync(memory), bits);
             int leaves = table.Leaves;
             MemoryStep[] first = CallsOf(() => table.Set(new Pasid(1), Entry(1)));
-            Expect(table.Leaves > leaves, first.Any(s => s.Kind == StepKind.Path), $"a call for the path to a new leaf");
+            Expect(table.Leaves > leaves, first.Any(s => s.Kind == StepKind.Path),
+                $"a call for the path to a new leaf");
             Expect(true, table.Leaves == leaves || first.Length == 1, $"one call makes path and entry known");
             ExpectEntryOnly(CallsOf(() => table.Set(new Pasid(2), Entry(2))), 2);
             if (format.CanQuiet)
@@ -396,7 +399,8 @@ public sealed class PasidTableSuite(IPasidTableFormat format, PasidEntryDecoder 
                     if (isRefused)
                     {
                         bool wasPath = memory.Steps.Any(s => s.Kind == StepKind.Path);
-                        ExpectRefusal(memory, Errno.ENOENT, () => table.Clear(new Pasid(1)), $"clear of what is not there");
+                        ExpectRefusal(memory, Errno.ENOENT, () => table.Clear(new Pasid(1)),
+                            $"clear of what is not there");
                         Expect(Errno.None, table.Set(new Pasid(1), Entry(2)).Errno, $"set again");
                         Expect(wasPath, memory.Steps.Any(s => s.Kind == StepKind.Path), $"the path is asked for again");
                         Expect(Valid(Entry(2)), At(memory, table, 1), $"PASID 1");
@@ -473,7 +477,8 @@ public sealed class PasidTableSuite(IPasidTableFormat format, PasidEntryDecoder 
                 OpResult result = change();
                 bool wasReached = sync.Calls >= sync.FailCall;
                 sync.FailCall = 0;
-                Expect(wasReached ? Errno.ETIMEDOUT : Errno.None, result.Errno, $"answer where call {failing} is refused");
+                Expect(wasReached ? Errno.ETIMEDOUT : Errno.None, result.Errno,
+                    $"answer where call {failing} is refused");
                 return result;
             })
                 ? 1 : 0;

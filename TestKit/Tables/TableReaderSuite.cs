@@ -34,7 +34,6 @@ public sealed class TableReaderSuite : IDisposable
     /// <summary>Starts a driver on a model and binds processes.</summary>
     /// <param name="setup">Driver, model and page tables; two devices of one domain and one of another are
     /// used.</param>
-    /// <param name="reader">The reader.</param>
     public TableReaderSuite(ScenarioSetup setup, ITableReader reader)
     {
         ArgumentNullException.ThrowIfNull(setup);
@@ -104,7 +103,6 @@ public sealed class TableReaderSuite : IDisposable
     private (RequesterId Requester, Pasid Pasid)[] Seen =>
         [.. IsPartial ? _links.Where(link => link.Requester != _links[^1].Requester) : _links];
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         _core.Dispose();

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.ArmSmmu.Tables;
 using PasidFramework.Drivers.ArmSmmu.Tests.Support;
@@ -153,7 +154,8 @@ public sealed class CdTableTests
     // The walk by hand, on what is visible.
     private ulong Address(CdTable table, uint pasid) => table.PasidBits <= 10
         ? table.Root + (pasid * 64UL)
-        : (_memory.Walker.ReadQword(table.Root + ((pasid >> 10) * 8UL)) & 0x00FF_FFFF_FFFF_F000) + ((pasid & 0x3FF) * 64UL);
+        : (_memory.Walker.ReadQword(table.Root + ((pasid >> 10) * 8UL)) & 0x00FF_FFFF_FFFF_F000)
+            + ((pasid & 0x3FF) * 64UL);
 
     private ulong[] Entry(CdTable table, uint pasid) => _memory.WalkerWords(Address(table, pasid), 8);
 }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.DriverKit.Queues;
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.ArmSmmu.Emulation.Functional;

@@ -1,11 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
 using PasidFramework.Drivers.ArmSmmu.Tables;
 using PasidFramework.TestKit;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 
-/// <summary>What counts in an entry is written down twice, for the writer and for the model that judges it. Where the two
-/// differ a person decides which of them is wrong.</summary>
+/// <summary>What counts in an entry is written down twice, for the writer and for the model that judges it. Where the
+/// two differ a person decides which of them is wrong.</summary>
 public sealed class CountedBitsTests
 {
     private static readonly int s_rounds = Effort.Of(200_000);

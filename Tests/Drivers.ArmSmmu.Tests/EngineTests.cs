@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Options;
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
@@ -55,7 +56,8 @@ public sealed class EngineTests : IDisposable
 
         Assert.True(_core.Unbind(device, pasid).IsOk);
         Assert.Equal(
-            ["CFGI_CD 18/1 leaf=1", "SYNC", "TLBI_NH_ASID 1", "SYNC", "ATC_INV 18/1 size=52", "SYNC"], _fixture.TakeLog());
+            ["CFGI_CD 18/1 leaf=1", "SYNC", "TLBI_NH_ASID 1", "SYNC", "ATC_INV 18/1 size=52", "SYNC"],
+            _fixture.TakeLog());
         Assert.Equal(0x0A, _fixture.Read(0x18, pasid.Value).FaultCode);
     }
 

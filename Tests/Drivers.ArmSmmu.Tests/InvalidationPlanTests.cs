@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using FsCheck;
 using FsCheck.Fluent;
 using PasidFramework.DriverKit.Queues;
@@ -124,7 +125,8 @@ public sealed class InvalidationPlanTests : IDisposable
         SmmuCommand command = Assert.Single(Plan(true, 0xFFFF_FFFF_FFFF_F000, 0));
 
         Assert.Equal((ulong.MaxValue >> 12, 1UL), DecodedCommand.Pages(command.Word0, command.Word1));
-        Assert.Equal((0xFFFF_FFFF_FFFF_F000UL, 0), InvalidationPlan.AtcSpan(new IovaRange(0xFFFF_FFFF_FFFF_F000, ulong.MaxValue)));
+        Assert.Equal((0xFFFF_FFFF_FFFF_F000UL, 0),
+            InvalidationPlan.AtcSpan(new IovaRange(0xFFFF_FFFF_FFFF_F000, ulong.MaxValue)));
     }
 
     [Theory]

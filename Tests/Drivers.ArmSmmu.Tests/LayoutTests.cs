@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using FsCheck;
 using FsCheck.Fluent;
 using PasidFramework.Drivers.ArmSmmu.Formats;

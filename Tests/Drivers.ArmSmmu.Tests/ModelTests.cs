@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
@@ -60,9 +61,11 @@ public sealed class ModelTests : IDisposable
     {
         Assert.Equal((TranslationStatus.Translated, Target + 0x678), Reach(5, Page + 0x678));
 
-        TranslationResult write = _model.Translate(new DmaAccess(new RequesterId(Sid), new Pasid(5), Page, IsWrite: true));
+        TranslationResult write =
+            _model.Translate(new DmaAccess(new RequesterId(Sid), new Pasid(5), Page, IsWrite: true));
         Assert.Equal((TranslationStatus.Faulted, 0x13), (write.Status, write.FaultCode));
-        Assert.Equal(0x10, _model.Translate(new DmaAccess(new RequesterId(Sid), new Pasid(5), Page + 0x1000, false)).FaultCode);
+        Assert.Equal(0x10,
+            _model.Translate(new DmaAccess(new RequesterId(Sid), new Pasid(5), Page + 0x1000, false)).FaultCode);
 
         ulong events = _model.Registers.Read64(Registers.EVENTQ_BASE) & ~0xFFFUL;
         Assert.Equal(2u, _model.Registers.Read32(Registers.EVENTQ_PROD));
@@ -94,7 +97,8 @@ public sealed class ModelTests : IDisposable
         }
 
         Assert.NotNull(_model.FindStale());
-        Run(sync ? [Commands.TlbiNhVaRange(0, 7, Page - 0x2000, 2, 0), Commands.Sync()] : [Commands.TlbiNhVa(0, 7, Page)]);
+        Run(sync ? [Commands.TlbiNhVaRange(0, 7, Page - 0x2000, 2, 0), Commands.Sync()]
+            : [Commands.TlbiNhVa(0, 7, Page)]);
         Assert.Equal((TranslationStatus.Translated, sync ? Target + 0x1000 : Target), Reach(5, Page));
         Assert.Equal(sync, _model.FindStale() is null);
     }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Drivers.ArmSmmu.Tests.Support;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
@@ -32,8 +33,10 @@ public sealed class PageTableTests
 
             foreach (ulong address in Candidates())
             {
-                TranslationResult read = model.Translate(new DmaAccess(new RequesterId(3), new Pasid(5), address, false));
-                TranslationResult write = model.Translate(new DmaAccess(new RequesterId(3), new Pasid(5), address, true));
+                TranslationResult read =
+                    model.Translate(new DmaAccess(new RequesterId(3), new Pasid(5), address, false));
+                TranslationResult write =
+                    model.Translate(new DmaAccess(new RequesterId(3), new Pasid(5), address, true));
                 bool isMapped = found.TryGetValue(address, out PageMapping page);
                 Assert.Equal(isMapped ? TranslationStatus.Translated : TranslationStatus.Faulted, read.Status);
                 Assert.Equal(isMapped ? page.Target : 0, read.Address);
@@ -67,7 +70,8 @@ public sealed class PageTableTests
         }
     }
 
-    private static int[] Places(int level) => level switch { 0 => [0, 511], 1 => [0, 511], 2 => [1, 2, 511], _ => [0, 7] };
+    private static int[] Places(int level) =>
+        level switch { 0 => [0, 511], 1 => [0, 511], 2 => [1, 2, 511], _ => [0, 7] };
 
     private static IEnumerable<ulong> Candidates() =>
         from zero in Places(0)

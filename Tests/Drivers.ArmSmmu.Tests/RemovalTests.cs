@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Composition.Hosting;
 using System.Globalization;
 using PasidFramework.Drivers.ArmSmmu.Formats;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.ArmSmmu.Tests.Support;
@@ -276,7 +277,8 @@ public sealed class UnitTests
         Assert.Empty(fixture.TakeLog());
 
         Assert.True(domain.Detach(link, a, pasid, last: true).IsOk);
-        Assert.Equal([.. all, "TLBI_NH_ASID 1", "SYNC", "ATC_INV a/5 size=52", "ATC_INV b/5 size=52", "SYNC"], fixture.TakeLog());
+        Assert.Equal([.. all, "TLBI_NH_ASID 1", "SYNC", "ATC_INV a/5 size=52", "ATC_INV b/5 size=52", "SYNC"],
+            fixture.TakeLog());
         Assert.Equal(0x0A, fixture.Read(0xA, 5).FaultCode);
     }
 
@@ -366,8 +368,8 @@ public sealed class UnitTests
         SmmuDomain domain = unit.CreateDomain(8).Value!;
         UnitDevice a = unit.AddStream(domain, new RequesterId(0xA), ats: true).Value!;
         var link = new SmmuLink(unit.CreateProcess().Value!);
-        // The runtime may charge this thread for something of its own once in a while: the best round counts, since what a
-        // call allocates, it allocates in each.
+        // The runtime may charge this thread for something of its own once in a while: the best round counts, since
+        // what a call allocates, it allocates in each.
         long allocated = long.MaxValue;
         for (int round = 0; round < 50; round++)
         {

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.IntelVtd.Unit;
@@ -82,7 +83,8 @@ public sealed class DomainTests
 
         Assert.Equal(
             "PC1 fence PIOTLB2 fence PDEV:0118 wait",
-            fixture.Sequence(() => events = fixture.Did(() => Fixture.Ok(domain.Detach(s_pasid, device, true, ref link)))));
+            fixture.Sequence(() =>
+                events = fixture.Did(() => Fixture.Ok(domain.Detach(s_pasid, device, true, ref link)))));
 
         int cleared = events.FindIndex(e => e == new MemoryStep(StepKind.Store, entry, 0));
         int flushed = events.FindIndex(e => e == new MemoryStep(StepKind.Flush, entry, 8));
@@ -122,7 +124,8 @@ public sealed class DomainTests
         Fixture.Ok(domain.Attach(s_pasid, Root, plain, false, ref link));
         Fixture.Ok(domain.Attach(s_pasid, Root, third, false, ref link));
 
-        Assert.Equal("PDEV:0118 wait", fixture.Sequence(() => Fixture.Ok(domain.Detach(s_pasid, device, false, ref link))));
+        Assert.Equal("PDEV:0118 wait",
+            fixture.Sequence(() => Fixture.Ok(domain.Detach(s_pasid, device, false, ref link))));
         Assert.Empty(fixture.Consumed(() => Fixture.Ok(domain.Detach(s_pasid, plain, false, ref link))));
         Assert.Equal(TranslationStatus.ReachedPageTable, fixture.Read(Fixture.Gpu, s_pasid.Value).Status);
         Assert.Equal(
@@ -187,7 +190,8 @@ public sealed class DomainTests
 
         fixture.TestRegisters.Release();
         Assert.Equal(
-            "PC1 fence PIOTLB2 wait", fixture.Sequence(() => Fixture.Ok(domain.Detach(s_pasid, device, true, ref link))));
+            "PC1 fence PIOTLB2 wait",
+            fixture.Sequence(() => Fixture.Ok(domain.Detach(s_pasid, device, true, ref link))));
     }
 
     [Fact]
@@ -229,7 +233,8 @@ public sealed class DomainTests
         Fixture.Ok(domain.Attach(s_pasid, Root, first, true, ref link));
         for (uint i = 1; i < 40; i++)
         {
-            VtdDevice next = Fixture.Ok(fixture.Unit.AddDevice(new RequesterId(0x1000 + i), DeviceFeatures.Ats, domain));
+            VtdDevice next =
+                Fixture.Ok(fixture.Unit.AddDevice(new RequesterId(0x1000 + i), DeviceFeatures.Ats, domain));
             Fixture.Ok(domain.Attach(s_pasid, Root, next, false, ref link));
         }
 
@@ -322,7 +327,8 @@ public sealed class DomainTests
         fixture.Recorder.IsRecording = false;
         (VtdDomain Domain, VtdDevice Device)[] all =
         [
-            fixture.AddDevice(Fixture.Nic, DeviceFeatures.Ats), fixture.AddDevice(Fixture.Gpu, DeviceFeatures.Ats | DeviceFeatures.Pri),
+            fixture.AddDevice(Fixture.Nic, DeviceFeatures.Ats),
+            fixture.AddDevice(Fixture.Gpu, DeviceFeatures.Ats | DeviceFeatures.Pri),
         ];
         using var barrier = new Barrier(all.Length);
         var failures = new List<string>();

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
@@ -195,7 +196,8 @@ public sealed class FaultTests : IDisposable
     {
         ulong high = (1UL << 63) | type | (0x25UL << 32) | 0x0118;
         var fixture = new Fixture();
-        var unit = Fixture.Ok(VtdUnit.Start(fixture.UnitSetup with { Hardware = new OneRecord(fixture, 0x7000, high) }));
+        var unit =
+            Fixture.Ok(VtdUnit.Start(fixture.UnitSetup with { Hardware = new OneRecord(fixture, 0x7000, high) }));
 
         Fixture.Ok(unit.Faults.Take(_faults));
 

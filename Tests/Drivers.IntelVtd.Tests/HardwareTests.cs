@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.IntelVtd.Unit;
@@ -81,7 +82,8 @@ public sealed class HardwareTests
         Toggle(fixture, PasidTableTests.EntryAddress(fixture.Memory, domain.Table, 5), 0x140); // PGTT 1 -> 4
 
         Assert.Equal(
-            new TranslationResult(TranslationStatus.Bypassed, 0x5678, 0, 0, null), fixture.Read(Fixture.Nic, 5, 0x5678));
+            new TranslationResult(TranslationStatus.Bypassed, 0x5678, 0, 0, null),
+            fixture.Read(Fixture.Nic, 5, 0x5678));
     }
 
     [Theory]

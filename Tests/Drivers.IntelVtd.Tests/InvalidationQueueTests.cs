@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
 using PasidFramework.Drivers.IntelVtd.Queues;
@@ -64,7 +65,8 @@ public sealed class InvalidationQueueTests
     {
         var fixture = new Fixture();
         using InvalidationQueue queue = Fixture.Ok(InvalidationQueue.Create(
-            fixture.Memory, fixture.Registers, new PollTimeout(TimeProvider.System, TimeSpan.FromSeconds(1)), 0, uint.MaxValue - 3));
+            fixture.Memory, fixture.Registers, new PollTimeout(TimeProvider.System, TimeSpan.FromSeconds(1)), 0,
+            uint.MaxValue - 3));
         Restart(fixture, queue);
 
         for (int i = 0; i < 10; i++)
@@ -79,7 +81,8 @@ public sealed class InvalidationQueueTests
     {
         var fixture = new Fixture();
         using InvalidationQueue queue = Fixture.Ok(InvalidationQueue.Create(
-            fixture.Memory, fixture.Registers, new PollTimeout(new SteppingClock(), TimeSpan.FromSeconds(1)), 0, uint.MaxValue));
+            fixture.Memory, fixture.Registers, new PollTimeout(new SteppingClock(), TimeSpan.FromSeconds(1)), 0,
+            uint.MaxValue));
         Restart(fixture, queue);
         fixture.TestRegisters.Hold(Fixture.IQT);
 

@@ -14,7 +14,8 @@ public sealed class ReaderSuiteTests
     [MemberData(nameof(Checks))]
     public void The_reader_keeps_its_contract(string check)
     {
-        using var suite = new TableReaderSuite(ScenarioTests.Setup(coherent: true, StoreOrder.Immediate, 0), new VtdTableReader());
+        using var suite =
+            new TableReaderSuite(ScenarioTests.Setup(coherent: true, StoreOrder.Immediate, 0), new VtdTableReader());
 
         TableReaderSuite.Checks[check](suite);
     }

@@ -42,7 +42,8 @@ public sealed class TableSuiteTests
             _ when link != (leaf | 1) => new PasidEntryView(PasidEntryKind.Malformed),
             [0, ..] => default,
             [2, ..] => new PasidEntryView(PasidEntryKind.Quiet),
-            [0x49, <= 0xFFFF, var root, 0, 0, 0, 0, 0] => new PasidEntryView(PasidEntryKind.Valid, root, (uint)words[1]),
+            [0x49, <= 0xFFFF, var root, 0, 0, 0, 0, 0] =>
+                new PasidEntryView(PasidEntryKind.Valid, root, (uint)words[1]),
             _ => new PasidEntryView(PasidEntryKind.Malformed),
         };
     }

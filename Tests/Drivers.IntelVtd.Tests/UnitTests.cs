@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.IntelVtd.Unit;
@@ -182,7 +183,8 @@ public sealed class UnitTests
         var fixture = new Fixture();
         VtdDomain domain = Fixture.Ok(fixture.Unit.AddDomain(20));
 
-        List<MemoryStep> events = fixture.Did(() => Fixture.Ok(fixture.Unit.AddDevice(Fixture.Nic, DeviceFeatures.None, domain)));
+        List<MemoryStep> events =
+            fixture.Did(() => Fixture.Ok(fixture.Unit.AddDevice(Fixture.Nic, DeviceFeatures.None, domain)));
 
         ulong table = events[0].Address;
         ulong half = fixture.Unit.Root + 16;
@@ -216,7 +218,8 @@ public sealed class UnitTests
         Assert.Equal(TranslationStatus.ReachedPageTable, fixture.Read(Fixture.Gpu, 3).Status);
 
         Fixture.Ok(domain.Detach(new Pasid(3), other, true, ref link));
-        Assert.Equal("CC3 fence IOTLB2 wait", fixture.Sequence(() => Fixture.Ok(fixture.Unit.RemoveDevice(other, domain))));
+        Assert.Equal("CC3 fence IOTLB2 wait",
+            fixture.Sequence(() => Fixture.Ok(fixture.Unit.RemoveDevice(other, domain))));
         Assert.Equal(Errno.ESRCH, fixture.Unit.RemoveDevice(other, domain).Errno);
         Fixture.Ok(fixture.Unit.AddDevice(Fixture.Nic, DeviceFeatures.None, domain));
     }
@@ -232,7 +235,8 @@ public sealed class UnitTests
             fixture.Sequence(() => Fixture.Ok(fixture.Unit.AddDevice(Fixture.Nic, DeviceFeatures.Ats, domain))));
         Assert.Equal(
             "CC3 fence PC0 fence IOTLB2 wait",
-            fixture.Sequence(() => Fixture.Ok(fixture.Unit.AddDevice(new RequesterId(0x0119), DeviceFeatures.None, domain))));
+            fixture.Sequence(() =>
+                Fixture.Ok(fixture.Unit.AddDevice(new RequesterId(0x0119), DeviceFeatures.None, domain))));
     }
 
     [Fact]
@@ -333,7 +337,8 @@ public sealed class UnitTests
         Fixture.Ok(two.Table.Set(new Pasid(1), new PasidTableEntry(0x5000, 1)));
 
         Assert.Equal(
-            (131072 + (3L * 4096), 2), (fixture.Unit.Statistics.PasidTableBytes, fixture.Unit.Statistics.PasidTableLeaves));
+            (131072 + (3L * 4096), 2),
+            (fixture.Unit.Statistics.PasidTableBytes, fixture.Unit.Statistics.PasidTableLeaves));
         fixture.Unit.RemoveDomain(one);
         fixture.Unit.RemoveDomain(one);
         Assert.Equal((8192, 1), (fixture.Unit.Statistics.PasidTableBytes, fixture.Unit.Statistics.PasidTableLeaves));

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
@@ -64,7 +65,8 @@ public sealed class X86PageTableTests
         }
     }
 
-    private static int[] Places(int level) => level switch { 4 => [0, 255], 3 => [0, 511], 2 => [1, 2, 511], _ => [0, 7] };
+    private static int[] Places(int level) =>
+        level switch { 4 => [0, 255], 3 => [0, 511], 2 => [1, 2, 511], _ => [0, 7] };
 
     private static IEnumerable<ulong> Candidates() =>
         from four in Places(4)

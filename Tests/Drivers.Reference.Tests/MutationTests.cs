@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Allocation;
 using PasidFramework.Drivers.Reference.Formats;
 using PasidFramework.Hardware;
@@ -97,7 +98,8 @@ public sealed class MutationTests(ITestOutputHelper output)
                 if (!IsUnchanged(i))
                 {
                     yield return Make(
-                        "drop store", $"{i} of 0x{store.Value:x} at 0x{store.Address:x}", null, new Mutation.DropStore(i));
+                        "drop store", $"{i} of 0x{store.Value:x} at 0x{store.Address:x}", null,
+                        new Mutation.DropStore(i));
                 }
 
                 if (i + 1 < Stores.Count && !IsUnchanged(i) && !IsUnchanged(i + 1))

@@ -14,7 +14,8 @@ public sealed class ReaderSuiteTests
     [MemberData(nameof(Checks))]
     public void The_reader_keeps_its_contract(string check)
     {
-        using var suite = new TableReaderSuite(ScenarioTests.Setup(coherent: true, StoreOrder.Immediate), new ReferenceTableReader());
+        using var suite =
+            new TableReaderSuite(ScenarioTests.Setup(coherent: true, StoreOrder.Immediate), new ReferenceTableReader());
 
         TableReaderSuite.Checks[check](suite);
     }

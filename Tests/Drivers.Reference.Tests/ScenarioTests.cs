@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Allocation;
 using PasidFramework.Drivers.Reference.Emulation.Caching;
 using PasidFramework.Drivers.Reference.PageTables;

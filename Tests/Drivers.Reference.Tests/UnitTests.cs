@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.Reference.Formats;
@@ -114,7 +115,8 @@ public sealed class UnitTests
 
         Assert.Equal(4 * 4096, fixture.Ram.AllocatedBytes); // the process's page tables
         Assert.True(tables > fixture.Ram.AllocatedBytes);
-        Assert.Equal(default(UnitStatistics) with { Commands = fixture.Unit.Statistics.Commands }, fixture.Unit.Statistics);
+        Assert.Equal(default(UnitStatistics) with { Commands = fixture.Unit.Statistics.Commands },
+            fixture.Unit.Statistics);
     }
 
     [Theory]

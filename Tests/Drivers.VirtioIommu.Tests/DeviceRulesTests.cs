@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
@@ -368,7 +369,8 @@ public sealed class DeviceRulesTests
 
         Assert.Equal(TranslationStatus.Faulted, result.Status);
         Assert.Equal((int)FaultReason.Mapping, result.FaultCode);
-        ulong buffer = BinaryPrimitives.ReadUInt64LittleEndian(ReadBytes(fixture, fixture.Started.Events.Ring.Descriptors, 8));
+        ulong buffer =
+            BinaryPrimitives.ReadUInt64LittleEndian(ReadBytes(fixture, fixture.Started.Events.Ring.Descriptors, 8));
         Assert.Equal(Vector.All[name].Bytes, ReadBytes(fixture, buffer, 24));
     }
 
@@ -379,7 +381,8 @@ public sealed class DeviceRulesTests
 
         for (uint i = 0; i < 200; i++)
         {
-            fixture.Hardware.Translate(new DmaAccess(new RequesterId(i), new Pasid(i + 1), 0x1000 * (ulong)i, i % 2 == 0));
+            fixture.Hardware.Translate(
+                new DmaAccess(new RequesterId(i), new Pasid(i + 1), 0x1000 * (ulong)i, i % 2 == 0));
             var read = new FaultRecord[2];
             Assert.Equal(1, fixture.Started.Events.Read(read));
             ulong kind = i % 2 == 0 ? FaultEvent.FlagWrite : FaultEvent.FlagRead;

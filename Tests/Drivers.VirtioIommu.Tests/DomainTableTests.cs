@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.VirtioIommu.Unit;
@@ -621,5 +622,6 @@ public sealed class DomainTableTests
         fixture.Hardware.Translate(new DmaAccess(new RequesterId(Endpoint), pasid, address, false));
 
     private static Invalidation[] Invalidations(Fixture fixture) =>
-        [.. fixture.TakeLog().Where(r => r.Bytes[0] == 7).Select(r => WireReader.ReadInvalidation(fixture.Dialect, r.Bytes))];
+        [.. fixture.TakeLog().Where(r => r.Bytes[0] == 7)
+            .Select(r => WireReader.ReadInvalidation(fixture.Dialect, r.Bytes))];
 }

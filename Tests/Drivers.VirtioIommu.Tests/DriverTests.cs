@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Composition.Hosting;
 using Moq;
 using PasidFramework.Contracts;
@@ -77,7 +78,8 @@ public sealed class DriverTests
         Assert.Equal(0, unit.PasidBits);
         Assert.Equal(Errno.EOPNOTSUPP, table.Errno);
         Assert.Contains(why, table.Reason, StringComparison.Ordinal);
-        Assert.Contains("dialect v0.9-devel (feature bit 5) and vsmmu (feature bit 7)", table.Reason, StringComparison.Ordinal);
+        Assert.Contains("dialect v0.9-devel (feature bit 5) and vsmmu (feature bit 7)", table.Reason,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -98,7 +100,8 @@ public sealed class DriverTests
     [InlineData("E", 20, 12, 12)]
     public void The_width_is_the_narrower_of_device_and_limit(string dialect, int device, int limit, int expected)
     {
-        var driver = new VirtioIommuDriver { ArmSmmuV3Format = new FakeArmFormat(), ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() };
+        var driver = new VirtioIommuDriver { ArmSmmuV3Format = new FakeArmFormat(),
+            ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() };
         using IIommuHardware hardware = driver.CreateHardware(new SystemMemory(), Fixture.Setup(dialect, device));
 
         using IIommuUnit unit = Start(driver, Setup(hardware, dialect) with { PasidBits = limit });
@@ -111,7 +114,8 @@ public sealed class DriverTests
     [Fact]
     public void An_endpoint_that_cannot_be_asked_leaves_the_width_to_the_limit()
     {
-        var driver = new VirtioIommuDriver { ArmSmmuV3Format = new FakeArmFormat(), ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() };
+        var driver = new VirtioIommuDriver { ArmSmmuV3Format = new FakeArmFormat(),
+            ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() };
         using IIommuHardware hardware =
             driver.CreateHardware(new SystemMemory(), Fixture.Setup("B", 9, endpoints: "00:03.0"));
         UnitSetup setup = Setup(hardware, "B") with { PasidBits = 14 };
@@ -129,7 +133,8 @@ public sealed class DriverTests
     [Fact]
     public void The_dialect_of_unit_and_hardware_is_the_first_proposal_unless_one_is_chosen()
     {
-        var driver = new VirtioIommuDriver { ArmSmmuV3Format = new FakeArmFormat(), ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() };
+        var driver = new VirtioIommuDriver { ArmSmmuV3Format = new FakeArmFormat(),
+            ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() };
         using IIommuHardware hardware =
             driver.CreateHardware(new SystemMemory(), new HardwareSetup { PasidBits = 11 });
 
@@ -159,7 +164,8 @@ public sealed class DriverTests
     {
         // A strict mock: a refused option must not touch the hardware.
         IIommuHardware hardware = new Mock<IIommuHardware>(MockBehavior.Strict).Object;
-        var driver = new VirtioIommuDriver { ArmSmmuV3Format = new FakeArmFormat(), ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() };
+        var driver = new VirtioIommuDriver { ArmSmmuV3Format = new FakeArmFormat(),
+            ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() };
         var options = new Dictionary<string, string> { [name] = value };
 
         OpResult<IIommuUnit> unit =
@@ -176,7 +182,8 @@ public sealed class DriverTests
     public void A_width_limit_that_is_no_width_is_EINVAL(int limit)
     {
         IIommuHardware hardware = new Mock<IIommuHardware>(MockBehavior.Strict).Object;
-        var driver = new VirtioIommuDriver { ArmSmmuV3Format = new FakeArmFormat(), ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() };
+        var driver = new VirtioIommuDriver { ArmSmmuV3Format = new FakeArmFormat(),
+            ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() };
 
         OpResult<IIommuUnit> unit =
             driver.CreateUnit(new UnitSetup { Name = "viommu0", Hardware = hardware, PasidBits = limit });

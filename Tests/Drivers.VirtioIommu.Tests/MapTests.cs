@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using PasidFramework.Allocation;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.VirtioIommu.Dialects;
@@ -34,7 +35,8 @@ public sealed class ModelTests
         TranslationResult result = fixture.Access(s_pasid, ModelFixture.Page + 0x123, isWrite: true);
 
         Assert.Equal(
-            new TranslationResult(TranslationStatus.Translated, ModelFixture.Target + 0x123, fixture.PageTable.Root, 0, null),
+            new TranslationResult(TranslationStatus.Translated, ModelFixture.Target + 0x123, fixture.PageTable.Root, 0,
+                null),
             result);
         Assert.Equal(["CD", "L1CD", "TLB", "walk cache"], fixture.Model.Cached.Select(c => c.Cache).Distinct().Order());
         Leave(fixture, table);
@@ -66,7 +68,9 @@ public sealed class ModelTests
         Assert.Empty(fixture.Model.TableRoots(requester));
         using DomainTable table = fixture.AttachAndInstall(s_pasid);
 
-        OpResult<ITableView> view = new VirtioTableReader { ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() }.Open(fixture.Memory, fixture.Model.TableRoots(requester));
+        OpResult<ITableView> view =
+            new VirtioTableReader { ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() }.Open(fixture.Memory,
+                fixture.Model.TableRoots(requester));
 
         Assert.True(view.IsOk, view.ToString());
         Assert.Equal(s_pasid, Assert.Single(view.Value!.Items(), i => i.Kind == TableItemKind.Pasid).Pasid);
@@ -86,7 +90,8 @@ public sealed class ModelTests
         var faults = new FaultRecord[2];
         Assert.Equal(1, fixture.Started.Events.Read(faults));
         Assert.Equal(
-            new FaultRecord(0x102_0000_0002, ModelFixture.Endpoint | ((ulong)s_pasid.Value << 32), ModelFixture.Page + 0x2000),
+            new FaultRecord(0x102_0000_0002, ModelFixture.Endpoint | ((ulong)s_pasid.Value << 32), ModelFixture.Page
+                + 0x2000),
             faults[0]);
         Leave(fixture, table);
     }
@@ -480,7 +485,8 @@ public sealed class ModelTests
                 Assert.Equal(
                     RequestStatus.Ok,
                     fixture.Started.Requests.Send(
-                        fixture.Dialect!.EncodeAttach(words, 1, ModelFixture.Endpoint, stream), fixture.Dialect.AttachBytes));
+                        fixture.Dialect!.EncodeAttach(words, 1, ModelFixture.Endpoint, stream),
+                        fixture.Dialect.AttachBytes));
                 break;
             case "virtio-doorbell-idle":
                 registers.Write32(MmioRegister.QueueNotify, QueueIndex.Request);
@@ -557,7 +563,8 @@ public sealed class ModelTests
         using DomainTable table = fixture.Attach();
         Volatile.Write(ref root, fixture.TableRoot);
         OpResult installed = default;
-        var thread = new Thread(() => installed = table.Install(new Pasid(1), fixture.PageTable.Root, ModelFixture.Asid));
+        var thread =
+            new Thread(() => installed = table.Install(new Pasid(1), fixture.PageTable.Root, ModelFixture.Asid));
         TranslationResult result;
         thread.Start();
         try
@@ -625,7 +632,8 @@ public sealed class ModelTests
         fixture.Model.Registers.Write32(MmioRegister.Status, 0);
     }
 
-    private static string Break(ModelFixture fixture, string fault, Virtqueue ring, ulong buffer, IRegisterFile registers)
+    private static string Break(ModelFixture fixture, string fault, Virtqueue ring, ulong buffer,
+        IRegisterFile registers)
     {
         const uint One = 0x0001_0001;
         switch (fault)
@@ -692,7 +700,8 @@ public sealed class ModelTests
     public void Rings_that_are_not_written_back_when_they_are_enabled_are_a_complaint()
     {
         var memory = new ModelMemory(isCoherent: false);
-        using var model = new VirtioIommuModel(memory, Fixture.Setup("none", coherent: false), new ArmSmmu.Reader.SmmuTableReader());
+        using var model =
+            new VirtioIommuModel(memory, Fixture.Setup("none", coherent: false), new ArmSmmu.Reader.SmmuTableReader());
         ulong ring = memory.AllocatePages(4096).Value;
         (int Register, uint Value)[] writes =
         [
@@ -820,7 +829,8 @@ public sealed class ModelTests
         ulong table = fixture.PageTable.Root;
         for (int i = 0; i < level; i++)
         {
-            table = fixture.Memory.ReadQword(table + ((ModelFixture.Page >> (39 - (9 * i)) & 511) * 8)) & 0x0000_FFFF_FFFF_F000;
+            table = fixture.Memory.ReadQword(table
+                + ((ModelFixture.Page >> (39 - (9 * i)) & 511) * 8)) & 0x0000_FFFF_FFFF_F000;
         }
 
         return table;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
 using PasidFramework.Drivers.VirtioIommu.Tests.Support;
 using PasidFramework.Hardware;
@@ -32,7 +33,8 @@ public abstract class MutationTests(string dialect, ITestOutputHelper output)
     {
         MutationReport report = s_runner.Run(
             $"{dialect} {(coherent ? "coherent" : "not coherent")}",
-            [.. StoreMutants(coherent, torn: true), .. StoreMutants(coherent, torn: false), .. RequestMutants(coherent)]);
+            [.. StoreMutants(coherent, torn: true), .. StoreMutants(coherent, torn: false),
+                .. RequestMutants(coherent)]);
 
         output.WriteLine(string.Join('\n', [.. report.Log, .. report.Lines]));
         Assert.True(report.Problems.Count == 0, string.Join('\n', report.Problems));

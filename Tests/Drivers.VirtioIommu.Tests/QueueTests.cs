@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
@@ -237,7 +238,8 @@ public sealed class QueueTests
         using var hardware = new TestHardware(new ObservedMemory(), Fixture.Setup("none"));
         hardware.ReadOverrides[MmioRegister.QueueNumMax] = _ => 2;
         using StartedDevice device =
-            Fixture.StartDevice(hardware, "none", new PollTimeout(TimeProvider.System, TimeSpan.MaxValue, int.MaxValue));
+            Fixture.StartDevice(hardware, "none",
+                new PollTimeout(TimeProvider.System, TimeSpan.MaxValue, int.MaxValue));
         Assert.Equal(1, device.Requests.FreeSlots);
         const int Threads = 4;
         using var barrier = new Barrier(Threads);

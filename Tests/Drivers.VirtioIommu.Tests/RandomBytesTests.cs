@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.VirtioIommu.Formats;
@@ -161,7 +162,8 @@ public sealed class RandomBytesTests(ITestOutputHelper output)
                 RequestStatus two = fixture.Started.Requests.Send(words, bytes);
                 Assert.True(
                     two is RequestStatus.Unrecognised or (>= RequestStatus.Ok and <= RequestStatus.NoMem), $"{two}");
-                fixture.Access((round & 1) == 0 ? null : new Pasid((uint)round & 7), words[3], endpoint: (uint)round & 3);
+                fixture.Access((round & 1) == 0 ? null : new Pasid((uint)round & 7), words[3],
+                    endpoint: (uint)round & 3);
             }
             catch (Exception e) when (e is not OutOfMemoryException)
             {

@@ -14,7 +14,8 @@ public sealed class ReaderSuiteTests
     [MemberData(nameof(Checks))]
     public void The_reader_keeps_its_contract(string check)
     {
-        using var suite = new TableReaderSuite(Scenarios.Setup("B", coherent: true, StoreOrder.Immediate), new VirtioTableReader { ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() });
+        using var suite = new TableReaderSuite(Scenarios.Setup("B", coherent: true, StoreOrder.Immediate),
+            new VirtioTableReader { ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() });
 
         TableReaderSuite.Checks[check](suite);
     }

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Drivers.VirtioIommu.Reader;
@@ -120,7 +121,9 @@ public sealed class ReaderTests
         Dictionary<string, ulong> registers = parameters.Split(' ').Select(p => p.Split('=')).ToDictionary(
             p => p[0], p => Convert.ToUInt64(p[1], 16));
 
-        OpResult<ITableView> view = new VirtioTableReader { ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() }.Open(new MemoryImage(), registers);
+        OpResult<ITableView> view =
+            new VirtioTableReader { ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() }.Open(new MemoryImage(),
+                registers);
 
         Assert.Equal(Errno.EINVAL, view.Errno);
         Assert.Contains(why, view.Reason, StringComparison.Ordinal);
@@ -152,7 +155,8 @@ public sealed class ReaderTests
 
     private static ITableView Open(IMemoryReader memory, Dictionary<string, ulong> registers)
     {
-        OpResult<ITableView> view = new VirtioTableReader { ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() }.Open(memory, registers);
+        OpResult<ITableView> view =
+            new VirtioTableReader { ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() }.Open(memory, registers);
         Assert.True(view.IsOk, view.ToString());
         return view.Value;
     }

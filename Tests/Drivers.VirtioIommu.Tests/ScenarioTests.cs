@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Logging;
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
@@ -55,7 +56,8 @@ internal static class Scenarios
         bool cold = false)
     {
         var driver = new ImpatientDriver(
-            new VirtioIommuDriver { ArmSmmuV3Format = new ArmSmmu.Tables.SmmuTableFormat(), ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() }, wrap);
+            new VirtioIommuDriver { ArmSmmuV3Format = new ArmSmmu.Tables.SmmuTableFormat(),
+                ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() }, wrap);
         return new()
         {
             Driver = driver,

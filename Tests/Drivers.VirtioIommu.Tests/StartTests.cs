@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Logging.Abstractions;
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.VirtioIommu.Dialects;
@@ -208,7 +209,8 @@ public sealed class StartTests
         {
             var memory = new ObservedMemory { FailAllocation = failing + 1 };
             using var hardware = new TestHardware(memory, Fixture.Setup("B"));
-            var driver = new VirtioIommuDriver { ArmSmmuV3Format = new FakeArmFormat(), ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() };
+            var driver = new VirtioIommuDriver { ArmSmmuV3Format = new FakeArmFormat(),
+                ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() };
 
             OpResult<IIommuUnit> unit = driver.CreateUnit(new UnitSetup { Name = "viommu0", Hardware = hardware });
 

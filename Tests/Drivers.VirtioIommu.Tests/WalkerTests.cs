@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 using PasidFramework.Hardware;
 using PasidFramework.TestKit;

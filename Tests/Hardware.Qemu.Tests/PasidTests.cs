@@ -134,7 +134,8 @@ public sealed class PasidTests
 
     [Theory]
     [MemberData(nameof(Installed.WithPasids), MemberType = typeof(Installed))]
-    public void A_remapped_page_is_reached_at_its_new_place_after_the_core_was_notified(string name, string architecture)
+    public void A_remapped_page_is_reached_at_its_new_place_after_the_core_was_notified(string name,
+        string architecture)
     {
         using var fixture = new Fixture(name, architecture);
         Device device = fixture.Add(fixture.NewDomain(), fixture.Hardware.Requesters[0], 5);

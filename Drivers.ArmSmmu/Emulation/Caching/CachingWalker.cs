@@ -39,7 +39,6 @@ internal sealed partial class CachingWalker : SmmuWalker
     /// Checks every entry that is cached and has changed in memory since the last synchronisation: a fetch that was
     /// under way may have joined words of several moments.
     /// </summary>
-    /// <param name="memory">The memory.</param>
     /// <remarks>A synchronisation ends the fetches of the entries that it names. What the others may have read goes
     /// on to the next one.</remarks>
     public void CheckTornReads(ModelMemory memory)
@@ -142,7 +141,6 @@ internal sealed partial class CachingWalker : SmmuWalker
     /// <summary>A translation from the TLB only.</summary>
     public SmmuTranslation? Peek(in SmmuRegime regime, ulong address) => _caches.Find(regime, address)?.At(address);
 
-    /// <inheritdoc/>
     protected override bool ReadFirstLevel(ulong index, ulong address, Span<ulong> word)
     {
         if (_caches.FirstStreams.TryGet(index, out word[0]))
@@ -160,7 +158,6 @@ internal sealed partial class CachingWalker : SmmuWalker
         return true;
     }
 
-    /// <inheritdoc/>
     protected override SmmuFault ReadStreamEntry(uint sid, in StreamRoot root, Span<ulong> ste)
     {
         _split = root.Split;
@@ -188,7 +185,6 @@ internal sealed partial class CachingWalker : SmmuWalker
         return SmmuRules.CheckStreamEntry(Options, ste);
     }
 
-    /// <inheritdoc/>
     protected override bool ReadFirstContext(uint sid, uint ssid, int leafBits, ulong address, Span<ulong> word)
     {
         uint index = ssid >> leafBits;
@@ -208,7 +204,6 @@ internal sealed partial class CachingWalker : SmmuWalker
         return true;
     }
 
-    /// <inheritdoc/>
     protected override SmmuFault ReadContext(
         uint sid, uint ssid, ReadOnlySpan<ulong> ste, in Stage2Root? second, Span<ulong> cd)
     {
@@ -238,7 +233,6 @@ internal sealed partial class CachingWalker : SmmuWalker
         return SmmuRules.CheckContext(Options, ste, cd);
     }
 
-    /// <inheritdoc/>
     protected override SmmuTranslation Translate(in SmmuRegime regime, ulong address, bool isWrite)
     {
         if (_caches.Find(regime, address) is { } entry)
@@ -269,7 +263,6 @@ internal sealed partial class CachingWalker : SmmuWalker
         return found;
     }
 
-    /// <inheritdoc/>
     protected override SmmuTranslation TranslateIntermediate(uint vmid, in Stage2Root second, ulong address)
     {
         if (_caches.Intermediate.TryFind(vmid, address, out _, out CachedTranslation? entry))
@@ -286,7 +279,6 @@ internal sealed partial class CachingWalker : SmmuWalker
         return found;
     }
 
-    /// <inheritdoc/>
     protected override void FindTable(in SmmuRegime regime, ulong address, ref int level, ref ulong table)
     {
         // The smallest is the deepest.
@@ -298,7 +290,6 @@ internal sealed partial class CachingWalker : SmmuWalker
         }
     }
 
-    /// <inheritdoc/>
     protected override void KeepTable(in SmmuRegime regime, ulong address, int level, int lowBit, ulong table) =>
         _caches.Tables.Keep(
             RegimeTag.Of(regime, isGlobal: false), address, lowBit, new CachedTable(Tag.Of(regime), level, table));

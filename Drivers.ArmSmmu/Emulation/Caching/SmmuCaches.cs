@@ -10,7 +10,6 @@ namespace PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
 /// <param name="Sid">StreamID of that access.</param>
 /// <param name="Ssid">SubstreamID of that access.</param>
 /// <param name="IsEl2">Whether the regime is EL2's.</param>
-/// <param name="Vmid">VMID.</param>
 /// <param name="Asid">ASID; null where stage 1 is off.</param>
 internal readonly record struct Tag(uint Sid, uint? Ssid, bool IsEl2, uint Vmid, uint? Asid)
 {
@@ -18,7 +17,6 @@ internal readonly record struct Tag(uint Sid, uint? Ssid, bool IsEl2, uint Vmid,
     public static Tag Of(in SmmuRegime regime) =>
         new(regime.Sid, regime.Ssid, regime.IsEl2, regime.Vmid, regime.First?.Asid);
 
-    /// <inheritdoc/>
     public override string ToString() => $"VMID {Vmid} ASID {Asid}";
 }
 
@@ -39,7 +37,6 @@ internal readonly record struct RegimeTag
     /// <summary>Whether the regime is EL2's.</summary>
     public bool IsEl2 => (_bits & El2) != 0;
 
-    /// <summary>VMID.</summary>
     public uint Vmid => (ushort)_bits;
 
     /// <summary>ASID, 0 where it is global; null where stage 1 is off.</summary>
@@ -64,7 +61,6 @@ internal readonly record struct RegimeTag
 /// <summary>A stream table entry or context descriptor as it was read.</summary>
 /// <param name="Address">Its byte address.</param>
 /// <param name="Link">Byte address of the first-level descriptor that led to it; 0 for none.</param>
-/// <param name="Words">Its words.</param>
 internal sealed record CachedEntry(ulong Address, ulong Link, ulong[] Words)
 {
     /// <summary>Values of each word that a fetch under way may have read before the last synchronisation.</summary>
@@ -180,7 +176,8 @@ internal sealed class SmmuCaches
     public TranslationCache<(uint Sid, uint? Ssid), DeviceItem> Devices { get; } = new("device-TLB")
     {
         Describe = (key, item) => (
-            $"StreamID 0x{key.Tag.Sid:x} {(key.Tag.Ssid is { } ssid ? $"PASID 0x{ssid:x}" : "no PASID")} 0x{key.First:x}",
+            $"StreamID 0x{key.Tag.Sid:x} {(key.Tag.Ssid is { } ssid ? $"PASID 0x{ssid:x}" : "no PASID")} "
+                + $"0x{key.First:x}",
             $"0x{item.Target:x}"),
     };
 

@@ -55,19 +55,14 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
 
     IModelMemory IIommuModel.ModelMemory => ModelMemory;
 
-    /// <inheritdoc/>
     public IPhysicalMemory Memory => ModelMemory;
 
-    /// <inheritdoc/>
     public IRegisterFile Registers => _registers;
 
-    /// <inheritdoc/>
     public bool IsCoherent => _options.Coherent;
 
-    /// <inheritdoc/>
     public IReadOnlyList<ProtocolViolation> Violations => _log.All();
 
-    /// <inheritdoc/>
     public IReadOnlyList<CachedItem> Cached
     {
         get
@@ -79,7 +74,6 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
         }
     }
 
-    /// <inheritdoc/>
     public void DropCaches()
     {
         lock (_gate)
@@ -88,7 +82,6 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
         }
     }
 
-    /// <inheritdoc/>
     public TranslationResult Translate(in DmaAccess access)
     {
         if (_registers.WhileDisabled(access) is { } answer)
@@ -136,7 +129,6 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
         }
     }
 
-    /// <inheritdoc/>
     public void Dispose() => ModelMemory.Changed -= OnChange;
 
     void ISmmuCommandExecutor.Execute(SmmuCommand command)

@@ -13,10 +13,8 @@ internal sealed class SmmuModelFactory : IIommuModelFactory
     /// <summary>Name of the architecture.</summary>
     public const string ModelName = "arm-smmuv3";
 
-    /// <inheritdoc/>
     public string PageTables => ArmPageTables.Granule4K.Name;
 
-    /// <inheritdoc/>
     public IIommuModel Create(HardwareSetup setup, StoreOrder order = StoreOrder.Immediate)
     {
         ArgumentNullException.ThrowIfNull(setup);

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
@@ -21,10 +22,8 @@ internal sealed class SmmuHardware : IIommuHardware
         _walker = new SmmuWalker(memory, options);
     }
 
-    /// <inheritdoc/>
     public IPhysicalMemory Memory { get; }
 
-    /// <inheritdoc/>
     public IRegisterFile Registers => RegisterFile;
 
     /// <summary>The registers with their logs.</summary>
@@ -33,10 +32,8 @@ internal sealed class SmmuHardware : IIommuHardware
     /// <summary>What it reports.</summary>
     public SmmuHardwareOptions Options { get; }
 
-    /// <inheritdoc/>
     public bool IsCoherent => Options.Coherent;
 
-    /// <inheritdoc/>
     public TranslationResult Translate(in DmaAccess access)
     {
         if (RegisterFile.WhileDisabled(access) is { } answer)
@@ -49,7 +46,6 @@ internal sealed class SmmuHardware : IIommuHardware
         return outcome.Result;
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         // Holds nothing but what the memory holds.

@@ -85,7 +85,6 @@ internal sealed record SmmuHardwareOptions
     public bool HasGranule(int shift) => shift == 12 || (shift is 14 or 16 && HasLargeGranules);
 
     /// <summary>Reads a setup.</summary>
-    /// <param name="setup">The setup.</param>
     /// <param name="isModel">Whether the options of the model are known, too.</param>
     /// <exception cref="ArgumentException">A name is unknown or a value out of its range.</exception>
     public static SmmuHardwareOptions Parse(HardwareSetup setup, bool isModel = false)

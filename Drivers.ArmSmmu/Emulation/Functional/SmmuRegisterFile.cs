@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Allocation;
 using PasidFramework.DriverKit.Queues;
 using PasidFramework.Drivers.ArmSmmu.Formats;
@@ -44,17 +45,14 @@ internal sealed class SmmuRegisterFile(
         _gate.Exit();
     }
 
-    /// <inheritdoc/>
     public uint Read32(int offset)
     {
         ref uint register = ref Find(offset, out bool exists);
         return exists ? Volatile.Read(ref register) : 0;
     }
 
-    /// <inheritdoc/>
     public ulong Read64(int offset) => Read32(offset) | ((ulong)Read32(offset + 4) << 32);
 
-    /// <inheritdoc/>
     public void Write32(int offset, uint value)
     {
         _gate.Enter();
@@ -68,7 +66,6 @@ internal sealed class SmmuRegisterFile(
         }
     }
 
-    /// <inheritdoc/>
     public void Write64(int offset, ulong value)
     {
         _gate.Enter();

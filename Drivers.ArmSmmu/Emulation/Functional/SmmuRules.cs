@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Records;
 
@@ -181,7 +182,8 @@ internal static class SmmuRules
         if (start < 0 || bits is < 25 or > 48)
         {
             return BadSte(Text(
-                $"S2SL0 {ste.Get(StreamTableEntry.S2SL0)} or S2T0SZ {ste.Get(StreamTableEntry.S2T0SZ)} is not possible"));
+                $"S2SL0 {ste.Get(StreamTableEntry.S2SL0)} or S2T0SZ {ste.Get(StreamTableEntry.S2T0SZ)} is not "
+                    + $"possible"));
         }
 
         // Up to 16 tables may stand side by side at the start level.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.DriverKit.PageTables;
 
@@ -11,21 +12,17 @@ internal partial class SmmuWalker
     private const int LevelsBelow = 4;
 
     /// <summary>Translates an address through the stages of a regime.</summary>
-    /// <param name="regime">The regime.</param>
     /// <param name="address">Input address.</param>
     /// <param name="isWrite">Whether the access writes.</param>
     protected virtual SmmuTranslation Translate(in SmmuRegime regime, ulong address, bool isWrite) =>
         Walk(regime, address, isWrite);
 
     /// <summary>Translates an intermediate address; permissions are not checked yet.</summary>
-    /// <param name="vmid">VMID.</param>
-    /// <param name="second">Stage 2.</param>
     /// <param name="address">Intermediate address.</param>
     protected virtual SmmuTranslation TranslateIntermediate(uint vmid, in Stage2Root second, ulong address) =>
         WalkStage2(second, address);
 
     /// <summary>Where a walk of stage 1 may begin below the top: what a walk cache knows.</summary>
-    /// <param name="regime">The regime.</param>
     /// <param name="address">Input address.</param>
     /// <param name="level">In: the top level; out: the level of the table.</param>
     /// <param name="table">Its address (an intermediate one, where there is a stage 2).</param>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Hardware;
@@ -27,7 +28,6 @@ internal partial class SmmuWalker(IMemoryReader memory, SmmuHardwareOptions opti
     protected SmmuHardwareOptions Options => options;
 
     /// <summary>What the hardware does with one access while SMMUEN is 1.</summary>
-    /// <param name="access">The access.</param>
     /// <param name="root">The stream table.</param>
     public WalkOutcome Follow(in DmaAccess access, in StreamRoot root)
     {
@@ -111,7 +111,8 @@ internal partial class SmmuWalker(IMemoryReader memory, SmmuHardwareOptions opti
         }
 
         fault = SmmuRules.CheckStreamEntry(options, ste);
-        AddStep(StreamTableEntry.Layout.Id, address, ste, fault.Reason ?? Text($"Config {ste.Get(StreamTableEntry.Config)}"));
+        AddStep(StreamTableEntry.Layout.Id, address, ste,
+            fault.Reason ?? Text($"Config {ste.Get(StreamTableEntry.Config)}"));
         return fault;
     }
 
@@ -158,7 +159,6 @@ internal partial class SmmuWalker(IMemoryReader memory, SmmuHardwareOptions opti
     /// <summary>Reads a first-level descriptor of the stream table.</summary>
     /// <param name="index">Its number.</param>
     /// <param name="address">Its byte address.</param>
-    /// <param name="word">One word.</param>
     /// <returns>Whether memory is there.</returns>
     protected virtual bool ReadFirstLevel(ulong index, ulong address, Span<ulong> word) => Load(address, word);
 
@@ -185,7 +185,8 @@ internal partial class SmmuWalker(IMemoryReader memory, SmmuHardwareOptions opti
         }
 
         fault = SmmuRules.CheckContext(options, ste, cd);
-        AddStep(ContextDescriptor.Layout.Id, address, cd, fault.Reason ?? Text($"ASID {cd.Get(ContextDescriptor.ASID)}"));
+        AddStep(ContextDescriptor.Layout.Id, address, cd,
+            fault.Reason ?? Text($"ASID {cd.Get(ContextDescriptor.ASID)}"));
         return fault;
     }
 
@@ -239,7 +240,6 @@ internal partial class SmmuWalker(IMemoryReader memory, SmmuHardwareOptions opti
     /// <param name="ssid">SubstreamID.</param>
     /// <param name="leafBits">Bits of the SubstreamID that select within the leaf.</param>
     /// <param name="address">Its byte address.</param>
-    /// <param name="word">One word.</param>
     /// <returns>Whether memory is there.</returns>
     protected virtual bool ReadFirstContext(uint sid, uint ssid, int leafBits, ulong address, Span<ulong> word) =>
         Load(address, word);
@@ -264,7 +264,6 @@ internal partial class SmmuWalker(IMemoryReader memory, SmmuHardwareOptions opti
     /// <summary>The page tables that a legal descriptor names for an address, or the fault of the address.</summary>
     /// <param name="address">Input address; without the top byte where the descriptor ignores it.</param>
     /// <param name="cd">The descriptor.</param>
-    /// <param name="first">Stage 1.</param>
     protected SmmuFault SelectTable(ref ulong address, ReadOnlySpan<ulong> cd, out Stage1Root first)
     {
         bool isHigh = (address >> 55 & 1) != 0;
@@ -296,10 +295,12 @@ internal partial class SmmuWalker(IMemoryReader memory, SmmuHardwareOptions opti
                 SmmuEvent.F_TRANSLATION, Text($"address 0x{address:x} is beyond T{half}SZ {64 - bits}"));
     }
 
-    private static WalkOutcome Quiet() => new(new TranslationResult(TranslationStatus.AbortedQuietly, 0, 0, 0, null), default);
+    private static WalkOutcome Quiet() =>
+        new(new TranslationResult(TranslationStatus.AbortedQuietly, 0, 0, 0, null), default);
 
     private static WalkOutcome Faulted(SmmuFault fault) => new(
-        new TranslationResult(TranslationStatus.Faulted, 0, 0, (int)fault.Event, $"{fault.Event}: {fault.Reason}"), fault);
+        new TranslationResult(TranslationStatus.Faulted, 0, 0, (int)fault.Event, $"{fault.Event}: {fault.Reason}"),
+        fault);
 
     // Faults of stage 2 are recorded only where S2R says so.
     private static WalkOutcome Stage2Or(SmmuFault fault, in Stage2Root? second) =>

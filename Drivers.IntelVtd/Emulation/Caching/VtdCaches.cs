@@ -37,13 +37,11 @@ internal sealed record CachedDirectory(ulong Value, uint? RequestPasid);
 
 /// <summary>A cached context entry.</summary>
 /// <param name="Address">Its byte address.</param>
-/// <param name="Words">Its words.</param>
 /// <param name="IsPresent">Whether it can be used.</param>
 internal sealed record CachedContext(ulong Address, ulong[] Words, bool IsPresent);
 
 /// <summary>Tags of a translation or of an upper page table entry.</summary>
 /// <param name="Type">PGTT: first, second stage or nested.</param>
-/// <param name="DomainId">Domain id.</param>
 /// <param name="Pasid">PASID; 0 for second-stage only, which has no such tag.</param>
 internal readonly record struct TranslationTag(ulong Type, uint DomainId, uint Pasid);
 
@@ -119,7 +117,6 @@ internal sealed class VtdCaches
                 : null,
     };
 
-    /// <summary>PASID entries by requester and PASID.</summary>
     public TagCache<(uint Requester, uint Pasid), CachedEntry> Entries { get; } = new("PASID-cache")
     {
         Describe = (key, entry) => (
@@ -153,7 +150,8 @@ internal sealed class VtdCaches
     public TranslationCache<DeviceTag, DeviceItem> Devices { get; } = new("device-TLB")
     {
         Describe = (key, item) => (
-            $"SID 0x{key.Tag.Requester:x4} PASID {Number(key.Tag.Pasid)} page 0x{key.First:x}", $"page 0x{item.Page:x}"),
+            $"SID 0x{key.Tag.Requester:x4} PASID {Number(key.Tag.Pasid)} page 0x{key.First:x}",
+            $"page 0x{item.Page:x}"),
         LeadsInto = (key, item, freed) =>
             IsPage(freed, item.Page) ? $"a translation in the TLB of SID 0x{key.Tag.Requester:x4}" : null,
     };

@@ -22,10 +22,8 @@ internal sealed partial class VtdModel
     private readonly PendingInvalidations<ulong[]> _pending = new();
     private readonly List<ulong[]> _waits = [];
 
-    /// <inheritdoc/>
     protected override void Invalidate(ReadOnlySpan<ulong> descriptor) => _pending.Add(descriptor.ToArray());
 
-    /// <inheritdoc/>
     protected override void Wait(ReadOnlySpan<ulong> descriptor)
     {
         bool notifies = descriptor.Get(InvWait.SW) == 1 || descriptor.Get(InvWait.IF) == 1;
@@ -46,7 +44,6 @@ internal sealed partial class VtdModel
         }
     }
 
-    /// <inheritdoc/>
     protected override void QueueStopped()
     {
         if (_waits.Count == 0)

@@ -29,13 +29,10 @@ internal sealed partial class VtdModel
         PasidDeviceTlb,
     }
 
-    /// <inheritdoc/>
     public IReadOnlyList<ProtocolViolation> Violations => _log.All();
 
-    /// <inheritdoc/>
     protected override void OnInvalidAccess(string rule, string message) => _log.Report(rule, message);
 
-    /// <inheritdoc/>
     protected override void RootTableLatched()
     {
         lock (_cacheGate)
@@ -50,17 +47,16 @@ internal sealed partial class VtdModel
         }
     }
 
-    /// <inheritdoc/>
     protected override void QueueSwitched()
     {
         if (!_pending.IsEmpty)
         {
-            OnInvalidAccess("vtd-queue-off", "the queue is switched while invalidations have not completed (section 6.5.2)");
+            OnInvalidAccess("vtd-queue-off",
+                "the queue is switched while invalidations have not completed (section 6.5.2)");
             _pending.Clear();
         }
     }
 
-    /// <inheritdoc/>
     protected override void EnableChanges(bool on)
     {
         lock (_cacheGate)
@@ -108,7 +104,8 @@ internal sealed partial class VtdModel
 
     private void ReportUndrained((uint Requester, uint Pasid) key, RequiredInvalidation<CompletedGroup> missing) =>
         _log.Report("vtd-not-drained",
-            $"SID 0x{key.Requester:x4} PASID 0x{key.Pasid:x}: the entry went away and its page requests were not drained "
+            $"SID 0x{key.Requester:x4} PASID 0x{key.Pasid:x}: the entry went away and its page requests were not "
+                + $"drained "
             + "(IOTLB, device-TLB, wait with PD; sections 6.5.2 and 7)");
 
     // A context entry is used again: what its predecessor owed would be found now.
@@ -344,7 +341,6 @@ internal sealed partial class VtdModel
     }
 
     /// <summary>Invalidations that have completed.</summary>
-    /// <param name="Descriptors">The descriptors.</param>
     /// <param name="Drains">Whether the wait at the end has PD.</param>
     private sealed record CompletedGroup(IReadOnlyList<ulong[]> Descriptors, bool Drains)
     {

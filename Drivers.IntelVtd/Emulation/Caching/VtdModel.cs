@@ -45,7 +45,6 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
 
     IModelMemory IIommuModel.ModelMemory => ModelMemory;
 
-    /// <inheritdoc/>
     public IReadOnlyList<CachedItem> Cached
     {
         get
@@ -57,7 +56,6 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
         }
     }
 
-    /// <inheritdoc/>
     public void DropCaches()
     {
         lock (_cacheGate)
@@ -162,7 +160,6 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
     bool IWalkSource.Update(in WalkPoint point, ulong expected, ulong entry) =>
         ModelMemory.TryUpdateByDevice(point.Address, expected, entry);
 
-    /// <inheritdoc/>
     protected override TranslationResult TranslateEnabled(in DmaAccess access)
     {
         Found found;
@@ -176,7 +173,6 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
             : new TranslationResult(found.Status, found.Address, found.Root, 0, null);
     }
 
-    /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
         ModelMemory.Changed -= OnChange;
@@ -205,7 +201,8 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
     private Found Access(in DmaAccess access)
     {
         var tag = new DeviceTag(access.Requester.Value, access.Pasid?.Value);
-        if (_caches.Devices.TryFind(tag, access.Address, out _, out DeviceItem? item) && (!access.IsWrite || item.Writable))
+        if (_caches.Devices.TryFind(tag, access.Address, out _, out DeviceItem? item)
+            && (!access.IsWrite || item.Writable))
         {
             return Found.Translated(item.Page | (access.Address & 0xFFF), item.Root);
         }

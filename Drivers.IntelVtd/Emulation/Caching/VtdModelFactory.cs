@@ -13,10 +13,8 @@ namespace PasidFramework.Drivers.IntelVtd.Emulation.Caching;
 [IommuModel("intel-vtd")]
 public sealed class VtdModelFactory : IIommuModelFactory
 {
-    /// <inheritdoc/>
     public string PageTables => X86PageTables.FourLevel.Name;
 
-    /// <inheritdoc/>
     public IIommuModel Create(HardwareSetup setup, StoreOrder order = StoreOrder.Immediate)
     {
         ArgumentNullException.ThrowIfNull(setup);

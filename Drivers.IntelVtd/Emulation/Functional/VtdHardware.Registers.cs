@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Numerics;
 using PasidFramework.Drivers.IntelVtd.Formats;
 using PasidFramework.Hardware;

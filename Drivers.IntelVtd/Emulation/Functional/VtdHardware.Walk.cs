@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Drivers.IntelVtd.Emulation.Functional;
 
 /// <content>The walk from root table to PASID entry. Sections 9.2 to 9.6.</content>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Allocation;
 using PasidFramework.Drivers.IntelVtd.Formats;
 using PasidFramework.Hardware;
@@ -44,13 +45,10 @@ internal partial class VtdHardware : IIommuHardware
         _registers = new RegisterFile(this);
     }
 
-    /// <inheritdoc/>
     public IPhysicalMemory Memory { get; }
 
-    /// <inheritdoc/>
     public IRegisterFile Registers => _registers;
 
-    /// <inheritdoc/>
     public bool IsCoherent { get; }
 
     /// <summary>Value of CAP.</summary>
@@ -68,7 +66,6 @@ internal partial class VtdHardware : IIommuHardware
     /// <summary>What is switched on.</summary>
     protected uint Status => Volatile.Read(ref _gsts);
 
-    /// <inheritdoc/>
     /// <exception cref="ArgumentException">The requester is not a PCI one.</exception>
     public TranslationResult Translate(in DmaAccess access)
     {
@@ -86,7 +83,6 @@ internal partial class VtdHardware : IIommuHardware
         return TranslateEnabled(access);
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         Dispose(true);

@@ -65,10 +65,8 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
 
     IModelMemory IIommuModel.ModelMemory => ModelMemory;
 
-    /// <inheritdoc/>
     public IReadOnlyList<ProtocolViolation> Violations => _log.All();
 
-    /// <inheritdoc/>
     public IReadOnlyList<CachedItem> Cached
     {
         get
@@ -80,7 +78,6 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
         }
     }
 
-    /// <inheritdoc/>
     public void DropCaches()
     {
         lock (Gate)
@@ -115,7 +112,6 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
         return isThere;
     }
 
-    /// <inheritdoc/>
     protected override (FaultCode Fault, TranslationResult Result) Access(in DmaAccess access) =>
         access.Pasid is { } pasid
             && _tlbs.TryFind((access.Requester.Value, pasid.Value), access.Address, out _, out Translation? kept)
@@ -123,7 +119,6 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
             ? (FaultCode.None, kept.Reach(access))
             : Resolve(access);
 
-    /// <inheritdoc/>
     protected override void Execute(ReadOnlySpan<ulong> command)
     {
         ulong word0 = command[0];
@@ -179,7 +174,6 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
         }
     }
 
-    /// <inheritdoc/>
     protected override void Switched()
     {
         if (!IsOn)
@@ -194,10 +188,8 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
         }
     }
 
-    /// <inheritdoc/>
     protected override void OnInvalidAccess(string rule, string message) => _log.Report(rule, message);
 
-    /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
         ModelMemory.Changed -= OnChange;
@@ -315,7 +307,6 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
     /// <summary>A configuration entry as it was read.</summary>
     /// <param name="Address">Where.</param>
     /// <param name="Words">What.</param>
-    /// <param name="Access">The access that it is for.</param>
     private sealed record Entry(ulong Address, ulong[] Words, DmaAccess Access)
     {
         public bool LeadsInto(Stage stage, AddressRange freed) =>

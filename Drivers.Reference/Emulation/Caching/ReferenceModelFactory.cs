@@ -10,10 +10,8 @@ namespace PasidFramework.Drivers.Reference.Emulation.Caching;
 [IommuModel("reference")]
 public sealed class ReferenceModelFactory : IIommuModelFactory
 {
-    /// <inheritdoc/>
     public string PageTables => Reference.PageTables.ReferencePageTableFormat.FormatName;
 
-    /// <inheritdoc/>
     public IIommuModel Create(HardwareSetup setup, StoreOrder order = StoreOrder.Immediate)
     {
         ArgumentNullException.ThrowIfNull(setup);

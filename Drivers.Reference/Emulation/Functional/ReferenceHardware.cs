@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.Reference.Formats;
 using PasidFramework.Hardware;
@@ -49,13 +50,10 @@ internal class ReferenceHardware : IIommuHardware, IRegisterFile, IEntrySource
         IsCoherent = setup.Coherent;
     }
 
-    /// <inheritdoc/>
     public IPhysicalMemory Memory { get; }
 
-    /// <inheritdoc/>
     public IRegisterFile Registers => this;
 
-    /// <inheritdoc/>
     public bool IsCoherent { get; }
 
     /// <summary>Serialises everything.</summary>
@@ -64,7 +62,6 @@ internal class ReferenceHardware : IIommuHardware, IRegisterFile, IEntrySource
     /// <summary>Whether it translates.</summary>
     protected bool IsOn => _isOn;
 
-    /// <inheritdoc/>
     public TranslationResult Translate(in DmaAccess access)
     {
         lock (Gate)
@@ -81,10 +78,8 @@ internal class ReferenceHardware : IIommuHardware, IRegisterFile, IEntrySource
         }
     }
 
-    /// <inheritdoc/>
     public uint Read32(int offset) => (uint)(Read64(offset & ~7) >> ((offset & 4) * 8));
 
-    /// <inheritdoc/>
     public ulong Read64(int offset)
     {
         lock (Gate)
@@ -104,7 +99,6 @@ internal class ReferenceHardware : IIommuHardware, IRegisterFile, IEntrySource
         }
     }
 
-    /// <inheritdoc/>
     public void Write32(int offset, uint value)
     {
         lock (Gate)
@@ -114,7 +108,6 @@ internal class ReferenceHardware : IIommuHardware, IRegisterFile, IEntrySource
         }
     }
 
-    /// <inheritdoc/>
     public void Write64(int offset, ulong value)
     {
         lock (Gate)
@@ -155,7 +148,6 @@ internal class ReferenceHardware : IIommuHardware, IRegisterFile, IEntrySource
         }
     }
 
-    /// <inheritdoc/>
     public virtual bool Read(in WalkPoint point, Span<ulong> words)
     {
         if (!_walker.IsBacked(point.Address, words.Length * 8))
@@ -171,7 +163,6 @@ internal class ReferenceHardware : IIommuHardware, IRegisterFile, IEntrySource
         return true;
     }
 
-    /// <inheritdoc/>
     public void Dispose()
     {
         Dispose(disposing: true);

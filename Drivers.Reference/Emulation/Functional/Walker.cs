@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.DriverKit.PageTables;
 using PasidFramework.Drivers.Reference.Formats;
 using PasidFramework.Drivers.Reference.PageTables;
@@ -50,7 +51,6 @@ internal static class Walker
     /// <summary>Device entry, directory, PASID entry.</summary>
     /// <param name="deviceTable">Register DEVICE_TABLE.</param>
     /// <param name="pasidBits">The hardware's PASID width.</param>
-    /// <param name="access">The access.</param>
     /// <param name="source">Where entries come from.</param>
     public static Configured Configure(ulong deviceTable, int pasidBits, in DmaAccess access, IEntrySource source)
     {

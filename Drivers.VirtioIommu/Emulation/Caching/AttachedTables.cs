@@ -83,7 +83,8 @@ internal sealed class AttachedTables(ModelMemory memory, ViolationLog log, Attac
     {
         ulong? descriptor = FindStored(table, substream, out ulong? level1);
         return (level1 is not { } at || memory.FindUnsettled(at, 8) is null)
-            && (descriptor is not { } address || memory.FindUnsettled(address, AttachedStructures.DescriptorBytes) is null);
+            && (descriptor is not { } address
+                || memory.FindUnsettled(address, AttachedStructures.DescriptorBytes) is null);
     }
 
     /// <summary>Where the driver has the descriptor of a PASID; null where it has none.</summary>
@@ -191,7 +192,8 @@ internal sealed class AttachedTables(ModelMemory memory, ViolationLog log, Attac
 
             // The first mixture has every word's oldest value, the last the newest: the driver may have stored
             // meanwhile.
-            torn = mixtures.Exists(image => image.IsValid && !image.TranslatesLike(seen) && !image.TranslatesLike(stored)
+            torn =
+                mixtures.Exists(image => image.IsValid && !image.TranslatesLike(seen) && !image.TranslatesLike(stored)
                 && !image.TranslatesLike(mixtures[0]) && !image.TranslatesLike(mixtures[^1]));
         }
         catch (InvalidOperationException)

@@ -32,7 +32,8 @@ internal sealed class ModelCaches
     {
         NameOf = (_, entry) => entry.IsTable ? "walk cache" : "TLB",
         Describe = (key, entry) => (
-            $"domain {key.Tag.Domain}, PASID 0x{key.Tag.Substream:x}, {key.Tag}, level {entry.Level}, address 0x{key.First:x}",
+            $"domain {key.Tag.Domain}, PASID 0x{key.Tag.Substream:x}, {key.Tag}, level {entry.Level}, address "
+                + $"0x{key.First:x}",
             $"0x{entry.Word:x16}"),
     };
 
@@ -89,7 +90,8 @@ internal sealed class ModelCaches
                 if (endpoints.Contains(endpoint)
                     && !new AttachedDescriptor(_arm!, words).TranslatesLike(_tables.Stored(table, substream)))
                 {
-                    return $"the descriptor of endpoint 0x{endpoint:x}, PASID 0x{substream:x} is kept: {Describe(words)}";
+                    return $"the descriptor of endpoint 0x{endpoint:x}, PASID 0x{substream:x} is kept: "
+                        + $"{Describe(words)}";
                 }
             }
 

@@ -55,8 +55,8 @@ internal sealed class RingWatch(ModelMemory memory, ViolationLog log, Func<int, 
                 $"queue {index} is notified and no index was stored since the last time (2.7.13)");
         }
 
-        // Another thread may be about to publish; only the thread that stored the index last must have ordered it. A store of
-        // which nothing was told yet is another thread's, which waits to tell it.
+        // Another thread may be about to publish; only the thread that stored the index last must have ordered it. A
+        // store of which nothing was told yet is another thread's, which waits to tell it.
         if (_queues[index] is { } watched
             && watched.Publisher == Environment.CurrentManagedThreadId
             && !IsSettled(watched.Queue.Available & ~7UL, 8)

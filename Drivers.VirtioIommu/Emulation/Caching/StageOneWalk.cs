@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.DriverKit.PageTables;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 using PasidFramework.Hardware;
@@ -51,7 +52,8 @@ internal struct StageOneWalk
         }
         else
         {
-            word &= (_inherited & ArmStage1Entry.APTable0.WordMask) != 0 ? ~ArmStage1Entry.AP1.WordMask : ulong.MaxValue;
+            word &= (_inherited & ArmStage1Entry.APTable0.WordMask) != 0 ? ~ArmStage1Entry.AP1.WordMask
+                : ulong.MaxValue;
             word |= (_inherited & ArmStage1Entry.APTable1.WordMask) != 0 ? ArmStage1Entry.AP2.WordMask : 0;
         }
 

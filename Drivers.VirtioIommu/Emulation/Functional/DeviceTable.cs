@@ -23,7 +23,8 @@ internal readonly record struct DeviceTable(int S1Fmt, ulong S1ContextPtr, int S
 
     /// <summary>The table as its reader opens it, for walks as far as the root of a page table.</summary>
     /// <returns>The tables; null where the reader refuses them.</returns>
-    public ITableView? Open(ITableReader reader, IMemoryReader memory) => reader.Open(memory, new Dictionary<string, ulong>
+    public ITableView? Open(ITableReader reader, IMemoryReader memory) =>
+        reader.Open(memory, new Dictionary<string, ulong>
     {
         ["S1ContextPtr"] = S1ContextPtr,
         ["S1Fmt"] = (ulong)S1Fmt,

@@ -12,7 +12,8 @@ public sealed class InvalidationTests
     {
         var pending = new PendingInvalidations<int>();
         var done = new List<string>();
-        void Complete() => pending.Complete((group, drains) => done.Add($"{string.Join(',', group)}{(drains ? "!" : "")}"));
+        void Complete() =>
+            pending.Complete((group, drains) => done.Add($"{string.Join(',', group)}{(drains ? "!" : "")}"));
 
         pending.Add(1);
         Complete();
@@ -81,7 +82,8 @@ public sealed class InvalidationTests
         required.Require("newer", Steps(isOld: false));
         required.ReportMissing(key => key != "other");
         Assert.Equal(
-            ["new: it went away, and still owed are: A, B, C", "old: it went away, and still owed are: A, B, C"], missing);
+            ["new: it went away, and still owed are: A, B, C", "old: it went away, and still owed are: A, B, C"],
+            missing);
         required.ReportMissing("old");
         required.ReportMissing(_ => true, withNew: true);
         Assert.Equal(4, missing.Count);

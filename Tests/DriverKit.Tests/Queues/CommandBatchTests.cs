@@ -54,7 +54,8 @@ public class CommandBatchTests
 
         Assert.Equal(doorbells, ring.Doorbells);
         Assert.Equal(
-            Enumerable.Range(0, count).Select(i => (ulong)i), ring.Log.Where(c => c.Word0 == 0x100).Select(c => c.Word1));
+            Enumerable.Range(0, count).Select(i => (ulong)i), ring.Log.Where(c => c.Word0 == 0x100)
+                .Select(c => c.Word1));
         Assert.Equal(isWhole ? doorbells.Length : 1, ring.Log.Count(c => c.Word0 == TestRing.ClosingWord));
     }
 

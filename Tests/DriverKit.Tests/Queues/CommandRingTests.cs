@@ -231,7 +231,8 @@ public class CommandRingTests
         Assert.Equal(Threads * (long)Rounds * 3, ring.Commands);
         if (isWhole)
         {
-            Assert.All(ring.Log.Chunk(3), c => Assert.True(c[0].Word0 == c[1].Word0 && c[2].Word0 == TestRing.ClosingWord));
+            Assert.All(ring.Log.Chunk(3), c =>
+                Assert.True(c[0].Word0 == c[1].Word0 && c[2].Word0 == TestRing.ClosingWord));
         }
     }
 

@@ -92,7 +92,8 @@ public sealed class IommuUnitTests : IDisposable
             failures++;
             Assert.InRange(live, 0, 1);
             bool failedToStop = port.Sent[^1] == "off" && port.Sent.Count == place - 1;
-            Assert.True(failedToStop || port.AllocatedBytes == 0, $"place {place}: {port.AllocatedBytes} bytes are left");
+            Assert.True(failedToStop || port.AllocatedBytes == 0,
+                $"place {place}: {port.AllocatedBytes} bytes are left");
         }
 
         Assert.InRange(failures, 15, 40);

@@ -8,7 +8,8 @@ using PasidFramework.Results;
 
 namespace PasidFramework.DriverKit.Tests.Units;
 
-/// <summary>A unit that has everything once, and no more lines than the skeleton asks for: the sample to begin with.</summary>
+/// <summary>A unit that has everything once, and no more lines than the skeleton asks for: the sample to begin
+/// with.</summary>
 internal sealed class MinimalUnit(UnitSetup setup, CommandPort port) : IommuUnit<MinimalDomain, UnitDevice>(setup, 8)
 {
     private readonly LowestPasidAllocator _asids = new(new PasidRange(1, 3));

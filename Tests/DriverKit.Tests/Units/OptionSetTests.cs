@@ -57,7 +57,8 @@ public class OptionSetTests
     {
         Assert.Equal(unit, s_options.Read(Setup() with { PasidBits = bits }).IsOk);
         var setup = new HardwareSetup { PasidBits = bits };
-        Assert.Equal(hardware ? null : typeof(ArgumentException), Record.Exception(() => s_options.Read(setup))?.GetType());
+        Assert.Equal(hardware ? null : typeof(ArgumentException),
+            Record.Exception(() => s_options.Read(setup))?.GetType());
     }
 
     private static UnitSetup Setup(params (string Name, string Value)[] options) => new()

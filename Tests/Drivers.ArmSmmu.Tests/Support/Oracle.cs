@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Drivers.ArmSmmu.Tests.Support;
 
 // An independent reading of the structures: shifts and masks by the specification's bit numbers, no code of the driver.

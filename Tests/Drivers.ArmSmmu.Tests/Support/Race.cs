@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Drivers.ArmSmmu.Tests.Support;
 
 /// <summary>Threads that start each round together.</summary>

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
 using System.Numerics;
 using PasidFramework.TestKit;

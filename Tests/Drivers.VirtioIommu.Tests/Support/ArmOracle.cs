@@ -71,7 +71,8 @@ internal static class ArmOracle
         bool walks0 = (low >> 14 & 1) == 0;
         bool walks1 = (low >> 30 & 1) == 0;
         if ((low >> 31 & 1) == 0 || (low >> 41 & 1) == 0 || (low >> 15 & 1) != 0 || (low >> 42 & 3) != 0
-            || (walks0 && ((low & 63) < sizes[0] || (low & 63) > sizes[1] || (low >> 6 & 3) == 3 || ttb0 >> output != 0))
+            || (walks0
+                && ((low & 63) < sizes[0] || (low & 63) > sizes[1] || (low >> 6 & 3) == 3 || ttb0 >> output != 0))
             || (walks1 && ((low >> 16 & 63) < sizes[0] || (low >> 16 & 63) > sizes[1] || (low >> 22 & 3) == 0
                 || ttb1 >> output != 0)))
         {

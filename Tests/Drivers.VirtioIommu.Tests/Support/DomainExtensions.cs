@@ -26,7 +26,8 @@ internal static class DomainExtensions
         return result;
     }
 
-    public static OpResult Quiet(this DomainTable table, Pasid pasid, uint asid) => table.Exit(Link(table, pasid, asid));
+    public static OpResult Quiet(this DomainTable table, Pasid pasid, uint asid) =>
+        table.Exit(Link(table, pasid, asid));
 
     public static OpResult Remove(this DomainTable table, Pasid pasid, uint asid)
     {

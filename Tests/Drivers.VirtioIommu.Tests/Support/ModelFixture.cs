@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Logging.Abstractions;
 using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
@@ -29,7 +30,8 @@ internal sealed class ModelFixture : IDisposable
     {
         Memory = new ModelMemory(coherent, order);
         Memory.Changed += beforeModel;
-        Model = new VirtioIommuModel(Memory, Fixture.Setup(dialect, coherent: coherent), new ArmSmmu.Reader.SmmuTableReader());
+        Model = new VirtioIommuModel(Memory, Fixture.Setup(dialect, coherent: coherent),
+            new ArmSmmu.Reader.SmmuTableReader());
         Assert.True(TableDialect.TryParse(dialect, out TableDialect? parsed));
         Dialect = parsed;
         Started = Start();

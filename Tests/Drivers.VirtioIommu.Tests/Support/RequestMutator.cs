@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Drivers.VirtioIommu.Queues;
 using PasidFramework.Hardware;

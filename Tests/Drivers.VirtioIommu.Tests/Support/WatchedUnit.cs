@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Allocation;
 using PasidFramework.Contracts;
 using PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
@@ -131,7 +132,8 @@ internal sealed class LoggedModelFactory(bool cold) : IIommuModelFactory
 {
     public IIommuModel Create(HardwareSetup setup, StoreOrder order = StoreOrder.Immediate)
     {
-        var model = (VirtioIommuModel)new VirtioIommuModelFactory { ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() }.Create(setup, order);
+        var factory = new VirtioIommuModelFactory { ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() };
+        var model = (VirtioIommuModel)factory.Create(setup, order);
         model.Device.LogCapacity = 1024;
         model.KeepsNothing = cold;
         return model;
