@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+using PasidFramework.Hardware;
+using PasidFramework.TestKit.Units;
+
+namespace PasidFramework.Drivers.VirtioIommu.Tests;
+
+/// <summary>The unit by the suite of the kit.</summary>
+public sealed class UnitSuiteTests
+{
+    public static TheoryData<string> Checks => [.. UnitSuite.Checks.Keys];
+
+    [Theory]
+    [MemberData(nameof(Checks))]
+    public void The_unit_keeps_its_contract(string check) =>
+        UnitSuite.Checks[check](new UnitSuite(Scenarios.Setup("B", coherent: true, StoreOrder.Immediate)));
+}
