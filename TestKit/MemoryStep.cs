@@ -1,22 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.TestKit;
 
-/// <summary>What a driver did to its hardware; the three last are noted by tests.</summary>
-public enum StepKind
-{
-    Allocate,
-    Free,
-    Store,
-    StoreDword,
-    StoreBytes,
-    Flush,
-    Barrier,
-    Register,
-    Configuration,
-    Path,
-    Translations,
-}
-
 /// <summary>One step of a driver.</summary>
 /// <param name="Kind">What it is.</param>
 /// <param name="Address">Byte address, offset of a register, or PASID.</param>

@@ -3,15 +3,6 @@ using PasidFramework.Hardware;
 
 namespace PasidFramework.TestKit.Tables;
 
-/// <summary>What an entry is to a walker.</summary>
-public enum PasidEntryKind
-{
-    Absent,
-    Valid,
-    Quiet,
-    Malformed,
-}
-
 /// <summary>An entry as a walker understands it; root and tag where it is valid.</summary>
 public readonly record struct PasidEntryView(PasidEntryKind Kind, ulong Root = 0, uint Tag = 0);
 
