@@ -37,7 +37,7 @@ public sealed partial class FolderTests
         ["Hardware.Qemu"] = ["Machine", "Devices", "Hardware", "Smmu", "Virtio", "Vtd"],
         ["Cli"] = ["Common", "Compare", "Drivers", "Structures", "Verify"],
         ["DriverKit"] = ["PageTables", "Tables", "Units", "Queues", "Emulation"],
-        ["TestKit"] = [".", "Mutations", "PageTables", "Tables"],
+        ["TestKit"] = [".", "Mutations", "PageTables", "Tables", "Units"],
         ["Conformance.Xunit"] = [],
         ["Drivers.ArmSmmu"] = s_rooms,
         ["Drivers.IntelVtd"] = s_rooms,
