@@ -6,7 +6,6 @@ namespace PasidFramework.Drivers.VirtioIommu.Formats;
 // OASIS virtio 1.2 to 1.4, IOMMU device, "Fault reporting". Proposal B puts a PASID into the bytes at 12, which are
 // reserved in the standard; nothing says whether it is valid.
 
-/// <summary>One record of the event queue.</summary>
 internal static class FaultEvent
 {
     public const int Bytes = 24;

@@ -32,13 +32,10 @@ internal static class MmioRegister
     public const int ConfigGeneration = 0x0fc;
     public const int Config = 0x100;
 
-    /// <summary>"virt", little-endian.</summary>
     public const uint Magic = 0x74726976;
 
-    /// <summary>The version of the modern register layout.</summary>
     public const uint ModernVersion = 2;
 
-    /// <summary>Device type IOMMU.</summary>
     public const uint IommuDeviceId = 23;
 }
 

@@ -6,16 +6,13 @@ namespace PasidFramework.Drivers.VirtioIommu.Formats;
 // OASIS virtio 1.2 to 1.4, IOMMU device, "PROBE properties": {type u16 (its low 12 bits), length u16, value[length]}, a
 // type of 0 ends the list. Only RESV_MEM is standard.
 
-/// <summary>What all properties share.</summary>
 internal static class ProbeProperty
 {
-    /// <summary>Bytes of type and length.</summary>
     public const int HeadBytes = 4;
 
     /// <summary>The bits of the type that count.</summary>
     public const int TypeMask = 0xFFF;
 
-    /// <summary>End of the list.</summary>
     public const int TypeNone = 0;
 
     public static Field Type => new(15, 0, "type");

@@ -58,10 +58,8 @@ internal static class ProposalEInvalidate
     public const byte ScopePasid = 2;
     public const byte ScopeAddress = 3;
 
-    /// <summary>Cache: PASID table entries.</summary>
     public const byte CachePasid = 1;
 
-    /// <summary>Cache: translations.</summary>
     public const byte CacheTlb = 2;
 
     /// <summary>Flag: only the last level changed.</summary>

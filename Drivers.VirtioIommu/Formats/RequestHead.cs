@@ -7,7 +7,6 @@ namespace PasidFramework.Drivers.VirtioIommu.Formats;
 // OASIS virtio 1.2 to 1.4, IOMMU device, "Device operations" (device-types/iommu/description.tex, commit 15f488c).
 // Every request starts with {type u8, reserved[3]}, written by the driver, and ends with a tail written by the device.
 
-/// <summary>The head that all requests share.</summary>
 internal static class RequestHead
 {
     /// <summary>Clears a request and writes its type.</summary>

@@ -6,7 +6,6 @@ namespace PasidFramework.Drivers.VirtioIommu.Formats;
 // OASIS virtio 1.2 to 1.4, IOMMU device, "Device operations": the standard's requests. DriverBytes is what the driver
 // writes of one: all but the tail. A range's virt_end is its last byte, not the one after it.
 
-/// <summary>Puts an endpoint into a domain of mappings.</summary>
 internal static class AttachRequest
 {
     public const int DriverBytes = 20;
@@ -31,7 +30,6 @@ internal static class AttachRequest
         RequestHead.OnlyFlags(Flags, FlagBypass));
 }
 
-/// <summary>Takes an endpoint out of its domain.</summary>
 internal static class DetachRequest
 {
     public const int DriverBytes = 20;
@@ -49,7 +47,6 @@ internal static class DetachRequest
         ]);
 }
 
-/// <summary>Adds a mapping to a domain.</summary>
 internal static class MapRequest
 {
     public const int DriverBytes = 36;

@@ -9,7 +9,6 @@ namespace PasidFramework.Drivers.VirtioIommu.Queues;
 /// nothing.</summary>
 internal sealed class EventQueue
 {
-    /// <summary>Bytes from one buffer to the next.</summary>
     public const int BufferBytes = 32;
 
     private readonly IPhysicalMemory _memory;

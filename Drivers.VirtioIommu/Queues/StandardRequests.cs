@@ -12,7 +12,6 @@ internal sealed class StandardRequests(RequestQueue queue)
     /// <summary>Words of the longest standard request that fits a slot.</summary>
     public const int MaxWords = 5;
 
-    /// <summary>Puts an endpoint into a domain of mappings.</summary>
     public OpResult Attach(uint domain, uint endpoint, uint flags)
     {
         Span<ulong> words = stackalloc ulong[MaxWords];

@@ -25,7 +25,6 @@ internal sealed class Virtqueue
     private ushort _nextUsed;
     private bool _isOrdered = true;
 
-    /// <summary>Makes a queue in zeroed memory.</summary>
     /// <param name="address">First byte, a multiple of 16.</param>
     /// <param name="size">Descriptors, a power of two up to <see cref="VirtqueueLayout.MaxSize"/>.</param>
     /// <param name="flush">Whether the device sees only what was flushed.</param>
@@ -150,7 +149,6 @@ internal sealed class Virtqueue
         _isOrdered = true;
     }
 
-    /// <summary>Takes one used element.</summary>
     /// <param name="head">First descriptor of the chain, below <see cref="Size"/>.</param>
     /// <param name="length">Bytes that the device wrote.</param>
     public UsedState TryPop(out int head, out uint length)

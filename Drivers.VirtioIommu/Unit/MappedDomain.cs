@@ -99,7 +99,6 @@ internal sealed class MappedDomain(StartedDevice device, IPageTableFormat format
         return result;
     }
 
-    /// <summary>Maps every page of a process.</summary>
     /// <returns>Success. EOPNOTSUPP: the domain has a process. EINVAL: a page that the device cannot map. ENOMEM: too
     /// many pages, for the framework or the device. In these cases nothing is mapped. EIO, ETIMEDOUT: the device did
     /// not confirm.</returns>

@@ -170,7 +170,6 @@ internal sealed class ModelCaches
         return found;
     }
 
-    /// <summary>Follows one access from the table to memory.</summary>
     public WalkResult Walk(DeviceDomain domain, in DmaAccess access)
     {
         DeviceTable table = domain.Table!.Value;

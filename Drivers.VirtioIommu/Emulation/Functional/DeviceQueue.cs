@@ -92,7 +92,6 @@ internal sealed class DeviceQueue(IDeviceMemory memory, IMemoryReader? stored = 
         return ChainState.Taken;
     }
 
-    /// <summary>Copies the start of what the driver wrote.</summary>
     /// <returns>Bytes copied.</returns>
     public int Read(Span<byte> destination)
     {

@@ -16,7 +16,6 @@ namespace PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 /// implemented: DOMAIN_RANGE, indirect descriptors, packed queues, notification suppression by used_event.</remarks>
 internal sealed partial class VirtioIommuHardware : IIommuHardware
 {
-    /// <summary>Bytes of properties in the answer to PROBE.</summary>
     public const int ProbeBytes = 64;
 
     /// <summary>Pages that can be mapped: 4 KiB, 2 MiB, 1 GiB.</summary>
