@@ -15,22 +15,14 @@ namespace PasidFramework.Benchmarks;
 public class FieldBenchmarks
 {
     private const int Operations = 1024;
-
     private readonly ulong[] _words = new ulong[8];
     private readonly ulong[] _values = new ulong[Operations];
-
     private static Field P => new(0, 0, "P");
-
     private static Field AW => new(4, 2, "AW");
-
     private static Field PGTT => new(8, 6, "PGTT");
-
     private static Field DID => new(79, 64, "DID");
-
     private static Field PWSNP => new(87, 87, "PWSNP");
-
     private static Field SRE => new(128, 128, "SRE");
-
     private static Field FSPTPTR => new(191, 140, "FSPTPTR");
 
     [GlobalSetup]

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+using PasidFramework.Comparison.Reports;
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.Reflection;
-using PasidFramework.Cli.Common;
 using PasidFramework.Cli.Compare;
 using PasidFramework.Cli.Drivers;
 using PasidFramework.Cli.Structures;
-using PasidFramework.Comparison.Reports;
 using PasidFramework.Conformance.Catalogue;
-using PasidFramework.Contracts;
 
 namespace PasidFramework.Cli;
 

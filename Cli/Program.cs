@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Runtime.InteropServices;
 using PasidFramework.Cli;
-using PasidFramework.Cli.Common;
 
 var terminal = new Terminal();
 using var interrupted = new CancellationTokenSource();

@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
-using PasidFramework.Drivers.ArmSmmu.Tables;
 using PasidFramework.Drivers.ArmSmmu.Unit;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu;
 

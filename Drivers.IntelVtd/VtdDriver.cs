@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
 using PasidFramework.Drivers.IntelVtd.Unit;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd;
 

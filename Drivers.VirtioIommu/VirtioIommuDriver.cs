@@ -1,14 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Composition;
-using PasidFramework.Contracts;
 using PasidFramework.DriverKit.PageTables;
-using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
-using PasidFramework.Drivers.VirtioIommu.Formats;
 using PasidFramework.Drivers.VirtioIommu.Reader;
 using PasidFramework.Drivers.VirtioIommu.Unit;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu;
 

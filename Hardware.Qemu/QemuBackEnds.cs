@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Qemu.Machine;
 using PasidFramework.Qemu.Smmu;
 using PasidFramework.Qemu.Virtio;
 using PasidFramework.Qemu.Vtd;
-using PasidFramework.Results;
 
 namespace PasidFramework.Qemu;
 
@@ -90,11 +85,8 @@ public static class QemuBackEnds
         string whyNot = "") : IHardwareBackEnd
     {
         public string Name { get; } = $"qemu-{installation.Version}";
-
         public string Architecture { get; } = architecture;
-
         public string PageTables { get; } = pageTables;
-
         public string Limits { get; } = limits;
 
         public OpResult<ITestHardware> Start(HardwareSetup setup)

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Hardware;
 
 namespace PasidFramework.TestKit;
 
@@ -39,15 +38,10 @@ public sealed class DroppingHardware : IIommuHardware, IRegisterFile
     public int Dropped { get; private set; }
 
     public IPhysicalMemory Memory => _inner.Memory;
-
     public IRegisterFile Registers => this;
-
     public bool IsCoherent => _inner.IsCoherent;
-
     public TranslationResult Translate(in DmaAccess access) => _inner.Translate(access);
-
     public uint Read32(int offset) => _inner.Registers.Read32(offset);
-
     public ulong Read64(int offset) => _inner.Registers.Read64(offset);
 
     public void Write32(int offset, uint value)

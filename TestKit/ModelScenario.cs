@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Options;
-using PasidFramework.Allocation;
-using PasidFramework.Contracts;
 using PasidFramework.Engine;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.TestKit;
 
@@ -519,7 +514,6 @@ public sealed class ModelScenario : IDisposable
     }
 
     private sealed record Expected(Process Process, bool IsBound);
-
     private sealed class Stop : Exception;
 
     /// <summary>A process with pages of its own: the same addresses as all others lead somewhere else.</summary>
@@ -528,19 +522,12 @@ public sealed class ModelScenario : IDisposable
         private readonly Dictionary<ulong, List<ulong>> _targets = [];
         private readonly HashSet<ulong> _unmapped = [];
         private ulong _nextTarget = ((ulong)pid << 24) | 0x4_0000_0000;
-
         public IPageTable Tables { get; } = tables;
-
         public AddressSpaceId Id { get; } = new((ulong)pid);
-
         public int Pid { get; } = pid;
-
         public string Name { get; } = name;
-
         public ulong PageTableRoot => Tables.Root;
-
         public bool IsAlive { get; private set; } = true;
-
         public void End() => IsAlive = false;
 
         public void Map(ulong address)
@@ -581,7 +568,6 @@ public sealed class ModelScenario : IDisposable
         }
 
         public List<ulong> Targets(ulong address) => _targets.GetValueOrDefault(address) ?? [];
-
         public bool MayBeBlocked(ulong address) => _unmapped.Contains(address) || !_targets.ContainsKey(address);
     }
 }

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
 
 namespace PasidFramework.TestKit;
 
@@ -8,13 +6,9 @@ namespace PasidFramework.TestKit;
 public sealed class MutantHardware(IIommuModel model, Mutation? mutation) : IIommuHardware
 {
     public MutantMemory Mutant { get; } = new(model.ModelMemory, mutation);
-
     public IPhysicalMemory Memory => Mutant;
-
     public IRegisterFile Registers => model.Registers;
-
     public bool IsCoherent => model.IsCoherent;
-
     public TranslationResult Translate(in DmaAccess access) => model.Translate(access);
 
     public void Dispose()

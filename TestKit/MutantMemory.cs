@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Hardware;
-using PasidFramework.Results;
 
 namespace PasidFramework.TestKit;
 
@@ -26,15 +24,10 @@ public sealed class MutantMemory(IModelMemory inner, Mutation? mutation) : IPhys
         inner.AllocatePages(bytes, alignmentBytes);
 
     public void FreePages(ulong address, int bytes) => inner.FreePages(address, bytes);
-
     public ulong ReadQword(ulong address) => inner.ReadQword(address);
-
     public uint ReadDword(ulong address) => inner.ReadDword(address);
-
     public void Read(ulong address, Span<byte> destination) => inner.Read(address, destination);
-
     public bool IsBacked(ulong address, long bytes) => inner.IsBacked(address, bytes);
-
     public void WriteQword(ulong address, ulong value) => Store(address, value);
 
     public void WriteDword(ulong address, uint value)

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Hardware;
-using PasidFramework.Results;
 
 namespace PasidFramework.TestKit;
 
@@ -15,7 +13,6 @@ public sealed class ObservedMemory : PassingMemory
     public const ulong Garbage = ulong.MaxValue;
 
     private const int PageShift = 12;
-
     private readonly Dictionary<ulong, ulong[]> _written = [];
     private readonly Lock _gate = new();
     private long _allocatedBytes;
@@ -158,7 +155,6 @@ public sealed class ObservedMemory : PassingMemory
     }
 
     private static long InPages(int bytes) => (bytes + 4095L) & ~4095L;
-
     private static int WordOf(ulong address) => (int)(address >> 3) & ((1 << (PageShift - 3)) - 1);
 
     private sealed class WalkerFace(ObservedMemory memory) : IDeviceMemory
@@ -172,15 +168,10 @@ public sealed class ObservedMemory : PassingMemory
         }
 
         public uint ReadDword(ulong address) => (uint)(ReadQword(address & ~7UL) >> (int)((address & 4) * 8));
-
         public bool IsBacked(ulong address, long bytes) => memory.IsBacked(address, bytes);
-
         public void Read(ulong address, Span<byte> destination) => throw new NotSupportedException();
-
         public void WriteQword(ulong address, ulong value) => throw new NotSupportedException();
-
         public void WriteDword(ulong address, uint value) => throw new NotSupportedException();
-
         public void Write(ulong address, ReadOnlySpan<byte> source) => throw new NotSupportedException();
     }
 }

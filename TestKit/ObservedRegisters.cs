@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Hardware;
 
 namespace PasidFramework.TestKit;
 
@@ -9,7 +8,6 @@ namespace PasidFramework.TestKit;
 public sealed class ObservedRegisters(IRegisterFile inner, ObservedMemory? log = null) : IRegisterFile
 {
     private const int None = -1;
-
     private (int Bytes, ulong Value)? _latest;
     private readonly Lock _gate = new();
     private int _held = None;

@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Allocation;
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.TestKit;
 
@@ -10,18 +6,14 @@ namespace PasidFramework.TestKit;
 public sealed record ScenarioSetup
 {
     public required IPasidDriver Driver { get; init; }
-
     public required IIommuModelFactory Model { get; init; }
-
     public required IPageTableFormat PageTables { get; init; }
 
     /// <summary>What the model reports; its coherence decides that of the memory.</summary>
     public HardwareSetup Hardware { get; init; } = new();
 
     public IReadOnlyDictionary<string, string> UnitOptions { get; init; } = new Dictionary<string, string>();
-
     public StoreOrder Order { get; init; } = StoreOrder.Immediate;
-
     public string Ownership { get; init; } = PasidOptions.OwnershipCore;
 
     /// <summary>Features of the devices A and C; B has none.</summary>

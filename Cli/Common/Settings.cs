@@ -4,7 +4,6 @@ using Microsoft.Extensions.Options;
 using PasidFramework.Allocation;
 using PasidFramework.Comparison.Replay;
 using PasidFramework.Hosting.Options;
-using PasidFramework.Results;
 
 namespace PasidFramework.Cli.Common;
 

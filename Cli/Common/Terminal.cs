@@ -20,7 +20,6 @@ internal sealed class Terminal
     }
 
     public TextWriter Out { get; }
-
     public TextWriter Error { get; }
 
     /// <summary>One line on stderr, after the tool's name.</summary>

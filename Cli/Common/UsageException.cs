@@ -8,6 +8,5 @@ internal sealed class UsageException(string message, int exitCode = ExitCode.Usa
     : Exception(message)
 {
     public int ExitCode { get; } = exitCode;
-
     public string? Hint { get; } = hint;
 }

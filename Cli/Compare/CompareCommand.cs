@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+using PasidFramework.Comparison.Reports;
 using System.CommandLine;
 using System.Globalization;
 using PasidFramework.Allocation;
-using PasidFramework.Cli.Common;
 using PasidFramework.Comparison.Inputs;
 using PasidFramework.Comparison.Replay;
-using PasidFramework.Comparison.Reports;
 using PasidFramework.Comparison.Running;
 using PasidFramework.Comparison.Scenarios;
 using PasidFramework.Comparison.Traces;
-using PasidFramework.Hosting.Plugins;
 
 namespace PasidFramework.Cli.Compare;
 

@@ -2,9 +2,6 @@
 using System.CommandLine;
 using System.Text.Encodings.Web;
 using System.Text.Json;
-using PasidFramework.Cli.Common;
-using PasidFramework.Contracts;
-using PasidFramework.Hosting.Plugins;
 
 namespace PasidFramework.Cli.Drivers;
 

@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+using PasidFramework.Comparison.Reports;
 using System.CommandLine;
 using Microsoft.Win32.SafeHandles;
-using PasidFramework.Cli.Common;
-using PasidFramework.Comparison.Reports;
-using PasidFramework.Hosting.Plugins;
-using PasidFramework.Records;
-using PasidFramework.Results;
 
 namespace PasidFramework.Cli.Structures;
 
@@ -16,7 +12,6 @@ namespace PasidFramework.Cli.Structures;
 internal sealed class StructureCommands
 {
     private const int BrokenPipe = 32;
-
     private readonly Terminal _terminal;
     private readonly CancellationToken _cancellation;
     private readonly bool _encode;

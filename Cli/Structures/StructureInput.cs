@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
-using PasidFramework.Records;
 
 namespace PasidFramework.Cli.Structures;
 

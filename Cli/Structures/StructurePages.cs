@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Text;
-using PasidFramework.Cli.Common;
-using PasidFramework.Records;
-using PasidFramework.Results;
 
 namespace PasidFramework.Cli.Structures;
 

@@ -4,8 +4,6 @@ using System.Collections.Frozen;
 using System.Globalization;
 using System.Text.Encodings.Web;
 using System.Text.Json;
-using PasidFramework.Records;
-using PasidFramework.Results;
 
 namespace PasidFramework.Cli.Structures;
 
@@ -17,13 +15,11 @@ internal sealed class StructureStream : IDisposable
 {
     private const int FlushBytes = 1 << 16;
     private const int MaxRemembered = 256;
-
     private static readonly JsonEncodedText s_structure = JsonEncodedText.Encode("structure");
     private static readonly JsonEncodedText s_fields = JsonEncodedText.Encode("fields");
     private static readonly JsonEncodedText s_words = JsonEncodedText.Encode("words64");
     private static readonly JsonEncodedText s_bytes = JsonEncodedText.Encode("bytes");
     private static readonly JsonEncodedText s_violations = JsonEncodedText.Encode("violations");
-
     private readonly StructureCatalog _catalog;
     private readonly FrozenDictionary<string, Known> _known;
     private readonly FrozenDictionary<string, Known>.AlternateLookup<ReadOnlySpan<char>> _byId;
@@ -463,11 +459,8 @@ internal sealed class StructureStream : IDisposable
         }
 
         public Layout Layout { get; }
-
         public JsonEncodedText Id { get; }
-
         public NamedField[] Named { get; }
-
         public FrozenDictionary<string, NamedField>.AlternateLookup<ReadOnlySpan<char>> Fields { get; }
     }
 }

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Cli.Common;
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Conformance.Running;
-using PasidFramework.Contracts;
-using PasidFramework.Hosting.Plugins;
-using PasidFramework.Results;
 
 namespace PasidFramework.Cli.Verify;
 

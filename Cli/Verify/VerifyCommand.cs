@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.CommandLine;
 using System.Globalization;
-using PasidFramework.Cli.Common;
 using PasidFramework.Conformance.Bench;
 using PasidFramework.Conformance.Catalogue;
 using PasidFramework.Conformance.Reports;
 using PasidFramework.Conformance.Running;
 using PasidFramework.Conformance.Waivers;
-using PasidFramework.Contracts;
-using PasidFramework.Hosting.Plugins;
 using PasidFramework.Qemu;
 using PasidFramework.Qemu.Machine;
-using PasidFramework.Results;
 
 namespace PasidFramework.Cli.Verify;
 
@@ -21,7 +17,6 @@ internal sealed class VerifyCommand
     private const string Model = "model";
     private const string Qemu = "qemu";
     private const string All = "all";
-
     private readonly Terminal _terminal;
     private readonly CancellationToken _cancellation;
     private PendingFile? _file;

@@ -24,8 +24,6 @@ public sealed class InputResult<T>
     [MemberNotNullWhen(true, nameof(Value))]
     [MemberNotNullWhen(false, nameof(Error))]
     public bool IsOk => Error is null;
-
     internal static InputResult<T> Ok(T value) => new(value, null);
-
     internal static InputResult<T> Refuse(InputError error) => new(null, error);
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Text.Json;
-using PasidFramework.Results;
 
 namespace PasidFramework.Comparison.Replay;
 

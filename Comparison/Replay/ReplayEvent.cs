@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Comparison.Traces;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Comparison.Replay;
 
@@ -38,30 +35,20 @@ internal enum ReplayOperation
 internal sealed class ReplayEvent
 {
     public required ReplayEventKind Kind { get; init; }
-
     public required ReplayOperation Operation { get; init; }
 
     /// <summary>Index of the call, from 0; its events follow each other.</summary>
     public required int Call { get; init; }
 
     public required long Nanoseconds { get; init; }
-
     public string? Space { get; init; }
-
     public Pasid? Pasid { get; init; }
-
     public AddressSpaceLife? Process { get; init; }
-
     public string? Tenant { get; init; }
-
     public string? Device { get; init; }
-
     public string? Driver { get; init; }
-
     public Errno Errno { get; init; }
-
     public string? Reason { get; init; }
-
     public string? Cause { get; init; }
 
     /// <summary>

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Results;
 
 namespace PasidFramework.Comparison.Replay;
 
@@ -131,7 +130,6 @@ internal sealed class RunMetrics(string policy, IReadOnlyList<string> drivers)
         private int _live;
         private int _peakLive;
         private uint _highest;
-
         public List<long> Distances { get; } = [];
 
         public void Allocate(uint pasid)
@@ -169,11 +167,8 @@ internal sealed class RunMetrics(string policy, IReadOnlyList<string> drivers)
         private long _setup;
         private long _bind;
         private long _unbind;
-
         public int Binds { get; set; }
-
         public int Unbinds { get; set; }
-
         public int Failures { get; set; }
 
         public void Add(ReplayOperation operation, long commands, long tableBytes)

@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Comparison.Traces;
-using PasidFramework.Contracts;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Comparison.Replay;
 
@@ -9,22 +6,13 @@ namespace PasidFramework.Comparison.Replay;
 internal sealed class SimulatedAddressSpace(AddressSpaceLife life, string tenant, ulong pageTableRoot) : IAddressSpace
 {
     public const int PageTableBytes = 4096;
-
     private volatile bool _isAlive = true;
-
     public AddressSpaceLife Life { get; } = life;
-
     public AddressSpaceId Id => new(Life.Id);
-
     public int Pid => Life.Pid;
-
     public string Name => Life.Name;
-
     public ulong PageTableRoot { get; } = pageTableRoot;
-
     public string Tenant { get; } = tenant;
-
     public bool IsAlive => _isAlive;
-
     public void End() => _isAlive = false;
 }

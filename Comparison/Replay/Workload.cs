@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Comparison.Scenarios;
-using PasidFramework.Comparison.Traces;
 
 namespace PasidFramework.Comparison.Replay;
 

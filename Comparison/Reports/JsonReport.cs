@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Text.Encodings.Web;
 using System.Text.Json;
-using PasidFramework.Allocation;
-using PasidFramework.Comparison.Replay;
 using PasidFramework.Comparison.Running;
-using PasidFramework.Comparison.Scenarios;
-using PasidFramework.Comparison.Traces;
 
 namespace PasidFramework.Comparison.Reports;
 

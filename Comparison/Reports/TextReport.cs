@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Text;
-using PasidFramework.Comparison.Replay;
 using PasidFramework.Comparison.Running;
-using PasidFramework.Comparison.Scenarios;
-using PasidFramework.Comparison.Traces;
 
 namespace PasidFramework.Comparison.Reports;
 

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Options;
-using PasidFramework.Allocation;
-using PasidFramework.Comparison.Inputs;
-using PasidFramework.Comparison.Replay;
 
 namespace PasidFramework.Comparison.Running;
 

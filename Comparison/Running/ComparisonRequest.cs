@@ -1,9 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Allocation;
-using PasidFramework.Comparison.Replay;
-using PasidFramework.Comparison.Scenarios;
-using PasidFramework.Comparison.Traces;
-using PasidFramework.Contracts;
 
 namespace PasidFramework.Comparison.Running;
 

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Comparison.Replay;
-using PasidFramework.Results;
 
 namespace PasidFramework.Comparison.Running;
 

@@ -15,16 +15,13 @@ internal sealed class JsonTree
     }
 
     public JsonTokenType Type { get; }
-
     public int Line { get; }
-
     public string Path { get; }
 
     /// <summary>The text of a string, or the digits of a number as they stand.</summary>
     public string Text { get; private set; } = string.Empty;
 
     public List<(string Name, int Line, JsonTree Value)> Members { get; } = [];
-
     public List<JsonTree> Items { get; } = [];
 
     public string Shown => Type switch

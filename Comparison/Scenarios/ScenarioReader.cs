@@ -2,11 +2,6 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
-using PasidFramework.Comparison.Inputs;
-using PasidFramework.Comparison.Traces;
-using PasidFramework.Contracts;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Comparison.Scenarios;
 
@@ -194,7 +189,6 @@ public static class ScenarioReader
     private sealed class Members
     {
         private readonly JsonTree _object;
-
         private Members(JsonTree value) => _object = value;
 
         public static Members Of(JsonTree value, params ReadOnlySpan<string> known)
@@ -217,7 +211,6 @@ public static class ScenarioReader
         }
 
         public bool Has(string name) => _object.Members.Exists(m => m.Name == name);
-
         public JsonTree? Take(string name) => _object.Members.Find(m => m.Name == name).Value;
 
         public ScenarioException Missing(string name, string expected) =>

@@ -9,18 +9,14 @@ internal sealed class FingerprintStream(Stream inner) : Stream
 {
     private readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
     private ulong _tail;
-
     public long BytesRead { get; private set; }
 
     /// <summary>The last eight bytes that were read, as a little-endian number.</summary>
     public ulong Tail => _tail;
 
     public override bool CanRead => true;
-
     public override bool CanSeek => false;
-
     public override bool CanWrite => false;
-
     public override long Length => throw new NotSupportedException();
 
     public override long Position
@@ -30,7 +26,6 @@ internal sealed class FingerprintStream(Stream inner) : Stream
     }
 
     public string Sha256() => Convert.ToHexStringLower(_hash.GetCurrentHash());
-
     public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
 
     public override int Read(Span<byte> buffer)
@@ -59,9 +54,7 @@ internal sealed class FingerprintStream(Stream inner) : Stream
     }
 
     public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
     public override void SetLength(long value) => throw new NotSupportedException();
-
     public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
     protected override void Dispose(bool disposing)

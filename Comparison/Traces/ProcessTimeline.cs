@@ -65,16 +65,13 @@ public sealed class ProcessTimeline
     private sealed class Task(int pid, string name, Task? parent, int index)
     {
         public int Pid { get; } = pid;
-
         public string Name { get; } = name;
-
         public Task? Parent { get; } = parent;
 
         /// <summary>Index of the fork, or of the first event of a task whose fork is not in the recording.</summary>
         public int Index { get; } = index;
 
         public List<Task> Children { get; } = [];
-
         public List<(int Index, string Path)> Execs { get; } = [];
 
         /// <summary>Index of the exit, -1 where there is none.</summary>

@@ -2,7 +2,6 @@
 using System.IO.Compression;
 using System.IO.Hashing;
 using System.Text;
-using PasidFramework.Comparison.Inputs;
 
 namespace PasidFramework.Comparison.Traces;
 
@@ -133,9 +132,7 @@ public static class TraceReader
         private int _ignored;
         private int _outOfOrder;
         private int _firstOutOfOrder;
-
         public int Line { get; private set; }
-
         public InputError Error(int ahead, string message) => new(file, Line + ahead, message);
 
         public InputError? Add(ReadOnlySpan<byte> line)
@@ -233,11 +230,8 @@ public static class TraceReader
         }
 
         public override bool CanRead => true;
-
         public override bool CanSeek => false;
-
         public override bool CanWrite => false;
-
         public override long Length => throw new NotSupportedException();
 
         public override long Position
@@ -247,7 +241,6 @@ public static class TraceReader
         }
 
         public bool StartsWith(ReadOnlySpan<byte> magic) => _prefix.AsSpan(0, _length).SequenceEqual(magic);
-
         public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
 
         public override int Read(Span<byte> buffer)
@@ -268,9 +261,7 @@ public static class TraceReader
         }
 
         public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
         public override void SetLength(long value) => throw new NotSupportedException();
-
         public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
     }
 }

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
-using PasidFramework.Conformance.Results;
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Bench;
 

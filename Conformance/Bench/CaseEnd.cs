@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Conformance.Results;
 
 namespace PasidFramework.Conformance.Bench;
 
@@ -7,6 +6,5 @@ namespace PasidFramework.Conformance.Bench;
 internal sealed class CaseEnd(Verdict verdict, string reason, IReadOnlyList<string>? details = null) : Exception(reason)
 {
     public Verdict Verdict { get; } = verdict;
-
     public IReadOnlyList<string> Details { get; } = details ?? [];
 }

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Records;
 
 namespace PasidFramework.Conformance.Bench;
 

@@ -17,8 +17,6 @@ internal ref struct FailureText
     }
 
     public void AppendLiteral(string value) => _text.AppendLiteral(value);
-
     public void AppendFormatted<T>(T value, string? format = null) => _text.AppendFormatted(value, format);
-
     public string ToStringAndClear() => _text.ToStringAndClear();
 }

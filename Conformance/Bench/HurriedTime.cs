@@ -7,10 +7,7 @@ internal sealed class HurriedTime : TimeProvider
 {
     private const long Step = TimeSpan.TicksPerMillisecond * 10;
     private long _ticks;
-
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
-
     public override long GetTimestamp() => Interlocked.Add(ref _ticks, Step);
-
     public override DateTimeOffset GetUtcNow() => DateTimeOffset.UnixEpoch.AddTicks(Interlocked.Add(ref _ticks, Step));
 }

@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Collections.ObjectModel;
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Bench;
 
@@ -47,11 +43,8 @@ public static class SoftwareBackEnds
 internal sealed class ModelBackEnd(string architecture, IIommuModelFactory factory) : IHardwareBackEnd
 {
     public string Name => SoftwareBackEnds.Model;
-
     public string Architecture => architecture;
-
     public string PageTables => factory.PageTables;
-
     public string Limits => "The model was written by the authors of the framework, from the specification.";
 
     public OpResult<ITestHardware> Start(HardwareSetup setup)
@@ -94,7 +87,6 @@ internal sealed class ModelBackEnd(string architecture, IIommuModelFactory facto
         }
 
         public override void ForEachVisible(Action probe) => model.ModelMemory.ForEachVisible(probe);
-
         public override void DropCaches() => model.DropCaches();
 
         public override IReadOnlyDictionary<string, ulong> TableRoots(RequesterId requester) =>
@@ -105,9 +97,7 @@ internal sealed class ModelBackEnd(string architecture, IIommuModelFactory facto
 internal sealed class StandInBackEnd(string architecture, IPasidDriver driver) : IHardwareBackEnd
 {
     public string Name => SoftwareBackEnds.StandIn;
-
     public string Architecture => architecture;
-
     public string PageTables => string.Empty;
 
     public string Limits =>
@@ -140,20 +130,14 @@ internal abstract class SoftwareMachine(IIommuHardware hardware) : ITestHardware
 {
     private const int Devices = 16;
     private ulong _nextTarget = 0x4_0000_0000;
-
     public IReadOnlyList<RequesterId> Requesters { get; } =
         [.. Enumerable.Range(0, Devices).Select(i => new RequesterId((uint)(0x0118 + (i * 0x28))))];
 
     public abstract TestHardwareTraits Traits { get; }
-
     public IReadOnlyDictionary<string, string> UnitOptions { get; } = new Dictionary<string, string>();
-
     public IPhysicalMemory Memory => hardware.Memory;
-
     public IRegisterFile Registers => hardware.Registers;
-
     public bool IsCoherent => hardware.IsCoherent;
-
     public OpResult Prepare(RequesterId requester, Pasid pasid) => OpResult.Ok;
 
     // Nothing is read or written there, so it need not exist; no page is given twice.
@@ -170,7 +154,6 @@ internal abstract class SoftwareMachine(IIommuHardware hardware) : ITestHardware
         ReadOnlyDictionary<string, ulong>.Empty;
 
     public virtual IReadOnlyList<string> TakeViolations() => [];
-
     public virtual void ForEachVisible(Action probe) => probe();
 
     public virtual void DropCaches()
@@ -178,6 +161,5 @@ internal abstract class SoftwareMachine(IIommuHardware hardware) : ITestHardware
     }
 
     public TranslationResult Translate(in DmaAccess access) => hardware.Translate(access);
-
     public void Dispose() => hardware.Dispose();
 }

@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Options;
-using PasidFramework.Allocation;
-using PasidFramework.Contracts;
-using PasidFramework.Engine;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Bench;
 
@@ -23,11 +17,8 @@ internal sealed class StandIn : IDisposable
     }
 
     public WatchedMemory Memory { get; }
-
     public IIommuHardware Hardware { get; }
-
     public IIommuUnit Unit { get; private set; } = null!;
-
     public IommuCore Core { get; private set; } = null!;
 
     /// <summary>Starts a unit; the case fails where the driver refuses.</summary>
@@ -81,12 +72,8 @@ internal sealed class StandIn : IDisposable
 internal sealed class BareProcess(int pid) : IAddressSpace
 {
     public AddressSpaceId Id { get; } = new((ulong)pid);
-
     public int Pid => pid;
-
     public string Name => "process";
-
     public ulong PageTableRoot => 0x1000_0000;
-
     public bool IsAlive { get; set; } = true;
 }

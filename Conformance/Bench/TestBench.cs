@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Runtime.ExceptionServices;
 using Microsoft.Extensions.Options;
-using PasidFramework.Allocation;
-using PasidFramework.Contracts;
-using PasidFramework.Engine;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Bench;
 
@@ -54,17 +48,11 @@ internal sealed partial class TestBench : IDisposable
     }
 
     public ITestHardware Machine => _machine!;
-
     public WatchedHardware Hardware => _hardware!;
-
     public IommuCore Core => _core!;
-
     public IommuInstance Instance => _instance!;
-
     public IIommuUnit Unit => _instance!.Unit;
-
     public IReadOnlyList<BenchDevice> Devices => _devices;
-
     public bool Has(TestHardwareTraits trait) => (Machine.Traits & trait) == trait;
 
     /// <summary>An address far from the others, under another top-level entry where the hardware is wide

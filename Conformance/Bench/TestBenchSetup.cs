@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Allocation;
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Conformance.Bench;
 
@@ -31,8 +27,6 @@ internal sealed record TestBenchSetup
 internal sealed record BenchDevice(Device Device, uint? Only)
 {
     public RequesterId Requester => Device.Requester;
-
     public Domain Domain => Device.Domain;
-
     public override string ToString() => Device.ToString();
 }

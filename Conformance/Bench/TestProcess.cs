@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Bench;
 
@@ -44,13 +41,9 @@ internal sealed class TestProcess : IAddressSpace, IDisposable
     }
 
     public AddressSpaceId Id { get; }
-
     public int Pid { get; }
-
     public string Name { get; }
-
     public ulong PageTableRoot => _tables?.Root ?? _bareRoot;
-
     public bool IsAlive { get; private set; } = true;
 
     /// <summary>Whether its pages can be distinguished; otherwise only its root can.</summary>

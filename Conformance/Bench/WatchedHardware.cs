@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
 
 namespace PasidFramework.Conformance.Bench;
 
@@ -9,13 +7,9 @@ namespace PasidFramework.Conformance.Bench;
 internal sealed class WatchedHardware(ITestHardware machine) : IIommuHardware
 {
     private readonly WatchedRegisters _registers = new(machine.Registers);
-
     public WatchedMemory Watched { get; } = new(machine.Memory);
-
     public IPhysicalMemory Memory => Watched;
-
     public IRegisterFile Registers => _registers;
-
     public bool IsCoherent => machine.IsCoherent;
 
     /// <summary>From here on the hardware is gone, as far as registers go: what is written is lost, what is read is all
@@ -32,9 +26,7 @@ internal sealed class WatchedHardware(ITestHardware machine) : IIommuHardware
     private sealed class WatchedRegisters(IRegisterFile inner) : IRegisterFile
     {
         public bool IsGone { get; set; }
-
         public uint Read32(int offset) => IsGone ? uint.MaxValue : inner.Read32(offset);
-
         public ulong Read64(int offset) => IsGone ? ulong.MaxValue : inner.Read64(offset);
 
         public void Write32(int offset, uint value)

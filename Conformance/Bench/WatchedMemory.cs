@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
-using PasidFramework.Hardware;
-using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Bench;
 
@@ -57,11 +55,8 @@ internal sealed class WatchedMemory(IPhysicalMemory inner) : IPhysicalMemory
     }
 
     public ulong ReadQword(ulong address) => inner.ReadQword(address);
-
     public uint ReadDword(ulong address) => inner.ReadDword(address);
-
     public void Read(ulong address, Span<byte> destination) => inner.Read(address, destination);
-
     public bool IsBacked(ulong address, long bytes) => inner.IsBacked(address, bytes);
 
     public void WriteQword(ulong address, ulong value)

@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Allocation;
-using PasidFramework.Conformance.Bench;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Conformance.Catalogue;
 
@@ -9,7 +6,6 @@ namespace PasidFramework.Conformance.Catalogue;
 internal static class AllocatorCases
 {
     private static readonly CaseFamily s_family = new("allocator", "ALC");
-
     public static IReadOnlyList<ConformanceCase> All { get; } =
     [
         Of(1, "A1, A2, A8", "PASIDs lie in the asked range and are never live twice", Unique),

@@ -1,11 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Allocation;
-using PasidFramework.Conformance.Bench;
-using PasidFramework.Contracts;
-using PasidFramework.Engine;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Catalogue;
 
@@ -13,7 +6,6 @@ namespace PasidFramework.Conformance.Catalogue;
 internal static class CapabilityCases
 {
     private static readonly CaseFamily s_family = new("capabilities", "CAP");
-
     public static IReadOnlyList<ConformanceCase> All { get; } =
     [
         s_family.Required(1, "D7", "The unit is as wide as driver, hardware and caller allow, and no wider", Width),

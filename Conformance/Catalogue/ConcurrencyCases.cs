@@ -1,9 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Conformance.Bench;
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Catalogue;
 
@@ -12,7 +7,6 @@ internal static class ConcurrencyCases
 {
     private const int Rounds = 60;
     private static readonly CaseFamily s_family = new("concurrency", "CON");
-
     public static IReadOnlyList<ConformanceCase> All { get; } =
     [
         s_family.Required(1, "C3-C5", "Domains bind and unbind at once, each in its own memory",

@@ -1,10 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Conformance.Bench;
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Records;
-using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Catalogue;
 
@@ -12,7 +6,6 @@ namespace PasidFramework.Conformance.Catalogue;
 internal static class EncodingCases
 {
     private static readonly CaseFamily s_family = new("encoding", "ENC");
-
     public static IReadOnlyList<ConformanceCase> All { get; } =
     [
         s_family.Required(1, "D11", "Entries in memory have no violation of their structures", Written),

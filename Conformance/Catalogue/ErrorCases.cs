@@ -1,12 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Options;
-using PasidFramework.Allocation;
-using PasidFramework.Conformance.Bench;
-using PasidFramework.Contracts;
-using PasidFramework.Engine;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Catalogue;
 
@@ -16,7 +9,6 @@ internal static class ErrorCases
 {
     private const int MaxAllocations = 200;
     private static readonly CaseFamily s_family = new("errors", "ERR");
-
     public static IReadOnlyList<ConformanceCase> All { get; } =
     [
         s_family.Required(1, "D8, C6", "The n-th allocation fails: ENOMEM, nothing is lost, and it works afterwards",

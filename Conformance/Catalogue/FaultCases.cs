@@ -1,9 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Conformance.Bench;
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Catalogue;
 
@@ -11,7 +6,6 @@ namespace PasidFramework.Conformance.Catalogue;
 internal static class FaultCases
 {
     private static readonly CaseFamily s_family = new("faults", "FLT");
-
     public static IReadOnlyList<ConformanceCase> All { get; } =
     [
         s_family.Optional(1, "faults", "A denied access leaves a record that names it", Named),

@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Conformance.Bench;
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Conformance.Catalogue;
 
@@ -10,7 +6,6 @@ namespace PasidFramework.Conformance.Catalogue;
 internal static class InvalidationCases
 {
     private static readonly CaseFamily s_family = new("invalidation", "INV");
-
     public static IReadOnlyList<ConformanceCase> All { get; } =
     [
         s_family.Required(1, "D5", "After the last unbind nothing is reached, not even what was cached", c =>

@@ -1,9 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Allocation;
-using PasidFramework.Conformance.Bench;
-using PasidFramework.Contracts;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Catalogue;
 
@@ -11,7 +6,6 @@ namespace PasidFramework.Conformance.Catalogue;
 internal static class LifetimeCases
 {
     private static readonly CaseFamily s_family = new("lifetime", "LIF");
-
     public static IReadOnlyList<ConformanceCase> All { get; } =
     [
         s_family.Required(1, "C3-C5", "A process stays reachable until its last device has unbound it", FirstAndLast),

@@ -1,9 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Conformance.Bench;
-using PasidFramework.Contracts;
-using PasidFramework.Identifiers;
-using PasidFramework.Records;
-using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Catalogue;
 
@@ -11,7 +6,6 @@ namespace PasidFramework.Conformance.Catalogue;
 internal static class LoadingCases
 {
     private static readonly CaseFamily s_family = new("loading", "MET");
-
     public static IReadOnlyList<ConformanceCase> All { get; } =
     [
         s_family.Required(1, "DriverMetadata", "Names, width and contract are stated as the contract asks", Metadata)

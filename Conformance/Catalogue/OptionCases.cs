@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Conformance.Bench;
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Catalogue;
 
@@ -11,7 +7,6 @@ internal static class OptionCases
 {
     private const string Unknown = "no-such-option";
     private static readonly CaseFamily s_family = new("options", "OPT");
-
     public static IReadOnlyList<ConformanceCase> All { get; } =
     [
         s_family.Required(1, "UnitSetup.Options", "An unknown option of a unit is EINVAL, by name", UnitOption)

@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Conformance.Bench;
-using PasidFramework.Contracts;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Catalogue;
 
@@ -10,7 +6,6 @@ namespace PasidFramework.Conformance.Catalogue;
 internal static class TilingCases
 {
     private static readonly CaseFamily s_family = new("tiling", "TIL");
-
     public static IReadOnlyList<ConformanceCase> All { get; } =
     [
         s_family.Required(1, "D7, D8", "Every boundary PASID leads to its own process", Boundaries),

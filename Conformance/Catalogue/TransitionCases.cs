@@ -1,9 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Conformance.Bench;
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Catalogue;
 
@@ -13,7 +8,6 @@ internal static class TransitionCases
     private static readonly CaseFamily s_family = new("transitions", "TRN");
     private static readonly TestBenchSetup s_coherent = new();
     private static readonly TestBenchSetup s_nonCoherent = new() { Hardware = new HardwareSetup { Coherent = false } };
-
     public static IReadOnlyList<ConformanceCase> All { get; } =
     [
         s_family.Required(1, "D2", "An install is seen whole or not at all", c => Install(c, s_coherent)),
@@ -224,7 +218,6 @@ internal static class TransitionCases
     private sealed class NoSync : IPasidTableSync
     {
         public OpResult ConfigurationChanged(Pasid pasid, bool leafOnly) => OpResult.Ok;
-
         public OpResult TranslationsChanged(Pasid pasid, uint archId) => OpResult.Ok;
     }
 }

@@ -2,8 +2,6 @@
 using System.Globalization;
 using System.Text;
 using System.Xml;
-using PasidFramework.Conformance.Results;
-using PasidFramework.Conformance.Running;
 
 namespace PasidFramework.Conformance.Reports;
 
@@ -184,6 +182,5 @@ public static class JUnitReport
         xml.WriteAttributeString(name, HarmlessText.Line(value));
 
     private static string Number(int value) => value.ToString(CultureInfo.InvariantCulture);
-
     private static string Seconds(TimeSpan time) => time.TotalSeconds.ToString("F3", CultureInfo.InvariantCulture);
 }

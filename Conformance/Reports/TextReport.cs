@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Text;
-using PasidFramework.Conformance.Catalogue;
-using PasidFramework.Conformance.Results;
-using PasidFramework.Conformance.Running;
-using PasidFramework.Contracts;
 
 namespace PasidFramework.Conformance.Reports;
 

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Conformance.Catalogue;
-using PasidFramework.Conformance.Results;
 
 namespace PasidFramework.Conformance.Running;
 
@@ -106,7 +104,6 @@ public sealed record ConformanceReport
     }
 
     private static bool IsRequired(CaseResult result) => result.Case.Level == CaseLevel.Required;
-
     private static bool IsKnown(CaseResult result) => result.Verdict is Verdict.Pass or Verdict.Fail;
 
     private static Verdict Worst(IEnumerable<CaseResult> results) => results.Select(r => r.Verdict).MinBy(v => v switch

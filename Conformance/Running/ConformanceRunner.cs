@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
-using PasidFramework.Conformance.Bench;
-using PasidFramework.Conformance.Catalogue;
-using PasidFramework.Conformance.Results;
-using PasidFramework.Conformance.Waivers;
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Running;
 

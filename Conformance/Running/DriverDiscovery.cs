@@ -2,9 +2,6 @@
 using System.Composition;
 using System.Reflection;
 using System.Security.Cryptography;
-using PasidFramework.Conformance.Bench;
-using PasidFramework.Contracts;
-using PasidFramework.Records;
 
 namespace PasidFramework.Conformance.Running;
 

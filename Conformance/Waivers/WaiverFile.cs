@@ -2,9 +2,6 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
-using PasidFramework.Conformance.Catalogue;
-using PasidFramework.Conformance.Results;
-using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Waivers;
 

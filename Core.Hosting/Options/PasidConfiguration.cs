@@ -4,9 +4,7 @@ using System.Reflection;
 using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.Configuration;
-using PasidFramework.Allocation;
 using PasidFramework.Hosting.Plugins;
-using PasidFramework.Results;
 
 namespace PasidFramework.Hosting.Options;
 

@@ -3,10 +3,8 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Options;
-using PasidFramework.Allocation;
 using PasidFramework.Engine;
 using PasidFramework.Hosting.Plugins;
-using PasidFramework.Results;
 
 namespace PasidFramework.Hosting.Options;
 

@@ -27,9 +27,7 @@ internal sealed class AssemblyHeader
     }
 
     public string Path { get; }
-
     public AssemblyName Name { get; }
-
     public ImmutableArray<AssemblyName> References { get; }
 
     /// <summary>Classes that carry one of the export attributes, in the order of the file.</summary>

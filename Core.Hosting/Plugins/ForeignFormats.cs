@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Composition.Hosting.Core;
-using PasidFramework.Contracts;
 
 namespace PasidFramework.Hosting.Plugins;
 

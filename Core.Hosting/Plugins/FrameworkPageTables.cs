@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Collections.Frozen;
-using PasidFramework.Contracts;
 using PasidFramework.DriverKit.PageTables;
 
 namespace PasidFramework.Hosting.Plugins;

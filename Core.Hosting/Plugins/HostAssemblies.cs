@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Collections.Frozen;
-using PasidFramework.Contracts;
 
 namespace PasidFramework.Hosting.Plugins;
 
@@ -51,9 +50,7 @@ internal sealed class HostAssemblies
     }
 
     public IReadOnlySet<string> Shared { get; }
-
     public static Version ContractAssemblyVersion { get; } = typeof(IPasidDriver).Assembly.GetName().Version!;
-
     public string? Find(string simpleName) => _paths.GetValueOrDefault(simpleName);
 
     /// <summary>Version of an assembly of the host; null where it cannot be read.</summary>

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics;
-using PasidFramework.Contracts;
-using PasidFramework.Records;
 
 namespace PasidFramework.Hosting.Plugins;
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Composition.Hosting;
-using PasidFramework.Allocation;
-using PasidFramework.Contracts;
 
 namespace PasidFramework.Hosting.Plugins;
 
@@ -24,17 +22,11 @@ internal enum PluginState
 internal sealed class Plugin(PluginManifest manifest)
 {
     public PluginManifest Manifest { get; } = manifest;
-
     public PluginState State { get; set; }
-
     public PluginLoadContext? Context { get; set; }
-
     public CompositionHost? Container { get; set; }
-
     public LoadedDriver? Driver { get; set; }
-
     public Dictionary<string, IPasidTableFormat> TableFormats { get; } = new(StringComparer.Ordinal);
-
     public Dictionary<string, IPasidAllocatorFactory> Allocators { get; } = new(StringComparer.Ordinal);
 
     /// <summary>Structures, models, readers and page tables: what helps people and tests, beside the driver.</summary>

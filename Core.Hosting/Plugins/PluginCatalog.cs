@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Collections.Frozen;
 using System.Collections.Immutable;
-using PasidFramework.Allocation;
-using PasidFramework.Contracts;
-using PasidFramework.Records;
-using PasidFramework.Results;
 
 namespace PasidFramework.Hosting.Plugins;
 

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Composition.Hosting;
 using System.Reflection;
-using PasidFramework.Allocation;
-using PasidFramework.Contracts;
-using PasidFramework.Records;
 
 namespace PasidFramework.Hosting.Plugins;
 

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Records;
 
 namespace PasidFramework.Hosting.Plugins;
 
@@ -8,11 +6,8 @@ namespace PasidFramework.Hosting.Plugins;
 internal sealed class PluginExtras
 {
     public Dictionary<string, IReadOnlyList<Layout>> Structures { get; } = new(StringComparer.Ordinal);
-
     public Dictionary<string, IIommuModelFactory> Models { get; } = new(StringComparer.Ordinal);
-
     public Dictionary<string, ITableReader> TableReaders { get; } = new(StringComparer.Ordinal);
-
     public Dictionary<string, IPageTableFormat> PageTables { get; } = new(StringComparer.Ordinal);
 
     public void Clear()

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Reflection;
 using System.Runtime.Loader;
-using PasidFramework.Contracts;
 
 namespace PasidFramework.Hosting.Plugins;
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Reflection;
 using System.Runtime.Loader;
-using PasidFramework.Allocation;
-using PasidFramework.Contracts;
 using PasidFramework.Identifiers;
 
 namespace PasidFramework.Hosting.Plugins;

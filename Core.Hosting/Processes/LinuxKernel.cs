@@ -8,7 +8,6 @@ namespace PasidFramework.Hosting.Processes;
 internal sealed class LinuxKernel : ILinuxKernel
 {
     public SafeFileHandle? OpenProcess(int pid, out int errno) => LibC.PidfdOpen(pid, out errno);
-
     public int CompareMemory(int first, int second) => LibC.KcmpMemory(first, second);
 
     public int ReadStat(int pid, out ProcessStat stat)

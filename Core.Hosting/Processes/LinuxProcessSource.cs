@@ -3,10 +3,8 @@ using System.Collections.Immutable;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Win32.SafeHandles;
-using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Hosting.Processes;
 
@@ -37,7 +35,6 @@ public sealed class LinuxProcessSource : IProcessSource
 
     // An exec places its program within microseconds; what is not done after that many checks is not going to be.
     private const int MaxExecChecks = 10_000;
-
     private readonly Lock _gate = new();
     private readonly ILinuxKernel _kernel;
     private readonly IPhysicalMemory _memory;
@@ -516,15 +513,10 @@ public sealed class LinuxProcessSource : IProcessSource
         int pid, ulong token, SafeFileHandle pidfd, ulong startTime, ProgramImage image, Space space)
     {
         public int Pid => pid;
-
         public ulong Token => token;
-
         public SafeFileHandle Pidfd => pidfd;
-
         public ulong StartTime => startTime;
-
         public ProgramImage Image => image;
-
         public Space Space => space;
     }
 
@@ -532,21 +524,13 @@ public sealed class LinuxProcessSource : IProcessSource
         : IAddressSpace
     {
         private volatile bool _isAlive = true;
-
         public AddressSpaceId Id => id;
-
         public int Pid => pid;
-
         public string Name => name;
-
         public ulong PageTableRoot => pageTableRoot;
-
         public bool IsAlive => _isAlive;
-
         public ProgramImage Image => image;
-
         public List<Watched> Users { get; } = [];
-
         public void End() => _isAlive = false;
     }
 }

@@ -27,7 +27,6 @@ internal readonly record struct ProcessStat(
     private const int StartStackIndex = 25;
     private const int StartDataIndex = 42;
     private const int EndDataIndex = 43;
-
     public bool IsKernelThread => (Flags & KernelThreadFlag) != 0;
 
     /// <summary>Exited and not yet waited for (Z), or on its very last steps (X).</summary>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Runtime.CompilerServices;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Allocation;
 
@@ -29,9 +28,7 @@ public abstract class BitmapPasidAllocator : IPasidAllocator, ISelfChecking
     }
 
     public string Name { get; }
-
     public PasidRange Range { get; }
-
     public int LiveCount => _bitmap.LiveCount;
 
     public PasidAllocation Allocate(in PasidRequest request)

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Allocation;
 
@@ -37,9 +36,7 @@ public sealed class DelegatedPasidAllocator : IPasidAllocator, ISelfChecking
     }
 
     public string Name => "delegated";
-
     public PasidRange Range { get; }
-
     public int LiveCount => _bitmap.LiveCount;
 
     public PasidAllocation Allocate(in PasidRequest request)

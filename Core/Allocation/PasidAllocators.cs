@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Collections.Frozen;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Allocation;
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Numerics;
 using System.Runtime.CompilerServices;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Allocation;
 
@@ -21,7 +20,6 @@ internal struct PasidBitmap
     public const uint None = uint.MaxValue;
 
     private const int WordBits = 64;
-
     private readonly uint _first;
     private readonly int _count;
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Options;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Allocation;
 
@@ -14,7 +12,6 @@ public sealed class PasidOptionsValidator : IValidateOptions<PasidOptions>
 {
     private static readonly string[] s_ownerships = ["core", "vendor"];
     private static readonly string[] s_lifetimes = ["last-unbind", "process-death"];
-
     private readonly string[] _allocators;
 
     /// <summary>Makes a validator that knows the built-in policies and some more.</summary>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Numerics;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Allocation;
 
@@ -31,7 +30,6 @@ public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
 
     // A slot whose PASID was reserved while it waited. It stays, because it still is a free that others wait for.
     private const uint Vacated = uint.MaxValue;
-
     private readonly IPasidAllocator _inner;
     private readonly TimeProvider _time;
     private readonly int _frees;
@@ -91,7 +89,6 @@ public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
     }
 
     public string Name { get; }
-
     public PasidRange Range => _inner.Range;
 
     /// <remarks>Waiting PASIDs do not count.</remarks>

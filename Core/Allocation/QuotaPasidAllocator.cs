@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Allocation;
 
@@ -47,9 +46,7 @@ public sealed class QuotaPasidAllocator : IPasidAllocator, ISelfChecking
     }
 
     public string Name { get; }
-
     public PasidRange Range => _inner.Range;
-
     public int LiveCount => _inner.LiveCount;
 
     /// <summary>Most live PASIDs per owner.</summary>
@@ -121,7 +118,6 @@ public sealed class QuotaPasidAllocator : IPasidAllocator, ISelfChecking
     }
 
     public bool TryReserve(Pasid pasid) => _inner.TryReserve(pasid);
-
     public bool IsLive(Pasid pasid) => _inner.IsLive(pasid);
 
     void ISelfChecking.AssertInvariants()

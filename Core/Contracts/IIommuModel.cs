@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Collections.ObjectModel;
 using System.Composition;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Contracts;
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Composition;
-using PasidFramework.Hardware;
-using PasidFramework.Results;
 
 namespace PasidFramework.Contracts;
 

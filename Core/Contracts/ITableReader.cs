@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Composition;
-using PasidFramework.Hardware;
 using PasidFramework.Records;
-using PasidFramework.Results;
 
 namespace PasidFramework.Contracts;
 

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Collections.ObjectModel;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Contracts;
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Contracts;
 
@@ -15,7 +14,6 @@ public abstract class IommuContext
     }
 
     public IommuProcess Process { get; }
-
     public Domain Domain { get; }
 
     /// <summary>The process's PASID in this domain: the index of its table entry.</summary>

@@ -10,7 +10,6 @@ namespace PasidFramework.Contracts;
 public abstract class IommuProcess
 {
     private protected IommuProcess(IAddressSpace addressSpace) => AddressSpace = addressSpace;
-
     public IAddressSpace AddressSpace { get; }
 
     /// <summary>Physical byte address of its top page table.</summary>

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Engine;
 
@@ -12,7 +10,6 @@ internal sealed class DeviceRecord : Device
         : base(name, requester, range, features, domain) => Domain = domain;
 
     public new DomainRecord Domain { get; }
-
     public IommuInstance Instance => Domain.Instance;
 
     /// <summary>Set once when the device is being removed: no new binding is accepted.</summary>

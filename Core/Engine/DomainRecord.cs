@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Allocation;
-using PasidFramework.Contracts;
 
 namespace PasidFramework.Engine;
 
@@ -15,7 +13,6 @@ internal sealed class DomainRecord : Domain
     }
 
     public IommuInstance Instance { get; }
-
     public PasidSpace Space { get; }
 
     /// <summary>Serialises the driver's attach, detach, exit and invalidate for this domain; nothing else is held

@@ -2,10 +2,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
 using Microsoft.Extensions.Options;
-using PasidFramework.Allocation;
-using PasidFramework.Contracts;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Engine;
 
@@ -406,7 +402,6 @@ public sealed partial class IommuCore : IDisposable
     public readonly struct ReadSection : IDisposable
     {
         private readonly GracePeriod.ReadSection _section;
-
         internal ReadSection(GracePeriod.ReadSection section) => _section = section;
 
         /// <summary>Leaves the section.</summary>

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
 
 namespace PasidFramework.Engine;
 
@@ -19,8 +18,6 @@ public sealed class IommuInstance
     public string Name => Unit.Name;
 
     public IIommuUnit Unit { get; }
-
     internal List<DomainRecord> DomainList { get; } = [];
-
     internal int LastDomainId;
 }

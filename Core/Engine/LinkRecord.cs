@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
 
 namespace PasidFramework.Engine;
 
@@ -19,9 +18,7 @@ internal sealed class LinkRecord : IommuContext
     }
 
     public new DomainRecord Domain { get; }
-
     public new ProcessRecord Process => Lease.Process;
-
     public PasidLease Lease { get; }
 
     /// <summary>

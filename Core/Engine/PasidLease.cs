@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Engine;
 
@@ -22,9 +21,7 @@ internal sealed class PasidLease
     }
 
     public PasidSpace Space { get; }
-
     public Pasid Pasid { get; }
-
     public ProcessRecord Process { get; }
 
     /// <summary>Links that use the PASID; guarded by the process's gate. The PASID is published while there is

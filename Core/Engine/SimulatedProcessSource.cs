@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Engine;
 
@@ -238,23 +234,14 @@ public sealed class SimulatedProcessSource : IProcessSource
     private sealed class Simulated(AddressSpaceId id, int pid, string name, string tenant, ulong root) : IAddressSpace
     {
         private volatile bool _ended;
-
         public AddressSpaceId Id { get; } = id;
-
         public int Pid { get; } = pid;
-
         public string Name { get; } = name;
-
         public ulong PageTableRoot { get; } = root;
-
         public string Tenant { get; } = tenant;
-
         public bool IsKernelThread { get; init; }
-
         public bool IsAlive => !_ended;
-
         public int Sharers { get; set; } = 1;
-
         public void End() => _ended = true;
     }
 }

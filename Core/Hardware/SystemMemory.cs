@@ -3,7 +3,6 @@ using System.Buffers.Binary;
 using System.Numerics;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
-using PasidFramework.Results;
 
 namespace PasidFramework.Hardware;
 
@@ -19,7 +18,6 @@ public sealed class SystemMemory : IPhysicalMemory
 {
     private const int FrameShift = 16;
     private const int FrameQwords = 1 << (FrameShift - 3);
-
     private readonly ulong _base;
     private readonly ulong[]?[] _frames;
     private readonly Dictionary<ulong, (int Bytes, int Alignment)> _live = [];
@@ -298,7 +296,6 @@ public sealed class SystemMemory : IPhysicalMemory
     }
 
     private static int RoundUp(int bytes) => (bytes + 4095) & ~4095;
-
     private static int Index(ulong address) => (int)((address >> 3) & (FrameQwords - 1));
 
     private static void CheckAlignment(ulong address, uint bytes)

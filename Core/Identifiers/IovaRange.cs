@@ -13,7 +13,6 @@ public readonly record struct IovaRange(ulong First, ulong Last)
     public static IovaRange All => new(0, ulong.MaxValue);
 
     public static IovaRange Empty => new(1, 0);
-
     public bool IsEmpty => Last < First;
 
     /// <summary>

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics.CodeAnalysis;
-using PasidFramework.Results;
 
 namespace PasidFramework.Records;
 
@@ -8,7 +7,6 @@ namespace PasidFramework.Records;
 public sealed class StructureCatalog
 {
     private const int LongestShown = 60;
-
     private readonly Dictionary<string, Layout> _byId = new(StringComparer.Ordinal);
 
     /// <summary>Puts a catalogue together.</summary>

@@ -19,7 +19,6 @@ public ref struct InvariantText
     public static string Text(InvariantText text) => text._text.ToStringAndClear();
 
     public void AppendLiteral(string value) => _text.AppendLiteral(value);
-
     public void AppendFormatted<T>(T value, string? format = null) => _text.AppendFormatted(value, format);
 
     public void AppendFormatted<T>(T value, int alignment, string? format = null) =>

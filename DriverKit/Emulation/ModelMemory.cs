@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Hardware;
-using PasidFramework.Results;
 
 namespace PasidFramework.DriverKit.Emulation;
 
@@ -25,7 +23,6 @@ public sealed class ModelMemory : IModelMemory
     private const int MaxTornReads = 1024;
     private const ulong PageMask = WalkerPages.PageBytes - 1;
     private const ulong LineMask = StoreBuffer.LineBytes - 1;
-
     private readonly Lock _gate = new();
     private readonly SystemMemory _cpu;
     private readonly WalkerPages _seen = new();
@@ -52,13 +49,9 @@ public sealed class ModelMemory : IModelMemory
     }
 
     public event Action<MemoryEvent>? Changed;
-
     public bool IsCoherent { get; }
-
     public StoreOrder Order { get; }
-
     public IDeviceMemory Device { get; }
-
     public long AllocatedBytes => _cpu.AllocatedBytes;
 
     /// <summary>Events so far.</summary>
@@ -117,9 +110,7 @@ public sealed class ModelMemory : IModelMemory
     }
 
     public ulong ReadQword(ulong address) => _cpu.ReadQword(address);
-
     public uint ReadDword(ulong address) => _cpu.ReadDword(address);
-
     public void Read(ulong address, Span<byte> destination) => _cpu.Read(address, destination);
 
     public bool IsBacked(ulong address, long bytes)

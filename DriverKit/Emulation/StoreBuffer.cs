@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Hardware;
 
 namespace PasidFramework.DriverKit.Emulation;
 
@@ -13,14 +12,11 @@ namespace PasidFramework.DriverKit.Emulation;
 internal sealed class StoreBuffer(WalkerPages seen, bool isCoherent, StoreOrder order)
 {
     public const int LineBytes = 64;
-
     private const int MaxForSubsets = 5;
-
     private readonly List<Store> _stores = [];
     private readonly List<ulong> _flushedZeroLines = [];
     private readonly HashSet<ulong> _zeroLines = [];
     private readonly HashSet<ulong> _dirty = [];
-
     public readonly record struct Store(ulong Address, ulong Value);
 
     /// <summary>How many a walker may or may not see now; zeroes count as one.</summary>

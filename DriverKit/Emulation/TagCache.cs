@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Collections;
 using System.Diagnostics.CodeAnalysis;
-using PasidFramework.Contracts;
 
 namespace PasidFramework.DriverKit.Emulation;
 

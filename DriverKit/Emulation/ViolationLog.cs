@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
 
 namespace PasidFramework.DriverKit.Emulation;
 
@@ -14,7 +12,6 @@ namespace PasidFramework.DriverKit.Emulation;
 public sealed class ViolationLog(IModelMemory memory, string? strayRule = null, string straySection = "")
 {
     private const int Max = 1000;
-
     private readonly Lock _gate = new();
     private readonly List<ProtocolViolation> _violations = [];
 

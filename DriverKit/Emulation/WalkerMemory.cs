@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
-using PasidFramework.Hardware;
 
 namespace PasidFramework.DriverKit.Emulation;
 

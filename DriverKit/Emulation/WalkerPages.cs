@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Hardware;
 
 namespace PasidFramework.DriverKit.Emulation;
 
@@ -10,16 +9,13 @@ namespace PasidFramework.DriverKit.Emulation;
 internal sealed class WalkerPages
 {
     public const int PageBytes = 4096;
-
     private const int PageShift = 12;
     private const int PageWords = PageBytes / 8;
     private const int MaxStrays = 256;
-
     private readonly Dictionary<ulong, Page> _pages = [];
     private readonly HashSet<ulong> _freed = [];
     private readonly HashSet<Page> _windowed = [];
     private readonly List<StrayRead> _strays = [];
-
     public IReadOnlyList<StrayRead> Strays => _strays;
 
     /// <summary>A page is there from now on.</summary>
@@ -197,7 +193,6 @@ internal sealed class WalkerPages
     private sealed class Page
     {
         public ulong[] Words { get; } = new ulong[PageWords];
-
         public Dictionary<int, List<ulong>> Window { get; } = [];
     }
 }

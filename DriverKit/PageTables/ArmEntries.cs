@@ -2,7 +2,6 @@
 // Page table entries that the SMMU walks: the VMSAv8-64 long descriptors of Arm DDI 0487 D8.3, which Arm IHI 0070 3.4
 // takes over; 64 bits each. The same bits are declared for tables, blocks and pages: which one an entry with type 3 is
 // depends on its level, which the entry does not say. Bits 15:12 hold address bits 51:48 with 64 KiB granules.
-using PasidFramework.Records;
 
 namespace PasidFramework.DriverKit.PageTables;
 
@@ -13,7 +12,6 @@ internal static class ArmEntries
 
     // Same positions in both stages.
     private static Field HighReserved => new(49, 48, "RSVD");
-
     private static Field BlockReserved => new(20, 17, "RSVD");
 
     public static LayoutField TypeField(Field type) => LayoutField.Value(

@@ -12,15 +12,10 @@ public static class ArmPageTables
     private const ulong NotTable = Page & ~Block; // 0 in a block
 
     public static RadixFormat Granule4K { get; } = Stage1("arm-lpae-4k", 12);
-
     public static RadixFormat Granule16K { get; } = Stage1("arm-lpae-16k", 14);
-
     public static RadixFormat Granule64K { get; } = Stage1("arm-lpae-64k", 16);
-
     public static RadixFormat Stage2Granule4K { get; } = Stage2("arm-lpae-4k-stage2", 12);
-
     public static RadixFormat Stage2Granule16K { get; } = Stage2("arm-lpae-16k-stage2", 14);
-
     public static RadixFormat Stage2Granule64K { get; } = Stage2("arm-lpae-64k-stage2", 16);
 
     /// <summary>The stage 1 format of a granule.</summary>

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Records;
 
 namespace PasidFramework.DriverKit.PageTables;
 
@@ -11,29 +10,17 @@ public static class ArmStage1Entry
 
     /// <summary>type: a table, or a page at the last level.</summary>
     public const ulong TypeTableOrPage = 3;
-
     public static Field Type => new(1, 0, "type");
-
     public static Field AttrIndx => new(4, 2, "AttrIndx");
-
     public static Field NS => new(5, 5, "NS");
-
     public static Field AP1 => new(6, 6, "AP1");
-
     public static Field AP2 => new(7, 7, "AP2");
-
     public static Field SH => new(9, 8, "SH");
-
     public static Field AF => new(10, 10, "AF");
-
     public static Field NG => new(11, 11, "nG");
-
     public static Field Address => new(47, 12, "address");
-
     public static Field DBM => new(51, 51, "DBM");
-
     public static Field PXN => new(53, 53, "PXN");
-
     public static Field UXN => new(54, 54, "UXN");
 
     /// <summary>APTable[0]: takes EL0's access away from all below a table.</summary>
@@ -41,7 +28,6 @@ public static class ArmStage1Entry
 
     /// <summary>APTable[1]: takes writes away from all below a table.</summary>
     public static Field APTable1 => new(62, 62, "APTable");
-
     public static Field NSTable => new(63, 63, "NSTable");
 
     public static readonly Layout Layout = new(

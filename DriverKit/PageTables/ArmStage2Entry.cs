@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Records;
 
 namespace PasidFramework.DriverKit.PageTables;
 
@@ -7,19 +6,12 @@ namespace PasidFramework.DriverKit.PageTables;
 public static class ArmStage2Entry
 {
     public static Field Type => new(1, 0, "type");
-
     public static Field MemAttr => new(5, 2, "MemAttr");
-
     public static Field S2AP => new(7, 6, "S2AP");
-
     public static Field SH => new(9, 8, "SH");
-
     public static Field AF => new(10, 10, "AF");
-
     public static Field Address => new(47, 12, "address");
-
     public static Field DBM => new(51, 51, "DBM");
-
     public static Field XN => new(54, 54, "XN");
 
     public static readonly Layout Layout = new(

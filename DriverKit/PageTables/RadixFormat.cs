@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Numerics;
 using System.Runtime.CompilerServices;
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.Results;
 
 namespace PasidFramework.DriverKit.PageTables;
 
@@ -18,11 +15,8 @@ public class RadixFormat : IPageTableFormat
 
     // PageMapping has pieces of this size, whatever the format's own is.
     private const ulong PieceBytes = 4096;
-
     private ulong[]? _pageSizes;
-
     public string Name { get; init; } = string.Empty;
-
     public int AddressBits { get; init; }
 
     /// <summary>log2 of the smallest page in bytes.</summary>
@@ -57,7 +51,6 @@ public class RadixFormat : IPageTableFormat
     public ulong AccessedBits { get; init; }
 
     public RightsRule TableRights { get; init; }
-
     public RightsRule LeafRights { get; init; }
 
     /// <summary>An entry that leads to a table, but for the address.</summary>
@@ -119,7 +112,6 @@ public class RadixFormat : IPageTableFormat
     /// <summary>Byte address of the page that an entry of a level maps, a multiple of the page's size.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ulong PageOf(ulong entry, int level) => (entry & AddressMask) << AddressShift & ~LowBits(level);
-
     public ulong MakeTable(ulong table) => TableValue | (table >> AddressShift);
 
     public ulong MakeLeaf(ulong page, int level, bool writable) =>

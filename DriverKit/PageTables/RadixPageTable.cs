@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.Results;
 
 namespace PasidFramework.DriverKit.PageTables;
 
@@ -17,9 +14,7 @@ internal sealed class RadixPageTable(RadixFormat format, IPhysicalMemory memory,
     // The lowest table that was met last, and the address bits that lead to it: neighbours are mapped one by one.
     private ulong _lastPrefix = ulong.MaxValue;
     private ulong _lastTable;
-
     public ulong Root { get; } = root;
-
     public OpResult Map(ulong address, ulong target, bool writable) => Map(address, target, writable, 1);
 
     public OpResult Map(ulong address, ulong target, bool writable, ulong bytes)
@@ -173,9 +168,7 @@ internal sealed class RadixPageTable(RadixFormat format, IPhysicalMemory memory,
             : this(memory, 1) => (Address, Entry, Level) = (address, memory.ReadQword(address), 1);
 
         public ulong Address { get; private set; }
-
         public ulong Entry { get; private set; }
-
         public int Level { get; private set; }
 
         public bool Read(in WalkStep step, out ulong entry)

@@ -14,11 +14,8 @@ public static class RiscVPageTables
     private const ulong User = 1 << 4;
     private const ulong Accessed = 1 << 6;
     private const ulong Dirty = 1 << 7;
-
     public static RadixFormat Sv39 { get; } = Make("riscv-sv39", 3);
-
     public static RadixFormat Sv48 { get; } = Make("riscv-sv48", 4);
-
     public static RadixFormat Sv57 { get; } = Make("riscv-sv57", 5);
 
     // A page that can be written and not read is a reserved encoding, so a write needs both.

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Records;
 
 namespace PasidFramework.DriverKit.PageTables;
 
@@ -35,24 +34,14 @@ public static class VtdSecondStageEntry
         ]);
 
     public static Field R => new(0, 0, "R");
-
     public static Field W => new(1, 1, "W");
-
     public static Field EMT => new(5, 3, "EMT");
-
     public static Field IPAT => new(6, 6, "IPAT");
-
     public static Field PS => new(7, 7, "PS");
-
     public static Field A => new(8, 8, "A");
-
     public static Field D => new(9, 9, "D");
-
     public static Field SNP => new(11, 11, "SNP");
-
     public static Field ADDR => new(51, 12, "ADDR");
-
     public static Field IR => new(61, 61, "IR");
-
     public static Field IW => new(62, 62, "IW");
 }

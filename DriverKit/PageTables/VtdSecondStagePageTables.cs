@@ -7,9 +7,7 @@ namespace PasidFramework.DriverKit.PageTables;
 public static class VtdSecondStagePageTables
 {
     public static RadixFormat ThreeLevel { get; } = Make("vtd-second-stage-3level", 3);
-
     public static RadixFormat FourLevel { get; } = Make("vtd-second-stage", 4);
-
     public static RadixFormat FiveLevel { get; } = Make("vtd-second-stage-5level", 5);
 
     private static RadixFormat Make(string name, int levels)

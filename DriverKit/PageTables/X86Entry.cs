@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Records;
 
 namespace PasidFramework.DriverKit.PageTables;
 
@@ -39,24 +38,14 @@ public static class X86Entry
         ]);
 
     public static Field P => new(0, 0, "P");
-
     public static Field RW => new(1, 1, "R/W");
-
     public static Field US => new(2, 2, "U/S");
-
     public static Field PWT => new(3, 3, "PWT");
-
     public static Field PCD => new(4, 4, "PCD");
-
     public static Field A => new(5, 5, "A");
-
     public static Field D => new(6, 6, "D");
-
     public static Field PS => new(7, 7, "PS");
-
     public static Field G => new(8, 8, "G");
-
     public static Field EA => new(10, 10, "EA");
-
     public static Field ADDR => new(51, 12, "ADDR");
 }

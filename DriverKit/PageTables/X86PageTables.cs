@@ -8,7 +8,6 @@ namespace PasidFramework.DriverKit.PageTables;
 public static class X86PageTables
 {
     public static RadixFormat FourLevel { get; } = Make("x86-64", 4);
-
     public static RadixFormat FiveLevel { get; } = Make("x86-64-5level", 5);
 
     private static RadixFormat Make(string name, int levels)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
-using PasidFramework.Results;
 
 namespace PasidFramework.DriverKit.Queues;
 
@@ -19,7 +18,6 @@ public ref struct CommandBatch(CommandRing ring)
     public const int Capacity = 16;
 
     private const int MaxWords = 4 * (Capacity + 1);
-
     private readonly CommandRing _ring = ring;
     private Buffer _buffer;
     private int _words;

@@ -2,8 +2,6 @@
 using System.Numerics;
 using PasidFramework.Allocation;
 using PasidFramework.DriverKit.Units;
-using PasidFramework.Hardware;
-using PasidFramework.Results;
 
 namespace PasidFramework.DriverKit.Queues;
 

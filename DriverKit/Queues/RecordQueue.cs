@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Allocation;
-using PasidFramework.Contracts;
-using PasidFramework.Results;
 
 namespace PasidFramework.DriverKit.Queues;
 

@@ -5,7 +5,6 @@ namespace PasidFramework.DriverKit.Tables;
 public readonly record struct EntryStep
 {
     private EntryStep(string? field) => Field = field;
-
     internal string? Field { get; }
 
     internal string? Text { get; private init; }

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Numerics;
-using PasidFramework.Hardware;
-using PasidFramework.Results;
 
 namespace PasidFramework.DriverKit.Tables;
 

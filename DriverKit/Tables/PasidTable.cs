@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.DriverKit.Tables;
 
@@ -23,7 +19,6 @@ public abstract class PasidTable<TLink> : IPasidTable
     private const uint Silent = 2;
     private const uint Doubtful = 4;
     private const int TagShift = 3;
-
     private readonly int _entryWords;
     private bool _disposed;
 
@@ -44,9 +39,7 @@ public abstract class PasidTable<TLink> : IPasidTable
     }
 
     public int PasidBits { get; }
-
     public long TableBytes => Table.Bytes;
-
     public int Leaves => Table.Leaves;
 
     /// <summary>Whether a PASID has an entry, valid or quiet; as its sync is called too.</summary>
@@ -59,7 +52,6 @@ public abstract class PasidTable<TLink> : IPasidTable
     public ulong Root => Table.Root;
 
     public abstract IReadOnlyDictionary<string, ulong> AttachParameters { get; }
-
     public virtual bool CanQuiet => true;
 
     /// <summary>Where it is.</summary>

@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Records;
 
 namespace PasidFramework.DriverKit.Tables;
 
@@ -175,15 +171,10 @@ public static class TableLister
         private readonly Stack<OpenTable> _path = [];
         private readonly Dictionary<ulong, (TableLevel Level, long Entries, ulong From)> _met = [];
         private long _wordsLeft = (1L << 20) + (64L * maxTables);
-
         public IMemoryReader Memory => memory;
-
         public OpenTable? Top => _path.TryPeek(out OpenTable? top) ? top : null;
-
         public bool Spend(long words) => (_wordsLeft -= words) >= 0;
-
         public void Enter(TableReference table) => _path.Push(new OpenTable(table));
-
         public void Leave() => _path.Pop();
 
         /// <summary>Why a table is not followed; null where it is, and then it is remembered.</summary>
@@ -234,14 +225,12 @@ public static class TableLister
         private long _loadedEnd;
         private ulong _loadedAt;
         private int _missing;
-
         public TableReference Reference => reference;
 
         /// <summary>The entry whose steps are being taken.</summary>
         public TableItem? Current { get; set; }
 
         public IEnumerator<EntryStep>? Steps { get; set; }
-
         private Layout Layout => reference.Level.Layout;
 
         public bool Overlaps(TableReference other) =>

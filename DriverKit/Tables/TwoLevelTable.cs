@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics.CodeAnalysis;
-using PasidFramework.Hardware;
-using PasidFramework.Results;
 
 namespace PasidFramework.DriverKit.Tables;
 
@@ -152,6 +150,5 @@ public sealed class TwoLevelTable<TLink> : IDisposable
     }
 
     private static long InPages(int bytes) => (bytes + 4095L) & ~4095L;
-
     private readonly record struct Slot(ulong Address, uint[] States);
 }

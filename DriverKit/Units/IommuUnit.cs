@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Logging;
 using PasidFramework.Allocation;
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.DriverKit.Units;
 
@@ -40,11 +36,8 @@ public abstract class IommuUnit<TDomain, TDevice> : IIommuUnit
     }
 
     public string Name { get; }
-
     public int PasidBits { get; }
-
     public virtual IReadOnlyList<Pasid> ReservedPasids => [];
-
     public virtual PasidScope VendorScope => PasidScope.Domain;
 
     public UnitStatistics Statistics

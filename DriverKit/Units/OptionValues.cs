@@ -5,7 +5,6 @@ namespace PasidFramework.DriverKit.Units;
 public sealed class OptionValues
 {
     private readonly Dictionary<Option, object?> _values;
-
     internal OptionValues(Dictionary<Option, object?> values) => _values = values;
 
     /// <summary>The value that was set, or the standard one.</summary>

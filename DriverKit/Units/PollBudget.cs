@@ -13,7 +13,6 @@ public struct PollBudget(TimeProvider time, TimeSpan limit, int maxPolls = int.M
     // Most answers are there at once; asking the clock costs more than a poll.
     private const int PollsWithoutClock = 16;
     private const int PollsOfStoppedClock = 1 << 12;
-
     private long _start;
     private int _polls;
     private SpinWait _spin;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using PasidFramework.DriverKit.PageTables;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Formats;
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Formats;
 
@@ -76,7 +75,6 @@ internal static partial class Commands
     }
 
     private static LayoutField VmidField() => LayoutField.Value(VMID, "virtual machine");
-
     private static LayoutField AsidField() => LayoutField.Value(ASID, "address space");
 
     private static LayoutField[] RangeFields() =>

@@ -2,7 +2,6 @@
 // Arm IHI 0070 (SMMUv3), issue H.a era, chapter 4 "Commands": 128 bits each, opcode in bits 7:0. SSec (bit 10) is 0 on
 // the Non-secure queue and therefore declared as reserved.
 using System.Runtime.CompilerServices;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Formats;
 
@@ -77,7 +76,6 @@ internal static partial class Commands
             rules);
 
     private static LayoutField StreamId() => LayoutField.Value(SID, "StreamID");
-
     private static LayoutField SubstreamId() => LayoutField.Value(SSID, "SubstreamID (PASID)");
 
     private static Layout[] Build() =>

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Arm IHI 0070 (SMMUv3), issue H.a era, section 5.4 "Context Descriptor": 512 bits, 64-byte aligned.
 // Word 5 (PARTID, PMG) and the words after it belong to features that this framework does not use: written as 0.
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Formats;
 
@@ -25,95 +24,50 @@ internal static class ContextDescriptor
     /// (write-back), 2 = 0x04 (device).
     /// </summary>
     public const ulong LinuxMair = 0x04_ff44;
-
     public static Field T0SZ => new(5, 0, "T0SZ");
-
     public static Field TG0 => new(7, 6, "TG0");
-
     public static Field IR0 => new(9, 8, "IR0");
-
     public static Field OR0 => new(11, 10, "OR0");
-
     public static Field SH0 => new(13, 12, "SH0");
-
     public static Field EPD0 => new(14, 14, "EPD0");
-
     public static Field ENDI => new(15, 15, "ENDI");
-
     public static Field T1SZ => new(21, 16, "T1SZ");
-
     public static Field TG1 => new(23, 22, "TG1");
-
     public static Field IR1 => new(25, 24, "IR1");
-
     public static Field OR1 => new(27, 26, "OR1");
-
     public static Field SH1 => new(29, 28, "SH1");
-
     public static Field EPD1 => new(30, 30, "EPD1");
-
     public static Field V => new(31, 31, "V");
-
     public static Field IPS => new(34, 32, "IPS");
-
     public static Field AFFD => new(35, 35, "AFFD");
-
     public static Field WXN => new(36, 36, "WXN");
-
     public static Field UWXN => new(37, 37, "UWXN");
-
     public static Field TBI0 => new(38, 38, "TBI0");
-
     public static Field TBI1 => new(39, 39, "TBI1");
-
     public static Field PAN => new(40, 40, "PAN");
-
     public static Field AA64 => new(41, 41, "AA64");
-
     public static Field HD => new(42, 42, "HD");
-
     public static Field HA => new(43, 43, "HA");
-
     public static Field S => new(44, 44, "S");
-
     public static Field R => new(45, 45, "R");
-
     public static Field A => new(46, 46, "A");
-
     public static Field ASET => new(47, 47, "ASET");
-
     public static Field ASID => new(63, 48, "ASID");
-
     public static Field NSCFG0 => new(64, 64, "NSCFG0");
-
     public static Field HAD0 => new(65, 65, "HAD0");
-
     public static Field E0PD0 => new(66, 66, "E0PD0");
-
     public static Field HAFT => new(67, 67, "HAFT");
-
     public static Field TTB0 => new(119, 68, "TTB0");
-
     public static Field PnCH => new(122, 122, "PnCH");
-
     public static Field EPAN => new(123, 123, "EPAN");
-
     public static Field NSCFG1 => new(128, 128, "NSCFG1");
-
     public static Field HAD1 => new(129, 129, "HAD1");
-
     public static Field E0PD1 => new(130, 130, "E0PD1");
-
     public static Field AIE => new(131, 131, "AIE");
-
     public static Field TTB1 => new(179, 132, "TTB1");
-
     public static Field DS => new(186, 186, "DS");
-
     public static Field PIE => new(187, 187, "PIE");
-
     public static Field MAIR => new(255, 192, "MAIR");
-
     public static Field AMAIR => new(319, 256, "AMAIR");
 
     public static readonly Layout Layout = new(

@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Identifiers;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Formats;
 
@@ -54,9 +51,7 @@ internal static class EventDecoder
             : [.. s_classes.SelectMany(c => new[] { $"{name}: {c}", $"{name}: {c}, stage 2" })];
 
         public bool HasInput { get; } = layout.Find(Events.InputAddr.Mnemonic) is not null;
-
         public bool HasDirection { get; } = layout.Find(Events.RnW.Mnemonic) is not null;
-
         public bool MayHavePasid { get; } = layout.Find(Events.SSV.Mnemonic) is not null;
 
         // C_BAD_SUBSTREAMID has an SSID and no SSV.

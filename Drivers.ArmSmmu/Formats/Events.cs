@@ -3,7 +3,6 @@
 // has the fields that its event defines, at positions that all events share. Bits that hold details of the
 // implementation or of a rare event only (Reason, the span of ATS requests) are declared as ignored.
 
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Formats;
 
@@ -48,33 +47,19 @@ internal static class Events
 
     /// <summary>CLASS: the fault is in the input address.</summary>
     public const ulong ClassInput = 2;
-
     public static Field ID => new(7, 0, "ID");
-
     public static Field SSV => new(11, 11, "SSV");
-
     public static Field SSID => new(31, 12, "SSID");
-
     public static Field SID => new(63, 32, "SID");
-
     public static Field STAG => new(79, 64, "STAG");
-
     public static Field Stall => new(95, 95, "Stall");
-
     public static Field PnU => new(97, 97, "PnU");
-
     public static Field InD => new(98, 98, "InD");
-
     public static Field RnW => new(99, 99, "RnW");
-
     public static Field S2 => new(103, 103, "S2");
-
     public static Field CLASS => new(105, 104, "CLASS");
-
     public static Field InputAddr => new(191, 128, "InputAddr");
-
     public static Field FetchAddr => new(247, 195, "FetchAddr");
-
     public static Field IPA => new(243, 204, "IPA");
 
     /// <summary>Every layout of an event, by event number.</summary>
@@ -161,7 +146,6 @@ internal static class Events
             rules);
 
     private static LayoutField StreamId() => LayoutField.Value(SID, "StreamID");
-
     private static LayoutField Input() => LayoutField.Value(InputAddr, "input address");
 
     private static LayoutField[] Requester() =>

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Arm IHI 0070 (SMMUv3), issue H.a era, section 6.3: identification registers, 32 bits each. Bits that neither the
 // driver nor the stand-in hardware uses are declared as ignored.
-using PasidFramework.Identifiers;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Formats;
 
@@ -10,87 +8,46 @@ namespace PasidFramework.Drivers.ArmSmmu.Formats;
 internal static class IdRegisters
 {
     public static Field S2P => new(0, 0, "S2P");
-
     public static Field S1P => new(1, 1, "S1P");
-
     public static Field TTF => new(3, 2, "TTF");
-
     public static Field COHACC => new(4, 4, "COHACC");
-
     public static Field BTM => new(5, 5, "BTM");
-
     public static Field HTTU => new(7, 6, "HTTU");
-
     public static Field HYP => new(9, 9, "HYP");
-
     public static Field ATS => new(10, 10, "ATS");
-
     public static Field ASID16 => new(12, 12, "ASID16");
-
     public static Field MSI => new(13, 13, "MSI");
-
     public static Field SEV => new(14, 14, "SEV");
-
     public static Field PRI => new(16, 16, "PRI");
-
     public static Field VMID16 => new(18, 18, "VMID16");
-
     public static Field CD2L => new(19, 19, "CD2L");
-
     public static Field TTENDIAN => new(22, 21, "TTENDIAN");
-
     public static Field STALL_MODEL => new(25, 24, "STALL_MODEL");
-
     public static Field TERM_MODEL => new(26, 26, "TERM_MODEL");
-
     public static Field ST_LEVEL => new(28, 27, "ST_LEVEL");
-
     public static Field SIDSIZE => new(5, 0, "SIDSIZE");
-
     public static Field SSIDSIZE => new(10, 6, "SSIDSIZE");
-
     public static Field PRIQS => new(15, 11, "PRIQS");
-
     public static Field EVTQS => new(20, 16, "EVTQS");
-
     public static Field CMDQS => new(25, 21, "CMDQS");
-
     public static Field ATTR_PERMS_OVR => new(26, 26, "ATTR_PERMS_OVR");
-
     public static Field ATTR_TYPES_OVR => new(27, 27, "ATTR_TYPES_OVR");
-
     public static Field REL => new(28, 28, "REL");
-
     public static Field QUEUES_PRESET => new(29, 29, "QUEUES_PRESET");
-
     public static Field TABLES_PRESET => new(30, 30, "TABLES_PRESET");
-
     public static Field HAD => new(2, 2, "HAD");
-
     public static Field PBHA => new(3, 3, "PBHA");
-
     public static Field XNX => new(4, 4, "XNX");
-
     public static Field PPS => new(5, 5, "PPS");
-
     public static Field FWB => new(8, 8, "FWB");
-
     public static Field STT => new(9, 9, "STT");
-
     public static Field RIL => new(10, 10, "RIL");
-
     public static Field BBML => new(12, 11, "BBML");
-
     public static Field OAS => new(2, 0, "OAS");
-
     public static Field GRAN4K => new(4, 4, "GRAN4K");
-
     public static Field GRAN16K => new(5, 5, "GRAN16K");
-
     public static Field GRAN64K => new(6, 6, "GRAN64K");
-
     public static Field VAX => new(11, 10, "VAX");
-
     public static Field STALL_MAX => new(31, 16, "STALL_MAX");
 
     public static readonly Layout Idr0 = new(

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Arm IHI 0070 (SMMUv3), issue H.a era, sections 5.1 "Level 1 Stream Table Descriptor" and 5.3 "Level 1 Context
 // Descriptor": 64 bits each.
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Formats;
 
@@ -10,9 +9,7 @@ internal static class L1ContextDescriptor
 {
     /// <summary>Size in bytes.</summary>
     public const int Bytes = 8;
-
     public static Field V => new(0, 0, "V");
-
     public static Field L2Ptr => new(55, 12, "L2Ptr");
 
     public static readonly Layout Layout = new(
@@ -32,9 +29,7 @@ internal static class L1StreamDescriptor
 {
     /// <summary>Size in bytes.</summary>
     public const int Bytes = 8;
-
     public static Field Span => new(4, 0, "Span");
-
     public static Field L2Ptr => new(55, 6, "L2Ptr");
 
     public static readonly Layout Layout = new(

@@ -2,7 +2,6 @@
 // Arm IHI 0070 (SMMUv3), issue H.a era, section 8.1 "PRI queue": 128 bits. Last with neither Read nor Write is a stop
 // marker, which is legal and gets no response.
 
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Formats;
 
@@ -14,25 +13,15 @@ internal static class PageRequestEntry
 
     /// <summary>Size in 64-bit words.</summary>
     public const int Words = 2;
-
     public static Field SID => new(31, 0, "SID");
-
     public static Field SSID => new(51, 32, "SSID");
-
     public static Field Priv => new(58, 58, "Priv");
-
     public static Field Exec => new(59, 59, "Exec");
-
     public static Field Read => new(60, 60, "Read");
-
     public static Field Write => new(61, 61, "Write");
-
     public static Field Last => new(62, 62, "Last");
-
     public static Field SSV => new(63, 63, "SSV");
-
     public static Field PRGI => new(72, 64, "PRGI");
-
     public static Field ADDR => new(127, 76, "ADDR");
 
     public static readonly Layout Layout = new(

@@ -2,7 +2,6 @@
 // Arm IHI 0070 (SMMUv3), issue H.a era, chapter 6 "Memory map and registers". Offsets are from the start of page 0;
 // page 1 begins 0x10000 bytes after it.
 
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Formats;
 
@@ -44,10 +43,8 @@ internal static class Registers
 
     public const uint CR2_RECINVSID = 1u << 1;
     public const uint CR2_PTM = 1u << 2;
-
     public const uint GBPA_ABORT = 1u << 20;
     public const uint GBPA_UPDATE = 1u << 31;
-
     public const uint GERROR_CMDQ_ERR = 1u << 0;
 
     /// <summary>Bit 31 of the event queue's producer: toggles when records were lost.</summary>
@@ -55,21 +52,13 @@ internal static class Registers
 
     /// <summary>STRTAB_BASE, CMDQ_BASE, EVENTQ_BASE: allocate on read.</summary>
     public static Field BASE_RA => new(62, 62, "RA");
-
     public static Field STRTAB_ADDR => new(51, 6, "ADDR");
-
     public static Field STRTAB_LOG2SIZE => new(5, 0, "LOG2SIZE");
-
     public static Field STRTAB_SPLIT => new(10, 6, "SPLIT");
-
     public static Field STRTAB_FMT => new(17, 16, "FMT");
-
     public static Field QUEUE_ADDR => new(51, 5, "ADDR");
-
     public static Field QUEUE_LOG2SIZE => new(4, 0, "LOG2SIZE");
-
     public static Field CMDQ_CONS_ERR => new(30, 24, "ERR");
-
     public const int CERROR_ILL = 1;
     public const int CERROR_ABT = 2;
     public const int CERROR_ATC_INV_SYNC = 3;

@@ -2,8 +2,6 @@
 // Arm IHI 0070 (SMMUv3), issue H.a era, section 5.2 "Stream Table Entry": 512 bits, 64-byte aligned.
 // Words 4 to 7 (MPAM, MEC, VMS, Secure stage 2) belong to features that this framework does not use: written as 0.
 using System.Numerics;
-using PasidFramework.Identifiers;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Formats;
 
@@ -57,89 +55,47 @@ internal static class StreamTableEntry
 
     /// <summary>EATS: split-stage ATS.</summary>
     public const ulong EatsSplit = 2;
-
     public static Field V => new(0, 0, "V");
-
     public static Field Config => new(3, 1, "Config");
-
     public static Field S1Fmt => new(5, 4, "S1Fmt");
-
     public static Field S1ContextPtr => new(55, 6, "S1ContextPtr");
-
     public static Field S1CDMax => new(63, 59, "S1CDMax");
-
     public static Field S1DSS => new(65, 64, "S1DSS");
-
     public static Field S1CIR => new(67, 66, "S1CIR");
-
     public static Field S1COR => new(69, 68, "S1COR");
-
     public static Field S1CSH => new(71, 70, "S1CSH");
-
     public static Field DRE => new(76, 76, "DRE");
-
     public static Field CONT => new(80, 77, "CONT");
-
     public static Field DCP => new(81, 81, "DCP");
-
     public static Field PPAR => new(82, 82, "PPAR");
-
     public static Field MEV => new(83, 83, "MEV");
-
     public static Field S2FWB => new(89, 89, "S2FWB");
-
     public static Field S1STALLD => new(91, 91, "S1STALLD");
-
     public static Field EATS => new(93, 92, "EATS");
-
     public static Field STRW => new(95, 94, "STRW");
-
     public static Field MemAttr => new(99, 96, "MemAttr");
-
     public static Field MTCFG => new(100, 100, "MTCFG");
-
     public static Field ALLOCCFG => new(104, 101, "ALLOCCFG");
-
     public static Field SHCFG => new(109, 108, "SHCFG");
-
     public static Field NSCFG => new(111, 110, "NSCFG");
-
     public static Field PRIVCFG => new(113, 112, "PRIVCFG");
-
     public static Field INSTCFG => new(115, 114, "INSTCFG");
-
     public static Field S2VMID => new(143, 128, "S2VMID");
-
     public static Field S2T0SZ => new(165, 160, "S2T0SZ");
-
     public static Field S2SL0 => new(167, 166, "S2SL0");
-
     public static Field S2IR0 => new(169, 168, "S2IR0");
-
     public static Field S2OR0 => new(171, 170, "S2OR0");
-
     public static Field S2SH0 => new(173, 172, "S2SH0");
-
     public static Field S2TG => new(175, 174, "S2TG");
-
     public static Field S2PS => new(178, 176, "S2PS");
-
     public static Field S2AA64 => new(179, 179, "S2AA64");
-
     public static Field S2ENDI => new(180, 180, "S2ENDI");
-
     public static Field S2AFFD => new(181, 181, "S2AFFD");
-
     public static Field S2PTW => new(182, 182, "S2PTW");
-
     public static Field S2HD => new(183, 183, "S2HD");
-
     public static Field S2HA => new(184, 184, "S2HA");
-
     public static Field S2S => new(185, 185, "S2S");
-
     public static Field S2R => new(186, 186, "S2R");
-
     public static Field S2TTB => new(247, 196, "S2TTB");
 
     public static readonly Layout Layout = new(

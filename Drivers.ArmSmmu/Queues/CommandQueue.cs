@@ -1,10 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Queues;
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Drivers.ArmSmmu.Formats;
-using PasidFramework.Hardware;
-using PasidFramework.Records;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Queues;
 
@@ -16,7 +10,6 @@ namespace PasidFramework.Drivers.ArmSmmu.Queues;
 internal sealed class CommandQueue : CommandRing
 {
     private const int FailuresKept = 8;
-
     private readonly IPhysicalMemory _memory;
     private readonly IRegisterFile _registers;
     private readonly int _log2;

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Numerics;
-using PasidFramework.DriverKit.Queues;
-using PasidFramework.Drivers.ArmSmmu.Formats;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.ArmSmmu.Queues;
 

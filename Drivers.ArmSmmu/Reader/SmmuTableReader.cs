@@ -1,12 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Tables;
-using PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
-using PasidFramework.Drivers.ArmSmmu.Formats;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Records;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Reader;
 
@@ -21,13 +13,9 @@ public sealed class SmmuTableReader : ITableReader
     public const string ReaderName = "arm-smmuv3";
 
     private const int MaxStreamBits = 32;
-
     private static readonly string[] s_shape = ["S1ContextPtr", "S1Fmt", "S1CDMax", "S1DSS"];
-
     private static readonly string[] s_attached = [.. s_shape, "STE0", "STE1", "SID"];
-
     public string Name => ReaderName;
-
     public IReadOnlyList<RootRegister> Registers { get; } =
     [
         new("STRTAB_BASE", false,

@@ -1,11 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Tables;
-using PasidFramework.Drivers.ArmSmmu.Formats;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Records;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tables;
 

@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Tables;
-using PasidFramework.Drivers.ArmSmmu.Formats;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tables;
 

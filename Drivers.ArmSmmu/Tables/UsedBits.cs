@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Tables;
-using PasidFramework.Drivers.ArmSmmu.Formats;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tables;
 
@@ -114,6 +111,5 @@ internal readonly struct ContextRules : IEntryRules
     }
 
     private static void Mark(Span<ulong> bits, Field field) => bits[field.Word] |= field.WordMask;
-
     private static void Unmark(Span<ulong> bits, Field field) => bits[field.Word] &= ~field.WordMask;
 }

@@ -1,13 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Queues;
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Drivers.ArmSmmu.Queues;
-using PasidFramework.Drivers.ArmSmmu.Tables;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Unit;
 
@@ -38,7 +30,6 @@ internal sealed class SmmuDomain : UnitDomain<UnitDevice>, IPasidTableSync
     public CdTable Table => _table;
 
     public override long TableBytes => _table.TableBytes;
-
     public override int Leaves => _table.Leaves;
 
     /// <summary>Builds a domain with an empty table.</summary>

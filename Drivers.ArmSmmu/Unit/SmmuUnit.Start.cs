@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Units;
 using PasidFramework.Allocation;
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Queues;
 using PasidFramework.Drivers.ArmSmmu.Queues;
-using PasidFramework.Drivers.ArmSmmu.Tables;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Unit;
 
@@ -15,12 +9,10 @@ internal sealed partial class SmmuUnit : IStreamTableSync
 {
     // How long hardware may make no progress, however slow a read of a register is.
     private static readonly TimeSpan s_timeout = TimeSpan.FromSeconds(1);
-
     private static readonly Option<int> s_commandQueue = Option.Number("command-queue-log2", 1, 19, 8);
     private static readonly Option<int> s_eventQueue = Option.Number("event-queue-log2", 1, 19, 7);
     private static readonly Option<int> s_pollLimit = Option.Number("poll-limit", 1, 1_000_000_000, 1_000_000);
     private static readonly OptionSet s_options = new("arm-smmu", s_commandQueue, s_eventQueue, s_pollLimit);
-
     private readonly PollTimeout _timeout;
     private readonly SmmuCapabilities _capabilities;
     private readonly OptionValues _options;

@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Allocation;
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Queues;
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Drivers.ArmSmmu.Queues;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Unit;
 
@@ -26,7 +20,6 @@ internal sealed partial class SmmuUnit : IommuUnit<SmmuDomain, UnitDevice>
     public LowestPasidAllocator Asids { get; }
 
     protected override IPasidAllocator Tags => Asids;
-
     protected override long Commands => _queue?.Commands ?? 0;
 
     /// <summary>Lowest first, so that a domain fills its 64 KiB leaves one after the other.</summary>

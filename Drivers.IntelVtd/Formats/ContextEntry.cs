@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Formats;
 
@@ -38,25 +37,15 @@ internal static class ContextEntry
         Check);
 
     public static Field P => new(0, 0, "P");
-
     public static Field FPD => new(1, 1, "FPD");
-
     public static Field DTE => new(2, 2, "DTE");
-
     public static Field PASIDE => new(3, 3, "PASIDE");
-
     public static Field PRE => new(4, 4, "PRE");
-
     public static Field HPTE => new(5, 5, "HPTE");
-
     public static Field EPTR => new(6, 6, "EPTR");
-
     public static Field PDTS => new(11, 9, "PDTS");
-
     public static Field PASIDDIRPTR => new(63, 12, "PASIDDIRPTR");
-
     public static Field RID_PASID => new(83, 64, "RID_PASID");
-
     public static Field RID_PRIV => new(84, 84, "RID_PRIV");
 
     /// <summary>Whether fields contradict each other; what hardware answers with fault 43h.</summary>

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Formats;
 
@@ -46,24 +45,14 @@ internal static class FaultRecord
     };
 
     public static Field FI => new(63, 12, "FI");
-
     public static Field SID => new(79, 64, "SID");
-
     public static Field T2 => new(92, 92, "T2");
-
     public static Field PRIV => new(93, 93, "PRIV");
-
     public static Field EXE => new(94, 94, "EXE");
-
     public static Field PP => new(95, 95, "PP");
-
     public static Field FR => new(103, 96, "FR");
-
     public static Field PV => new(123, 104, "PV");
-
     public static Field AT => new(125, 124, "AT");
-
     public static Field T1 => new(126, 126, "T1");
-
     public static Field F => new(127, 127, "F");
 }

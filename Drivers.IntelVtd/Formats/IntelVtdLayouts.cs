@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.PageTables;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Formats;
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Formats;
 
@@ -11,7 +10,6 @@ internal static class Invalidation
 {
     public const int Words = 4;
     public const int SizeBytes = 32;
-
     public const ulong ContextCache = 1;
     public const ulong Iotlb = 2;
     public const ulong DeviceTlb = 3;
@@ -21,9 +19,7 @@ internal static class Invalidation
     public const ulong PasidCache = 7;
     public const ulong PasidDeviceTlb = 8;
     public const ulong PageGroupResponse = 9;
-
     public static Field Type => new(3, 0, "TYPE");
-
     public static LayoutField TypeIs(ulong type) => LayoutField.Fixed(Type, type, "descriptor type");
 
     public static string Source(string section) => $"Intel VT-d D51397-018 (rev 5.10), section 6.5.2, {section}";
@@ -87,11 +83,8 @@ internal static class InvContextCache
         Check);
 
     public static Field G => new(5, 4, "G");
-
     public static Field DID => new(31, 16, "DID");
-
     public static Field SID => new(47, 32, "SID");
-
     public static Field FM => new(49, 48, "FM");
 
     internal static void Check(ReadOnlySpan<ulong> words, ICollection<Violation> found) =>
@@ -126,17 +119,11 @@ internal static class InvIotlb
         Check);
 
     public static Field G => new(5, 4, "G");
-
     public static Field DW => new(6, 6, "DW");
-
     public static Field DR => new(7, 7, "DR");
-
     public static Field DID => new(31, 16, "DID");
-
     public static Field AM => new(69, 64, "AM");
-
     public static Field IH => new(70, 70, "IH");
-
     public static Field ADDR => new(127, 76, "ADDR");
 
     internal static void Check(ReadOnlySpan<ulong> words, ICollection<Violation> found)
@@ -172,15 +159,10 @@ internal static class InvDeviceTlb
         Check);
 
     public static Field PfsidLow => new(15, 12, "PFSID");
-
     public static Field PfsidHigh => new(63, 52, "PFSID");
-
     public static Field MIP => new(20, 16, "MIP");
-
     public static Field SID => new(47, 32, "SID");
-
     public static Field S => new(64, 64, "S");
-
     public static Field ADDR => new(127, 76, "ADDR");
 
     internal static void Check(ReadOnlySpan<ulong> words, ICollection<Violation> found) =>
@@ -204,9 +186,7 @@ internal static class InvInterruptEntryCache
         ]);
 
     public static Field G => new(4, 4, "G");
-
     public static Field IM => new(31, 27, "IM");
-
     public static Field IIDX => new(47, 32, "IIDX");
 }
 
@@ -231,15 +211,10 @@ internal static class InvWait
         ]);
 
     public static Field IF => new(4, 4, "IF");
-
     public static Field SW => new(5, 5, "SW");
-
     public static Field FN => new(6, 6, "FN");
-
     public static Field PD => new(7, 7, "PD");
-
     public static Field STATUS_DATA => new(63, 32, "STATUS_DATA");
-
     public static Field STATUS_ADDR => new(127, 66, "STATUS_ADDR");
 }
 
@@ -269,15 +244,10 @@ internal static class InvPasidIotlb
         Check);
 
     public static Field G => new(5, 4, "G");
-
     public static Field DID => new(31, 16, "DID");
-
     public static Field PASID => new(51, 32, "PASID");
-
     public static Field AM => new(69, 64, "AM");
-
     public static Field IH => new(70, 70, "IH");
-
     public static Field ADDR => new(127, 76, "ADDR");
 
     internal static void Check(ReadOnlySpan<ulong> words, ICollection<Violation> found)
@@ -312,9 +282,7 @@ internal static class InvPasidCache
         Check);
 
     public static Field G => new(5, 4, "G");
-
     public static Field DID => new(31, 16, "DID");
-
     public static Field PASID => new(51, 32, "PASID");
 
     internal static void Check(ReadOnlySpan<ulong> words, ICollection<Violation> found) =>
@@ -344,19 +312,12 @@ internal static class InvPasidDeviceTlb
         Check);
 
     public static Field MIP => new(8, 4, "MIP");
-
     public static Field PfsidLow => new(15, 12, "PFSID");
-
     public static Field PfsidHigh => new(63, 52, "PFSID");
-
     public static Field SID => new(31, 16, "SID");
-
     public static Field PASID => new(51, 32, "PASID");
-
     public static Field GI => new(64, 64, "GI");
-
     public static Field S => new(75, 75, "S");
-
     public static Field ADDR => new(127, 76, "ADDR");
 
     internal static void Check(ReadOnlySpan<ulong> words, ICollection<Violation> found) =>
@@ -389,13 +350,9 @@ internal static class PageGroupResponse
         CheckResponse);
 
     public static Field PP => new(4, 4, "PP");
-
     public static Field RC => new(15, 12, "RC");
-
     public static Field RID => new(31, 16, "RID");
-
     public static Field PASID => new(51, 32, "PASID");
-
     public static Field PRGI => new(75, 67, "PRGI");
 
     internal static void CheckResponse(ReadOnlySpan<ulong> words, ICollection<Violation> found)

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Formats;
 
@@ -38,25 +37,15 @@ internal static class PageRequest
         CheckStopMarker);
 
     public static Field Type => new(7, 0, "TYPE");
-
     public static Field PP => new(8, 8, "PP");
-
     public static Field RID => new(31, 16, "RID");
-
     public static Field PASID => new(51, 32, "PASID");
-
     public static Field EXR => new(52, 52, "EXR");
-
     public static Field PMR => new(53, 53, "PMR");
-
     public static Field RDR => new(64, 64, "RDR");
-
     public static Field WRR => new(65, 65, "WRR");
-
     public static Field LPIG => new(66, 66, "LPIG");
-
     public static Field PRGI => new(75, 67, "PRGI");
-
     public static Field ADDR => new(127, 76, "ADDR");
 
     // Only a stop marker asks for no access, and it says of which PASID.

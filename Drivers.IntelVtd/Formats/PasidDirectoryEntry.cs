@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Formats;
 
@@ -22,8 +21,6 @@ internal static class PasidDirectoryEntry
         ]);
 
     public static Field P => new(0, 0, "P");
-
     public static Field FPD => new(1, 1, "FPD");
-
     public static Field SMPTBLPTR => new(63, 12, "SMPTBLPTR");
 }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Formats;
 
@@ -76,45 +75,25 @@ internal static class PasidEntry
         CheckMemoryTypes);
 
     public static Field P => new(0, 0, "P");
-
     public static Field FPD => new(1, 1, "FPD");
-
     public static Field AW => new(4, 2, "AW");
-
     public static Field PGTT => new(8, 6, "PGTT");
-
     public static Field SSADE => new(9, 9, "SSADE");
-
     public static Field SSPTPTR => new(63, 12, "SSPTPTR");
-
     public static Field DID => new(79, 64, "DID");
-
     public static Field PWSNP => new(87, 87, "PWSNP");
-
     public static Field PGSNP => new(88, 88, "PGSNP");
-
     public static Field CD => new(89, 89, "CD");
-
     public static Field EMTE => new(90, 90, "EMTE");
-
     public static Field PAT => new(127, 96, "PAT");
-
     public static Field SRE => new(128, 128, "SRE");
-
     public static Field FSPM => new(131, 130, "FSPM");
-
     public static Field WPE => new(132, 132, "WPE");
-
     public static Field EAFE => new(135, 135, "EAFE");
-
     public static Field FSPTPTR => new(191, 140, "FSPTPTR");
-
     public static Field HPTSZ => new(257, 256, "HPTSZ");
-
     public static Field HPTPFD => new(258, 258, "HPTPFD");
-
     public static Field HPTPTR => new(319, 268, "HPTPTR");
-
     public static Field HPTDID => new(335, 320, "HPTDID");
 
     /// <summary>Whether type, width and mode are ones that exist; what hardware answers with fault 5Bh.</summary>

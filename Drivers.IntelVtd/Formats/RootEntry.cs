@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Formats;
 
@@ -26,10 +25,7 @@ internal static class RootEntry
         ]);
 
     public static Field LP => new(0, 0, "LP");
-
     public static Field LCTP => new(63, 12, "LCTP");
-
     public static Field UP => new(64, 64, "UP");
-
     public static Field UCTP => new(127, 76, "UCTP");
 }

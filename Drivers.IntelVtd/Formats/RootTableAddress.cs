@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Formats;
 
@@ -26,9 +25,7 @@ internal static class RootTableAddress
         CheckMode);
 
     public static Field SSIRWE => new(7, 7, "SSIRWE");
-
     public static Field TTM => new(11, 10, "TTM");
-
     public static Field RTA => new(63, 12, "RTA");
 
     private static void CheckMode(ReadOnlySpan<ulong> words, ICollection<Violation> found)

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Formats;
 
@@ -27,7 +26,6 @@ internal static class VirtualCommand
         CheckCommand);
 
     public static Field CMD => new(7, 0, "CMD");
-
     public static Field PASID => new(35, 16, "PASID");
 
     private static void CheckCommand(ReadOnlySpan<ulong> words, ICollection<Violation> found)
@@ -66,9 +64,7 @@ internal static class VirtualCommandResponse
         CheckStatus);
 
     public static Field IP => new(0, 0, "IP");
-
     public static Field SC => new(7, 1, "SC");
-
     public static Field PASID => new(35, 16, "PASID");
 
     private static void CheckStatus(ReadOnlySpan<ulong> words, ICollection<Violation> found)

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Runtime.CompilerServices;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Formats;
 
@@ -85,9 +84,7 @@ internal static class FaultStatusBits
 internal static class QueueAddress
 {
     public static Field QS => new(2, 0, "QS");
-
     public static Field DW => new(11, 11, "DW");
-
     public static Field IQA => new(63, 12, "IQA");
 }
 
@@ -100,7 +97,6 @@ internal static class QueueError
     public const ulong ReservedField = 4;
     public const ulong BadWidth = 5;
     public const ulong TailMisaligned = 6;
-
     public static Field IQEI => new(3, 0, "IQEI");
 }
 
@@ -108,29 +104,17 @@ internal static class QueueError
 internal static class Cap
 {
     public static Field ND => new(2, 0, "ND");
-
     public static Field RWBF => new(4, 4, "RWBF");
-
     public static Field CM => new(7, 7, "CM");
-
     public static Field SAGAW => new(12, 8, "SAGAW");
-
     public static Field MGAW => new(21, 16, "MGAW");
-
     public static Field FRO => new(33, 24, "FRO");
-
     public static Field SSLPS => new(37, 34, "SSLPS");
-
     public static Field PSI => new(39, 39, "PSI");
-
     public static Field NFR => new(47, 40, "NFR");
-
     public static Field MAMV => new(53, 48, "MAMV");
-
     public static Field FS1GP => new(56, 56, "FS1GP");
-
     public static Field FS5LP => new(60, 60, "FS5LP");
-
     public static Field ESRTPS => new(63, 63, "ESRTPS");
 }
 
@@ -138,72 +122,38 @@ internal static class Cap
 internal static class Ecap
 {
     public static Field C => new(0, 0, "C");
-
     public static Field QI => new(1, 1, "QI");
-
     public static Field DT => new(2, 2, "DT");
-
     public static Field IR => new(3, 3, "IR");
-
     public static Field EIM => new(4, 4, "EIM");
-
     public static Field PT => new(6, 6, "PT");
-
     public static Field SC => new(7, 7, "SC");
-
     public static Field IRO => new(17, 8, "IRO");
-
     public static Field MTS => new(25, 25, "MTS");
-
     public static Field NEST => new(26, 26, "NEST");
-
     public static Field PRS => new(29, 29, "PRS");
-
     public static Field ERS => new(30, 30, "ERS");
-
     public static Field SRS => new(31, 31, "SRS");
-
     public static Field NWFS => new(33, 33, "NWFS");
-
     public static Field EAFS => new(34, 34, "EAFS");
-
     public static Field PSS => new(39, 35, "PSS");
-
     public static Field PASID => new(40, 40, "PASID");
-
     public static Field DIT => new(41, 41, "DIT");
-
     public static Field PDS => new(42, 42, "PDS");
-
     public static Field SMTS => new(43, 43, "SMTS");
-
     public static Field VCS => new(44, 44, "VCS");
-
     public static Field SSADS => new(45, 45, "SSADS");
-
     public static Field SSTS => new(46, 46, "SSTS");
-
     public static Field FSTS => new(47, 47, "FSTS");
-
     public static Field SMPWCS => new(48, 48, "SMPWCS");
-
     public static Field RPS => new(49, 49, "RPS");
-
     public static Field PMS => new(51, 51, "PMS");
-
     public static Field ADMS => new(52, 52, "ADMS");
-
     public static Field RPRIVS => new(53, 53, "RPRIVS");
-
     public static Field HPTS => new(55, 55, "HPTS");
-
     public static Field PTRS => new(56, 56, "PTRS");
-
     public static Field SSIRWS => new(57, 57, "SSIRWS");
-
     public static Field SMS => new(58, 58, "SMS");
-
     public static Field HPT1GPS => new(59, 59, "HPT1GPS");
-
     public static Field RDTS => new(60, 60, "RDTS");
 }

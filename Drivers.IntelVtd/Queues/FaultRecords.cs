@@ -1,11 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Queues;
-using PasidFramework.Drivers.IntelVtd.Formats;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Records;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Queues;
 
@@ -23,7 +16,6 @@ internal sealed class FaultRecords(string unit, IRegisterFile registers, int off
     private const int HighWord = 8;
     private const int HighHalfOfHighWord = 12;
     private const uint FaultBit = 1u << 31;
-
     private uint _status;
     private int _index;
 

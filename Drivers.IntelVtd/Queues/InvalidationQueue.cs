@@ -1,10 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Queues;
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Drivers.IntelVtd.Formats;
-using PasidFramework.Hardware;
-using PasidFramework.Records;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Queues;
 
@@ -20,7 +14,6 @@ namespace PasidFramework.Drivers.IntelVtd.Queues;
 internal sealed class InvalidationQueue : CommandRing
 {
     private const uint Errors = FaultStatusBits.IQE | FaultStatusBits.ICE | FaultStatusBits.ITE;
-
     private readonly IPhysicalMemory _memory;
     private readonly IRegisterFile _registers;
     private readonly PollTimeout _timeout;

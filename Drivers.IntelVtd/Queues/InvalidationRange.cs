@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Numerics;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.IntelVtd.Queues;
 

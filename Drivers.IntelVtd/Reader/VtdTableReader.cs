@@ -1,12 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Tables;
-using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
-using PasidFramework.Drivers.IntelVtd.Formats;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Records;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Reader;
 
@@ -30,7 +22,6 @@ public sealed class VtdTableReader : ITableReader
         .With(Ecap.SSIRWS, 1);
 
     public string Name => "intel-vtd";
-
     public IReadOnlyList<RootRegister> Registers { get; } =
     [
         new RootRegister("RTADDR", true,

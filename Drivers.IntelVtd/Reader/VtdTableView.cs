@@ -1,11 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.PageTables;
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Tables;
-using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
-using PasidFramework.Drivers.IntelVtd.Formats;
-using PasidFramework.Hardware;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Reader;
 
@@ -205,7 +198,6 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
     {
         private readonly List<TableStep> _steps = [];
         private bool _wasRead;
-
         public IReadOnlyList<TableStep> Steps => _steps;
 
         public bool Read(in WalkPoint point, Span<ulong> words)

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Tables;
-using PasidFramework.Drivers.IntelVtd.Formats;
 
 namespace PasidFramework.Drivers.IntelVtd.Tables;
 

@@ -1,11 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Tables;
-using PasidFramework.Drivers.IntelVtd.Formats;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Records;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Tables;
 
@@ -22,7 +15,6 @@ internal sealed class VtdTable : PasidTable<DirectoryLink>
 
     // What a removed entry leaves behind its first word; static data, so that nothing is zeroed for it.
     private static ReadOnlySpan<ulong> Zeroes => [0, 0, 0, 0, 0, 0, 0];
-
     private readonly PasidEntrySettings _settings;
     private Dictionary<string, ulong>? _attachParameters;
 

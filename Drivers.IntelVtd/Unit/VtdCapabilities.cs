@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Drivers.IntelVtd.Formats;
-using PasidFramework.Drivers.IntelVtd.Tables;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.IntelVtd.Unit;
 

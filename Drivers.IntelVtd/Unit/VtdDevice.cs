@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.IntelVtd.Unit;
 

@@ -1,13 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Queues;
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Drivers.IntelVtd.Formats;
-using PasidFramework.Drivers.IntelVtd.Queues;
-using PasidFramework.Drivers.IntelVtd.Tables;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Unit;
 
@@ -29,7 +20,6 @@ internal sealed class VtdDomain(
     public VtdTable Table => _table;
 
     public override long TableBytes => _table.TableBytes;
-
     public override int Leaves => _table.Leaves;
 
     /// <summary>Makes its empty PASID table.</summary>

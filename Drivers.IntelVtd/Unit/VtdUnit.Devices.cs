@@ -1,12 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Queues;
-using PasidFramework.Drivers.IntelVtd.Formats;
-using PasidFramework.Drivers.IntelVtd.Queues;
-using PasidFramework.Drivers.IntelVtd.Tables;
-using PasidFramework.Identifiers;
-using PasidFramework.Records;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Unit;
 

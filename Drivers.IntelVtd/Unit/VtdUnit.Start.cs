@@ -1,10 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Queues;
-using PasidFramework.DriverKit.Tables;
-using PasidFramework.Drivers.IntelVtd.Formats;
-using PasidFramework.Drivers.IntelVtd.Queues;
-using PasidFramework.Drivers.IntelVtd.Tables;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Unit;
 

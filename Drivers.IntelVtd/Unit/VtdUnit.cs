@@ -1,13 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Allocation;
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Tables;
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Drivers.IntelVtd.Formats;
-using PasidFramework.Drivers.IntelVtd.Queues;
-using PasidFramework.Drivers.IntelVtd.Tables;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Unit;
 
@@ -21,7 +13,6 @@ internal sealed partial class VtdUnit : IommuUnit<VtdDomain, VtdDevice>
     private static readonly Option<int> s_ridPasid = Option.Number("rid-pasid", 0, (int)Pasid.MaxValue, 0);
     private static readonly Option<int> s_timeout = Option.Number("timeout-ms", 1, 60_000, 1000);
     private static readonly OptionSet s_options = new("intel-vtd", s_queuePages, s_ridPasid, s_timeout);
-
     private readonly int _queuePagesLog2;
     private readonly PollTimeout _timeout;
     private readonly GlobalCommand _command;
@@ -57,7 +48,6 @@ internal sealed partial class VtdUnit : IommuUnit<VtdDomain, VtdDevice>
     public Pasid RidPasid { get; }
 
     public InvalidationQueue Queue => _queue!;
-
     public FaultRecords Faults { get; }
 
     /// <summary>Address of the root table.</summary>

@@ -78,23 +78,14 @@ internal readonly record struct Command(ulong Word0, ulong Word1)
         ]);
 
     public static Field OP => new(3, 0, "OP");
-
     public static Field ALL => new(4, 4, "ALL");
-
     public static Field LEAF => new(5, 5, "LEAF");
-
     public static Field ANY => new(5, 5, "ANY");
-
     public static Field PASID => new(31, 12, "PASID");
-
     public static Field REQUESTER => new(47, 32, "REQUESTER");
-
     public static Field ASID => new(63, 48, "ASID");
-
     public static Field COUNT => new(75, 64, "COUNT");
-
     public static Field ADDRESS => new(127, 76, "ADDRESS");
-
     public static Field TABLE => new(115, 76, "TABLE");
 
     public static Command InvalidateDevice(RequesterId requester) =>

@@ -24,11 +24,8 @@ internal static class DeviceEntry
         CheckWidth);
 
     public static Field V => new(0, 0, "V");
-
     public static Field ATS => new(1, 1, "ATS");
-
     public static Field WIDTH => new(6, 2, "WIDTH");
-
     public static Field TABLE => new(51, 12, "TABLE");
 
     private static void CheckWidth(ReadOnlySpan<ulong> words, ICollection<Violation> found)
@@ -57,7 +54,6 @@ internal static class DirectoryEntry
         ]);
 
     public static Field V => new(0, 0, "V");
-
     public static Field LEAF => new(51, 12, "LEAF");
 }
 
@@ -84,11 +80,8 @@ internal static class PasidEntry
         ]);
 
     public static Field V => new(0, 0, "V");
-
     public static Field Q => new(1, 1, "Q");
-
     public static Field ROOT => new(51, 12, "ROOT");
-
     public static Field ASID => new(79, 64, "ASID");
 }
 
@@ -114,8 +107,6 @@ internal static class PageTableEntry
         ]);
 
     public static Field P => new(0, 0, "P");
-
     public static Field W => new(1, 1, "W");
-
     public static Field TARGET => new(51, 12, "TARGET");
 }

@@ -40,15 +40,10 @@ internal static class Id
         ]);
 
     public static Field VERSION => new(3, 0, "VERSION");
-
     public static Field PASIDBITS => new(8, 4, "PASIDBITS");
-
     public static Field ASIDBITS => new(13, 9, "ASIDBITS");
-
     public static Field C => new(14, 14, "C");
-
     public static Field ATS => new(15, 15, "ATS");
-
     public static Field FAULTS => new(23, 16, "FAULTS");
 }
 
@@ -65,7 +60,6 @@ internal static class Control
         ]);
 
     public static Field ENABLE => new(0, 0, "ENABLE");
-
     public static Field ENABLED => new(1, 1, "ENABLED");
 }
 
@@ -86,7 +80,6 @@ internal static class DeviceTable
         ]);
 
     public static Field LOG2 => new(4, 0, "LOG2");
-
     public static Field BASE => new(51, 12, "BASE");
 }
 
@@ -104,7 +97,6 @@ internal static class CommandStatus
         ]);
 
     public static Field DONE => new(0, 0, "DONE");
-
     public static Field ERROR => new(1, 1, "ERROR");
 }
 
@@ -132,18 +124,11 @@ internal static class FaultRecord
         ]);
 
     public static Field V => new(0, 0, "V");
-
     public static Field OVF => new(1, 1, "OVF");
-
     public static Field W => new(2, 2, "W");
-
     public static Field P => new(3, 3, "P");
-
     public static Field CODE => new(15, 8, "CODE");
-
     public static Field PASID => new(35, 16, "PASID");
-
     public static Field ADDRESS => new(127, 64, "ADDRESS");
-
     public static Field REQUESTER => new(159, 128, "REQUESTER");
 }

@@ -12,7 +12,6 @@ namespace PasidFramework.Drivers.Reference.Reader;
 public sealed class ReferenceTableReader : ITableReader
 {
     public string Name => "reference";
-
     public IReadOnlyList<RootRegister> Registers { get; } =
         [new RootRegister("DEVICE_TABLE", true, "device table: base address, and log2 of its entries in bits 4:0")
         {

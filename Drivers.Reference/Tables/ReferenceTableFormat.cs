@@ -13,7 +13,6 @@ namespace PasidFramework.Drivers.Reference.Tables;
 public sealed class ReferenceTableFormat : IPasidTableFormat
 {
     public const string FormatName = "reference";
-
     public string Name => FormatName;
 
     public OpResult<IPasidTable> Create(IPhysicalMemory memory, int pasidBits, IPasidTableSync sync)

@@ -21,7 +21,6 @@ IPasidTableSync
     public ReferenceTable Table { get; private set; } = null!;
 
     public override long TableBytes => Table.TableBytes;
-
     public override int Leaves => Table.Leaves;
 
     /// <summary>Makes its empty table.</summary>
@@ -65,7 +64,6 @@ IPasidTableSync
     }
 
     protected override OpResult Quiet(UnitLink link) => Table.Quiet(link.Pasid);
-
     protected override OpResult Clear(UnitLink link) => Table.Clear(link.Pasid);
 
     protected override OpResult Leave(UnitLink link, UnitDevice device) => device.HasTlb

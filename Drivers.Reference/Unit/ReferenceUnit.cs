@@ -18,7 +18,6 @@ internal sealed class ReferenceUnit : IommuUnit<ReferenceDomain, UnitDevice>
 
     private static readonly Option<int> s_timeout = Option.Number("timeout-ms", 1, 60_000, 1000);
     private static readonly OptionSet s_options = new("reference", s_requesterBits, s_timeout);
-
     private readonly RegisterPort _port;
     private readonly LowestPasidAllocator _asids;
     private readonly bool _hasAts;

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
-using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.VirtioIommu.Dialects;
 

@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Records;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Dialects;
 
@@ -10,11 +7,8 @@ namespace PasidFramework.Drivers.VirtioIommu.Dialects;
 internal sealed class V09Dialect : TableDialect
 {
     public static V09Dialect Instance { get; } = new();
-
     public override string Name => "v0.9-devel";
-
     public override string Letter => "B";
-
     public override ulong AttachFeature => FeatureBits.ProposalBAttachTable;
 
     // Bits 5 and 6 of the standard are not in this dialect: 5 is its own, 6 was not there yet.
@@ -22,11 +16,8 @@ internal sealed class V09Dialect : TableDialect
         FeatureBits.DomainRange | FeatureBits.MapUnmap | FeatureBits.Probe | AttachFeature;
 
     public override int AttachBytes => ProposalBAttachPstArm.DriverBytes;
-
     public override int InvalidateBytes => ProposalBInvalidate.DriverBytes;
-
     public override bool PropertiesRequired => true;
-
     public override bool FaultsNamePasid => true;
 
     public override void ReadProperty(EndpointProperties found, int type, ReadOnlySpan<ulong> words)

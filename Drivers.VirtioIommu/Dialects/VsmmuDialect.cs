@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Records;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Dialects;
 
@@ -10,11 +7,8 @@ namespace PasidFramework.Drivers.VirtioIommu.Dialects;
 internal sealed class VsmmuDialect : TableDialect
 {
     public static VsmmuDialect Instance { get; } = new();
-
     public override string Name => "vsmmu";
-
     public override string Letter => "E";
-
     public override ulong AttachFeature => FeatureBits.ProposalEAttachTable;
 
     public override ulong KnownFeatures =>
@@ -22,11 +16,8 @@ internal sealed class VsmmuDialect : TableDialect
         | AttachFeature;
 
     public override int AttachBytes => ProposalEAttachArmSmmu3.DriverBytes;
-
     public override int InvalidateBytes => ProposalEInvalidate.DriverBytes;
-
     public override bool PropertiesRequired => false;
-
     public override bool FaultsNamePasid => false;
 
     public override void ReadProperty(EndpointProperties found, int type, ReadOnlySpan<ulong> words)

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.VirtioIommu.Formats;
 
@@ -26,24 +24,16 @@ internal sealed class AttachedStructures(ITableReader reader)
 
     // The stream table entry of proposal E.
     public Field EntryV { get; } = Find(reader, Ste, "V");
-
     public Field EntryConfig { get; } = Find(reader, Ste, "Config");
-
     public Field EntryS1Fmt { get; } = Find(reader, Ste, "S1Fmt");
-
     public Field EntryS1ContextPtr { get; } = Find(reader, Ste, "S1ContextPtr");
-
     public Field EntryS1CDMax { get; } = Find(reader, Ste, "S1CDMax");
-
     public Field EntryS1DSS { get; } = Find(reader, Ste, "S1DSS");
-
     public Field EntryS1STALLD { get; } = Find(reader, Ste, "S1STALLD");
-
     public Field EntryEATS { get; } = Find(reader, Ste, "EATS");
 
     // The first level of a table.
     public Field LinkV { get; } = Find(reader, Link, "V");
-
     public Field LinkL2Ptr { get; } = Find(reader, Link, "L2Ptr");
 
     /// <summary>Bits of a first-level descriptor that must be 0.</summary>
@@ -51,43 +41,24 @@ internal sealed class AttachedStructures(ITableReader reader)
 
     // The context descriptor.
     public Field V { get; } = Find(reader, Cd, "V");
-
     public Field T0SZ { get; } = Find(reader, Cd, "T0SZ");
-
     public Field TG0 { get; } = Find(reader, Cd, "TG0");
-
     public Field TTB0 { get; } = Find(reader, Cd, "TTB0");
-
     public Field IPS { get; } = Find(reader, Cd, "IPS");
-
     public Field EPD0 { get; } = Find(reader, Cd, "EPD0");
-
     public Field EPD1 { get; } = Find(reader, Cd, "EPD1");
-
     public Field ENDI { get; } = Find(reader, Cd, "ENDI");
-
     public Field TBI0 { get; } = Find(reader, Cd, "TBI0");
-
     public Field AFFD { get; } = Find(reader, Cd, "AFFD");
-
     public Field AA64 { get; } = Find(reader, Cd, "AA64");
-
     public Field HA { get; } = Find(reader, Cd, "HA");
-
     public Field HD { get; } = Find(reader, Cd, "HD");
-
     public Field S { get; } = Find(reader, Cd, "S");
-
     public Field R { get; } = Find(reader, Cd, "R");
-
     public Field A { get; } = Find(reader, Cd, "A");
-
     public Field ASID { get; } = Find(reader, Cd, "ASID");
-
     public Field HAD0 { get; } = Find(reader, Cd, "HAD0");
-
     public Field DS { get; } = Find(reader, Cd, "DS");
-
     public Field MAIR { get; } = Find(reader, Cd, "MAIR");
 
     /// <summary>The structures of a reader; null where there is none.</summary>

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.VirtioIommu.Formats;
 
@@ -12,15 +11,10 @@ internal static class FaultEvent
     public const uint FlagRead = 1;
     public const uint FlagWrite = 2;
     public const uint FlagAddress = 0x100;
-
     public static Field Reason => new(7, 0, "reason");
-
     public static Field Flags => new(63, 32, "flags");
-
     public static Field Endpoint => new(95, 64, "endpoint");
-
     public static Field Pasid => new(127, 96, "pasid");
-
     public static Field Address => new(191, 128, "address");
 
     public static readonly Layout Layout = new(

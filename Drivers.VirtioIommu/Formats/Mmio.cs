@@ -31,11 +31,8 @@ internal static class MmioRegister
     public const int QueueDeviceHigh = 0x0a4;
     public const int ConfigGeneration = 0x0fc;
     public const int Config = 0x100;
-
     public const uint Magic = 0x74726976;
-
     public const uint ModernVersion = 2;
-
     public const uint IommuDeviceId = 23;
 }
 

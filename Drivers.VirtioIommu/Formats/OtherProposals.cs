@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.VirtioIommu.Formats;
 
@@ -184,11 +183,8 @@ internal static class OtherProposals
         ]);
 
     private static Field InvTypeC => new(63, 48, "inv_type");
-
     private static Field InvFlagsC => new(79, 64, "flags");
-
     private static Field ResponseCodeD => new(207, 192, "resp_code");
-
     private static Field PasidValidD => new(215, 208, "pasid_valid");
 
     private static LayoutField[] ArmPageTable() =>

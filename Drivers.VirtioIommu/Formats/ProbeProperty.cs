@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.VirtioIommu.Formats;
 
@@ -14,9 +13,7 @@ internal static class ProbeProperty
     public const int TypeMask = 0xFFF;
 
     public const int TypeNone = 0;
-
     public static Field Type => new(15, 0, "type");
-
     public static Field Length => new(31, 16, "length");
 
     /// <summary>A property: type and length around the fields of its value, and the rule that it has both.</summary>
@@ -57,11 +54,8 @@ internal static class ProbeProperty
 internal static class ResvMemProperty
 {
     public const int TypeNumber = 1;
-
     public static Field Subtype => new(39, 32, "subtype");
-
     public static Field Start => new(127, 64, "start");
-
     public static Field End => new(191, 128, "end");
 
     public static readonly Layout Layout = ProbeProperty.Property(

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.VirtioIommu.Formats;
 
@@ -14,15 +13,10 @@ internal static class ProposalBAttachPstArm
 
     /// <summary>The number of the SMMUv3 format among PASID table formats.</summary>
     public const ushort FormatArmSmmuV3 = 2;
-
     public static Field Format => new(111, 96, "format");
-
     public static Field S1Fmt => new(119, 112, "s1fmt");
-
     public static Field S1Dss => new(127, 120, "s1dss");
-
     public static Field S1ContextPtr => new(191, 128, "s1contextptr");
-
     public static Field S1CdMax => new(223, 192, "s1cdmax");
 
     public static readonly Layout Layout = RequestHead.AttachTable(
@@ -54,7 +48,6 @@ internal static class ProposalBAttachPstArm
 internal static class ProposalBInvalidate
 {
     public const int DriverBytes = 60;
-
     public const ushort ScopeDomain = 1;
     public const ushort ScopePasid = 2;
     public const ushort ScopeVa = 4;
@@ -64,21 +57,13 @@ internal static class ProposalBInvalidate
 
     /// <summary>Flag: only the last level changed.</summary>
     public const ushort FlagLeaf = 2;
-
     public static Field Scope => new(47, 32, "scope");
-
     public static Field Flags => new(63, 48, "flags");
-
     public static Field Domain => new(95, 64, "domain");
-
     public static Field Pasid => new(127, 96, "pasid");
-
     public static Field Id => new(191, 128, "id");
-
     public static Field VirtStart => new(255, 192, "virt_start");
-
     public static Field NrPages => new(319, 256, "nr_pages");
-
     public static Field Granule => new(327, 320, "granule");
 
     public static readonly Layout Layout = RequestHead.Request(
@@ -107,7 +92,6 @@ internal static class ProposalBInvalidate
 internal static class ProposalBPasidSizeProperty
 {
     public const int TypeNumber = 5;
-
     public static Field Bits => new(39, 32, "bits");
 
     public static readonly Layout Layout = ProbeProperty.Property(
@@ -123,7 +107,6 @@ internal static class ProposalBPasidSizeProperty
 internal static class ProposalBPasidTableFormatProperty
 {
     public const int TypeNumber = 7;
-
     public static Field Format => new(47, 32, "format");
 
     public static readonly Layout Layout = ProbeProperty.Property(

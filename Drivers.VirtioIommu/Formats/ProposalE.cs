@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.VirtioIommu.Formats;
 
@@ -14,11 +13,8 @@ internal static class ProposalEAttachArmSmmu3
 
     /// <summary>The number of the SMMUv3 format among attach formats.</summary>
     public const byte FormatArmSmmu3 = 1;
-
     public static Field Format => new(103, 96, "format");
-
     public static Field Ste0 => new(191, 128, "ste0");
-
     public static Field Ste1 => new(255, 192, "ste1");
 
     public static readonly Layout Layout = RequestHead.AttachTable(
@@ -53,13 +49,10 @@ internal static class ProposalEAttachArmSmmu3
 internal static class ProposalEInvalidate
 {
     public const int DriverBytes = 60;
-
     public const byte ScopeDomain = 1;
     public const byte ScopePasid = 2;
     public const byte ScopeAddress = 3;
-
     public const byte CachePasid = 1;
-
     public const byte CacheTlb = 2;
 
     /// <summary>Flag: only the last level changed.</summary>
@@ -73,23 +66,14 @@ internal static class ProposalEInvalidate
 
     /// <summary>Flag: global translations too.</summary>
     public const ushort FlagGlobal = 8;
-
     public static Field Scope => new(39, 32, "scope");
-
     public static Field Caches => new(47, 40, "caches");
-
     public static Field Flags => new(63, 48, "flags");
-
     public static Field Domain => new(95, 64, "domain");
-
     public static Field Pasid => new(127, 96, "pasid");
-
     public static Field Id => new(191, 128, "id");
-
     public static Field Address => new(255, 192, "address");
-
     public static Field NrPages => new(319, 256, "nr_pages");
-
     public static Field PageSize => new(327, 320, "page_size");
 
     public static readonly Layout Layout = RequestHead.Request(
@@ -121,11 +105,8 @@ internal static class ProposalEInvalidate
 internal static class ProposalEArmProperty
 {
     public const int TypeNumber = 2;
-
     public static Field Idr0 => new(63, 32, "idr0");
-
     public static Field Idr1 => new(95, 64, "idr1");
-
     public static Field Idr5 => new(159, 128, "idr5");
 
     public static readonly Layout Layout = ProbeProperty.Property(

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.VirtioIommu.Formats;
 
@@ -38,7 +37,6 @@ internal static class RequestHead
     public const string ProposalC = "PROPOSAL C, not standard: V. Gautam, RFC v1 (LKML 2021-01-15)";
     public const string ProposalD = "PROPOSAL D, not standard: V. Gautam, page request RFC (LKML 2021-04-23)";
     public const string ProposalE = "PROPOSAL E, not standard: later draft, Qualcomm tree header and vSMMU driver";
-
     public static Field Type => new(7, 0, "type");
 
     /// <summary>Where every request about one endpoint of a domain names the domain.</summary>

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.VirtioIommu.Formats;
 
@@ -12,7 +11,6 @@ internal static class AttachRequest
 
     /// <summary>Flag: the domain passes everything (needs BYPASS_CONFIG).</summary>
     public const uint FlagBypass = 1;
-
     public static Field Flags => new(127, 96, "flags");
 
     public static readonly Layout Layout = RequestHead.Request(
@@ -50,19 +48,14 @@ internal static class DetachRequest
 internal static class MapRequest
 {
     public const int DriverBytes = 36;
-
     public const uint FlagRead = 1;
     public const uint FlagWrite = 2;
 
     /// <summary>Flag: device memory (needs the feature MMIO).</summary>
     public const uint FlagMmio = 4;
-
     public static Field VirtStart => new(127, 64, "virt_start");
-
     public static Field VirtEnd => new(191, 128, "virt_end");
-
     public static Field PhysStart => new(255, 192, "phys_start");
-
     public static Field Flags => new(287, 256, "flags");
 
     public static readonly Layout Layout = RequestHead.Request(
@@ -108,7 +101,6 @@ internal static class UnmapRequest
 internal static class ProbeRequest
 {
     public const int DriverBytes = 72;
-
     public static Field Endpoint => new(63, 32, "endpoint");
 
     public static readonly Layout Layout = new(

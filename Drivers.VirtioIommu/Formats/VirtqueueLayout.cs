@@ -10,11 +10,8 @@ internal static class VirtqueueLayout
     public const int MaxSize = 32768;
 
     public const int DescriptorBytes = 16;
-
     public const ushort FlagNext = 1;
-
     public const ushort FlagWrite = 2;
-
     public const ushort FlagIndirect = 4;
 
     /// <summary>Available ring flag: the device need not raise an interrupt; this driver polls.</summary>

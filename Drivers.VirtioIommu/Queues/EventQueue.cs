@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Allocation;
-using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.VirtioIommu.Queues;
 
@@ -10,7 +7,6 @@ namespace PasidFramework.Drivers.VirtioIommu.Queues;
 internal sealed class EventQueue
 {
     public const int BufferBytes = 32;
-
     private readonly IPhysicalMemory _memory;
     private readonly Virtqueue _queue;
     private readonly Action _notify;
@@ -28,7 +24,6 @@ internal sealed class EventQueue
     }
 
     public Virtqueue Ring => _queue;
-
     public static int MemoryBytes(int size) => BufferOffset(size) + (size * BufferBytes);
 
     /// <summary>Makes every buffer available; once, before the queue is enabled (virtio 1.2 section 3.1.1 step 7).
@@ -92,6 +87,5 @@ internal sealed class EventQueue
     }
 
     private static int BufferOffset(int size) => (VirtqueueLayout.Bytes(size) + BufferBytes - 1) & ~(BufferBytes - 1);
-
     private ulong Buffer(int index) => _buffers + (ulong)(index * BufferBytes);
 }

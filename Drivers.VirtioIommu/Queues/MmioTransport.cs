@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Hardware;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Queues;
 
@@ -214,7 +210,6 @@ internal sealed class MmioTransport(IRegisterFile registers, PollTimeout timeout
     public void Fail() => AddStatus(DeviceStatus.Failed);
 
     public void Notify(int index) => registers.Write32(MmioRegister.QueueNotify, (uint)index);
-
     private static OpResult Missing(InvariantText why) => OpResult.Refuse(Errno.ENODEV, "virtio-iommu: " + Text(why));
 
     private void AddStatus(uint bit) =>
@@ -227,6 +222,5 @@ internal sealed class MmioTransport(IRegisterFile registers, PollTimeout timeout
     }
 
     private uint ReadConfig32(int offset) => registers.Read32(MmioRegister.Config + offset);
-
     private ulong ReadConfig64(int offset) => ReadConfig32(offset) | ((ulong)ReadConfig32(offset + 4) << 32);
 }

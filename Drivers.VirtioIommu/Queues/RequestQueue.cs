@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Allocation;
-using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.VirtioIommu.Queues;
 
@@ -68,18 +64,14 @@ internal sealed class RequestQueue
     }
 
     public Virtqueue Ring => _queue;
-
     public long Sent => Interlocked.Read(ref _sent);
 
     /// <summary>Slots that can be taken now; for tests.</summary>
     public int FreeSlots => Volatile.Read(ref _freeCount);
 
     public static int Slots(int size) => Math.Min(size / 2, MaxSlots);
-
     public static int MemoryBytes(int size) => BufferOffset(size) + (Slots(size) * SlotBytes);
-
     public ulong SlotAddress(int slot) => _buffers + (ulong)(slot * SlotBytes);
-
     public ulong TailAddress(int slot) => SlotAddress(slot) + SlotBytes - RequestTail.Bytes;
 
     /// <summary>Sends a request whose only answer is the tail.</summary>

@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Logging;
-using PasidFramework.Allocation;
-using PasidFramework.Contracts;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Queues;
 
@@ -18,7 +14,6 @@ internal sealed partial class StartedDevice
     private SpinGate _faultGate;
     private long _faults;
     private bool _lostKept;
-
     public long Faults => Interlocked.Read(ref _faults);
 
     public bool FaultsNamePasid => Dialect is { FaultsNamePasid: true };

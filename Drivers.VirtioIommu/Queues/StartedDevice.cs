@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Logging;
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Allocation;
-using PasidFramework.Drivers.VirtioIommu.Dialects;
-using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Hardware;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Queues;
 
@@ -26,28 +20,20 @@ internal sealed partial class StartedDevice(
     private const int MaxQueueSize = 2 * RequestQueue.MaxSlots;
     private const int EventQueueSize = 16;
     private const uint NoStatus = 0xFF;
-
     private readonly bool _flush = !hardware.IsCoherent;
     private SpinGate _pagesGate;
     private bool _disposed;
-
     public string Name { get; } = name;
-
     public IPhysicalMemory Memory { get; } = hardware.Memory;
-
     public RequestQueue Requests { get; } = requests;
-
     public EventQueue Events { get; } = events;
-
     public StandardRequests Standard { get; } = new(requests);
-
     public DeviceConfig Config { get; } = config;
 
     /// <summary>The dialect that device and user agree on; null for the standard alone.</summary>
     public TableDialect? Dialect { get; } = dialect;
 
     public bool HasProbe { get; } = (features & FeatureBits.Probe) != 0;
-
     public bool HasMap { get; } = (features & FeatureBits.MapUnmap) != 0;
 
     /// <summary>Initialises a device (virtio 1.2 section 3.1.1): reset, status, features, queues, DRIVER_OK.</summary>

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
 using System.Diagnostics;
-using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.VirtioIommu.Queues;
 
@@ -41,13 +39,9 @@ internal sealed class Virtqueue
     }
 
     public int Size { get; }
-
     public ulong Descriptors { get; }
-
     public ulong Available { get; }
-
     public ulong Used { get; }
-
     public int InFlight => (ushort)(_nextAvailable - _nextUsed);
 
     /// <summary>Makes a buffer for the device to write available, in a queue that is not enabled yet: without flush or

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Composition;
-using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Tables;
-using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Hardware;
-using PasidFramework.Records;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Reader;
 
@@ -36,11 +31,8 @@ public sealed class VirtioTableReader : ITableReader
     /// <summary>The reader of such tables; null where no plug-in exports it.</summary>
     [Import(ArmReader, AllowDefault = true)]
     public ITableReader? ArmSmmuV3Reader { get; set; }
-
     public string Name => "virtio-iommu";
-
     public IReadOnlyList<RootRegister> Registers => s_registers;
-
     public IReadOnlyList<Layout> Structures => ArmSmmuV3Reader?.Structures ?? [];
 
     /// <remarks>Exactly one of <c>s1contextptr</c> and <c>ste0</c> is needed.</remarks>

@@ -1,12 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Allocation;
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Drivers.VirtioIommu.Dialects;
-using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Drivers.VirtioIommu.Queues;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tables;
 
@@ -25,15 +17,10 @@ internal sealed class DomainTable(StartedDevice started, TableDialect dialect, u
     // Endpoints that are in the domain; they come and go beside the entries.
     private readonly HashSet<uint> _members = [];
     private SpinGate _membersGate;
-
     public uint Domain => domain;
-
     public int PasidBits => _table.PasidBits;
-
     public override long TableBytes => _table.TableBytes;
-
     public override int Leaves => _table.Leaves;
-
     public int Endpoints => Volatile.Read(ref _endpoints);
 
     /// <summary>Builds an empty table; the device learns of it with the first endpoint.</summary>

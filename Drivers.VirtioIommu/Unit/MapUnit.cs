@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Drivers.VirtioIommu.Queues;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Unit;
 
@@ -12,7 +8,6 @@ namespace PasidFramework.Drivers.VirtioIommu.Unit;
 internal sealed class MapUnit : VirtioUnit<MappedDomain>
 {
     private const int PageLog2 = 12;
-
     private readonly IPageTableFormat _format;
 
     private MapUnit(UnitSetup setup, StartedDevice device, IPageTableFormat format)

@@ -1,10 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Drivers.VirtioIommu.Dialects;
-using PasidFramework.Drivers.VirtioIommu.Queues;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Unit;
 
@@ -32,7 +26,6 @@ internal sealed class MappedDomain(StartedDevice device, IPageTableFormat format
     private ulong _root;
     private bool _isBound;
     private bool _hasExited;
-
     public uint Number => number;
 
     /// <summary>Pages that the device has or may have.</summary>

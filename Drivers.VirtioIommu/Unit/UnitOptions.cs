@@ -1,9 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Drivers.VirtioIommu.Dialects;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Unit;
 
@@ -14,9 +9,7 @@ namespace PasidFramework.Drivers.VirtioIommu.Unit;
 internal sealed record UnitOptions(TableDialect? Dialect, uint ProbeEndpoint, string? PageTables)
 {
     public const string X86 = "x86-64";
-
     public const string Arm = "arm-lpae-4k";
-
     private const string Map = "map";
 
     private static readonly Option<string> s_dialect = Option.Choice(

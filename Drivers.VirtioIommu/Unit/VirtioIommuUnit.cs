@@ -1,12 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Allocation;
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Drivers.VirtioIommu.Dialects;
-using PasidFramework.Drivers.VirtioIommu.Queues;
 using PasidFramework.Drivers.VirtioIommu.Tables;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Unit;
 
@@ -16,7 +9,6 @@ internal sealed class VirtioIommuUnit : VirtioUnit<DomainTable>
 {
     // CD 0 of an attached table serves requests without a PASID (S1DSS = 2, Arm IHI 0070 section 5.2).
     private static readonly Pasid[] s_reserved = [new(0)];
-
     private readonly IPasidTableFormat? _format;
     private readonly string _noPasids;
     private readonly LowestPasidAllocator _asids;

@@ -1,10 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Allocation;
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Drivers.VirtioIommu.Queues;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Unit;
 
@@ -15,7 +9,6 @@ internal abstract class VirtioUnit<TDomain>(UnitSetup setup, StartedDevice devic
     where TDomain : UnitDomain<UnitDevice>
 {
     protected override long Commands => device.Requests.Sent;
-
     protected StartedDevice Device => device;
 
     /// <summary>None: the PASID width is asked of the device, which is started before its unit.</summary>
@@ -39,6 +32,5 @@ internal abstract class VirtioUnit<TDomain>(UnitSetup setup, StartedDevice devic
     }
 
     protected override OpResult Stop() => device.Stop();
-
     protected override void Free() => device.Free();
 }

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics;
-using PasidFramework.Identifiers;
-using PasidFramework.Qemu.Machine;
 
 namespace PasidFramework.Qemu.Devices;
 
@@ -19,7 +17,6 @@ internal sealed class EduDevice
     private const ulong Buffer = 0x40000;
     private const uint Run = 1;
     private const uint ToMemory = 2;
-
     private readonly QemuMachine _machine;
     private readonly ulong _bar;
     private bool _isSetToStore;

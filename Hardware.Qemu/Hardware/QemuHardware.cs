@@ -1,10 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Qemu.Devices;
-using PasidFramework.Qemu.Machine;
-using PasidFramework.Results;
 
 namespace PasidFramework.Qemu.Hardware;
 
@@ -21,7 +15,6 @@ internal abstract class QemuHardware : ITestHardware
 
     private const int PageBytes = 4096;
     private const ulong PageMask = PageBytes - 1;
-
     private readonly Lock _gate = new();
     private readonly SortedSet<ulong> _targets = [];
     private readonly List<RequesterId> _requesters = [];
@@ -38,15 +31,10 @@ internal abstract class QemuHardware : ITestHardware
     public QemuMemory Ram => Machine.Memory;
 
     public IPhysicalMemory Memory => Ram;
-
     public abstract IRegisterFile Registers { get; }
-
     public bool IsCoherent => true;
-
     public IReadOnlyList<RequesterId> Requesters => _requesters;
-
     public abstract TestHardwareTraits Traits { get; }
-
     public virtual IReadOnlyDictionary<string, string> UnitOptions { get; } = new Dictionary<string, string>();
 
     /// <summary>The last fault record that an access left, 64-bit words, low word first; empty before the first
@@ -310,7 +298,6 @@ internal abstract class QemuHardware : ITestHardware
 internal sealed class QemuChannel(EduDevice edu, uint mark)
 {
     private volatile bool _isUsed;
-
     public EduDevice Edu { get; } = edu;
 
     /// <summary>What it stores.</summary>

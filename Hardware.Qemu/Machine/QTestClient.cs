@@ -14,7 +14,6 @@ namespace PasidFramework.Qemu.Machine;
 internal sealed class QTestClient : IDisposable
 {
     private const int LongestLine = 4096;
-
     private readonly Lock _gate = new();
     private readonly Socket _socket;
     private readonly TimeSpan _patience;
@@ -39,21 +38,13 @@ internal sealed class QTestClient : IDisposable
     }
 
     public uint Read8(ulong address) => (uint)Run([QTestCommand.Read(address, 8)]);
-
     public uint Read16(ulong address) => (uint)Run([QTestCommand.Read(address, 16)]);
-
     public uint Read32(ulong address) => (uint)Run([QTestCommand.Read(address, 32)]);
-
     public ulong Read64(ulong address) => Run([QTestCommand.Read(address, 64)]);
-
     public void Write8(ulong address, uint value) => Run([QTestCommand.Write(address, value, 8)]);
-
     public void Write16(ulong address, uint value) => Run([QTestCommand.Write(address, value, 16)]);
-
     public void Write32(ulong address, uint value) => Run([QTestCommand.Write(address, value, 32)]);
-
     public void Write64(ulong address, ulong value) => Run([QTestCommand.Write(address, value, 64)]);
-
     public void Dispose() => _socket.Dispose();
 
     /// <summary>Sends several commands at once: each exchange costs two switches between processes, whatever it

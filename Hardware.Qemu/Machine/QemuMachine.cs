@@ -38,12 +38,10 @@ internal sealed class QemuMachine : IDisposable
     // Versions whose package lacks the qtest accelerator run the CPU, on firmware that only halts; virtual time then
     // jumps.
     private const string HaltingAccelerator = "tcg";
-
     private static readonly ConcurrentDictionary<(string, QemuTarget), bool> s_needsHalting = new();
 
     // How long the end of a process that was killed, or its last words, may take.
     private static readonly TimeSpan s_endPatience = TimeSpan.FromSeconds(10);
-
     private readonly Process _process;
     private readonly string _folder;
     private readonly string _essence;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.IO.MemoryMappedFiles;
 using System.Numerics;
-using PasidFramework.Hardware;
-using PasidFramework.Results;
 
 namespace PasidFramework.Qemu.Machine;
 

@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Qemu.Devices;
 using PasidFramework.Qemu.Hardware;
-using PasidFramework.Qemu.Machine;
-using PasidFramework.Results;
 
 namespace PasidFramework.Qemu.Smmu;
 
@@ -28,7 +22,6 @@ internal sealed class SmmuQemu : QemuHardware
     private const int FirstSlot = 1;
     private const int OwnTableLog2 = 8;
     private const ulong AddressBits = 0x000F_FFFF_FFFF_FFC0;
-
     private readonly SmmuQemuRegisters _registers;
     private readonly ulong _ownTable;
 

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Hardware;
-using PasidFramework.Qemu.Machine;
 
 namespace PasidFramework.Qemu.Smmu;
 
@@ -30,7 +28,6 @@ internal sealed class SmmuQemuRegisters(QTestClient client, ulong registers, Qem
     private const ulong QueueAddress = 0x000F_FFFF_FFFF_FFE0;
     private const int CommandBytes = 16;
     private const int EventWords = 4;
-
     private readonly Lock _eventGate = new();
     private readonly Lock _commandGate = new();
     private bool _isBeingTaken;

@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Qemu.Devices;
-using PasidFramework.Qemu.Machine;
 
 namespace PasidFramework.Qemu.Virtio;
 
@@ -24,7 +20,6 @@ internal sealed class VirtioPciRegisters : IRegisterFile
     private const int NotifyStructure = 2;
     private const int InterruptStructure = 3;
     private const int DeviceStructure = 4;
-
     private readonly QTestClient _client;
     private readonly Dictionary<int, ulong> _structures = [];
     private readonly uint _deviceId;

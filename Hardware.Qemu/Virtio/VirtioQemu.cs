@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Qemu.Devices;
 using PasidFramework.Qemu.Hardware;
-using PasidFramework.Qemu.Machine;
-using PasidFramework.Results;
 
 namespace PasidFramework.Qemu.Virtio;
 
@@ -30,7 +24,6 @@ internal sealed class VirtioQemu : QemuHardware
 
     // As wide as a process's addresses; the machine's own default is 39.
     private const int AddressBits = 48;
-
     private readonly VirtioPciRegisters _registers;
     private readonly Lock _requestGate = new();
     private ushort _lastRequest;

@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Qemu.Devices;
 using PasidFramework.Qemu.Hardware;
-using PasidFramework.Qemu.Machine;
-using PasidFramework.Results;
 
 namespace PasidFramework.Qemu.Vtd;
 
@@ -40,7 +34,6 @@ internal sealed class VtdQemu : QemuHardware
     private const int FirstSlot = 3;
     private const uint RidPasid = 0xF_FFFF;
     private const int PageBytes = 4096;
-
     private readonly VtdQemuRegisters _registers;
     private readonly bool _ignoresRidPasid;
 

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Hardware;
-using PasidFramework.Qemu.Machine;
 
 namespace PasidFramework.Qemu.Vtd;
 
@@ -20,7 +18,6 @@ internal sealed class VtdQemuRegisters(QTestClient client, ulong registers, int 
     private const int RootTable = 0x20;
     private const int FaultStatus = 0x34;
     private const uint FaultBit = 1u << 31;
-
     private readonly Lock _faultGate = new();
     private readonly int _record = 16 * (int)((client.Read64(registers + Cap) >> 24) & 0x3FF);
     private bool _isBeingTaken;

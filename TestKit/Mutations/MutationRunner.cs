@@ -19,7 +19,6 @@ namespace PasidFramework.TestKit.Mutations;
 public sealed class MutationRunner(IReadOnlyList<(string Text, string Cause)> causes, string otherwise)
 {
     private const string Equivalent = "equivalent: ";
-
     private readonly string[][] _expected = [.. VectorFile.Read("mutants.txt")];
     private readonly HashSet<string> _excuses = [.. VectorFile.Read("equivalent-mutants.txt").Select(line => line[0])];
 

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Results;
 
 namespace PasidFramework.TestKit.PageTables;
 

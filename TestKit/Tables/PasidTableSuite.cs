@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.TestKit.Tables;
 
@@ -32,7 +28,6 @@ public sealed class PasidTableSuite(IPasidTableFormat format, PasidEntryDecoder 
     public IReadOnlyList<PasidTableEntry> Misfits { get; init; } = [];
 
     private static PasidEntryView Absent => new(PasidEntryKind.Absent);
-
     private static PasidEntryView Silent => new(PasidEntryKind.Quiet);
 
     /// <summary>Applies any numbers as operations to a table and to a dictionary; both must agree after every

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
-using PasidFramework.Hardware;
 
 namespace PasidFramework.TestKit.Tables;
 
@@ -8,7 +7,6 @@ namespace PasidFramework.TestKit.Tables;
 internal sealed class PatchedMemory(IMemoryReader inner) : IMemoryReader
 {
     private const ulong PageBytes = 4096;
-
     private readonly Dictionary<ulong, byte[]?> _pages = [];
     private readonly List<(byte[] Page, int At, ulong Word)> _changed = [];
     private readonly List<ulong> _hidden = [];

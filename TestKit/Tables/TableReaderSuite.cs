@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
 using Microsoft.Extensions.Options;
-using PasidFramework.Allocation;
-using PasidFramework.Contracts;
 using PasidFramework.Engine;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.TestKit.Tables;
 
@@ -23,7 +18,6 @@ public sealed class TableReaderSuite : IDisposable
 
     // The first PASIDs end a leaf of 64, 256 or 1024 entries and begin the next.
     private const int FirstPasid = 1022;
-
     private readonly ITableReader _reader;
     private readonly IIommuModel _model;
     private readonly IommuCore _core;
@@ -370,13 +364,11 @@ public sealed class TableReaderSuite : IDisposable
     private sealed class Process(int number, ulong root) : IAddressSpace
     {
         public AddressSpaceId Id { get; } = new((ulong)number + 1);
-
         public int Pid => number + 1;
 
         public string Name => string.Create(CultureInfo.InvariantCulture, $"process {number}");
 
         public bool IsAlive => true;
-
         public ulong PageTableRoot => root;
     }
 }

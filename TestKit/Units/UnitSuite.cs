@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Options;
-using PasidFramework.Allocation;
-using PasidFramework.Contracts;
 using PasidFramework.Engine;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.TestKit.Units;
 
@@ -195,13 +190,11 @@ public sealed class UnitSuite(ScenarioSetup setup)
         }
 
         public IIommuModel Model { get; }
-
         public ObservedMemory Memory { get; }
 
         IPhysicalMemory IIommuHardware.Memory => Memory;
 
         public IRegisterFile Registers => Model.Registers;
-
         public bool IsCoherent => Model.IsCoherent;
 
         public OpResult<IIommuUnit> Start(IReadOnlyDictionary<string, string> options) =>
@@ -224,22 +217,18 @@ public sealed class UnitSuite(ScenarioSetup setup)
         }
 
         public TranslationResult Translate(in DmaAccess access) => Model.Translate(access);
-
         public void Dispose() => Model.Dispose();
     }
 
     private sealed class Process(int number, ulong root) : IAddressSpace
     {
         public ulong Target => 0x4_0000_0000 + ((ulong)number << 24);
-
         public AddressSpaceId Id => new((ulong)number);
-
         public int Pid => number;
 
         public string Name => Text($"process {number}");
 
         public bool IsAlive => true;
-
         public ulong PageTableRoot => root;
     }
 }

@@ -9,7 +9,6 @@ public sealed partial class SourceTests
     private const string Header = "// SPDX-License-Identifier: Apache-2.0";
     private const int MaxColumns = 120;
     private const int MaxLines = 700;
-
     private static readonly string[] s_files = [.. Files(ReferenceTests.Root).Order(StringComparer.Ordinal)];
 
     [Fact]

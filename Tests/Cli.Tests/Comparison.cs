@@ -17,15 +17,10 @@ public abstract class Comparison : IDisposable
     }
 
     public string Events { get; }
-
     public string Report { get; }
-
     public int ExitCode { get; }
-
     public string Text { get; }
-
     public string Error { get; }
-
     public string Root => _folder.Root;
 
     public void Dispose()

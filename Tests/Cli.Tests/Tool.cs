@@ -11,13 +11,9 @@ internal sealed record Outcome(int ExitCode, string Out, string Error);
 internal static class Tool
 {
     public static string Vectors => Path.Combine(AppContext.BaseDirectory, "Vectors");
-
     public static string Repository => Metadata("RepositoryRoot");
-
     public static string Folder => Binary("Cli");
-
     public static string Drivers => Path.Combine(Folder, "drivers");
-
     public static string Executable => Path.Combine(Folder, "pasidctl");
 
     public static string Binary(string project) =>
@@ -103,7 +99,6 @@ internal static class Tool
 public sealed class TemporaryFolder : IDisposable
 {
     public string Root { get; } = Directory.CreateTempSubdirectory("pasidctl-").FullName;
-
     public string this[string name] => Path.Combine(Root, name);
 
     /// <summary>Copies a folder with its files into this one.</summary>

@@ -24,11 +24,8 @@ internal sealed class FakeDriver(bool leaks = false, bool failsToStart = false) 
     private sealed class FakeHardware(IPhysicalMemory memory) : IIommuHardware
     {
         public IPhysicalMemory Memory { get; } = memory;
-
         public IRegisterFile Registers => throw new NotSupportedException();
-
         public bool IsCoherent => true;
-
         public TranslationResult Translate(in DmaAccess access) => throw new NotSupportedException();
 
         public void Dispose()
@@ -39,16 +36,11 @@ internal sealed class FakeDriver(bool leaks = false, bool failsToStart = false) 
     private sealed class FakeUnit(UnitSetup setup, bool leaks) : IIommuUnit
     {
         private const int PageBytes = 4096;
-
         private readonly Dictionary<Domain, Dictionary<uint, ulong>> _leaves = [];
         private long _commands;
-
         public string Name => setup.Name;
-
         public int PasidBits => setup.PasidBits;
-
         public IReadOnlyList<Pasid> ReservedPasids { get; } = [new Pasid(0)];
-
         public PasidScope VendorScope => PasidScope.Domain;
 
         public UnitStatistics Statistics

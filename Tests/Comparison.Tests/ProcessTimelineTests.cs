@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Comparison.Traces;
 
 namespace PasidFramework.Comparison.Tests;
 
@@ -87,7 +86,6 @@ public class ProcessTimelineTests
             + $"{End(life.Ended)} {Micros(life.EndNanoseconds)}");
 
     private static long Micros(long nanoseconds) => nanoseconds % 1_000_000_000 / 1000;
-
     private static string End(LifeEnd end) => end == LifeEnd.TraceEnd ? "trace-end" : end.ToString().ToLowerInvariant();
 
     private static int Count(TimelineCounts counts, string name) => name switch

@@ -6,7 +6,6 @@ using PasidFramework.Allocation;
 using PasidFramework.Comparison.Replay;
 using PasidFramework.Comparison.Reports;
 using PasidFramework.Comparison.Running;
-using PasidFramework.Comparison.Traces;
 using PasidFramework.Contracts;
 
 namespace PasidFramework.Comparison.Tests;

@@ -2,7 +2,6 @@
 using System.Text;
 using PasidFramework.Comparison.Inputs;
 using PasidFramework.Comparison.Scenarios;
-using PasidFramework.Comparison.Traces;
 using PasidFramework.Contracts;
 using PasidFramework.Identifiers;
 

@@ -3,7 +3,6 @@ using System.IO.Compression;
 using System.Text;
 using PasidFramework.Comparison.Inputs;
 using PasidFramework.Comparison.Scenarios;
-using PasidFramework.Comparison.Traces;
 
 namespace PasidFramework.Comparison.Tests;
 
@@ -18,7 +17,6 @@ internal static class TestData
         Path.Combine(AppContext.BaseDirectory, "data", "scenarios", "default.json");
 
     public static InputResult<Trace> ReadTrace(byte[] bytes) => TraceReader.Read(new MemoryStream(bytes), "t.trace");
-
     public static InputResult<Trace> ReadTrace(string text) => ReadTrace(Encoding.UTF8.GetBytes(text));
 
     public static Trace ReadBundledTrace()

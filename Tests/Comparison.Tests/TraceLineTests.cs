@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
-using PasidFramework.Comparison.Traces;
 
 namespace PasidFramework.Comparison.Tests;
 

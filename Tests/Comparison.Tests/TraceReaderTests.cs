@@ -2,7 +2,6 @@
 using System.Security.Cryptography;
 using System.Text;
 using PasidFramework.Comparison.Inputs;
-using PasidFramework.Comparison.Traces;
 
 namespace PasidFramework.Comparison.Tests;
 
@@ -208,7 +207,6 @@ public class TraceReaderTests
     private sealed class TrickleStream(byte[] bytes) : MemoryStream(bytes)
     {
         public override int Read(byte[] buffer, int offset, int count) => base.Read(buffer, offset, Math.Min(1, count));
-
         public override int Read(Span<byte> buffer) => base.Read(buffer[..Math.Min(1, buffer.Length)]);
     }
 }

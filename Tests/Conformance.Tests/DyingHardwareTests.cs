@@ -37,13 +37,9 @@ public sealed class DyingHardwareTests
     private sealed class DyingBackEnd(int life) : IHardwareBackEnd
     {
         public int Accesses { get; private set; }
-
         public string Name => "dying";
-
         public string Architecture => ReferenceSubject.Model.Architecture;
-
         public string PageTables => ReferenceSubject.Model.PageTables;
-
         public string Limits => string.Empty;
 
         public OpResult<ITestHardware> Start(HardwareSetup setup) =>
@@ -60,31 +56,18 @@ public sealed class DyingHardwareTests
         private sealed class Machine(ITestHardware inner, DyingBackEnd backEnd) : ITestHardware
         {
             public IReadOnlyList<RequesterId> Requesters => inner.Requesters;
-
             public TestHardwareTraits Traits => inner.Traits;
-
             public IReadOnlyDictionary<string, string> UnitOptions => inner.UnitOptions;
-
             public IPhysicalMemory Memory => inner.Memory;
-
             public IRegisterFile Registers => inner.Registers;
-
             public bool IsCoherent => inner.IsCoherent;
-
             public OpResult Prepare(RequesterId requester, Pasid pasid) => inner.Prepare(requester, pasid);
-
             public OpResult<ulong> AllocateTarget() => inner.AllocateTarget();
-
             public void FreeTarget(ulong address) => inner.FreeTarget(address);
-
             public bool NamesPasid(RequesterId requester, Pasid pasid) => inner.NamesPasid(requester, pasid);
-
             public IReadOnlyDictionary<string, ulong> TableRoots(RequesterId requester) => inner.TableRoots(requester);
-
             public IReadOnlyList<string> TakeViolations() => inner.TakeViolations();
-
             public void ForEachVisible(Action probe) => inner.ForEachVisible(probe);
-
             public void DropCaches() => inner.DropCaches();
 
             public TranslationResult Translate(in DmaAccess access)

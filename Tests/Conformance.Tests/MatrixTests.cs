@@ -14,7 +14,6 @@ namespace PasidFramework.Conformance.Tests;
 public sealed class MatrixTests
 {
     private static readonly RunOptions s_options = new() { Today = new DateOnly(2026, 1, 1), Seed = 1 };
-
     public static TheoryData<string> CaseIds => [.. ConformanceCatalogue.Cases.Select(c => c.Id)];
 
     public static TheoryData<string, string> Meant

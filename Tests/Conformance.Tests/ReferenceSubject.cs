@@ -10,7 +10,6 @@ namespace PasidFramework.Conformance.Tests;
 internal static class ReferenceSubject
 {
     private static readonly DriverUnderTest s_subject = DriverDiscovery.Of(new ReferenceDriver()).ToSubject();
-
     public static IHardwareBackEnd Model { get; } = s_subject.BackEnds[0];
 
     public static DriverUnderTest Create() => s_subject with { Driver = new ReferenceDriver() };

@@ -177,20 +177,15 @@ public sealed class DriverConformanceTests
     private sealed class Suite : DriverConformance
     {
         public IReadOnlyList<Waiver> Known { get; init; } = [];
-
         public bool Strict { get; init; }
-
         internal override IReadOnlyList<ConformanceCase> Cases => s_cases;
-
         internal override DateOnly Today => s_today;
 
         protected override IReadOnlyList<IHardwareBackEnd> BackEnds =>
             [new NamedBackEnd("one"), new NamedBackEnd("two")];
 
         protected override IReadOnlyList<Waiver> Waivers => Known;
-
         protected override bool IsStrict => Strict;
-
         protected override IPasidDriver CreateDriver() => new FakeDriver();
     }
 }

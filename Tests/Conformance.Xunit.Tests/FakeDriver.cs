@@ -33,7 +33,6 @@ public sealed class FakeModelFactory : IIommuModelFactory
 {
     [Import(TableReaderAttribute.ImportPrefix + "lent", AllowDefault = true)]
     public ITableReader? Foreign { get; set; }
-
     public string PageTables => "fake-4k";
 
     public IIommuModel Create(HardwareSetup setup, StoreOrder order = StoreOrder.Immediate) =>
@@ -44,7 +43,6 @@ public sealed class FakeModelFactory : IIommuModelFactory
 public sealed class FakeReader : ITableReader
 {
     public string Name => "fake-v1";
-
     public IReadOnlyList<RootRegister> Registers => [];
 
     public OpResult<ITableView> Open(IMemoryReader memory, IReadOnlyDictionary<string, ulong> registers) =>
@@ -55,7 +53,6 @@ public sealed class FakeReader : ITableReader
 internal sealed class LentReader : ITableReader
 {
     public string Name => "lent";
-
     public IReadOnlyList<RootRegister> Registers => [];
 
     public OpResult<ITableView> Open(IMemoryReader memory, IReadOnlyDictionary<string, ulong> registers) =>
@@ -66,7 +63,6 @@ internal sealed class LentReader : ITableReader
 public sealed class ReaderOfAnother : ITableReader
 {
     public string Name => "another";
-
     public IReadOnlyList<RootRegister> Registers => [];
 
     public OpResult<ITableView> Open(IMemoryReader memory, IReadOnlyDictionary<string, ulong> registers) =>
@@ -77,9 +73,7 @@ public sealed class ReaderOfAnother : ITableReader
 public sealed class FakePages : IPageTableFormat
 {
     public string Name => "fake-4k";
-
     public int AddressBits => 48;
-
     public OpResult<IPageTable> Create(IPhysicalMemory memory) => OpResult<IPageTable>.Refuse(Errno.ENOMEM, "none");
 }
 
@@ -107,11 +101,8 @@ public sealed class FormatWithImports(IPageTableFormat pages) : IPasidTableForma
 internal sealed class NamedBackEnd(string name) : IHardwareBackEnd
 {
     public string Name => name;
-
     public string Architecture => "fake-v1";
-
     public string PageTables => string.Empty;
-
     public string Limits => string.Empty;
 
     public OpResult<ITestHardware> Start(HardwareSetup setup) =>

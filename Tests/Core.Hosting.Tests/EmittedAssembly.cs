@@ -3,7 +3,6 @@ using System.Reflection;
 using System.Reflection.Emit;
 using System.Text;
 using PasidFramework.Allocation;
-using PasidFramework.Contracts;
 
 namespace PasidFramework.Hosting.Tests;
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Collections.Concurrent;
-using PasidFramework.Contracts;
-using PasidFramework.Hosting.Processes;
 
 namespace PasidFramework.Hosting.Tests;
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Collections.Concurrent;
 using Microsoft.Win32.SafeHandles;
-using PasidFramework.Hosting.Processes;
 
 namespace PasidFramework.Hosting.Tests;
 
@@ -13,7 +12,6 @@ internal sealed class FakeKernel : ILinuxKernel
 {
     private readonly ConcurrentDictionary<int, FakeProcess> _processes = new();
     private ulong _clock = 1000;
-
     public FakeKernel() => Start(Environment.ProcessId);
 
     /// <summary>What opening a process answers instead of a descriptor; 0 for none.</summary>
@@ -100,9 +98,7 @@ internal sealed class FakeKernel : ILinuxKernel
 internal sealed class FakeProcess(ProcessStat stat, object memory)
 {
     private readonly List<SafeFileHandle> _descriptors = [];
-
     public ProcessStat Stat { get; set; } = stat;
-
     public object Memory { get; set; } = memory;
 
     /// <summary>How many reads find it in the middle of an exec.</summary>

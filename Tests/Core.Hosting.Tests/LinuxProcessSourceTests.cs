@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Logging;
-using PasidFramework.Contracts;
 using PasidFramework.Hardware;
-using PasidFramework.Hosting.Processes;
-using PasidFramework.Results;
 
 namespace PasidFramework.Hosting.Tests;
 

@@ -61,7 +61,6 @@ internal sealed class OtherContract : IDisposable
     }
 
     public EmittedAssembly.Contract Contract { get; }
-
     public void Dispose() => _context.Dispose();
 
     private static TypeBuilder DefineInterface(ModuleBuilder module, string name) => module.DefineType(

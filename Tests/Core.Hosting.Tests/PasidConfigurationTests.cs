@@ -7,7 +7,6 @@ using Moq;
 using PasidFramework.Allocation;
 using PasidFramework.Engine;
 using PasidFramework.Hosting.Options;
-using PasidFramework.Results;
 
 namespace PasidFramework.Hosting.Tests;
 
@@ -18,7 +17,6 @@ public sealed class PasidConfigurationTests : IDisposable
         + "QuotaPerTenant, Lifetime, Seed";
 
     private readonly string _folder = Directory.CreateTempSubdirectory("pasid-options-").FullName;
-
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]

@@ -3,12 +3,10 @@ using System.Runtime.CompilerServices;
 using System.Runtime.Loader;
 using Microsoft.Extensions.Logging.Abstractions;
 using PasidFramework.Allocation;
-using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 using PasidFramework.Hosting.Plugins;
 using PasidFramework.Identifiers;
 using PasidFramework.Records;
-using PasidFramework.Results;
 
 namespace PasidFramework.Hosting.Tests;
 
@@ -453,7 +451,6 @@ public sealed class PluginCatalogTests
     private sealed class SilentSync : IPasidTableSync
     {
         public OpResult ConfigurationChanged(Pasid pasid, bool leafOnly) => OpResult.Ok;
-
         public OpResult TranslationsChanged(Pasid pasid, uint archId) => OpResult.Ok;
     }
 }

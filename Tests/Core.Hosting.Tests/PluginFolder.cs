@@ -9,9 +9,7 @@ internal sealed class PluginFolder : IDisposable
 {
     private static readonly string s_root = Metadata("TestDriverRoot");
     private static readonly string s_configuration = Metadata("TestDriverConfiguration");
-
     public PluginFolder() => Root = Directory.CreateTempSubdirectory("pasid-plugins-").FullName;
-
     public string Root { get; }
 
     /// <summary>Where the build put a test driver's files.</summary>
@@ -49,7 +47,6 @@ internal sealed class PluginFolder : IDisposable
     }
 
     public PluginCatalog Load(PluginHostServices? services = null) => PluginCatalog.Load([Root], services);
-
     public void Dispose() => Directory.Delete(Root, recursive: true);
 
     private static string Metadata(string key) => typeof(PluginFolder).Assembly

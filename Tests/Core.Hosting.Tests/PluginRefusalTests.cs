@@ -3,7 +3,6 @@ using System.Collections.Frozen;
 using System.Reflection;
 using System.Reflection.Emit;
 using System.Runtime.Loader;
-using PasidFramework.Contracts;
 using PasidFramework.Hosting.Plugins;
 
 namespace PasidFramework.Hosting.Tests;

@@ -8,9 +8,7 @@ namespace PasidFramework.Hosting.Tests;
 internal sealed class RealProcess : IDisposable
 {
     private readonly Process _process;
-
     private RealProcess(Process process) => _process = process;
-
     public int Id => _process.Id;
 
     /// <summary>A process that lives until it is killed.</summary>

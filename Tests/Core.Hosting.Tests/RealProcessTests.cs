@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
 using System.Runtime.InteropServices;
-using PasidFramework.Contracts;
 using PasidFramework.Hardware;
-using PasidFramework.Hosting.Processes;
 using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Hosting.Tests;
 
@@ -16,7 +13,6 @@ public sealed class RealProcessTests : IDisposable
     private const int SetResUidX64 = 117;
     private const int SetResUidArm64 = 147;
     private const int Nobody = 65534;
-
     private readonly SystemMemory _memory = new();
     private readonly LinuxProcessSource _source;
     private readonly EndRecorder _ends;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using FsCheck.Fluent;
 using FsCheck;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Core.Tests;
 

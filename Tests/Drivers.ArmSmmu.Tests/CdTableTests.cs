@@ -1,23 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Drivers.ArmSmmu.Tables;
-using PasidFramework.Drivers.ArmSmmu.Tests.Support;
-using PasidFramework.Identifiers;
-using PasidFramework.TestKit;
 using PasidFramework.TestKit.Tables;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 
 public sealed class CdTableTests
 {
     private const ulong Root = 0x8_9000_0000;
-
     private readonly ObservedMemory _memory = new(0x8_4000_0000);
     private readonly ObservedSync _sync;
-
     public CdTableTests() => _sync = new ObservedSync(_memory);
-
     public static TheoryData<int> Widths => [.. Enumerable.Range(1, 20)];
 
     [Fact]

@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using PasidFramework.DriverKit.Queues;
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
-using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Drivers.ArmSmmu.Queues;
-using PasidFramework.Drivers.ArmSmmu.Tests.Support;
-using PasidFramework.Hardware;
-using PasidFramework.Results;
-using PasidFramework.TestKit;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 
@@ -19,7 +12,6 @@ public sealed class CommandQueueTests : IDisposable
     private const int Gerror = 0x60;
     private const int Gerrorn = 0x64;
     private const int Cr0 = 0x20;
-
     private readonly SystemMemory _memory = new();
     private readonly SmmuHardware _hardware;
 
@@ -386,7 +378,6 @@ public sealed class CommandQueueTests : IDisposable
     private sealed class SpyRegisters(IRegisterFile inner, Action<int, uint> onWrite) : IRegisterFile
     {
         public uint Read32(int offset) => inner.Read32(offset);
-
         public ulong Read64(int offset) => inner.Read64(offset);
 
         public void Write32(int offset, uint value)

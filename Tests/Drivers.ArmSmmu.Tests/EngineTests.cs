@@ -1,13 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Options;
 using PasidFramework.Allocation;
-using PasidFramework.Contracts;
-using PasidFramework.Drivers.ArmSmmu.Tests.Support;
-using PasidFramework.Drivers.ArmSmmu.Unit;
 using PasidFramework.Engine;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 

@@ -1,15 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Emulation;
-using PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
-using PasidFramework.Drivers.ArmSmmu.Formats;
-using PasidFramework.DriverKit.PageTables;
-using PasidFramework.Drivers.ArmSmmu.Tests.Support;
-using PasidFramework.Drivers.ArmSmmu.Unit;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 
@@ -22,10 +11,8 @@ public sealed class FaultTests : IDisposable
     private const uint Sid = 0x118;
     private const ulong Page = 0x7f00_1234_5000;
     private const ulong Target = 0x5_0000_0000;
-
     private static readonly Pasid s_pasid = new(0x12345);
     private static readonly RequesterId s_nic = new(Sid);
-
     private readonly List<IommuFault> _faults = [];
     private ModelMemory _memory = null!;
     private SmmuModel _model = null!;

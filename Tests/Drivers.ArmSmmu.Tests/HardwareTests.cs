@@ -1,10 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Contracts;
-using PasidFramework.Drivers.ArmSmmu.Tests.Support;
-using PasidFramework.Drivers.ArmSmmu.Unit;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 
@@ -15,7 +9,6 @@ public sealed class HardwareTests : IDisposable
     private const uint Sid = 0x118;
     private const uint Ssid = 0x12345;
     private const ulong Root = 0x8_9000_0000;
-
     private readonly Fixture _fixture = new();
     private readonly SmmuUnit _unit;
     private readonly SmmuDomain _domain;
@@ -41,7 +34,6 @@ public sealed class HardwareTests : IDisposable
     }
 
     private ulong L1Cd => (_fixture.Memory.ReadQword(Ste) & 0x00FF_FFFF_FFFF_FFC0) + ((Ssid >> 10) * 8);
-
     private ulong Cd => (_fixture.Memory.ReadQword(L1Cd) & 0x00FF_FFFF_FFFF_F000) + ((Ssid & 0x3FF) * 64);
 
     public void Dispose()

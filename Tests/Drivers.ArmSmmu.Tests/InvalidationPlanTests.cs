@@ -2,13 +2,7 @@
 using FsCheck;
 using FsCheck.Fluent;
 using PasidFramework.DriverKit.Queues;
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
-using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Drivers.ArmSmmu.Queues;
-using PasidFramework.Drivers.ArmSmmu.Tests.Support;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 

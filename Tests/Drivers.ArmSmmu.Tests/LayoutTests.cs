@@ -1,17 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 using FsCheck;
 using FsCheck.Fluent;
-using PasidFramework.Drivers.ArmSmmu.Formats;
-using PasidFramework.Drivers.ArmSmmu.Tests.Support;
-using PasidFramework.Records;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 
 public sealed class LayoutTests
 {
     public static TheoryData<string> Vectors => [.. Vector.All.Select(v => v.Name)];
-
     public static TheoryData<string> Ids => [.. ArmSmmuLayouts.All.Select(l => l.Id)];
 
     [Fact]

@@ -1,11 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Emulation;
-using PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
-using PasidFramework.Drivers.ArmSmmu.Formats;
-using PasidFramework.DriverKit.PageTables;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 
@@ -15,7 +8,6 @@ public sealed class ModelTests : IDisposable
     private const uint Sid = 3;
     private const ulong Page = 0x7f00_1234_5000;
     private const ulong Target = 0x5_0000_0000;
-
     private readonly ModelMemory _memory = new();
     private readonly SmmuModel _model;
     private readonly IPageTable _pages;

@@ -1,13 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Emulation;
-using PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
-using PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
-using PasidFramework.DriverKit.PageTables;
-using PasidFramework.Drivers.ArmSmmu.Tests.Support;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.TestKit;
 using PasidFramework.TestKit.Mutations;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
@@ -419,11 +410,8 @@ public sealed class MutationTests(ITestOutputHelper output)
             int Step, bool IsCommand, int Number, ulong Low, ulong High, bool AsidLives, bool IsToEmptyDevice)
         {
             public int Opcode => IsCommand ? (int)(Low & 0xFF) : -1;
-
             public bool IsTlbi => Opcode is 0x11 or 0x12;
-
             public bool IsTlbiOfAsid => Opcode == 0x11;
-
             public uint Ssid => (uint)(Low >> 12) & Pasid.MaxValue;
 
             public override string ToString() => $"{DecodedCommand.From(Low, High)}";
@@ -439,7 +427,6 @@ public sealed class MutationTests(ITestOutputHelper output)
         private const int PageBytes = 4096;
         private const uint FirstPasid = 62;
         private const uint LastPasid = 65;
-
         private readonly bool _isCoherent = s_machines[machine].IsCoherent;
 
         // Words that the driver has stored, and one of every line of its tables, after every step.

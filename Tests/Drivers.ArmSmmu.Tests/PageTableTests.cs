@@ -1,10 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Drivers.ArmSmmu.Tests.Support;
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Emulation;
-using PasidFramework.DriverKit.PageTables;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 

@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
-using PasidFramework.Contracts;
-using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.Drivers.ArmSmmu.Reader;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.TestKit;
-using PasidFramework.Records;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 
@@ -154,14 +147,12 @@ public sealed class RandomBytesTests(ITestOutputHelper output)
         private const int Pages = 16;
         private const int MaxItems = 100;
         private const ulong Base = 0x4000_0000;
-
         private readonly byte[] _bytes = new byte[Pages * 4096];
         private readonly MemoryImage _memory = new();
         private readonly List<(RequesterId Requester, Pasid? Pasid)> _found = [];
         private Random _random = new(0);
         private ulong _table;
         private ulong _configuration;
-
         public Image() => _memory.Add(Base, _bytes);
 
         public void Fill(int seed)
@@ -196,11 +187,8 @@ public sealed class RandomBytesTests(ITestOutputHelper output)
         }
 
         public long Paged { get; private set; }
-
         public long Translated { get; private set; }
-
         public long Pasids { get; private set; }
-
         public long Findings { get; private set; }
 
         public void Read()

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.PageTables;
-using PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
 using PasidFramework.Drivers.ArmSmmu.Reader;
-using PasidFramework.TestKit;
 using PasidFramework.TestKit.Tables;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;

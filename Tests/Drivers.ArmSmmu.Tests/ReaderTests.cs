@@ -1,14 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.PageTables;
 using PasidFramework.DriverKit.Tables;
 using PasidFramework.Drivers.ArmSmmu.Reader;
-using PasidFramework.Drivers.ArmSmmu.Tests.Support;
-using PasidFramework.Drivers.ArmSmmu.Unit;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 

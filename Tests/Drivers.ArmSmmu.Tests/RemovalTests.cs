@@ -1,14 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Emulation;
-using PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
-using PasidFramework.DriverKit.PageTables;
-using PasidFramework.Drivers.ArmSmmu.Tests.Support;
-using PasidFramework.Drivers.ArmSmmu.Unit;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 

@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Drivers.ArmSmmu.Tables;
-using PasidFramework.Drivers.ArmSmmu.Tests.Support;
-using PasidFramework.TestKit;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 

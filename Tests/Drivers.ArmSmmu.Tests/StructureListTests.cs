@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Composition.Hosting;
 using System.Globalization;
-using PasidFramework.Drivers.ArmSmmu.Formats;
-using PasidFramework.Drivers.ArmSmmu.Tests.Support;
-using PasidFramework.Records;
-using PasidFramework.TestKit;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using FsCheck;
 using FsCheck.Fluent;
-using PasidFramework.Drivers.ArmSmmu.Tables;
-using PasidFramework.Drivers.ArmSmmu.Tests.Support;
-using PasidFramework.Hardware;
 using PasidFramework.TestKit.Tables;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;

@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
-using PasidFramework.DriverKit.Emulation;
 using PasidFramework.DriverKit.Tables;
-using PasidFramework.Drivers.ArmSmmu.Formats;
-using PasidFramework.Drivers.ArmSmmu.Tables;
-using PasidFramework.Hardware;
-using PasidFramework.Records;
-using PasidFramework.Results;
-using PasidFramework.TestKit;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 
@@ -141,11 +134,8 @@ public sealed class TransitionTests
         }
 
         public int FailAt { get; init; }
-
         public bool InvalidSeen { get; private set; }
-
         public int Mixtures { get; private set; }
-
         public OpResult Outcome { get; private set; }
 
         public ulong[] Final =>

@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.PageTables;
-using PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
-using PasidFramework.TestKit;
 using PasidFramework.TestKit.Units;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;

@@ -14,9 +14,7 @@ namespace PasidFramework.Drivers.Conformance.Tests;
 internal static class Bundled
 {
     private static readonly List<string> s_problems = [];
-
     public static PluginCatalog Catalog { get; } = PluginCatalog.Load([Metadata("Plugins")]);
-
     public static IReadOnlyList<QemuInstallation> Qemus { get; } = QemuInstallation.Find(QemuHome, s_problems);
 
     public static string QemuHome => Environment.GetEnvironmentVariable("PASID_QEMU_HOME") is { Length: > 0 } home
@@ -40,16 +38,10 @@ internal static class Bundled
 public abstract class BundledConformance(string driver) : DriverConformance
 {
     private LoadedDriver Loaded { get; } = Bundled.Catalog.Find(driver).Value!;
-
     private string Format => Loaded.Metadata.TableFormat;
-
     protected override IReadOnlyList<IHardwareBackEnd> BackEnds => Bundled.BackEnds(Format);
-
     protected override IReadOnlyDictionary<string, IPageTableFormat> PageTables => Bundled.Catalog.PageTables;
-
     protected override ITableReader? Reader => Bundled.Catalog.TableReaders[Format];
-
     protected override IReadOnlyList<Layout> Structures => Loaded.Structures;
-
     protected override IPasidDriver CreateDriver() => Loaded.Instance;
 }

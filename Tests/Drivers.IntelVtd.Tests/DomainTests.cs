@@ -1,18 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Contracts;
-using PasidFramework.Drivers.IntelVtd.Unit;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.TestKit;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 
 public sealed class DomainTests
 {
     private const ulong Root = 0x10abcd000;
-
     private static readonly Pasid s_pasid = new(0x12345);
 
     [Fact]

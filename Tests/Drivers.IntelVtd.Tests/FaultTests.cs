@@ -1,13 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Emulation;
-using PasidFramework.Drivers.IntelVtd.Emulation.Caching;
-using PasidFramework.DriverKit.PageTables;
-using PasidFramework.Drivers.IntelVtd.Unit;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 
@@ -19,9 +10,7 @@ public sealed class FaultTests : IDisposable
     private const int Records = 8;
     private const ulong Page = 0x7f00_1234_5000;
     private const ulong Target = 0x5_0000;
-
     private static readonly Pasid s_pasid = new(0x12345);
-
     private readonly List<IommuFault> _faults = [];
     private ModelMemory _memory = null!;
     private IIommuModel _model = null!;
@@ -31,7 +20,6 @@ public sealed class FaultTests : IDisposable
     private VtdDevice _device = null!;
     private IPageTable _table = null!;
     private UnitLink? _link;
-
     public void Dispose() => _model?.Dispose();
 
     [Theory]
@@ -298,17 +286,11 @@ public sealed class FaultTests : IDisposable
     private sealed class OneRecord(Fixture fixture, ulong low, ulong high) : IIommuHardware, IRegisterFile
     {
         private bool _isTaken;
-
         public IPhysicalMemory Memory => fixture.Memory;
-
         public IRegisterFile Registers => this;
-
         public bool IsCoherent => true;
-
         private bool IsThere => !_isTaken && (fixture.Registers.Read32(0x1C) & (1u << 31)) != 0;
-
         public TranslationResult Translate(in DmaAccess access) => fixture.Translate(access);
-
         public uint Read32(int offset) => offset == FSTS && IsThere ? 2 : fixture.Registers.Read32(offset);
 
         public ulong Read64(int offset) => (offset, IsThere) switch

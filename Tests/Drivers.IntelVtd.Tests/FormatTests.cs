@@ -2,8 +2,6 @@
 using System.Reflection;
 using FsCheck;
 using FsCheck.Fluent;
-using PasidFramework.Drivers.IntelVtd.Formats;
-using PasidFramework.TestKit;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;

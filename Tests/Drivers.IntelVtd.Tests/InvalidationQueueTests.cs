@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Units;
 using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
 using PasidFramework.Drivers.IntelVtd.Queues;
-using PasidFramework.Hardware;
-using PasidFramework.Results;
-using PasidFramework.TestKit;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 
@@ -295,11 +291,8 @@ public sealed class InvalidationQueueTests
     }
 
     private const ulong ContextCacheGlobal = 0x11;
-
     private static ulong PasidCache(uint pasid) => 0x17 | ((ulong)pasid << 32);
-
     private static uint PasidOf(ulong[] words) => (uint)(words[0] >> 32) & 0xFFFFF;
-
     private static ulong[] Words(ulong word0) => [word0, 0, 0, 0];
 
     private static ulong[] Fifteen(uint pasid) =>
@@ -327,9 +320,7 @@ public sealed class InvalidationQueueTests
         private readonly int[] _completed = new int[1 << 20];
         private ulong _last;
         private int _run;
-
         public int Interleaved { get; private set; }
-
         public int CompletedOf(uint pasid) => Volatile.Read(ref _completed[pasid]);
 
         protected override void Invalidate(ReadOnlySpan<ulong> descriptor)

@@ -2,17 +2,12 @@
 using System.Numerics;
 using FsCheck;
 using FsCheck.Fluent;
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Contracts;
-using PasidFramework.Drivers.IntelVtd.Unit;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 
 public sealed class InvalidationRangeTests
 {
     private const uint PasidValue = 0x12345;
-
     private static readonly BigInteger s_top = BigInteger.One << 64;
 
     // 64-bit numbers of every magnitude: random bits, cut to a random width, near a random power of two.

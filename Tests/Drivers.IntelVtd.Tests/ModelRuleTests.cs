@@ -1,14 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Emulation;
-using PasidFramework.Drivers.IntelVtd.Emulation.Caching;
 using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
-using PasidFramework.Drivers.IntelVtd.Formats;
-using PasidFramework.DriverKit.PageTables;
-using PasidFramework.Drivers.IntelVtd.Unit;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 
@@ -22,9 +13,7 @@ public sealed class ModelRuleTests : IDisposable
     private const uint Qie = 0x0400_0000;
     private const ulong Page = 0x5000;
     private const ulong Fence = 0x65;
-
     private static readonly Pasid s_pasid = new(5);
-
     private ModelMemory _memory = new();
     private IIommuModel _model = null!;
     private VtdUnit _unit = null!;
@@ -34,7 +23,6 @@ public sealed class ModelRuleTests : IDisposable
     private UnitLink? _link;
     private ulong _frame;
     private ulong _queue;
-
     public void Dispose() => _model?.Dispose();
 
     [Theory]

@@ -1,12 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Emulation;
-using PasidFramework.Drivers.IntelVtd.Emulation.Caching;
-using PasidFramework.DriverKit.PageTables;
-using PasidFramework.Drivers.IntelVtd.Unit;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 
@@ -18,16 +10,13 @@ public sealed class ModelTests : IDisposable
     private const int IQA = 0x90;
     private const ulong Nothing = 0;
     private const ulong Page = 0x5000;
-
     private static readonly Pasid s_pasid = new(5);
-
     private readonly ModelMemory _memory = new();
     private IIommuModel _model = null!;
     private VtdUnit _unit = null!;
     private VtdDomain _domain = null!;
     private IPageTable _table = null!;
     private ulong _queue;
-
     public void Dispose() => _model?.Dispose();
 
     [Theory]

@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.TestKit;
 using PasidFramework.TestKit.Mutations;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
@@ -298,7 +295,6 @@ public sealed class MutationTests(ITestOutputHelper output)
         }
 
         private int BarriersBefore(int store) => _barriersBefore[store];
-
         private bool IsQueue(ulong address) => address >= queue && address < queue + QueueBytes;
 
         private string In(ulong address) => IsQueue(address) ? " in the queue" : Text($" at 0x{address:x}");

@@ -1,20 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
 using PasidFramework.Drivers.IntelVtd.Tables;
-using PasidFramework.Drivers.IntelVtd.Unit;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.TestKit;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 
 public sealed class PasidTableTests
 {
     private const ulong Root = 0x10abcd000;
-
     private static readonly PasidEntrySettings s_settings = CapabilitiesOf(new Fixture()).EntrySettings;
-
     private readonly ObservedMemory _memory = new();
     private readonly Counting _sync = new();
 
@@ -164,7 +156,6 @@ public sealed class PasidTableTests
     private sealed class Counting : IPasidTableSync
     {
         public List<string> Calls { get; } = [];
-
         public Action? OnRemoved { get; set; }
 
         public OpResult ConfigurationChanged(Pasid pasid, bool leafOnly) =>

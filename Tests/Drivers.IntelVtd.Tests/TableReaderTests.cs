@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Drivers.IntelVtd.Formats;
-using PasidFramework.Drivers.IntelVtd.Reader;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
 using PasidFramework.Records;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 
@@ -13,7 +7,6 @@ namespace PasidFramework.Drivers.IntelVtd.Tests;
 public sealed class TableReaderTests
 {
     private static readonly RequesterId s_device = new(0x0118);
-
     private readonly SystemMemory _memory = new(0x1_0000_0000, 1 << 20);
     private readonly ulong _base;
 

@@ -2,7 +2,6 @@
 using FsCheck;
 using FsCheck.Fluent;
 using PasidFramework.Drivers.IntelVtd.Tables;
-using PasidFramework.Hardware;
 using PasidFramework.TestKit.Tables;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Hardware;
 using PasidFramework.TestKit.Units;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;

@@ -1,11 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Contracts;
-using PasidFramework.Drivers.IntelVtd.Unit;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.TestKit;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 

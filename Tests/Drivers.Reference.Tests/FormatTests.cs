@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using FsCheck;
 using FsCheck.Fluent;
-using PasidFramework.Drivers.Reference.Formats;
-using PasidFramework.Identifiers;
-using PasidFramework.TestKit;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.Reference.Tests;

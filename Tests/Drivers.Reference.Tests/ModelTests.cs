@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
 using PasidFramework.Drivers.Reference.Emulation.Caching;
-using PasidFramework.Drivers.Reference.Formats;
-using PasidFramework.Drivers.Reference.Tables;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.Reference.Tests;
 

@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Allocation;
-using PasidFramework.Drivers.Reference.Formats;
-using PasidFramework.Hardware;
-using PasidFramework.TestKit;
 using PasidFramework.TestKit.Mutations;
 
 namespace PasidFramework.Drivers.Reference.Tests;

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Allocation;
 using PasidFramework.Drivers.Reference.Emulation.Caching;
 using PasidFramework.Drivers.Reference.PageTables;
-using PasidFramework.Hardware;
-using PasidFramework.TestKit;
 
 namespace PasidFramework.Drivers.Reference.Tests;
 

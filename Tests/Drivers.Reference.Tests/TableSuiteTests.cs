@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using FsCheck;
 using FsCheck.Fluent;
-using PasidFramework.Drivers.Reference.Tables;
-using PasidFramework.Hardware;
 using PasidFramework.TestKit.Tables;
 
 namespace PasidFramework.Drivers.Reference.Tests;
@@ -11,7 +9,6 @@ namespace PasidFramework.Drivers.Reference.Tests;
 public sealed class TableSuiteTests
 {
     private static readonly PasidTableSuite s_suite = new(new ReferenceTableFormat(), Decode);
-
     public static TheoryData<string> Checks => [.. PasidTableSuite.Checks.Keys];
 
     [Theory]

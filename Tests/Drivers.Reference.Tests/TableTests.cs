@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Drivers.Reference.Formats;
 using PasidFramework.Drivers.Reference.PageTables;
 using PasidFramework.Drivers.Reference.Reader;
-using PasidFramework.Drivers.Reference.Tables;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 using PasidFramework.TestKit.PageTables;
 
 namespace PasidFramework.Drivers.Reference.Tests;

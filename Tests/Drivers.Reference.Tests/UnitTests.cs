@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
-using PasidFramework.Drivers.Reference.Formats;
-using PasidFramework.Drivers.Reference.Tables;
 using PasidFramework.Engine;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.Reference.Tests;
 

@@ -1,15 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Drivers.VirtioIommu.Unit;
-using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
-using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Drivers.VirtioIommu.Queues;
-using PasidFramework.Drivers.VirtioIommu.Tables;
-using PasidFramework.Drivers.VirtioIommu.Tests.Support;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 
@@ -20,7 +9,6 @@ public sealed class DomainTableTests
     private const ulong Root = 0x890000000;
     private const uint Asid = 0x2a;
     private static readonly Pasid s_pasid = new(0x1234);
-
     public static TheoryData<string> Dialects => Fixture.BothDialects;
 
     [Theory]

@@ -1,17 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Composition.Hosting;
 using Moq;
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Drivers.VirtioIommu.Dialects;
-using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Drivers.VirtioIommu.Tables;
-using PasidFramework.Drivers.VirtioIommu.Tests.Support;
-using PasidFramework.Drivers.VirtioIommu.Unit;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.TestKit;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 

@@ -1,15 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Options;
 using PasidFramework.Allocation;
-using PasidFramework.Contracts;
-using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
-using PasidFramework.Drivers.VirtioIommu.Tests.Support;
-using PasidFramework.Drivers.VirtioIommu.Unit;
 using PasidFramework.Engine;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.TestKit;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 
@@ -202,15 +194,10 @@ public sealed class EngineTests
         }
 
         public ObservedMemory Memory { get; }
-
         public TestHardware Hardware { get; }
-
         public VirtioIommuUnit Unit { get; }
-
         public IommuCore Core { get; }
-
         public IommuInstance Instance { get; }
-
         public SimulatedProcessSource Processes { get; }
 
         public Domain AddDomain(string name, int bits)

@@ -1,15 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Logging.Abstractions;
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Emulation;
-using PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
-using PasidFramework.Drivers.VirtioIommu.Queues;
-using PasidFramework.Drivers.VirtioIommu.Tables;
-using PasidFramework.Drivers.VirtioIommu.Tests.Support;
-using PasidFramework.Drivers.VirtioIommu.Unit;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 
@@ -18,10 +8,8 @@ public sealed class FaultTests
 {
     private const uint Other = 0x20;
     private const int Buffers = 16;
-
     private static readonly Pasid s_pasid = new(0x1234);
     private static readonly Pasid s_next = new(0x1235);
-
     private readonly List<IommuFault> _faults = [];
 
     public static TheoryData<string, bool> Machines => new()

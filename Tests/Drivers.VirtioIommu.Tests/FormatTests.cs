@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using FsCheck;
 using FsCheck.Fluent;
-using PasidFramework.Drivers.VirtioIommu.Dialects;
-using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Drivers.VirtioIommu.Queues;
-using PasidFramework.Drivers.VirtioIommu.Tests.Support;
-using PasidFramework.Records;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 
@@ -16,9 +10,7 @@ public sealed class FormatTests
         new(1, 0x840000000, 16, 2, 0x800000084000001b, 0x100000d6);
 
     public static TheoryData<string> Names => [.. Vector.All.Keys];
-
     public static TheoryData<string> Violations => [.. ViolationVector.All.Keys];
-
     public static TheoryData<string> Ids => [.. KnownStructure.All.Keys];
 
     [Theory]

@@ -2,17 +2,7 @@
 using Microsoft.Extensions.Logging.Abstractions;
 using Microsoft.Extensions.Options;
 using PasidFramework.Allocation;
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Emulation;
-using PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
-using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
-using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Drivers.VirtioIommu.Tests.Support;
-using PasidFramework.Drivers.VirtioIommu.Unit;
 using PasidFramework.Engine;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 
@@ -23,9 +13,7 @@ public sealed class MapTests : IDisposable
     private const uint Gpu = 0x20;
     private const ulong Page = 0x7F00_1234_5000;
     private const ulong Target = 0x5_6789_A000;
-
     private static readonly Pasid s_pasid = new(0x12345);
-
     private readonly List<IPageTable> _tables = [];
     private ModelMemory _memory = null!;
     private VirtioIommuModel _model = null!;
@@ -555,13 +543,11 @@ public sealed class MapTests : IDisposable
     private sealed class Process(int pid, ulong root) : IAddressSpace
     {
         public AddressSpaceId Id { get; } = new((ulong)pid);
-
         public int Pid => pid;
 
         public string Name => $"process {pid}";
 
         public ulong PageTableRoot => root;
-
         public bool IsAlive { get; set; } = true;
     }
 

@@ -1,19 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Emulation;
-using PasidFramework.Drivers.VirtioIommu.Dialects;
-using PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
-using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
-using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Drivers.VirtioIommu.Queues;
-using PasidFramework.Drivers.VirtioIommu.Reader;
-using PasidFramework.Drivers.VirtioIommu.Tables;
-using PasidFramework.Drivers.VirtioIommu.Tests.Support;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Records;
-using PasidFramework.Results;
-using PasidFramework.TestKit;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 
@@ -22,7 +7,6 @@ public sealed class ModelTests
 {
     private static readonly Pasid s_pasid = new(0x1234);
     private static readonly Pasid s_neighbour = new(0x1235);
-
     public static TheoryData<string> Dialects => Fixture.BothDialects;
 
     [Theory]

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
-using PasidFramework.Drivers.VirtioIommu.Tests.Support;
-using PasidFramework.Hardware;
-using PasidFramework.TestKit;
 using PasidFramework.TestKit.Mutations;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;

@@ -1,12 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
-using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Drivers.VirtioIommu.Queues;
-using PasidFramework.Drivers.VirtioIommu.Tests.Support;
-using PasidFramework.TestKit;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 
@@ -490,9 +483,7 @@ public sealed class QueueTests
     private sealed class JumpingClock : TimeProvider
     {
         public int Looks { get; private set; }
-
         public override long TimestampFrequency => 1;
-
         public override long GetTimestamp() => ++Looks;
     }
 
@@ -512,7 +503,6 @@ public sealed class QueueTests
         }
 
         public RequestQueue Queue { get; }
-
         public Action Answer { get; set; } = () => { };
 
         public void Return(uint id, uint length, byte status)

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Drivers.VirtioIommu.Reader;
-using PasidFramework.Hardware;
 using PasidFramework.TestKit.Tables;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;

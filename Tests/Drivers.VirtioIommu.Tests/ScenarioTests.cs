@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Logging;
-using PasidFramework.Contracts;
-using PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
-using PasidFramework.Drivers.VirtioIommu.Tests.Support;
-using PasidFramework.Hardware;
-using PasidFramework.TestKit;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 
@@ -137,7 +131,6 @@ internal static class Scenarios
     private sealed class RunawayTime : TimeProvider
     {
         private long _now;
-
         public override long GetTimestamp() => Interlocked.Add(ref _now, TimestampFrequency * 3600);
     }
 }

@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
-using PasidFramework.Hardware;
-using PasidFramework.TestKit;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 

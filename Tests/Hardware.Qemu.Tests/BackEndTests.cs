@@ -1,10 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.Qemu.Hardware;
-using PasidFramework.Qemu.Machine;
-using PasidFramework.Qemu.Tests.Support;
-using PasidFramework.Results;
 
 namespace PasidFramework.Qemu.Tests;
 

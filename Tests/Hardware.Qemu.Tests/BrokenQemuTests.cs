@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics;
 using System.Text;
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.Qemu.Hardware;
-using PasidFramework.Qemu.Machine;
-using PasidFramework.Qemu.Tests.Support;
-using PasidFramework.Results;
 
 namespace PasidFramework.Qemu.Tests;
 

@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Identifiers;
-using PasidFramework.Qemu.Hardware;
-using PasidFramework.Qemu.Tests.Support;
 
 namespace PasidFramework.Qemu.Tests;
 

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using FsCheck;
 using FsCheck.Fluent;
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Qemu.Tests.Support;
-using PasidFramework.Results;
 using PasidFramework.TestKit;
 
 namespace PasidFramework.Qemu.Tests;

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
 using PasidFramework.Drivers.IntelVtd;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Qemu.Tests.Support;
 using PasidFramework.Qemu.Vtd;
-using PasidFramework.Results;
 
 namespace PasidFramework.Qemu.Tests;
 

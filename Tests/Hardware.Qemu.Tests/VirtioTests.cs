@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
 using PasidFramework.Drivers.VirtioIommu;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Qemu.Hardware;
-using PasidFramework.Qemu.Tests.Support;
 using PasidFramework.Qemu.Virtio;
-using PasidFramework.Results;
 
 namespace PasidFramework.Qemu.Tests;
 

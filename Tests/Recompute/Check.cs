@@ -8,11 +8,8 @@ namespace PasidFramework.Recompute;
 internal sealed class Check
 {
     private readonly JsonElement _report;
-
     public Check(string path) => _report = JsonDocument.Parse(File.ReadAllText(path)).RootElement;
-
     public List<string> Differences { get; } = [];
-
     public int Compared { get; private set; }
 
     public void Run(Dictionary<string, List<Line>> runs)
@@ -197,7 +194,6 @@ internal sealed class Check
         string.Join(' ', run.GetProperty(list).EnumerateArray().Select(e => e.GetProperty("name").GetString()));
 
     private static string Shown(JsonElement owner, string key) => owner.GetProperty(key).GetRawText();
-
     private static string Shown(long? value) => value?.ToString(CultureInfo.InvariantCulture) ?? "null";
 
     private void Same(string what, JsonElement owner, string key, long computed) =>

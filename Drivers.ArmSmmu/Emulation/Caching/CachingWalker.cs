@@ -1,9 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Emulation;
-using PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
-using PasidFramework.Drivers.ArmSmmu.Formats;
-using PasidFramework.Hardware;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
 
@@ -16,7 +11,6 @@ namespace PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
 internal sealed partial class CachingWalker : SmmuWalker
 {
     private const int MaxTornReads = 1024;
-
     private readonly Action<string, string> _report;
     private readonly SmmuCaches _caches;
     private int _split;

@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Emulation;
-using PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
-using PasidFramework.Drivers.ArmSmmu.Formats;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
 
@@ -29,9 +25,7 @@ internal readonly record struct RegimeTag
     private const ulong HasAsid = 1UL << 32;
     private const ulong El2 = 1UL << 33;
     private const ulong Global = 1UL << 34;
-
     private readonly ulong _bits;
-
     private RegimeTag(ulong bits) => _bits = bits;
 
     /// <summary>Whether the regime is EL2's.</summary>

@@ -1,11 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Emulation;
-using PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
-using PasidFramework.Drivers.ArmSmmu.Formats;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
 
@@ -56,11 +49,8 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
     IModelMemory IIommuModel.ModelMemory => ModelMemory;
 
     public IPhysicalMemory Memory => ModelMemory;
-
     public IRegisterFile Registers => _registers;
-
     public bool IsCoherent => _options.Coherent;
-
     public IReadOnlyList<ProtocolViolation> Violations => _log.All();
 
     public IReadOnlyList<CachedItem> Cached

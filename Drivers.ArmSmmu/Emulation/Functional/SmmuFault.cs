@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Drivers.ArmSmmu.Formats;
-using PasidFramework.Hardware;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
 

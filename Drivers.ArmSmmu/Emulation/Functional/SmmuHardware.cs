@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
 
@@ -23,7 +22,6 @@ internal sealed class SmmuHardware : IIommuHardware
     }
 
     public IPhysicalMemory Memory { get; }
-
     public IRegisterFile Registers => RegisterFile;
 
     /// <summary>The registers with their logs.</summary>

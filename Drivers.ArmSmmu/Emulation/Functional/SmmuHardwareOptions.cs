@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Drivers.ArmSmmu.Formats;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
 
@@ -13,7 +8,6 @@ namespace PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
 internal sealed record SmmuHardwareOptions
 {
     private static readonly int[] s_outputBits = [32, 36, 40, 42, 44, 48];
-
     private static readonly Option<int> s_sidBits = Option.Number("sid-bits", 1, 32, 16);
     private static readonly Option<string> s_oas = Option.Choice("oas", "48", "32", "36", "40", "42", "44");
     private static readonly Option<int> s_commandQueue = Option.Number("command-queue-log2", 1, 19, 19);

@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Allocation;
-using PasidFramework.DriverKit.Queues;
-using PasidFramework.Drivers.ArmSmmu.Formats;
-using PasidFramework.Hardware;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
 
@@ -18,7 +14,6 @@ internal sealed class SmmuRegisterFile(
     IDeviceMemory memory, SmmuHardwareOptions options, ISmmuCommandExecutor? executor) : IRegisterFile
 {
     private const int PageWords = 0x100 / 4;
-
     private readonly uint[] _page0 = BuildPage0(options);
     private readonly uint[] _page1 = new uint[PageWords];
     private readonly Queue<SmmuCommand> _log = new();

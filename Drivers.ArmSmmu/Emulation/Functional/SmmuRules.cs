@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Drivers.ArmSmmu.Formats;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
 
@@ -220,6 +218,5 @@ internal static class SmmuRules
     }
 
     private static SmmuFault BadSte(string reason) => new(SmmuEvent.C_BAD_STE, reason);
-
     private static SmmuFault BadCd(string reason) => new(SmmuEvent.C_BAD_CD, reason);
 }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Drivers.ArmSmmu.Formats;
 using PasidFramework.DriverKit.PageTables;
 
 namespace PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
@@ -107,7 +106,6 @@ internal partial class SmmuWalker
     {
         private readonly ref readonly SmmuRegime _regime = ref regime;
         private readonly ref readonly Stage1Root _first = ref first;
-
         public SmmuTranslation Result { get; private set; }
 
         public bool Read(in WalkStep step, out ulong entry)
@@ -202,7 +200,6 @@ internal partial class SmmuWalker
     private ref struct Stage2Walk(SmmuWalker walker, in Stage2Root second, ulong address) : IPageWalk
     {
         private readonly ref readonly Stage2Root _second = ref second;
-
         public SmmuTranslation Result { get; private set; }
 
         public bool Read(in WalkStep step, out ulong entry)

@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Numerics;
-using PasidFramework.DriverKit.Emulation;
-using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
-using PasidFramework.Drivers.IntelVtd.Formats;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Emulation.Caching;
 
@@ -21,7 +15,6 @@ internal sealed partial class VtdModel
 {
     private readonly PendingInvalidations<ulong[]> _pending = new();
     private readonly List<ulong[]> _waits = [];
-
     protected override void Invalidate(ReadOnlySpan<ulong> descriptor) => _pending.Add(descriptor.ToArray());
 
     protected override void Wait(ReadOnlySpan<ulong> descriptor)

@@ -1,9 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Emulation;
-using PasidFramework.Drivers.IntelVtd.Formats;
-using PasidFramework.Hardware;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Emulation.Caching;
 
@@ -30,7 +25,6 @@ internal sealed partial class VtdModel
     }
 
     public IReadOnlyList<ProtocolViolation> Violations => _log.All();
-
     protected override void OnInvalidAccess(string rule, string message) => _log.Report(rule, message);
 
     protected override void RootTableLatched()

@@ -1,12 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Emulation;
-using PasidFramework.DriverKit.PageTables;
-using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
-using PasidFramework.Drivers.IntelVtd.Formats;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Emulation.Caching;
 

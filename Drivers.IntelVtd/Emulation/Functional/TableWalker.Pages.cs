@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Runtime.CompilerServices;
-using PasidFramework.Drivers.IntelVtd.Formats;
-using PasidFramework.DriverKit.PageTables;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.IntelVtd.Emulation.Functional;
 
@@ -66,9 +62,7 @@ internal static partial class TableWalker
         private WalkPoint _at;
         private int _fault;
         private int _reads;
-
         public PageResult Result { get; private set; }
-
         private readonly bool IsNested => _found.Type == PasidEntry.Nested;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -155,7 +149,6 @@ internal static partial class TableWalker
         private WalkPoint _at;
         private int _fault;
         private int _reads;
-
         public PageResult Result { get; private set; }
 
         public bool Read(in WalkStep step, out ulong entry)

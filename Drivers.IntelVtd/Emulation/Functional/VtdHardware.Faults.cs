@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Drivers.IntelVtd.Formats;
-using PasidFramework.Hardware;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Emulation.Functional;
 

@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Queues;
-using PasidFramework.Drivers.IntelVtd.Formats;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Emulation.Functional;
 
@@ -181,7 +178,6 @@ internal partial class VtdHardware
         }
 
         public ulong[] Reserved { get; }
-
         public LayoutRule? Rule { get; }
     }
 }

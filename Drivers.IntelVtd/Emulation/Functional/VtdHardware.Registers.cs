@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Numerics;
-using PasidFramework.Drivers.IntelVtd.Formats;
-using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.IntelVtd.Emulation.Functional;
 
@@ -9,7 +7,6 @@ namespace PasidFramework.Drivers.IntelVtd.Emulation.Functional;
 internal partial class VtdHardware
 {
     private const uint StatusOfCommands = GlobalCommandBits.TE | GlobalCommandBits.QIE | GlobalCommandBits.IRE;
-
     private uint _gsts;
     private uint _fsts;
     private ulong _rtaddr;

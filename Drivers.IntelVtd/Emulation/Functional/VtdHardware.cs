@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Allocation;
-using PasidFramework.Drivers.IntelVtd.Formats;
-using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.IntelVtd.Emulation.Functional;
 
@@ -46,9 +44,7 @@ internal partial class VtdHardware : IIommuHardware
     }
 
     public IPhysicalMemory Memory { get; }
-
     public IRegisterFile Registers => _registers;
-
     public bool IsCoherent { get; }
 
     /// <summary>Value of CAP.</summary>

@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.PageTables;
-using PasidFramework.Drivers.IntelVtd.Formats;
-using PasidFramework.Identifiers;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Emulation.Functional;
 

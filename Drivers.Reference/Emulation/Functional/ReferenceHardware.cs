@@ -17,7 +17,6 @@ internal class ReferenceHardware : IIommuHardware, IRegisterFile, IEntrySource
     private static readonly Option<bool> s_ats = Option.Flag("ats", true);
     private static readonly Option<int> s_faults = Option.Number("fault-records", 1, 64, 16);
     private static readonly OptionSet s_options = new("reference hardware", s_asidBits, s_ats, s_faults);
-
     private readonly IMemoryReader _walker;
     private readonly ulong _id;
     private readonly int _faultRecords;
@@ -51,9 +50,7 @@ internal class ReferenceHardware : IIommuHardware, IRegisterFile, IEntrySource
     }
 
     public IPhysicalMemory Memory { get; }
-
     public IRegisterFile Registers => this;
-
     public bool IsCoherent { get; }
 
     /// <summary>Serialises everything.</summary>

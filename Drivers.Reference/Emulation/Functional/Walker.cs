@@ -130,7 +130,6 @@ internal static class Walker
     private struct PageWalk(IEntrySource source) : IPageWalk
     {
         private FaultCode _fault;
-
         public Page Result { get; private set; }
 
         public bool Read(in WalkStep step, out ulong entry)

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Runtime.CompilerServices;
-using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 
@@ -11,7 +9,6 @@ namespace PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 internal readonly struct AttachedDescriptor
 {
     private const int OutputBits = 48;
-
     private readonly AttachedStructures _arm;
     private readonly Deciding _words;
 
@@ -23,7 +20,6 @@ internal readonly struct AttachedDescriptor
     }
 
     public bool IsValid => Has(_arm.V);
-
     public int T0Sz => (int)Get(_arm.T0SZ);
 
     /// <summary>EPD0: TTB0 is not walked, every access ends.</summary>
@@ -43,7 +39,6 @@ internal readonly struct AttachedDescriptor
     public bool IgnoresHierarchy => Has(_arm.HAD0);
 
     public ulong Ttb0 => ((ReadOnlySpan<ulong>)_words).GetAddress(_arm.TTB0);
-
     public int Ips => (int)Get(_arm.IPS);
 
     /// <summary>Address bits of IPS; beyond what the device has they are cut.</summary>
@@ -83,7 +78,6 @@ internal readonly struct AttachedDescriptor
     }
 
     private ulong Get(Field field) => ((ReadOnlySpan<ulong>)_words).Get(field);
-
     private bool Has(Field field) => Get(field) != 0;
 
     private string? Refusal()
@@ -109,7 +103,6 @@ internal readonly struct AttachedDescriptor
     private struct Deciding
     {
         public const int Count = 4;
-
         private ulong _first;
     }
 }

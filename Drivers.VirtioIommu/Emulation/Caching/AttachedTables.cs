@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Emulation;
-using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
-using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 
@@ -12,7 +8,6 @@ internal sealed class AttachedTables(ModelMemory memory, ViolationLog log, Attac
 {
     private readonly Dictionary<uint, DeviceTable> _tables = [];
     private readonly HashSet<(uint Domain, ulong Address, ulong Word)> _linked = [];
-
     public IReadOnlyDictionary<uint, DeviceTable> All => _tables;
 
     public void Reset()
@@ -98,7 +93,6 @@ internal sealed class AttachedTables(ModelMemory memory, ViolationLog log, Attac
         && _linked.Add((domain, at, level1)) && IsLeafSettled(table, Leaf(level1));
 
     public bool IsValidLink(ulong level1) => (level1 & arm!.LinkV.WordMask) != 0;
-
     public ulong Leaf(ulong level1) => level1 & arm!.LinkL2Ptr.WordMask;
 
     public void CheckTornReads(in DeviceTable table, uint substream)

@@ -1,10 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Emulation;
-using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
-using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 
@@ -17,7 +11,6 @@ internal sealed class ModelCaches
 {
     // Hardware is finite as well; a full cache forgets everything.
     private const int MaxEntries = 1 << 16;
-
     private readonly ModelMemory _memory;
     private readonly AttachedTables _tables;
     private readonly ViolationLog _log;

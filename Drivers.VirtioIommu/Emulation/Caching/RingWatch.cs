@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Emulation;
-using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
-using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 
@@ -19,7 +15,6 @@ namespace PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 internal sealed class RingWatch(ModelMemory memory, ViolationLog log, Func<int, ulong, int, ulong?> shown)
 {
     private const int LineBytes = 64;
-
     private readonly Watched?[] _queues = new Watched?[QueueIndex.Count];
 
     /// <summary>The device was reset: it owns nothing.</summary>
@@ -251,7 +246,6 @@ internal sealed class RingWatch(ModelMemory memory, ViolationLog log, Func<int, 
 
     // Whether the device sees what the driver stored, so that nothing of the range is still on its way.
     private bool IsSettled(ulong address, int bytes) => memory.FindUnsettled(address, bytes) is null;
-
     private ushort Read16(ulong address) => (ushort)(memory.ReadDword(address & ~3UL) >> (int)((address & 2) * 8));
 
     private sealed class Watched(DeviceQueue queue)

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using PasidFramework.DriverKit.PageTables;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 
@@ -10,13 +9,9 @@ namespace PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 internal readonly record struct StageOneEntry(ulong Word, int Level)
 {
     private const int LastLevel = 3;
-
     private static RadixFormat Format => ArmPageTables.Granule4K;
-
     private static Field UpperReserved => new(49, 48, "RSVD[49:48]");
-
     private static Field BlockReserved => new(20, 17, "RSVD[20:17]");
-
     private EntryKind Kind => Format.Classify(Word, KitLevel(Level));
 
     /// <summary>Address bits below this level's index: 39, 30, 21, 12.</summary>
@@ -27,15 +22,10 @@ internal readonly record struct StageOneEntry(ulong Word, int Level)
     public static int FirstLevel(int inputBits) => inputBits > Shift(0) ? 0 : inputBits > Shift(1) ? 1 : 2;
 
     public bool IsValid => Kind != EntryKind.Empty;
-
     public bool IsTable => Kind == EntryKind.Table;
-
     public bool IsUser => Has(ArmStage1Entry.AP1);
-
     public bool IsReadOnly => Has(ArmStage1Entry.AP2);
-
     public bool IsAccessed => Has(ArmStage1Entry.AF);
-
     public int AttributeIndex => (int)((ReadOnlySpan<ulong>)[Word]).Get(ArmStage1Entry.AttrIndx);
 
     /// <summary>nG = 0: every ASID uses the translation.</summary>
@@ -49,6 +39,5 @@ internal readonly record struct StageOneEntry(ulong Word, int Level)
 
     // Formats count levels down to 1, the last; Arm counts up to 3.
     private static int KitLevel(int level) => LastLevel + 1 - level;
-
     private bool Has(Field field) => (Word & field.WordMask) != 0;
 }

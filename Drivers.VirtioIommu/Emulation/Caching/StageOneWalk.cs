@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using PasidFramework.DriverKit.PageTables;
-using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
-using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 
@@ -35,11 +33,8 @@ internal struct StageOneWalk
     public WalkResult? Refusal { get; }
 
     public ulong Address { get; }
-
     public int FirstLevel { get; }
-
     public int Level { get; private set; }
-
     public readonly ulong EntryAddress => _table + ((Address >> StageOneEntry.Shift(Level) & 511) * 8);
 
     /// <summary>An entry with what the tables above it forbid.</summary>

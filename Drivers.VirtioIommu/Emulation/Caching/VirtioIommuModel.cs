@@ -1,13 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Collections.ObjectModel;
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Emulation;
-using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
-using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Records;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 
@@ -49,16 +41,13 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
     IModelMemory IIommuModel.ModelMemory => ModelMemory;
 
     public IPhysicalMemory Memory => ModelMemory;
-
     public IRegisterFile Registers => _device.Registers;
-
     public bool IsCoherent => _device.IsCoherent;
 
     /// <summary>Whether everything is forgotten before every access, as hardware may; for tests.</summary>
     internal bool KeepsNothing { get; set; }
 
     internal VirtioIommuHardware Device => _device;
-
     public IReadOnlyList<ProtocolViolation> Violations => _log.All();
 
     public IReadOnlyList<CachedItem> Cached

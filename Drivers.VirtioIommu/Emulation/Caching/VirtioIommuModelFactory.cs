@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Composition;
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.VirtioIommu.Reader;
-using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 
@@ -13,7 +10,6 @@ public sealed class VirtioIommuModelFactory : IIommuModelFactory
     /// <summary>Says what attached tables are made of; without it the model refuses to attach one.</summary>
     [Import(VirtioTableReader.ArmReader, AllowDefault = true)]
     public ITableReader? ArmSmmuV3Reader { get; set; }
-
     public string PageTables => "arm-lpae-4k";
 
     /// <remarks>Options: <c>dialect</c> = <c>none</c>, <c>B</c> (default) or <c>E</c>; <c>bypass</c> = <c>on</c> or

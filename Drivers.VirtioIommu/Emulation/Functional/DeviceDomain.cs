@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 
@@ -12,7 +9,6 @@ internal readonly record struct DeviceMapping(ulong Start, ulong Last, ulong Phy
 internal sealed class DeviceDomain
 {
     public required uint Id { get; init; }
-
     public bool Bypass { get; init; }
 
     /// <summary>Its PASID table; null for a domain of mappings.</summary>
@@ -49,7 +45,6 @@ internal readonly record struct WalkResult(
         walk.Result.Address);
 
     public static WalkResult Configuration(InvariantText why) => new(TranslationStatus.Faulted, 0, false, Text(why));
-
     public static WalkResult Mapping(InvariantText why) => new(TranslationStatus.Faulted, 0, true, Text(why));
 }
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
-using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 
@@ -30,13 +28,9 @@ internal sealed class DeviceQueue(IDeviceMemory memory, IMemoryReader? stored = 
     public ushort NextAvailable => _nextAvailable;
 
     public int Size { get; set; }
-
     public bool Ready { get; set; }
-
     public ulong Descriptors { get; set; }
-
     public ulong Available { get; set; }
-
     public ulong Used { get; set; }
 
     /// <summary>Parts of the taken chain that the device reads.</summary>

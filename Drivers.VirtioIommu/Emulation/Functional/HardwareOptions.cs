@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Drivers.VirtioIommu.Dialects;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 

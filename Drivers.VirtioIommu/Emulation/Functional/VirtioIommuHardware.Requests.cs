@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Drivers.VirtioIommu.Dialects;
-using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 
@@ -16,7 +13,6 @@ internal sealed partial class VirtioIommuHardware
 
     // Config of a stream table entry, Arm IHI 0070 5.2: stage 1 translates, stage 2 is bypassed.
     private const ulong StageOneAlone = 5;
-
     private static readonly ulong[] s_attachReserved = ReservedBits(AttachRequest.Layout);
     private static readonly ulong[] s_detachReserved = ReservedBits(DetachRequest.Layout, FieldKind.Ignored);
     private static readonly ulong[] s_unmapReserved = ReservedBits(UnmapRequest.Layout);

@@ -1,10 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Allocation;
-using PasidFramework.Contracts;
-using PasidFramework.Drivers.VirtioIommu.Dialects;
-using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Hardware;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 
@@ -22,9 +16,7 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
     public const ulong PageSizes = (1UL << 12) | (1UL << 21) | (1UL << 30);
 
     public const ulong MsiFirst = 0x0800_0000;
-
     public const ulong MsiLast = 0x080F_FFFF;
-
     private readonly HardwareOptions _options;
     private readonly IDeviceMemory _seen;
     private readonly IDeviceWatcher? _watcher;
@@ -81,9 +73,7 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
     }
 
     public IPhysicalMemory Memory { get; }
-
     public IRegisterFile Registers { get; }
-
     public bool IsCoherent { get; }
 
     /// <summary>How many consumed requests are remembered, the newest ones; 0 (the default) for none.</summary>
@@ -160,7 +150,6 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
     }
 
     private bool Has(ulong feature) => (_driverFeatures & feature) != 0;
-
     private bool Exists(uint endpoint) => _options.Endpoints?.Contains(endpoint) ?? true;
 
     private TranslationResult TranslateLocked(in DmaAccess access)

@@ -14,7 +14,6 @@ internal static class AllFlaws
     private const ulong Entry = 2;
     private const ulong Translations = 3;
     private const ulong DeviceTlb = 4;
-
     public static IReadOnlyList<Flaw> All { get; } =
     [
         Flaw.OfMemory("reserved-bit", "sets a reserved bit of PASID entries", ["ENC-001", "ENC-003"],

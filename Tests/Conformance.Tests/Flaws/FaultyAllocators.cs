@@ -8,19 +8,12 @@ namespace PasidFramework.Conformance.Tests.Flaws;
 internal abstract class PassingAllocator(IPasidAllocator inner) : IPasidAllocator
 {
     protected IPasidAllocator Inner { get; } = inner;
-
     public string Name => Inner.Name;
-
     public PasidRange Range => Inner.Range;
-
     public virtual int LiveCount => Inner.LiveCount;
-
     public virtual PasidAllocation Allocate(in PasidRequest request) => Inner.Allocate(request);
-
     public virtual PasidFreeStatus Free(Pasid pasid) => Inner.Free(pasid);
-
     public virtual bool TryReserve(Pasid pasid) => Inner.TryReserve(pasid);
-
     public bool IsLive(Pasid pasid) => Inner.IsLive(pasid);
 }
 
@@ -57,7 +50,6 @@ internal sealed class FreesAnything(IPasidAllocator inner) : PassingAllocator(in
 internal sealed class NeverGivesAgain(IPasidAllocator inner) : PassingAllocator(inner)
 {
     private int _lost;
-
     public override int LiveCount => Inner.LiveCount - _lost;
 
     public override PasidFreeStatus Free(Pasid pasid)
@@ -83,11 +75,8 @@ internal sealed class ForgetsTheLast(IPasidAllocator inner) : PassingAllocator(i
 internal sealed class Unguarded(PasidRange range) : IPasidAllocator
 {
     private readonly bool[] _live = new bool[Pasid.MaxValue + 1];
-
     public string Name => "unguarded";
-
     public PasidRange Range => range;
-
     public int LiveCount => _live.Count(l => l);
 
     public PasidAllocation Allocate(in PasidRequest request)
@@ -114,7 +103,6 @@ internal sealed class Unguarded(PasidRange range) : IPasidAllocator
     }
 
     public bool TryReserve(Pasid pasid) => !_live[pasid.Value];
-
     public bool IsLive(Pasid pasid) => _live[pasid.Value];
 }
 

@@ -20,11 +20,8 @@ internal sealed class FaultyFormat(IPasidTableFormat inner, Errno swallowed) : I
     private sealed class Table(IPasidTable inner, Errno swallowed) : IPasidTable
     {
         public int PasidBits => inner.PasidBits;
-
         public long TableBytes => inner.TableBytes;
-
         public int Leaves => inner.Leaves;
-
         public IReadOnlyDictionary<string, ulong> AttachParameters => inner.AttachParameters;
 
         public OpResult Set(Pasid pasid, in PasidTableEntry entry)
@@ -34,9 +31,7 @@ internal sealed class FaultyFormat(IPasidTableFormat inner, Errno swallowed) : I
         }
 
         public OpResult Quiet(Pasid pasid) => inner.Quiet(pasid);
-
         public OpResult Clear(Pasid pasid) => inner.Clear(pasid);
-
         public void Dispose() => inner.Dispose();
     }
 }

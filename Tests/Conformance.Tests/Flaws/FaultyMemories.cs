@@ -12,7 +12,6 @@ namespace PasidFramework.Conformance.Tests.Flaws;
 internal abstract class FaultyStores(IPhysicalMemory inner) : PassingMemory(inner)
 {
     private ulong _last;
-
     protected HashSet<ulong> PasidEntries { get; } = [];
 
     public sealed override void WriteQword(ulong address, ulong value)

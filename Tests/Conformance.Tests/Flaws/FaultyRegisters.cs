@@ -7,7 +7,6 @@ namespace PasidFramework.Conformance.Tests.Flaws;
 internal sealed class FaultyReads(IRegisterFile inner, int register, Func<ulong, ulong, ulong> change) : IRegisterFile
 {
     private ulong _written;
-
     public uint Read32(int offset) => inner.Read32(offset);
 
     public ulong Read64(int offset)

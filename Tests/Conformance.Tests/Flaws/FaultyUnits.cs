@@ -24,7 +24,6 @@ internal sealed class RefusesLast(IIommuUnit inner) : PassingUnit(inner)
 internal sealed class ReservesLate(IIommuUnit inner) : PassingUnit(inner)
 {
     private bool _hasDomain;
-
     public override IReadOnlyList<Pasid> ReservedPasids => _hasDomain ? [new Pasid(5)] : [];
 
     public override OpResult AddDomain(Domain domain)
@@ -103,7 +102,6 @@ internal sealed class OneDomainAProcess(IIommuUnit inner) : PassingUnit(inner)
 internal sealed class KeepsDevices(IIommuUnit inner) : PassingUnit(inner)
 {
     private readonly List<Device> _kept = [];
-
     public override void RemoveDevice(Device device) => _kept.Add(device);
 
     public override OpResult AddDevice(Device device)

@@ -11,13 +11,9 @@ namespace PasidFramework.Conformance.Tests.Flaws;
 internal sealed class FaultyDriver(IPasidDriver inner) : IPasidDriver
 {
     public Func<UnitSetup, UnitSetup> Setup { get; init; } = s => s;
-
     public Func<HardwareSetup, HardwareSetup> HardwareSetup { get; init; } = s => s;
-
     public Func<IIommuHardware, IIommuHardware> Hardware { get; init; } = h => h;
-
     public Func<IIommuUnit, IIommuHardware, IIommuUnit> Unit { get; init; } = (u, _) => u;
-
     public Func<OpResult<IIommuUnit>, OpResult<IIommuUnit>> Result { get; init; } = r => r;
 
     public IIommuHardware CreateHardware(IPhysicalMemory memory, HardwareSetup setup) =>
@@ -35,27 +31,16 @@ internal sealed class FaultyDriver(IPasidDriver inner) : IPasidDriver
 internal abstract class PassingUnit(IIommuUnit inner) : IIommuUnit
 {
     protected IIommuUnit Inner { get; } = inner;
-
     public virtual string Name => Inner.Name;
-
     public virtual int PasidBits => Inner.PasidBits;
-
     public virtual IReadOnlyList<Pasid> ReservedPasids => Inner.ReservedPasids;
-
     public virtual PasidScope VendorScope => Inner.VendorScope;
-
     public virtual UnitStatistics Statistics => Inner.Statistics;
-
     public virtual IPasidAllocator? CreateAllocator(PasidRange range) => Inner.CreateAllocator(range);
-
     public virtual OpResult AddDomain(Domain domain) => Inner.AddDomain(domain);
-
     public virtual void RemoveDomain(Domain domain) => Inner.RemoveDomain(domain);
-
     public virtual OpResult AddDevice(Device device) => Inner.AddDevice(device);
-
     public virtual void RemoveDevice(Device device) => Inner.RemoveDevice(device);
-
     public virtual OpResult<object?> AllocateProcess(IommuProcess process) => Inner.AllocateProcess(process);
 
     public virtual void FreeProcess(IommuProcess process, object? driverProcess) =>
@@ -73,7 +58,6 @@ internal abstract class PassingUnit(IIommuUnit inner) : IIommuUnit
         Inner.Invalidate(context, range);
 
     public virtual OpResult TakeFaults(ICollection<IommuFault> faults) => Inner.TakeFaults(faults);
-
     public virtual void Dispose() => Inner.Dispose();
 }
 
@@ -81,15 +65,10 @@ internal abstract class PassingUnit(IIommuUnit inner) : IIommuUnit
 internal sealed class FaultyHardware(IIommuHardware inner) : IIommuHardware
 {
     public Func<IPhysicalMemory, IPhysicalMemory> BendMemory { get; init; } = m => m;
-
     public Func<IRegisterFile, IRegisterFile> BendRegisters { get; init; } = r => r;
-
     public IPhysicalMemory Memory => field ??= BendMemory(inner.Memory);
-
     public IRegisterFile Registers => field ??= BendRegisters(inner.Registers);
-
     public bool IsCoherent => inner.IsCoherent;
-
     public TranslationResult Translate(in DmaAccess access) => inner.Translate(access);
 
     public void Dispose()
@@ -106,11 +85,8 @@ internal sealed class ForgettingRegisters(IRegisterFile inner, Func<ulong, ulong
     private const int Command0 = 0x18;
     private const int Command1 = 0x20;
     private ulong _first;
-
     public uint Read32(int offset) => inner.Read32(offset);
-
     public ulong Read64(int offset) => inner.Read64(offset);
-
     public void Write32(int offset, uint value) => inner.Write32(offset, value);
 
     public void Write64(int offset, ulong value)

@@ -9,7 +9,6 @@ namespace PasidFramework.Conformance.Tests.Reports;
 internal sealed class TapStream
 {
     public required IReadOnlyList<TapPoint> Points { get; init; }
-
     public bool Passes => Points.All(p => !p.Fails);
 
     public static TapStream Read(string text)

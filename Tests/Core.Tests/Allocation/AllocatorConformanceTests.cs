@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Allocation;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Core.Tests.Allocation;
 
@@ -43,7 +41,6 @@ public sealed class DelegatedConformanceTests : AllocatorConformance
 public abstract class QuarantineConformance : AllocatorConformance
 {
     private protected abstract int Frees { get; }
-
     internal override int FreesToWait(PasidRange range) => (int)Math.Min(Frees, Math.Max(range.Count - 1, 0));
 
     internal override Subject Create(PasidRange range)
@@ -84,7 +81,6 @@ public sealed class QuarantineOverTopDownConformanceTests : QuarantineConformanc
 public sealed class QuarantineOverDelegatedConformanceTests : QuarantineConformance
 {
     internal override bool AimsAtRequest => false;
-
     private protected override int Frees => 5;
 
     private protected override (IPasidAllocator Inner, NaivePolicy Policy) CreateInner(PasidRange range) =>

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
-using PasidFramework.Allocation;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Core.Tests.Allocation;
 

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Allocation;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Core.Tests.Allocation;
 
@@ -21,13 +19,9 @@ internal sealed class FakeHost : IPasidHost
     }
 
     public List<string> Calls { get; } = new(capacity: 64);
-
     public bool Records { get; init; }
-
     public int TakenCount => _taken.Count(t => t);
-
     public void AnswerAllocate(int status, uint pasid = 0) => _nextAllocations.Enqueue(new(status, pasid));
-
     public void AnswerFree(int status) => _nextFrees.Enqueue(new(status));
 
     public PasidHostResponse Allocate()

@@ -5,8 +5,6 @@ namespace PasidFramework.Core.Tests.Allocation;
 internal sealed class ManualTime(long frequency) : TimeProvider
 {
     public override long TimestampFrequency => frequency;
-
     public long Now { get; set; }
-
     public override long GetTimestamp() => Now;
 }

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Allocation;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Core.Tests.Allocation;
 
@@ -90,7 +88,6 @@ internal sealed class NaiveAllocator
     }
 
     public IReadOnlyCollection<uint> Live => _ownerOfLive.Keys;
-
     public int WaitingCount => _waiting.Count;
 
     public PasidAllocation Allocate(PasidRequest request)

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using Moq;
-using PasidFramework.Allocation;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Core.Tests.Allocation;
 

@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using Moq;
-using PasidFramework.Allocation;
-using PasidFramework.Contracts;
-using PasidFramework.Engine;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Core.Tests.Engine;
 
@@ -942,19 +937,12 @@ public sealed class BindTests
     private sealed class CountingAddressSpace(ulong id) : IAddressSpace
     {
         public int Reads { get; set; }
-
         public AddressSpaceId Id => Read(new AddressSpaceId(id));
-
         public int Pid => Read((int)id);
-
         public string Name => Read("counted");
-
         public ulong PageTableRoot => Read(0x1000UL);
-
         public string Tenant => Read(string.Empty);
-
         public bool IsKernelThread => Read(false);
-
         public bool IsAlive => Read(true);
 
         private T Read<T>(T value)

@@ -1,9 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Allocation;
-using PasidFramework.Contracts;
-using PasidFramework.Engine;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Core.Tests.Engine;
 
@@ -18,30 +13,20 @@ internal sealed class RecordingUnit : IIommuUnit
     private readonly Dictionary<Domain, int> _inside = [];
     private readonly Lock _gate = new();
     private readonly List<string> _broken = [];
-
     public string Name { get; init; } = "unit0";
-
     public int PasidBits { get; init; } = 20;
-
     public IReadOnlyList<Pasid> ReservedPasids { get; init; } = [new Pasid(0)];
-
     public PasidScope VendorScope { get; init; } = PasidScope.Domain;
-
     public UnitStatistics Statistics => default;
-
     public List<string> Log { get; } = [];
 
     /// <summary>Called before each operation with its name; a refusal returned is the operation's result.</summary>
     public Func<string, IommuContext?, Device?, OpResult> OnCall { get; set; } = (_, _, _) => OpResult.Ok;
 
     public int AttachSuccesses { get; private set; }
-
     public int Detaches { get; private set; }
-
     public int Exits { get; private set; }
-
     public int ProcessesAllocated { get; private set; }
-
     public int ProcessesFreed { get; private set; }
 
     public int Entries
@@ -67,7 +52,6 @@ internal sealed class RecordingUnit : IIommuUnit
     }
 
     public Func<PasidRange, IPasidAllocator?> Allocators { get; init; } = _ => null;
-
     public IPasidAllocator? CreateAllocator(PasidRange range) => Allocators(range);
 
     public OpResult AddDomain(Domain domain) => PasidBits == 0
@@ -75,7 +59,6 @@ internal sealed class RecordingUnit : IIommuUnit
         : OnCall("AddDomain", null, null);
 
     public void RemoveDomain(Domain domain) => Note("RemoveDomain " + domain.Name);
-
     public OpResult AddDevice(Device device) => OnCall("AddDevice", null, device);
 
     public void RemoveDevice(Device device)

@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Options;
-using PasidFramework.Allocation;
-using PasidFramework.Contracts;
-using PasidFramework.Engine;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Core.Tests.Engine;
 
@@ -23,9 +17,7 @@ internal sealed class TestSystem : IDisposable
     }
 
     public IommuCore Core { get; }
-
     public SystemMemory Memory { get; }
-
     public SimulatedProcessSource Processes { get; }
 
     public RecordingUnit AddUnit(RecordingUnit? unit = null, string driver = "test")

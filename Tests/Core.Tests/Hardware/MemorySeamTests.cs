@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Hardware;
-using PasidFramework.Results;
 
 namespace PasidFramework.Core.Tests.Hardware;
 
@@ -93,17 +91,11 @@ public sealed class MemorySeamTests
             inner.AllocatePages(bytes, alignmentBytes);
 
         public void FreePages(ulong address, int bytes) => inner.FreePages(address, bytes);
-
         public ulong ReadQword(ulong address) => inner.ReadQword(address);
-
         public uint ReadDword(ulong address) => inner.ReadDword(address);
-
         public void Read(ulong address, Span<byte> destination) => inner.Read(address, destination);
-
         public bool IsBacked(ulong address, long bytes) => inner.IsBacked(address, bytes);
-
         public void WriteDword(ulong address, uint value) => inner.WriteDword(address, value);
-
         public void Write(ulong address, ReadOnlySpan<byte> source) => inner.Write(address, source);
 
         public void WriteQword(ulong address, ulong value)

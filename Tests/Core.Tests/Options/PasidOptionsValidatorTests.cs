@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Options;
-using PasidFramework.Allocation;
 
 namespace PasidFramework.Core.Tests.Options;
 

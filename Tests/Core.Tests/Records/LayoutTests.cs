@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Records;
-using PasidFramework.Results;
 
 namespace PasidFramework.Core.Tests.Records;
 
 public sealed class LayoutTests
 {
     private static Field P => new(0, 0, "P");
-
     private static Field Low => new(15, 12, "PFSID");
-
     private static Field High => new(63, 52, "PFSID");
-
     private static Field Pointer => new(51, 16, "PTR");
-
     private static Field Whole => new(127, 64, "DATA");
 
     private static Layout Make() => new(

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Engine;
 
 namespace PasidFramework.Core.Tests.Threading;
 
@@ -102,7 +101,6 @@ public sealed class GracePeriodTests
     private sealed class Item : Reclaimable
     {
         public int Freed;
-
         internal override void Reclaim() => Interlocked.Increment(ref Freed);
     }
 }

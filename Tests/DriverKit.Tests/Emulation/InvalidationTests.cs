@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Emulation;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.DriverKit.Tests.Emulation;
 

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
-using PasidFramework.Contracts;
 using PasidFramework.DriverKit.PageTables;
-using PasidFramework.Hardware;
-using PasidFramework.Results;
 using PasidFramework.TestKit;
 
 namespace PasidFramework.DriverKit.Tests.PageTables;
@@ -155,13 +152,9 @@ public sealed class RadixFormatTests
     private struct Recorder(SystemMemory memory, int again, PageRights kept) : IPageWalk
     {
         public int Reads { get; private set; }
-
         public ulong Entry { get; private set; }
-
         public EntryKind Kind { get; private set; }
-
         public int Level { get; private set; }
-
         public PageRights Rights { get; private set; }
 
         public bool Read(in WalkStep step, out ulong entry)

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using FsCheck;
 using FsCheck.Fluent;
-using PasidFramework.DriverKit.Queues;
-using PasidFramework.Hardware;
-using PasidFramework.Results;
 
 namespace PasidFramework.DriverKit.Tests.Queues;
 

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Queues;
-using PasidFramework.Hardware;
 
 namespace PasidFramework.DriverKit.Tests.Queues;
 

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using FsCheck;
 using FsCheck.Fluent;
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Queues;
-using PasidFramework.Hardware;
-using PasidFramework.Results;
 
 namespace PasidFramework.DriverKit.Tests.Queues;
 
@@ -173,13 +169,9 @@ public class RecordRingTests
         }
 
         public SystemMemory Memory { get; }
-
         public uint Producer { get; set; }
-
         public Action OnDecode { get; set; } = () => { };
-
         public bool IsFull => (Producer ^ Volatile.Read(ref _consumer)) == 1u << _log2;
-
         public bool IsEmpty => Producer == _consumer;
 
         public void Record(ulong number)

@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Queues;
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Hardware;
-using PasidFramework.Results;
 
 namespace PasidFramework.DriverKit.Tests.Queues;
 
@@ -14,7 +10,6 @@ internal sealed class TestRing : CommandRing
     public const ulong FenceWord = 0xFE;
     public const ulong ClosingWord = 0xC0;
     public const ulong BadWord = 0xBAD;
-
     private readonly SystemMemory _memory;
     private readonly uint _mask;
     private readonly long[] _owners;

@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Emulation;
 using PasidFramework.DriverKit.Tables;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.DriverKit.Tests.Tables;
 
@@ -13,7 +8,6 @@ public sealed class PasidTableTests
 {
     private static readonly Pasid s_one = new(1);
     private static readonly Pasid s_next = new(2);
-
     private readonly ModelMemory _memory = new();
     private readonly Recording _sync = new();
 
@@ -112,13 +106,9 @@ public sealed class PasidTableTests
             sync)
     {
         public const ulong Silence = 3;
-
         public override IReadOnlyDictionary<string, ulong> AttachParameters => new Dictionary<string, ulong>();
-
         public override bool CanQuiet => canQuiet;
-
         protected override ulong QuietWord => Silence;
-
         public ulong Word(Pasid pasid) => Memory.ReadQword(Table.Find(pasid.Value));
 
         protected override OpResult Check(Pasid pasid, in PasidTableEntry entry) => (entry.PageTableRoot & 0xFFF) == 0
@@ -135,7 +125,6 @@ public sealed class PasidTableTests
     private sealed class Recording : IPasidTableSync
     {
         public List<string> Calls { get; } = [];
-
         public string? Refused { get; set; }
 
         public OpResult ConfigurationChanged(Pasid pasid, bool leafOnly) =>

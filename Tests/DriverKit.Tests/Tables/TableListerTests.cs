@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
-using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Tables;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
 using PasidFramework.Records;
 
 namespace PasidFramework.DriverKit.Tests.Tables;
@@ -27,7 +24,6 @@ public sealed class TableListerTests
 
     private readonly byte[] _bytes = new byte[32 * 4096];
     private readonly MemoryImage _memory = new();
-
     public TableListerTests() => _memory.Add(Base, _bytes);
 
     [Fact]

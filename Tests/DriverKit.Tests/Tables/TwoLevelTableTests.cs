@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Emulation;
 using PasidFramework.DriverKit.Tables;
-using PasidFramework.Hardware;
-using PasidFramework.Results;
 
 namespace PasidFramework.DriverKit.Tests.Tables;
 
@@ -10,10 +7,8 @@ public sealed class TwoLevelTableTests
 {
     // 2^10 entries of 32 bytes in leaves of 128.
     private static readonly TableGeometry s_shape = new(10, 32, 7, 64, 8192, 4096);
-
     private readonly ModelMemory _memory = new();
     private readonly List<MemoryEvent> _events = [];
-
     public TwoLevelTableTests() => _memory.Changed += _events.Add;
 
     [Fact]

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Hardware;
 using PasidFramework.TestKit;
-using PasidFramework.Results;
 
 namespace PasidFramework.DriverKit.Tests.Units;
 
@@ -10,9 +8,7 @@ internal sealed class CommandPort : IIommuHardware
 {
     private readonly FailingMemory _memory;
     private int _left = int.MaxValue;
-
     public CommandPort() => _memory = new FailingMemory(this, new SystemMemory());
-
     public List<string> Sent { get; } = [];
 
     /// <summary>Requests of either kind until one fails; every later one succeeds, or with <see cref="Stuck"/>
@@ -23,15 +19,10 @@ internal sealed class CommandPort : IIommuHardware
     }
 
     public bool Stuck { get; set; }
-
     public bool HasFailed { get; private set; }
-
     public long AllocatedBytes => _memory.AllocatedBytes;
-
     public IPhysicalMemory Memory => _memory;
-
     public IRegisterFile Registers => null!;
-
     public bool IsCoherent => true;
 
     public OpResult Send(string command)

@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.DriverKit.Tests.Units;
 
@@ -240,11 +236,8 @@ public sealed class IommuUnitTests : IDisposable
     private sealed class QuietDomain : UnitDomain<UnitDevice>
     {
         protected override OpResult Install(UnitLink link) => OpResult.Ok;
-
         protected override OpResult Quiet(UnitLink link) => OpResult.Ok;
-
         protected override OpResult Clear(UnitLink link) => OpResult.Ok;
-
         protected override OpResult InvalidateRange(UnitLink link, IovaRange range) => OpResult.Ok;
     }
 }

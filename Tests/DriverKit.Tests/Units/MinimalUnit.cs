@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Allocation;
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.DriverKit.Tests.Units;
 
@@ -14,13 +9,9 @@ internal sealed class MinimalUnit(UnitSetup setup, CommandPort port) : IommuUnit
 {
     private readonly LowestPasidAllocator _asids = new(new PasidRange(1, 3));
     private ulong _deviceTable;
-
     public int LiveAsids => _asids.LiveCount;
-
     protected override long Commands => port.Sent.Count;
-
     protected override IPasidAllocator? Tags => _asids;
-
     protected override IReadOnlyList<Func<OpResult>> StartSteps => [Build, () => port.Send("on")];
 
     public OpResult Build()
@@ -46,7 +37,6 @@ internal sealed class MinimalUnit(UnitSetup setup, CommandPort port) : IommuUnit
         : OpResult<UnitDevice>.Refuse(Errno.EINVAL, $"{Name}: requester {requester} is beyond 9 bits");
 
     protected override OpResult Connect(MinimalDomain domain, UnitDevice device) => Store(device, domain.Root);
-
     protected override OpResult Disconnect(MinimalDomain domain, UnitDevice device) => Store(device, 0);
 
     private OpResult Store(UnitDevice device, ulong entry)
@@ -59,7 +49,6 @@ internal sealed class MinimalUnit(UnitSetup setup, CommandPort port) : IommuUnit
 internal sealed class MinimalDomain(IPhysicalMemory memory, CommandPort port, ulong root) : UnitDomain<UnitDevice>
 {
     public ulong Root => root;
-
     public override long TableBytes => 4096;
 
     public override void Dispose()

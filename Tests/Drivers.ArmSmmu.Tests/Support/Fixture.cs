@@ -1,12 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
-using PasidFramework.Drivers.ArmSmmu.Formats;
-using PasidFramework.Drivers.ArmSmmu.Unit;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.TestKit;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests.Support;
 
@@ -36,13 +28,9 @@ internal sealed class Fixture : IIommuHardware
     }
 
     public IPhysicalMemory Memory { get; }
-
     public IRegisterFile Registers => Bent;
-
     public ObservedRegisters Bent { get; }
-
     public SmmuRegisterFile File => _hardware.RegisterFile;
-
     public bool IsCoherent => _hardware.IsCoherent;
 
     public long AllocatedBytes => Memory switch

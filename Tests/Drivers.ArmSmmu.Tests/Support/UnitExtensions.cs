@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Runtime.CompilerServices;
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Drivers.ArmSmmu.Unit;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests.Support;
 
@@ -12,9 +7,7 @@ namespace PasidFramework.Drivers.ArmSmmu.Tests.Support;
 internal sealed class SmmuLink(UnitProcess process)
 {
     public UnitLink? Link;
-
     public UnitProcess Process => process;
-
     public bool IsQuiet => Link?.IsQuiet ?? false;
 }
 
@@ -23,7 +16,6 @@ internal static class UnitExtensions
 {
     private static readonly UnitDevice s_device = new(new RequesterId(0), hasTlb: false);
     private static readonly ConditionalWeakTable<UnitDevice, SmmuDomain> s_domains = [];
-
     public static OpResult<SmmuDomain> CreateDomain(this SmmuUnit unit, int pasidBits) => unit.AddDomain(1, pasidBits);
 
     public static OpResult<UnitDevice> AddStream(this SmmuUnit unit, SmmuDomain domain, RequesterId requester, bool ats)

@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
 using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
-using PasidFramework.Drivers.IntelVtd.Unit;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.TestKit;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 
@@ -13,9 +7,7 @@ namespace PasidFramework.Drivers.IntelVtd.Tests;
 internal sealed class SteppingClock : TimeProvider
 {
     private long _now;
-
     public override long TimestampFrequency => 10;
-
     public override long GetTimestamp() => Interlocked.Increment(ref _now);
 }
 
@@ -48,19 +40,12 @@ internal sealed class Fixture : IIommuHardware
     }
 
     public ObservedMemory Recorder { get; } = new();
-
     public VtdHardware Model { get; }
-
     public ObservedRegisters TestRegisters { get; }
-
     public UnitSetup UnitSetup { get; }
-
     public IPhysicalMemory Memory => Recorder;
-
     public IRegisterFile Registers => TestRegisters;
-
     public bool IsCoherent => Model.IsCoherent;
-
     public VtdUnit Unit => field ??= Ok(VtdUnit.Start(UnitSetup));
 
     public static HardwareSetup With(params (string Name, string Value)[] options) =>
@@ -73,7 +58,6 @@ internal sealed class Fixture : IIommuHardware
     }
 
     public static void Ok(OpResult result) => Assert.True(result.IsOk, result.ToString());
-
     public TranslationResult Translate(in DmaAccess access) => Model.Translate(access);
 
     public TranslationResult Read(RequesterId requester, uint? pasid, ulong address = 0x7f00_1234_5678) =>

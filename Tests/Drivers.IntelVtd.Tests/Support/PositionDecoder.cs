@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
 using System.Numerics;
-using PasidFramework.TestKit;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 
@@ -15,7 +14,6 @@ internal sealed class PositionDecoder
         .ToDictionary(line => line[0], line => new PositionDecoder(line));
 
     private readonly Dictionary<string, (int Msb, int Lsb)[]> _fields = [];
-
     private readonly (int Msb, int Lsb)[] _ignored;
 
     private PositionDecoder(string[] line)
@@ -31,11 +29,8 @@ internal sealed class PositionDecoder
     }
 
     public static IReadOnlyCollection<string> Structures => s_all.Keys;
-
     public int Bits { get; }
-
     public IReadOnlyCollection<string> Names => _fields.Keys;
-
     public static PositionDecoder Of(string structure) => s_all[structure];
 
     public static bool IsAddress(string name) =>

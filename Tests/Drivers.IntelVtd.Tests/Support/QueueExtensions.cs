@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using PasidFramework.DriverKit.Queues;
 using PasidFramework.Drivers.IntelVtd.Queues;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 

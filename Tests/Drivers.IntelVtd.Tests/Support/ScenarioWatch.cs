@@ -1,12 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Logging;
-using PasidFramework.Contracts;
-using PasidFramework.Drivers.IntelVtd.Emulation.Caching;
-using PasidFramework.Drivers.IntelVtd.Reader;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.TestKit;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 
@@ -17,7 +10,6 @@ namespace PasidFramework.Drivers.IntelVtd.Tests;
 internal sealed class ScenarioWatch(ScenarioSetup setup) : IPasidDriver, IIommuModelFactory, ILogger
 {
     private static readonly uint[] s_pasids = [0, 62, 63, 64, 65, 0x1FFF, 0x12345];
-
     private readonly List<string> _warnings = [];
     private readonly RequesterId[] _requesters = [.. setup.Requesters, new RequesterId(0x5500)];
     private string? _illFormed;
@@ -158,21 +150,13 @@ internal sealed class ScenarioWatch(ScenarioSetup setup) : IPasidDriver, IIommuM
     private sealed class WatchedUnit(IIommuUnit unit, List<string> failures) : IIommuUnit
     {
         public string Name => unit.Name;
-
         public int PasidBits => unit.PasidBits;
-
         public IReadOnlyList<Pasid> ReservedPasids => unit.ReservedPasids;
-
         public PasidScope VendorScope => unit.VendorScope;
-
         public UnitStatistics Statistics => unit.Statistics;
-
         public OpResult AddDomain(Domain domain) => Note(unit.AddDomain(domain));
-
         public void RemoveDomain(Domain domain) => unit.RemoveDomain(domain);
-
         public OpResult AddDevice(Device device) => Note(unit.AddDevice(device));
-
         public void RemoveDevice(Device device) => unit.RemoveDevice(device);
 
         public OpResult Attach(IommuContext context, Device device, bool first) =>

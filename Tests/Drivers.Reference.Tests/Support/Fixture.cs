@@ -1,16 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Options;
-using PasidFramework.Allocation;
-using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.Reference.Emulation.Caching;
-using PasidFramework.Drivers.Reference.Formats;
 using PasidFramework.Drivers.Reference.PageTables;
 using PasidFramework.Engine;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.TestKit;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.Reference.Tests;
 
@@ -18,9 +11,7 @@ namespace PasidFramework.Drivers.Reference.Tests;
 internal sealed class SteppingClock : TimeProvider
 {
     private long _now;
-
     public override long TimestampFrequency => 10;
-
     public override long GetTimestamp() => Interlocked.Increment(ref _now);
 }
 
@@ -67,7 +58,6 @@ internal sealed class FaultyRegisters(IRegisterFile inner) : IRegisterFile
     }
 
     private ulong BrokenStatus { get; set; }
-
     public uint Read32(int offset) => inner.Read32(offset);
 
     public ulong Read64(int offset) => offset == Registers.COMMAND_STATUS && _status is { } status ? status
@@ -100,7 +90,6 @@ internal sealed class Fixture : IIommuHardware
     public const ulong Address = 0x7F00_1234_5000;
     public static readonly RequesterId Nic = new(0x118);
     public static readonly RequesterId Gpu = new(0x2A0);
-
     private readonly TimeProvider _time;
     private readonly (string Name, string Value)[] _options;
     private int _nextPid = 1;
@@ -120,19 +109,12 @@ internal sealed class Fixture : IIommuHardware
     }
 
     public ReferenceModel Model { get; }
-
     public ModelMemory Ram => Model.ModelMemory;
-
     public FaultyRegisters Faulty { get; }
-
     public ObservedMemory Failing { get; }
-
     public IPhysicalMemory Memory => Failing;
-
     public IRegisterFile Registers => Faulty;
-
     public bool IsCoherent => Model.IsCoherent;
-
     public IIommuUnit Unit => field ??= Ok(Start());
 
     public IommuCore Core => field ??= new IommuCore(new OptionsWrapper<PasidOptions>(new PasidOptions
@@ -203,13 +185,9 @@ internal sealed class TestProcess(string name, int pid, IPageTable tables, ulong
     public ulong Target { get; private set; } = target;
 
     public AddressSpaceId Id { get; } = new((ulong)pid);
-
     public int Pid => pid;
-
     public string Name => name;
-
     public ulong PageTableRoot => Tables.Root;
-
     public bool IsAlive { get; private set; } = true;
 
     public void Map(ulong address, bool writable = true)

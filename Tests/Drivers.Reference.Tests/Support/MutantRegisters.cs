@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Drivers.Reference.Formats;
-using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.Reference.Tests;
 
@@ -151,21 +148,13 @@ internal sealed class MutantModelFactory(IIommuModelFactory inner, CommandMutati
     private sealed class MutantModel(IIommuModel model, IRegisterFile registers) : IIommuModel
     {
         public IModelMemory ModelMemory => model.ModelMemory;
-
         public IReadOnlyList<ProtocolViolation> Violations => model.Violations;
-
         public IReadOnlyList<CachedItem> Cached => model.Cached;
-
         public IPhysicalMemory Memory => model.Memory;
-
         public IRegisterFile Registers => registers;
-
         public bool IsCoherent => model.IsCoherent;
-
         public void DropCaches() => model.DropCaches();
-
         public TranslationResult Translate(in DmaAccess access) => model.Translate(access);
-
         public void Dispose() => model.Dispose();
     }
 }

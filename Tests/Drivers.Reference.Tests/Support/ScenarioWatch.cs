@@ -1,13 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Logging;
-using PasidFramework.Allocation;
-using PasidFramework.Contracts;
-using PasidFramework.Drivers.Reference.Formats;
 using PasidFramework.Drivers.Reference.Reader;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.TestKit;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.Reference.Tests;
 
@@ -19,7 +12,6 @@ internal sealed class ScenarioWatch(ScenarioSetup setup, CommandMutation? mutati
     : IPasidDriver, IIommuModelFactory, ILogger
 {
     private static readonly uint[] s_pasids = [0, 62, 63, 64, 65, 0x1FF, 0x12345];
-
     private readonly MutantModelFactory _models = new(setup.Model, mutation);
     private readonly List<string> _warnings = [];
     private readonly RequesterId[] _requesters = [.. setup.Requesters, new RequesterId(0x355)];
@@ -189,17 +181,11 @@ internal sealed class ScenarioWatch(ScenarioSetup setup, CommandMutation? mutati
     private sealed class WatchedUnit(IIommuUnit unit, MutantRegisters registers) : IIommuUnit
     {
         public string Name => unit.Name;
-
         public int PasidBits => unit.PasidBits;
-
         public IReadOnlyList<Pasid> ReservedPasids => unit.ReservedPasids;
-
         public PasidScope VendorScope => unit.VendorScope;
-
         public UnitStatistics Statistics => unit.Statistics;
-
         public IPasidAllocator? CreateAllocator(PasidRange range) => unit.CreateAllocator(range);
-
         public OpResult AddDomain(Domain domain) => Ended(unit.AddDomain(domain));
 
         public void RemoveDomain(Domain domain)

@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests.Support;
 
@@ -50,11 +46,8 @@ public sealed class FakeArmFormat : IPasidTableFormat
         private const ulong Common = (1UL << 30) | (5UL << 32) | (1UL << 41) | (1UL << 46) | 16;
         private readonly HashSet<Pasid> _confirmed = [];
         private readonly List<ulong> _leaves = [];
-
         public int PasidBits => pasidBits;
-
         public long TableBytes => ((bytes + 4095) & ~4095) + (_leaves.Count * 4096L);
-
         public int Leaves => _leaves.Count;
 
         public IReadOnlyDictionary<string, ulong> AttachParameters

@@ -1,16 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Logging.Abstractions;
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Drivers.VirtioIommu.Dialects;
-using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
-using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Drivers.VirtioIommu.Queues;
-using PasidFramework.Drivers.VirtioIommu.Tables;
-using PasidFramework.Drivers.VirtioIommu.Unit;
-using PasidFramework.Hardware;
-using PasidFramework.TestKit;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests.Support;
 
@@ -28,15 +17,10 @@ internal sealed class Fixture : IDisposable
     }
 
     public string Dialect { get; }
-
     public TestHardware Hardware { get; }
-
     public StartedDevice Started { get; }
-
     public ObservedMemory Memory => Hardware.TestMemory;
-
     public FakeArmFormat Format { get; } = new();
-
     public static TheoryData<string> BothDialects => new("B", "E");
 
     public static HardwareSetup Setup(

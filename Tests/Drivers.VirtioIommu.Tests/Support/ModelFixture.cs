@@ -1,16 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Logging.Abstractions;
-using PasidFramework.Contracts;
-using PasidFramework.DriverKit.Emulation;
-using PasidFramework.Drivers.VirtioIommu.Dialects;
-using PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
-using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
-using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Drivers.VirtioIommu.Queues;
-using PasidFramework.Drivers.VirtioIommu.Tables;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests.Support;
 
@@ -41,13 +30,9 @@ internal sealed class ModelFixture : IDisposable
     }
 
     public ModelMemory Memory { get; }
-
     public VirtioIommuModel Model { get; }
-
     public TableDialect? Dialect { get; }
-
     public StartedDevice Started { get; private set; }
-
     public IPageTable PageTable { get; }
 
     /// <summary>First level of domain 1's table.</summary>
@@ -96,7 +81,6 @@ internal sealed class ModelFixture : IDisposable
         Model.Translate(new DmaAccess(new RequesterId(endpoint), pasid, address, isWrite));
 
     public RequestStatus Send(ReadOnlySpan<ulong> request) => Started.Requests.Send(request, Dialect!.InvalidateBytes);
-
     public string[] Rules() => [.. Model.Violations.Select(c => c.Rule).Distinct()];
 
     private StartedDevice Start()

@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Drivers.VirtioIommu.Queues;
-using PasidFramework.Hardware;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests.Support;
 
@@ -30,17 +26,11 @@ internal sealed class RequestMutator(IIommuHardware inner, int target = -1, Func
     public List<byte[]> Requests { get; } = [];
 
     public List<SeenAction> Actions { get; } = [];
-
     public HashSet<ulong> ProbePages { get; } = [];
-
     public bool Applied { get; private set; }
-
     public IPhysicalMemory Memory => this;
-
     public IRegisterFile Registers => this;
-
     public bool IsCoherent => inner.IsCoherent;
-
     public TranslationResult Translate(in DmaAccess access) => inner.Translate(access);
 
     public void Dispose()
@@ -130,13 +120,9 @@ internal sealed class RequestMutator(IIommuHardware inner, int target = -1, Func
         inner.Memory.AllocatePages(bytes, alignmentBytes);
 
     public void FreePages(ulong address, int bytes) => inner.Memory.FreePages(address, bytes);
-
     public ulong ReadQword(ulong address) => inner.Memory.ReadQword(address);
-
     public uint ReadDword(ulong address) => inner.Memory.ReadDword(address);
-
     public void Read(ulong address, Span<byte> destination) => inner.Memory.Read(address, destination);
-
     public bool IsBacked(ulong address, long bytes) => inner.Memory.IsBacked(address, bytes);
 
     public void WriteQword(ulong address, ulong value)
@@ -177,7 +163,6 @@ internal sealed class RequestMutator(IIommuHardware inner, int target = -1, Func
     }
 
     public uint Read32(int offset) => inner.Registers.Read32(offset);
-
     public ulong Read64(int offset) => inner.Registers.Read64(offset);
 
     public void Write32(int offset, uint value)

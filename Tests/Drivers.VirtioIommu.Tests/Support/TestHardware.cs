@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
-using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.TestKit;
-using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests.Support;
 
@@ -17,7 +13,6 @@ internal sealed class TestHardware : IIommuHardware, IRegisterFile
     }
 
     public VirtioIommuHardware Device { get; }
-
     public ObservedMemory TestMemory { get; }
 
     /// <summary>What a register reads as, in place of the device's value.</summary>
@@ -27,11 +22,8 @@ internal sealed class TestHardware : IIommuHardware, IRegisterFile
     public Func<int, uint, bool> AcceptsWrite { get; set; } = (_, _) => true;
 
     public List<(int Offset, uint Value)> Writes { get; } = [];
-
     public IPhysicalMemory Memory => TestMemory;
-
     public IRegisterFile Registers => this;
-
     public bool IsCoherent => Device.IsCoherent;
 
     /// <summary>From now on the device hears of no work, until <see cref="Wake"/>.</summary>
@@ -44,7 +36,6 @@ internal sealed class TestHardware : IIommuHardware, IRegisterFile
     }
 
     public TranslationResult Translate(in DmaAccess access) => Device.Translate(access);
-
     public void Dispose() => Device.Dispose();
 
     public uint Read32(int offset)

@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests.Support;
 
@@ -13,7 +10,6 @@ namespace PasidFramework.Drivers.VirtioIommu.Tests.Support;
 internal sealed class TestPageTables : IPageTableFormat
 {
     public string Name => "test-lpae-4k";
-
     public int AddressBits => 48;
 
     public OpResult<IPageTable> Create(IPhysicalMemory memory)
@@ -62,7 +58,6 @@ internal sealed class TestPageTables : IPageTableFormat
         // Page: type 3, AP1 (user), SH 3, AF, nG.
         private const ulong Page = 3 | (1 << 6) | (3 << 8) | (1 << 10) | (1 << 11);
         private readonly List<ulong> _tables = [root];
-
         public ulong Root => root;
 
         public OpResult Map(ulong address, ulong target, bool writable)

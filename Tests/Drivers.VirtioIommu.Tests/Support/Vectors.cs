@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
-using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Records;
-using PasidFramework.TestKit;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests.Support;
 

@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Allocation;
-using PasidFramework.Contracts;
-using PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
-using PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests.Support;
 
@@ -19,21 +13,13 @@ internal sealed class WatchedUnit(IIommuUnit inner) : IIommuUnit
     private readonly HashSet<uint> _removed = [];
     private readonly HashSet<(Domain Domain, uint Endpoint, uint Pasid)> _ended = [];
     private string? _refusal;
-
     public string Name => inner.Name;
-
     public int PasidBits => inner.PasidBits;
-
     public IReadOnlyList<Pasid> ReservedPasids => inner.ReservedPasids;
-
     public PasidScope VendorScope => inner.VendorScope;
-
     public UnitStatistics Statistics => inner.Statistics;
-
     public IPasidAllocator? CreateAllocator(PasidRange range) => inner.CreateAllocator(range);
-
     public OpResult AddDomain(Domain domain) => Note(inner.AddDomain(domain));
-
     public void RemoveDomain(Domain domain) => inner.RemoveDomain(domain);
 
     public OpResult AddDevice(Device device)
@@ -51,7 +37,6 @@ internal sealed class WatchedUnit(IIommuUnit inner) : IIommuUnit
     }
 
     public OpResult<object?> AllocateProcess(IommuProcess process) => inner.AllocateProcess(process);
-
     public void FreeProcess(IommuProcess process, object? driverProcess) => inner.FreeProcess(process, driverProcess);
 
     public OpResult Attach(IommuContext context, Device device, bool first)

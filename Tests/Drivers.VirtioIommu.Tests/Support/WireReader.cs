@@ -26,7 +26,6 @@ internal sealed record Invalidation(
 internal static class WireReader
 {
     public static uint U32(byte[] bytes, int at) => BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(at));
-
     public static ulong U64(byte[] bytes, int at) => BinaryPrimitives.ReadUInt64LittleEndian(bytes.AsSpan(at));
 
     public static Invalidation ReadInvalidation(string dialect, byte[] bytes)

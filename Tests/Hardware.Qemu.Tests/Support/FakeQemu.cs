@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Net.Sockets;
-using PasidFramework.Qemu.Machine;
 
 namespace PasidFramework.Qemu.Tests.Support;
 
@@ -8,7 +7,6 @@ namespace PasidFramework.Qemu.Tests.Support;
 internal sealed class FakeQemu : IDisposable
 {
     private const string GoodVersion = "echo 'QEMU emulator version 10.0.13 (a fake)'";
-
     private readonly string _files;
 
     public FakeQemu(string body, string version = GoodVersion)

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Options;
 using PasidFramework.Allocation;
-using PasidFramework.Contracts;
 using PasidFramework.DriverKit.PageTables;
 using PasidFramework.Drivers.ArmSmmu;
 using PasidFramework.Drivers.IntelVtd;
 using PasidFramework.Drivers.VirtioIommu;
 using PasidFramework.Engine;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Qemu.Tests.Support;
 
@@ -40,11 +36,8 @@ internal sealed class Fixture : IDisposable
     }
 
     public ITestHardware Hardware { get; }
-
     public IIommuUnit Unit { get; }
-
     public IommuCore Core { get; }
-
     public IommuInstance Instance { get; }
 
     public static IPasidDriver Driver(string architecture) => architecture switch

@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Qemu.Tests.Support;
 
@@ -24,13 +21,11 @@ internal sealed class Guest : IAddressSpace, IDisposable
     }
 
     public AddressSpaceId Id { get; }
-
     public int Pid { get; }
 
     public string Name => $"guest-{Pid}";
 
     public ulong PageTableRoot => _tables.Root;
-
     public bool IsAlive { get; set; } = true;
 
     /// <summary>Where a page is now.</summary>

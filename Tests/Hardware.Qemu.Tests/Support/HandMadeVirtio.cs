@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
 
 namespace PasidFramework.Qemu.Tests.Support;
 
@@ -13,14 +11,12 @@ internal sealed class HandMadeVirtio
 {
     public const int EventSize = 4;
     public const int EventBytes = 24;
-
     private const int Size = 16;
     private const ulong RequestBuffer = 0x800;
     private const ulong TailBuffer = 0xC00;
     private const uint MapUnmap = 1 << 2;
     private const uint Probe = 1 << 4;
     private const uint BypassConfig = 1 << 6;
-
     private readonly ITestHardware _hardware;
     private readonly ulong _requests;
     private readonly ulong _events;
@@ -109,7 +105,6 @@ internal sealed class HandMadeVirtio
     }
 
     private static ulong Available(ulong queue, int size) => queue + ((ulong)size * 16);
-
     private static ulong Used(ulong queue, int size) => Available(queue, size) + 0x100;
 
     private ulong Queue(uint index, int size)

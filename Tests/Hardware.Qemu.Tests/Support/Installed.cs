@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Reflection;
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.Qemu.Machine;
-using PasidFramework.Results;
 
 namespace PasidFramework.Qemu.Tests.Support;
 
@@ -11,9 +7,7 @@ namespace PasidFramework.Qemu.Tests.Support;
 internal static class Installed
 {
     private const string None = "none";
-
     private static readonly List<string> s_problems = [];
-
     public static string Home { get; } =
         Environment.GetEnvironmentVariable("PASID_QEMU_HOME") is { Length: > 0 } home ? home
             : typeof(Installed).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()

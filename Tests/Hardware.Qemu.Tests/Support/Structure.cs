@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Drivers.IntelVtd.Formats;
 using PasidFramework.Drivers.VirtioIommu.Formats;
-using PasidFramework.Hardware;
 using PasidFramework.Records;
-using PasidFramework.Results;
 
 namespace PasidFramework.Qemu.Tests.Support;
 

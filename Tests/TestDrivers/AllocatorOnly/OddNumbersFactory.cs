@@ -15,9 +15,7 @@ internal sealed class OddNumbersFactory : IPasidAllocatorFactory
         private readonly Lock _gate = new();
         private readonly HashSet<uint> _live = [];
         private readonly HashSet<uint> _reserved = [];
-
         public string Name => "odd";
-
         public PasidRange Range => range;
 
         public int LiveCount

@@ -13,7 +13,6 @@ namespace PasidFramework.TestDrivers;
 internal sealed class GoodTableFormat : IPasidTableFormat, IDisposable
 {
     public const string FormatName = "good-table";
-
     public string Name => FormatName;
 
     public OpResult<IPasidTable> Create(IPhysicalMemory memory, int pasidBits, IPasidTableSync sync)
@@ -35,11 +34,8 @@ internal sealed class GoodTableFormat : IPasidTableFormat, IDisposable
         : IPasidTable
     {
         public int PasidBits => pasidBits;
-
         public long TableBytes => 8L << pasidBits;
-
         public int Leaves => 1;
-
         public IReadOnlyDictionary<string, ulong> AttachParameters { get; } =
             new Dictionary<string, ulong> { ["Base"] = address };
 
@@ -70,7 +66,6 @@ internal sealed class GoodTableFormat : IPasidTableFormat, IDisposable
         }
 
         public void Dispose() => memory.FreePages(address, 8 << pasidBits);
-
         private ulong At(Pasid pasid) => address + ((ulong)pasid.Value << 3);
     }
 }

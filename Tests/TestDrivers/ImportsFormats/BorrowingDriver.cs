@@ -15,7 +15,6 @@ public sealed class BorrowingDriver([Import("good-table")] IPasidTableFormat req
     : IPasidDriver
 {
     private readonly HiddenDriver _driver = new();
-
     public IPasidTableFormat Required => required;
 
     [Import("good-table", AllowDefault = true)]
@@ -38,15 +37,12 @@ public sealed class BorrowingDriver([Import("good-table")] IPasidTableFormat req
 
     [Import(TableReaderAttribute.ImportPrefix + "absent", AllowDefault = true)]
     public ITableReader? AbsentReader { get; set; }
-
     public ILoggerFactory Logs => logs;
-
     public TimeProvider Time => time;
 
     public Hardware.IIommuHardware CreateHardware(Hardware.IPhysicalMemory memory, HardwareSetup setup) =>
         _driver.CreateHardware(memory, setup);
 
     public OpResult<IIommuUnit> CreateUnit(UnitSetup setup) => _driver.CreateUnit(setup);
-
     private sealed class HiddenDriver : MinimalDriver;
 }

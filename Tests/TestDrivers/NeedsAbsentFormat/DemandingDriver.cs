@@ -12,6 +12,5 @@ internal sealed class DemandingDriver(
     [Import("absent-format")] IPasidTableFormat format) : MinimalDriver
 {
     public IPasidTableFormat? Optional => optional;
-
     public IPasidTableFormat Format => format;
 }

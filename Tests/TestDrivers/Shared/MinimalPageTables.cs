@@ -11,7 +11,6 @@ namespace PasidFramework.TestDrivers;
 internal abstract class MinimalPageTables(string name) : IPageTableFormat, IPasidAllocatorFactory
 {
     public string Name => name;
-
     public int AddressBits => 48;
 
     public OpResult<IPageTable> Create(IPhysicalMemory memory) =>

@@ -11,15 +11,10 @@ internal sealed class MinimalUnit(string name, int pasidBits) : IIommuUnit
 {
     private readonly ConcurrentDictionary<(string Domain, Pasid Pasid), ulong> _entries = new();
     private long _commands;
-
     public string Name => name;
-
     public int PasidBits => pasidBits;
-
     public IReadOnlyList<Pasid> ReservedPasids => [];
-
     public PasidScope VendorScope => PasidScope.Unit;
-
     public UnitStatistics Statistics => new(0, 0, Interlocked.Read(ref _commands));
 
     public OpResult AddDomain(Domain domain) => domain.PasidBits <= PasidBits

@@ -41,7 +41,6 @@ internal sealed class MoreStructures : IStructureProvider
 internal sealed class Reader : ITableReader
 {
     public string Name => "test";
-
     public IReadOnlyList<RootRegister> Registers => [];
 
     public OpResult<ITableView> Open(IMemoryReader memory, IReadOnlyDictionary<string, ulong> registers) =>
@@ -61,7 +60,6 @@ internal sealed class Model : IIommuModelFactory
 internal sealed class NamelessPageTables : IPageTableFormat
 {
     public string Name => string.Empty;
-
     public int AddressBits => 48;
 
     public OpResult<IPageTable> Create(IPhysicalMemory memory) =>
@@ -73,7 +71,6 @@ internal sealed class NamelessPageTables : IPageTableFormat
 internal sealed class PageTables : IPageTableFormat
 {
     public string Name => "test";
-
     public int AddressBits => 48;
 
     public OpResult<IPageTable> Create(IPhysicalMemory memory) =>

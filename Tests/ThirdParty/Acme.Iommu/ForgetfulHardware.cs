@@ -10,19 +10,12 @@ namespace Acme.Iommu;
 internal sealed class ForgetfulHardware(IIommuHardware inner) : IIommuHardware, IRegisterFile
 {
     private bool _isForgotten;
-
     public IPhysicalMemory Memory => inner.Memory;
-
     public IRegisterFile Registers => this;
-
     public bool IsCoherent => inner.IsCoherent;
-
     public TranslationResult Translate(in DmaAccess access) => inner.Translate(access);
-
     public uint Read32(int offset) => inner.Registers.Read32(offset);
-
     public ulong Read64(int offset) => inner.Registers.Read64(offset);
-
     public void Write32(int offset, uint value) => inner.Registers.Write32(offset, value);
 
     public void Write64(int offset, ulong value)
