@@ -8,33 +8,38 @@ namespace PasidFramework.Records;
 /// over the whole structure (bit 64 is bit 0 of the second 64-bit word).
 /// </summary>
 /// <remarks>
-/// Declare fields as <c>public static Field P =&gt; new(0, 0, "P");</c>: the getter is inlined and the bounds become
-/// constants, so <see cref="FieldAccess.Set(Span{ulong}, Field, ulong)"/> costs what a hand-written shift costs. A
-/// field lies within one 64-bit word; hardware that splits a value has two fields (see
+/// Declare fields as <c>public static Field P =&gt; new(0, 0, "P", "present");</c>: the getter is inlined and the
+/// bounds become constants, so <see cref="FieldAccess.Set(Span{ulong}, Field, ulong)"/> costs what a hand-written shift
+/// costs. A field lies within one 64-bit word; hardware that splits a value has two fields (see
 /// <see cref="LayoutField.Split"/>).
 /// </remarks>
-public readonly struct Field
+/// <param name="msb">Most significant bit, counted from bit 0 of the structure.</param>
+/// <param name="lsb">Least significant bit.</param>
+/// <param name="mnemonic">The specification's name, verbatim.</param>
+/// <param name="meaning">What it says, in words.</param>
+[method: MethodImpl(MethodImplOptions.AggressiveInlining)]
+public readonly struct Field(int msb, int lsb, string mnemonic, string meaning)
 {
-    /// <summary>Declares a field.</summary>
+    /// <summary>Declares a field whose meaning its layouts say.</summary>
     /// <param name="msb">Most significant bit, counted from bit 0 of the structure.</param>
     /// <param name="lsb">Least significant bit.</param>
     /// <param name="mnemonic">The specification's name, verbatim.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public Field(int msb, int lsb, string mnemonic)
+    public Field(int msb, int lsb, string mnemonic) : this(msb, lsb, mnemonic, "")
     {
-        Msb = msb;
-        Lsb = lsb;
-        Mnemonic = mnemonic;
     }
 
     /// <summary>Most significant bit of the structure that belongs to the field.</summary>
-    public int Msb { get; }
+    public int Msb { get; } = msb;
 
     /// <summary>Least significant bit of the structure that belongs to the field.</summary>
-    public int Lsb { get; }
+    public int Lsb { get; } = lsb;
 
     /// <summary>The specification's name.</summary>
-    public string Mnemonic { get; }
+    public string Mnemonic { get; } = mnemonic;
+
+    /// <summary>What it says, in words; empty where its layouts say it.</summary>
+    public string Meaning { get; } = meaning;
 
     /// <summary>Width in bits, 1 to 64.</summary>
     public int Width => Msb - Lsb + 1;

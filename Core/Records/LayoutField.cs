@@ -67,12 +67,25 @@ public sealed class LayoutField
     public static LayoutField Value(Field field, string meaning, params (ulong Value, string Name)[] values) =>
         new([field], FieldKind.Value, meaning, 0) { Values = values.ToDictionary(v => v.Value, v => v.Name) };
 
+    /// <summary>A number with the meaning that its field says.</summary>
+    /// <param name="field">Bits, mnemonic and meaning.</param>
+    /// <param name="values">Names of single values.</param>
+    public static LayoutField Value(Field field, params (ulong Value, string Name)[] values) =>
+        Value(field, field.Meaning, values);
+
+    /// <summary>The same as <see cref="Value(Field, ValueTuple{ulong, string}[])"/>: a row of a layout may be the field
+    /// alone.</summary>
+    public static implicit operator LayoutField(Field field) => Value(field);
+
     /// <summary>A number whose bits lie in several places, the low bits first.</summary>
     public static LayoutField Split(string meaning, params Field[] parts) =>
         new(parts, FieldKind.Value, meaning, 0);
 
     /// <summary>A byte address whose low bits are not stored.</summary>
-    public static LayoutField Address(Field field, string meaning) => new([field], FieldKind.Address, meaning, 0);
+    /// <param name="field">Bits and mnemonic.</param>
+    /// <param name="meaning">What it says; null: what the field says.</param>
+    public static LayoutField Address(Field field, string? meaning = null) =>
+        new([field], FieldKind.Address, meaning ?? field.Meaning, 0);
 
     /// <summary>The same field with a reading of its values.</summary>
     /// <param name="reading">Says what a value amounts to, such as a size from its logarithm.</param>
@@ -111,8 +124,8 @@ public sealed class LayoutField
         new(Words(msb, lsb, "IGN"), FieldKind.Ignored, meaning, 0);
 
     /// <summary>A fixed value that is implied by the structure's id.</summary>
-    public static LayoutField Fixed(Field field, ulong value, string meaning) =>
-        new([field], FieldKind.Constant, meaning, value);
+    public static LayoutField Fixed(Field field, ulong value, string? meaning = null) =>
+        new([field], FieldKind.Constant, meaning ?? field.Meaning, value);
 
     /// <summary>Reads the value: of an address its byte address.</summary>
     public ulong Get(ReadOnlySpan<ulong> words)

@@ -14,7 +14,7 @@ internal static class ArmEntries
     private static Field HighReserved => new(49, 48, "RSVD");
     private static Field BlockReserved => new(20, 17, "RSVD");
 
-    public static LayoutField TypeField(Field type) => LayoutField.Value(
+    public static LayoutField TypeField(Field type) => Value(
         type,
         "what the entry is",
         (0, "not present"),
@@ -22,15 +22,15 @@ internal static class ArmEntries
         (2, "not present"),
         (ArmStage1Entry.TypeTableOrPage, "table, or page at the last level"));
 
-    public static LayoutField Shareability(Field field) => LayoutField.Value(
+    public static LayoutField Shareability(Field field) => Value(
         field, "shareability", (0, "non"), (1, "reserved"), (2, "outer"), (3, "inner"));
 
     /// <summary>
     /// Reserved in entries that are present (see <see cref="Check"/>): what is not present is software's own.
     /// </summary>
-    public static LayoutField Upper() => LayoutField.Ignored(50, 48, "49:48 are 0 in an entry that is present");
+    public static LayoutField Upper() => Ignored(50, 48, "49:48 are 0 in an entry that is present");
 
-    public static LayoutField Contiguous() => LayoutField.Ignored(52, 52, "hint that neighbours continue the mapping");
+    public static LayoutField Contiguous() => Ignored(52, 52, "hint that neighbours continue the mapping");
 
     /// <summary>
     /// What no entry that is present may have. Everything else of an entry whose bit 0 is 0 is ignored, and

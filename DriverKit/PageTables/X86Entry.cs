@@ -15,37 +15,21 @@ public static class X86Entry
     public const int SizeBytes = 8;
 
     public static readonly Layout Layout = new(
-        "intel-vtd/fs_pte",
-        64,
-        "Intel VT-d D51397-018 (rev 5.10), section 9.7",
-        [
-            LayoutField.Value(P, "present"),
-            LayoutField.Value(RW, "writes allowed"),
-            LayoutField.Value(US, "user requests allowed"),
-            LayoutField.Value(PWT, "page-level write-through"),
-            LayoutField.Value(PCD, "page-level cache disable"),
-            LayoutField.Value(A, "accessed"),
-            LayoutField.Value(D, "dirty (leaf)"),
-            LayoutField.Value(PS, "a leaf at the 1 GiB or 2 MiB level; reserved in the two top levels"),
-            LayoutField.Value(G, "global; ignored"),
-            LayoutField.Ignored(9, 9),
-            LayoutField.Value(EA, "extended accessed (PASID entry EAFE)"),
-            LayoutField.Ignored(11, 11),
-            LayoutField.Address(
-                ADDR,
-                "page or next table; bits from the host address width are reserved; bit 12 is PAT in a large page"),
-            LayoutField.Ignored(63, 52),
+        "intel-vtd/fs_pte", 64, "Intel VT-d D51397-018 (rev 5.10), section 9.7", [
+            P, RW, US, PWT, PCD, A, D, PS, G, Ignored(9, 9), EA, Ignored(11, 11), Address(ADDR), Ignored(63, 52),
         ]);
 
-    public static Field P => new(0, 0, "P");
-    public static Field RW => new(1, 1, "R/W");
-    public static Field US => new(2, 2, "U/S");
-    public static Field PWT => new(3, 3, "PWT");
-    public static Field PCD => new(4, 4, "PCD");
-    public static Field A => new(5, 5, "A");
-    public static Field D => new(6, 6, "D");
-    public static Field PS => new(7, 7, "PS");
-    public static Field G => new(8, 8, "G");
-    public static Field EA => new(10, 10, "EA");
-    public static Field ADDR => new(51, 12, "ADDR");
+    public static Field P => new(0, 0, "P", "present");
+    public static Field RW => new(1, 1, "R/W", "writes allowed");
+    public static Field US => new(2, 2, "U/S", "user requests allowed");
+    public static Field PWT => new(3, 3, "PWT", "page-level write-through");
+    public static Field PCD => new(4, 4, "PCD", "page-level cache disable");
+    public static Field A => new(5, 5, "A", "accessed");
+    public static Field D => new(6, 6, "D", "dirty (leaf)");
+    public static Field PS => new(7, 7, "PS", "a leaf at the 1 GiB or 2 MiB level; reserved in the two top levels");
+    public static Field G => new(8, 8, "G", "global; ignored");
+    public static Field EA => new(10, 10, "EA", "extended accessed (PASID entry EAFE)");
+    public static Field ADDR => new(
+        51, 12, "ADDR",
+        "page or next table; bits from the host address width are reserved; bit 12 is PAT in a large page");
 }

@@ -41,39 +41,23 @@ internal static partial class Commands
     private static Layout[] ConfigurationLayouts() =>
     [
         Declare("prefetch_cfg", SmmuOpcode.PREFETCH_CFG, "2", [
-            LayoutField.Reserved(10, 8),
-            LayoutField.Value(SSV, "SSID counts"),
-            SubstreamId(),
-            StreamId(),
-            LayoutField.Reserved(127, 64)]),
+            Reserved(10, 8), Value(SSV, "SSID counts"), SSID, SID, Reserved(127, 64)]),
         Declare("cfgi_ste", SmmuOpcode.CFGI_STE, "3", [
-            LayoutField.Reserved(31, 8),
-            StreamId(),
-            LayoutField.Value(Leaf, "only the entry, not the first-level descriptor"),
-            LayoutField.Reserved(127, 65)]),
+            Reserved(31, 8), SID,
+            Value(Leaf, "only the entry, not the first-level descriptor"),
+            Reserved(127, 65)]),
         Declare("cfgi_ste_range", SmmuOpcode.CFGI_STE_RANGE, "3", [
-            LayoutField.Reserved(31, 8),
-            StreamId(),
-            LayoutField.Value(
-                Range, "2^(Range+1) StreamIDs", (RangeAll, "all: CFGI_ALL, SID has no meaning"))
-                    .Reads(range => range == RangeAll
-                ? null
-                : Text($"{2L << (int)range} StreamIDs")),
-            LayoutField.Reserved(127, 69)]),
+            Reserved(31, 8), SID,
+            Value(Range, "2^(Range+1) StreamIDs", (RangeAll, "all: CFGI_ALL, SID has no meaning")).Reads(
+                range => range == RangeAll ? null : Text($"{2L << (int)range} StreamIDs")),
+            Reserved(127, 69)]),
         Declare("cfgi_all", SmmuOpcode.CFGI_STE_RANGE, "3", [
-            LayoutField.Reserved(31, 8),
-            LayoutField.Ignored(63, 32, "StreamID, of no meaning here"),
-            LayoutField.Fixed(Range, RangeAll, "all StreamIDs"),
-            LayoutField.Reserved(127, 69)]),
+            Reserved(31, 8), Ignored(63, 32, "StreamID, of no meaning here"), Fixed(Range, RangeAll, "all StreamIDs"),
+            Reserved(127, 69)]),
         Declare("cfgi_cd", SmmuOpcode.CFGI_CD, "3", [
-            LayoutField.Reserved(11, 8),
-            SubstreamId(),
-            StreamId(),
-            LayoutField.Value(Leaf, "only the descriptor, not the first-level one"),
-            LayoutField.Reserved(127, 65)]),
-        Declare("cfgi_cd_all", SmmuOpcode.CFGI_CD_ALL, "3", [
-            LayoutField.Reserved(31, 8),
-            StreamId(),
-            LayoutField.Reserved(127, 64)]),
+            Reserved(11, 8), SSID, SID,
+            Value(Leaf, "only the descriptor, not the first-level one"),
+            Reserved(127, 65)]),
+        Declare("cfgi_cd_all", SmmuOpcode.CFGI_CD_ALL, "3", [Reserved(31, 8), SID, Reserved(127, 64)]),
     ];
 }

@@ -14,36 +14,18 @@ internal static partial class Commands
     /// <summary>RESUME: try the transaction again.</summary>
     public const ulong ResumeRetry = 1;
 
-    /// <summary>ATC_INV: 2^Size pages.</summary>
-    public static Field AtcSize => new(69, 64, "Size");
-
-    /// <summary>PRI_RESP: index of the page request group.</summary>
-    public static Field PRGI => new(72, 64, "PRGI");
-
-    /// <summary>PRI_RESP: the answer.</summary>
-    public static Field PriResp => new(77, 76, "Resp");
-
-    /// <summary>RESUME: the answer.</summary>
-    public static Field ResumeResp => new(13, 12, "Resp");
-
-    /// <summary>RESUME: tag of the stalled transaction.</summary>
-    public static Field STAG => new(79, 64, "STAG");
-
+    public static Field AtcSize => new(69, 64, "Size", "2^Size pages of 4 KiB");
+    public static Field PRGI => new(72, 64, "PRGI", "page request group");
+    public static Field PriResp => new(77, 76, "Resp", "the answer");
+    public static Field ResumeResp => new(13, 12, "Resp", "the answer");
+    public static Field STAG => new(79, 64, "STAG", "tag of the stalled transaction");
     /// <summary>SYNC: how completion is signalled besides the consumer index.</summary>
-    public static Field CS => new(13, 12, "CS");
+    public static Field CS => new(13, 12, "CS", "completion signal");
 
-    /// <summary>SYNC: shareability of the message.</summary>
-    public static Field MSH => new(23, 22, "MSH");
-
-    /// <summary>SYNC: memory type of the message.</summary>
-    public static Field MSIATTR => new(27, 24, "MSIATTR");
-
-    /// <summary>SYNC: data of the message.</summary>
-    public static Field MSIDATA => new(63, 32, "MSIDATA");
-
-    /// <summary>SYNC: address of the message.</summary>
-    public static Field MSIADDR => new(115, 66, "MSIADDR");
-
+    public static Field MSH => new(23, 22, "MSH", "shareability of the message");
+    public static Field MSIATTR => new(27, 24, "MSIATTR", "memory type of the message");
+    public static Field MSIDATA => new(63, 32, "MSIDATA", "data of the message");
+    public static Field MSIADDR => new(115, 66, "MSIADDR", "address of the message");
     /// <summary>Make a device forget translations of one PASID.</summary>
     /// <param name="sid">StreamID.</param>
     /// <param name="ssid">PASID.</param>
@@ -86,9 +68,7 @@ internal static partial class Commands
         ulong size = words.Get(AtcSize);
         if (size > AtcSizeAll)
         {
-            found.Add(new Violation(
-                AtcSize.Mnemonic,
-                Text($"is {size}, the limit is {AtcSizeAll} (4.5)")));
+            found.Add(new Violation(AtcSize.Mnemonic, Text($"is {size}, the limit is {AtcSizeAll} (4.5)")));
         }
     }
 
@@ -113,53 +93,31 @@ internal static partial class Commands
     private static Layout[] DeviceLayouts() =>
     [
         Declare("atc_inv", SmmuOpcode.ATC_INV, "5", [
-            LayoutField.Reserved(8, 8),
-            LayoutField.Value(Global, "every PASID of the StreamID"),
-            LayoutField.Reserved(10, 10),
-            LayoutField.Value(SSV, "SSID counts"),
-            SubstreamId(),
-            StreamId(),
-            LayoutField.Value(AtcSize, "2^Size pages of 4 KiB", (AtcSizeAll, "all")).Reads(size => size >= AtcSizeAll
-                ? null
-                : Text($"{1L << (int)size} pages")),
-            LayoutField.Reserved(75, 70),
-            LayoutField.Address(ADDR, "first page")], CheckAtcSize),
+            Reserved(8, 8), Global, Reserved(10, 10),
+            Value(SSV, "SSID counts"),
+            SSID, SID,
+            Value(AtcSize, (AtcSizeAll, "all")).Reads(
+                size => size >= AtcSizeAll ? null : Text($"{1L << (int)size} pages")),
+            Reserved(75, 70), Address(ADDR)], CheckAtcSize),
         Declare("pri_resp", SmmuOpcode.PRI_RESP, "5", [
-            LayoutField.Reserved(10, 8),
-            LayoutField.Value(SSV, "the response carries the PASID"),
-            SubstreamId(),
-            StreamId(),
-            LayoutField.Value(PRGI, "page request group"),
-            LayoutField.Reserved(75, 73),
-            LayoutField.Value(
-                PriResp, "the answer", (0, "response failure"), (1, "invalid request"), (2, "success"), (3, "illegal")),
-            LayoutField.Reserved(127, 78)], CheckPriResponse),
+            Reserved(10, 8),
+            Value(SSV, "the response carries the PASID"),
+            SSID, SID, PRGI, Reserved(75, 73),
+            Value(PriResp, (0, "response failure"), (1, "invalid request"), (2, "success"), (3, "illegal")),
+            Reserved(127, 78)], CheckPriResponse),
     ];
 
     private static Layout[] QueueLayouts() =>
     [
         Declare("resume", SmmuOpcode.RESUME, "6", [
-            LayoutField.Reserved(11, 8),
-            LayoutField.Value(
-                ResumeResp, "the answer", (ResumeTerminate, "terminate"), (ResumeRetry, "retry"), (2, "abort")),
-            LayoutField.Reserved(31, 14),
-            StreamId(),
-            LayoutField.Value(STAG, "tag of the stalled transaction"),
-            LayoutField.Reserved(127, 80)], CheckResume),
-        Declare("stall_term", SmmuOpcode.STALL_TERM, "6", [
-            LayoutField.Reserved(31, 8),
-            StreamId(),
-            LayoutField.Reserved(127, 64)]),
+            Reserved(11, 8),
+            Value(ResumeResp, (ResumeTerminate, "terminate"), (ResumeRetry, "retry"), (2, "abort")),
+            Reserved(31, 14), SID, STAG, Reserved(127, 80)], CheckResume),
+        Declare("stall_term", SmmuOpcode.STALL_TERM, "6", [Reserved(31, 8), SID, Reserved(127, 64)]),
         Declare("sync", SmmuOpcode.SYNC, "7", [
-            LayoutField.Reserved(11, 8),
-            LayoutField.Value(CS, "completion signal", (0, "none"), (1, "interrupt or message"), (2, "event")),
-            LayoutField.Reserved(21, 14),
-            LayoutField.Value(MSH, "shareability of the message"),
-            LayoutField.Value(MSIATTR, "memory type of the message"),
-            LayoutField.Reserved(31, 28),
-            LayoutField.Value(MSIDATA, "data of the message"),
-            LayoutField.Reserved(65, 64),
-            LayoutField.Address(MSIADDR, "address of the message"),
-            LayoutField.Reserved(127, 116)], CheckSync),
+            Reserved(11, 8),
+            Value(CS, (0, "none"), (1, "interrupt or message"), (2, "event")),
+            Reserved(21, 14), MSH, MSIATTR, Reserved(31, 28), MSIDATA, Reserved(65, 64), Address(MSIADDR),
+            Reserved(127, 116)], CheckSync),
     ];
 }

@@ -8,30 +8,16 @@ internal static partial class Commands
     /// <summary>TG: 4 KiB granules.</summary>
     public const ulong TlbGranule4K = 1;
 
-    /// <summary>Range: NUM + 1 times 2^SCALE granules.</summary>
-    public static Field NUM => new(16, 12, "NUM");
-
-    /// <summary>Range: see <see cref="NUM"/>.</summary>
-    public static Field SCALE => new(24, 20, "SCALE");
-
-    /// <summary>Tag of the virtual machine.</summary>
-    public static Field VMID => new(47, 32, "VMID");
-
-    /// <summary>Tag of the address space.</summary>
-    public static Field ASID => new(63, 48, "ASID");
-
-    /// <summary>Hint: level of the last-level entry; 0 says nothing.</summary>
-    public static Field TTL => new(73, 72, "TTL");
-
+    public static Field NUM => new(16, 12, "NUM", "(NUM+1) * 2^SCALE granules");
+    public static Field SCALE => new(24, 20, "SCALE", "(NUM+1) * 2^SCALE granules");
+    public static Field VMID => new(47, 32, "VMID", "virtual machine");
+    public static Field ASID => new(63, 48, "ASID", "address space");
+    public static Field TTL => new(73, 72, "TTL", "level of the last-level entry, 0 unknown");
     /// <summary>Granule of a range; 0: the command names one page and has no range.</summary>
-    public static Field TG => new(75, 74, "TG");
+    public static Field TG => new(75, 74, "TG", "granule of the range");
 
-    /// <summary>First address.</summary>
-    public static Field ADDR => new(127, 76, "ADDR");
-
-    /// <summary>First intermediate address.</summary>
-    public static Field IPA => new(115, 76, "IPA");
-
+    public static Field ADDR => new(127, 76, "ADDR", "first page");
+    public static Field IPA => new(115, 76, "IPA", "first page");
     /// <summary>Forget every stage 1 translation of EL1 and of a VMID.</summary>
     public static SmmuCommand TlbiNhAll(uint vmid) => new((ulong)SmmuOpcode.TLBI_NH_ALL | Put(VMID, vmid), 0);
 
@@ -74,54 +60,33 @@ internal static partial class Commands
         }
     }
 
-    private static LayoutField VmidField() => LayoutField.Value(VMID, "virtual machine");
-    private static LayoutField AsidField() => LayoutField.Value(ASID, "address space");
 
     private static LayoutField[] RangeFields() =>
     [
-        LayoutField.Reserved(11, 8),
-        LayoutField.Value(NUM, "(NUM+1) * 2^SCALE granules"),
-        LayoutField.Reserved(19, 17),
-        LayoutField.Value(SCALE, "(NUM+1) * 2^SCALE granules"),
-        LayoutField.Reserved(31, 25),
-        LayoutField.Value(Leaf, "only last-level translations"),
-        LayoutField.Reserved(71, 65),
-        LayoutField.Value(TTL, "level of the last-level entry, 0 unknown"),
-        LayoutField.Value(
-            TG, "granule of the range", (0, "one page, no range"), (1, "4 KiB"), (2, "16 KiB"), (3, "64 KiB")),
+        Reserved(11, 8), NUM, Reserved(19, 17), SCALE, Reserved(31, 25),
+        Value(Leaf, "only last-level translations"),
+        Reserved(71, 65), TTL,
+        Value(TG, (0, "one page, no range"), (1, "4 KiB"), (2, "16 KiB"), (3, "64 KiB")),
     ];
 
     private static Layout[] TlbLayouts() =>
     [
-        Declare("tlbi_nh_all", SmmuOpcode.TLBI_NH_ALL, "4", [
-            LayoutField.Reserved(31, 8), VmidField(), LayoutField.Reserved(127, 48)]),
+        Declare("tlbi_nh_all", SmmuOpcode.TLBI_NH_ALL, "4", [Reserved(31, 8), VMID, Reserved(127, 48)]),
         Declare("tlbi_nh_asid", SmmuOpcode.TLBI_NH_ASID, "4", [
-            LayoutField.Reserved(31, 8), VmidField(), AsidField(), LayoutField.Reserved(127, 64)]),
+            Reserved(31, 8), VMID, ASID, Reserved(127, 64)]),
         Declare("tlbi_nh_va", SmmuOpcode.TLBI_NH_VA, "4", [
-            .. RangeFields(), VmidField(), AsidField(), LayoutField.Address(ADDR, "first page")], CheckRange),
+            .. RangeFields(), VMID, ASID, Address(ADDR)], CheckRange),
         Declare("tlbi_nh_vaa", SmmuOpcode.TLBI_NH_VAA, "4", [
-            .. RangeFields(),
-            VmidField(),
-            LayoutField.Reserved(63, 48),
-            LayoutField.Address(ADDR, "first page")], CheckRange),
-        Declare("tlbi_el2_all", SmmuOpcode.TLBI_EL2_ALL, "4", [LayoutField.Reserved(127, 8)]),
-        Declare("tlbi_el2_asid", SmmuOpcode.TLBI_EL2_ASID, "4", [
-            LayoutField.Reserved(47, 8), AsidField(), LayoutField.Reserved(127, 64)]),
+            .. RangeFields(), VMID, Reserved(63, 48), Address(ADDR)], CheckRange),
+        Declare("tlbi_el2_all", SmmuOpcode.TLBI_EL2_ALL, "4", [Reserved(127, 8)]),
+        Declare("tlbi_el2_asid", SmmuOpcode.TLBI_EL2_ASID, "4", [Reserved(47, 8), ASID, Reserved(127, 64)]),
         Declare("tlbi_el2_va", SmmuOpcode.TLBI_EL2_VA, "4", [
-            .. RangeFields(),
-            LayoutField.Reserved(47, 32),
-            AsidField(),
-            LayoutField.Address(ADDR, "first page")], CheckRange),
+            .. RangeFields(), Reserved(47, 32), ASID, Address(ADDR)], CheckRange),
         Declare("tlbi_el2_vaa", SmmuOpcode.TLBI_EL2_VAA, "4", [
-            .. RangeFields(), LayoutField.Reserved(63, 32), LayoutField.Address(ADDR, "first page")], CheckRange),
-        Declare("tlbi_s12_vmall", SmmuOpcode.TLBI_S12_VMALL, "4", [
-            LayoutField.Reserved(31, 8), VmidField(), LayoutField.Reserved(127, 48)]),
+            .. RangeFields(), Reserved(63, 32), Address(ADDR)], CheckRange),
+        Declare("tlbi_s12_vmall", SmmuOpcode.TLBI_S12_VMALL, "4", [Reserved(31, 8), VMID, Reserved(127, 48)]),
         Declare("tlbi_s2_ipa", SmmuOpcode.TLBI_S2_IPA, "4", [
-            .. RangeFields(),
-            VmidField(),
-            LayoutField.Reserved(63, 48),
-            LayoutField.Address(IPA, "first page"),
-            LayoutField.Reserved(127, 116)], CheckRange),
-        Declare("tlbi_nsnh_all", SmmuOpcode.TLBI_NSNH_ALL, "4", [LayoutField.Reserved(127, 8)]),
+            .. RangeFields(), VMID, Reserved(63, 48), Address(IPA), Reserved(127, 116)], CheckRange),
+        Declare("tlbi_nsnh_all", SmmuOpcode.TLBI_NSNH_ALL, "4", [Reserved(127, 8)]),
     ];
 }

@@ -11,20 +11,14 @@ internal static partial class Commands
     private const string Source = "Arm IHI 0070 4.";
 
     /// <summary>Bits of the opcode.</summary>
-    public static Field Opcode => new(7, 0, "Opcode");
+    public static Field Opcode => new(7, 0, "Opcode", "what the command is");
 
-    /// <summary>ATC_INV: every substream of the StreamID.</summary>
-    public static Field Global => new(9, 9, "Global");
-
+    public static Field Global => new(9, 9, "Global", "every PASID of the StreamID");
     /// <summary>Whether SSID counts.</summary>
     public static Field SSV => new(11, 11, "SSV");
 
-    /// <summary>SubstreamID: the PASID.</summary>
-    public static Field SSID => new(31, 12, "SSID");
-
-    /// <summary>StreamID.</summary>
-    public static Field SID => new(63, 32, "SID");
-
+    public static Field SSID => new(31, 12, "SSID", "SubstreamID (PASID)");
+    public static Field SID => new(63, 32, "SID", "StreamID");
     /// <summary>Only the last level changed.</summary>
     public static Field Leaf => new(64, 64, "Leaf");
 
@@ -69,14 +63,8 @@ internal static partial class Commands
 
     private static Layout Declare(
         string name, SmmuOpcode opcode, string section, LayoutField[] fields, params LayoutRule[] rules) => new(
-            $"arm-smmuv3/cmd_{name}",
-            128,
-            Source + section,
-            [LayoutField.Fixed(Opcode, (ulong)opcode, "what the command is"), .. fields],
-            rules);
+            $"arm-smmuv3/cmd_{name}", 128, Source + section, [Fixed(Opcode, (ulong)opcode), .. fields], rules);
 
-    private static LayoutField StreamId() => LayoutField.Value(SID, "StreamID");
-    private static LayoutField SubstreamId() => LayoutField.Value(SSID, "SubstreamID (PASID)");
 
     private static Layout[] Build() =>
         [.. ConfigurationLayouts(), .. TlbLayouts(), .. DeviceLayouts(), .. QueueLayouts()];

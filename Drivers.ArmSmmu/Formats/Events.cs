@@ -3,7 +3,6 @@
 // has the fields that its event defines, at positions that all events share. Bits that hold details of the
 // implementation or of a rare event only (Reason, the span of ATS requests) are declared as ignored.
 
-
 namespace PasidFramework.Drivers.ArmSmmu.Formats;
 
 /// <summary>Event numbers by their specification names (Arm IHI 0070 7.3).</summary>
@@ -47,69 +46,47 @@ internal static class Events
 
     /// <summary>CLASS: the fault is in the input address.</summary>
     public const ulong ClassInput = 2;
-    public static Field ID => new(7, 0, "ID");
-    public static Field SSV => new(11, 11, "SSV");
-    public static Field SSID => new(31, 12, "SSID");
-    public static Field SID => new(63, 32, "SID");
-    public static Field STAG => new(79, 64, "STAG");
-    public static Field Stall => new(95, 95, "Stall");
-    public static Field PnU => new(97, 97, "PnU");
-    public static Field InD => new(98, 98, "InD");
-    public static Field RnW => new(99, 99, "RnW");
-    public static Field S2 => new(103, 103, "S2");
-    public static Field CLASS => new(105, 104, "CLASS");
-    public static Field InputAddr => new(191, 128, "InputAddr");
-    public static Field FetchAddr => new(247, 195, "FetchAddr");
-    public static Field IPA => new(243, 204, "IPA");
+    public static Field ID => new(7, 0, "ID", "what happened");
+    public static Field SSV => new(11, 11, "SSV", "SSID is valid");
+    public static Field SSID => new(31, 12, "SSID", "SubstreamID");
+    public static Field SID => new(63, 32, "SID", "StreamID");
+    public static Field STAG => new(79, 64, "STAG", "tag of a stalled transaction");
+    public static Field Stall => new(95, 95, "Stall", "the transaction waits for RESUME");
+    public static Field PnU => new(97, 97, "PnU", "privileged access");
+    public static Field InD => new(98, 98, "InD", "instruction access");
+    public static Field RnW => new(99, 99, "RnW", "read access");
+    public static Field S2 => new(103, 103, "S2", "stage 2 fault");
+    public static Field CLASS => new(105, 104, "CLASS", "what faulted");
+    public static Field InputAddr => new(191, 128, "InputAddr", "input address");
+    public static Field FetchAddr => new(247, 195, "FetchAddr", "address that could not be read");
+    public static Field IPA => new(243, 204, "IPA", "intermediate address of a stage 2 fault");
 
     /// <summary>Every layout of an event, by event number.</summary>
     public static IReadOnlyList<Layout> All { get; } =
     [
         Declare("uut", SmmuEvent.F_UUT, [
-            .. Requester(),
-            LayoutField.Ignored(95, 64, "reason, implementation defined"),
-            LayoutField.Reserved(96, 96),
-            .. Access(),
-            LayoutField.Reserved(127, 100),
-            Input(),
-            LayoutField.Reserved(255, 192)]),
-        Declare("bad_streamid", SmmuEvent.C_BAD_STREAMID, [.. Requester(), LayoutField.Reserved(255, 64)]),
+            .. Requester(), Ignored(95, 64, "reason, implementation defined"), Reserved(96, 96), .. Access(),
+            Reserved(127, 100), InputAddr, Reserved(255, 192)]),
+        Declare("bad_streamid", SmmuEvent.C_BAD_STREAMID, [.. Requester(), Reserved(255, 64)]),
         Declare("ste_fetch", SmmuEvent.F_STE_FETCH, Fetch()),
-        Declare("bad_ste", SmmuEvent.C_BAD_STE, [.. Requester(), LayoutField.Reserved(255, 64)]),
+        Declare("bad_ste", SmmuEvent.C_BAD_STE, [.. Requester(), Reserved(255, 64)]),
         Declare("bad_ats_treq", SmmuEvent.F_BAD_ATS_TREQ, [
-            .. Requester(),
-            LayoutField.Ignored(127, 64, "span and permissions of the ATS request"),
-            Input(),
-            LayoutField.Reserved(255, 192)]),
-        Declare("stream_disabled", SmmuEvent.F_STREAM_DISABLED, [
-            LayoutField.Reserved(31, 8), StreamId(), LayoutField.Reserved(255, 64)]),
+            .. Requester(), Ignored(127, 64, "span and permissions of the ATS request"), InputAddr,
+            Reserved(255, 192)]),
+        Declare("stream_disabled", SmmuEvent.F_STREAM_DISABLED, [Reserved(31, 8), SID, Reserved(255, 64)]),
         Declare("transl_forbidden", SmmuEvent.F_TRANSL_FORBIDDEN, [
-            .. Requester(),
-            LayoutField.Reserved(98, 64),
-            LayoutField.Value(RnW, "read access"),
-            LayoutField.Reserved(127, 100),
-            Input(),
-            LayoutField.Reserved(255, 192)]),
+            .. Requester(), Reserved(98, 64), RnW, Reserved(127, 100), InputAddr, Reserved(255, 192)]),
         Declare("bad_substreamid", SmmuEvent.C_BAD_SUBSTREAMID, [
-            LayoutField.Reserved(11, 8),
-            LayoutField.Value(SSID, "SubstreamID, always valid"),
-            StreamId(),
-            LayoutField.Reserved(255, 64)]),
+            Reserved(11, 8), Value(SSID, "SubstreamID, always valid"), SID, Reserved(255, 64)]),
         Declare("cd_fetch", SmmuEvent.F_CD_FETCH, Fetch()),
-        Declare("bad_cd", SmmuEvent.C_BAD_CD, [.. Requester(), LayoutField.Reserved(255, 64)]),
+        Declare("bad_cd", SmmuEvent.C_BAD_CD, [.. Requester(), Reserved(255, 64)]),
         Declare(
             "walk_eabt",
             SmmuEvent.F_WALK_EABT,
             [
-                .. Requester(),
-                .. Stalled(),
-                .. Access(),
-                .. Stage(),
-                LayoutField.Ignored(127, 106, "reason, implementation defined"),
-                Input(),
-                LayoutField.Reserved(194, 192),
-                LayoutField.Address(FetchAddr, "address that could not be read"),
-                LayoutField.Reserved(255, 248),
+                .. Requester(), .. Stalled(), .. Access(), .. Stage(),
+                Ignored(127, 106, "reason, implementation defined"), InputAddr, Reserved(194, 192), Address(FetchAddr),
+                Reserved(255, 248),
             ],
             CheckClass),
         Declare("translation", SmmuEvent.F_TRANSLATION, Fault(), CheckClass),
@@ -117,93 +94,37 @@ internal static class Events
         Declare("access", SmmuEvent.F_ACCESS, Fault(), CheckClass),
         Declare("permission", SmmuEvent.F_PERMISSION, Fault(), CheckClass),
         Declare("tlb_conflict", SmmuEvent.F_TLB_CONFLICT, [
-            .. Requester(),
-            LayoutField.Ignored(95, 64, "reason, implementation defined"),
-            LayoutField.Reserved(96, 96),
-            .. Access(),
-            LayoutField.Reserved(102, 100),
-            LayoutField.Value(S2, "stage 2 fault"),
-            LayoutField.Reserved(127, 104),
-            Input(),
-            .. Intermediate()]),
+            .. Requester(), Ignored(95, 64, "reason, implementation defined"), Reserved(96, 96), .. Access(),
+            Reserved(102, 100), S2, Reserved(127, 104), InputAddr, .. Intermediate()]),
         Declare("cfg_conflict", SmmuEvent.F_CFG_CONFLICT, [
-            .. Requester(),
-            LayoutField.Ignored(95, 64, "reason, implementation defined"),
-            LayoutField.Reserved(255, 96)]),
+            .. Requester(), Ignored(95, 64, "reason, implementation defined"), Reserved(255, 96)]),
         Declare("page_request", SmmuEvent.E_PAGE_REQUEST, [
-            .. Requester(),
-            LayoutField.Ignored(127, 64, "span and permissions of the hint"),
-            Input(),
-            LayoutField.Reserved(255, 192)]),
+            .. Requester(), Ignored(127, 64, "span and permissions of the hint"), InputAddr, Reserved(255, 192)]),
     ];
 
     private static Layout Declare(
         string name, SmmuEvent number, LayoutField[] fields, params LayoutRule[] rules) => new(
-            $"arm-smmuv3/evt_{name}",
-            256,
-            "Arm IHI 0070 7.3",
-            [LayoutField.Fixed(ID, (ulong)number, "what happened"), .. fields],
-            rules);
+            $"arm-smmuv3/evt_{name}", 256, "Arm IHI 0070 7.3", [Fixed(ID, (ulong)number), .. fields], rules);
 
-    private static LayoutField StreamId() => LayoutField.Value(SID, "StreamID");
-    private static LayoutField Input() => LayoutField.Value(InputAddr, "input address");
 
-    private static LayoutField[] Requester() =>
-    [
-        LayoutField.Reserved(10, 8),
-        LayoutField.Value(SSV, "SSID is valid"),
-        LayoutField.Value(SSID, "SubstreamID"),
-        StreamId(),
-    ];
+    private static LayoutField[] Requester() => [Reserved(10, 8), SSV, SSID, SID];
 
-    private static LayoutField[] Stalled() =>
-    [
-        LayoutField.Value(STAG, "tag of a stalled transaction"),
-        LayoutField.Reserved(94, 80),
-        LayoutField.Value(Stall, "the transaction waits for RESUME"),
-        LayoutField.Reserved(96, 96),
-    ];
+    private static LayoutField[] Stalled() => [STAG, Reserved(94, 80), Stall, Reserved(96, 96)];
 
-    private static LayoutField[] Access() =>
-    [
-        LayoutField.Value(PnU, "privileged access"),
-        LayoutField.Value(InD, "instruction access"),
-        LayoutField.Value(RnW, "read access"),
-    ];
+    private static LayoutField[] Access() => [PnU, InD, RnW];
 
     private static LayoutField[] Stage() =>
     [
-        LayoutField.Reserved(102, 100),
-        LayoutField.Value(S2, "stage 2 fault"),
-        LayoutField.Value(
-            CLASS, "what faulted", (0, "CD fetch"), (1, "translation table"), (ClassInput, "input address")),
+        Reserved(102, 100), S2,
+        Value(CLASS, (0, "CD fetch"), (1, "translation table"), (ClassInput, "input address")),
     ];
 
-    private static LayoutField[] Intermediate() =>
-    [
-        LayoutField.Reserved(203, 192),
-        LayoutField.Address(IPA, "intermediate address of a stage 2 fault"),
-        LayoutField.Reserved(255, 244),
-    ];
+    private static LayoutField[] Intermediate() => [Reserved(203, 192), Address(IPA), Reserved(255, 244)];
 
     private static LayoutField[] Fault() =>
-    [
-        .. Requester(),
-        .. Stalled(),
-        .. Access(),
-        .. Stage(),
-        LayoutField.Reserved(127, 106),
-        Input(),
-        .. Intermediate()
-    ];
+        [.. Requester(), .. Stalled(), .. Access(), .. Stage(), Reserved(127, 106), InputAddr, .. Intermediate()];
 
-    private static LayoutField[] Fetch() =>
-    [
-        .. Requester(),
-        LayoutField.Reserved(194, 64),
-        LayoutField.Address(FetchAddr, "address that could not be read"),
-        LayoutField.Reserved(255, 248),
-    ];
+    private static LayoutField[] Fetch() => [.. Requester(), Reserved(194, 64), Address(FetchAddr), Reserved(255, 248)];
 
     private static void CheckClass(ReadOnlySpan<ulong> words, ICollection<Violation> found)
     {

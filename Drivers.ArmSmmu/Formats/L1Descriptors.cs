@@ -9,19 +9,12 @@ internal static class L1ContextDescriptor
 {
     /// <summary>Size in bytes.</summary>
     public const int Bytes = 8;
-    public static Field V => new(0, 0, "V");
-    public static Field L2Ptr => new(55, 12, "L2Ptr");
+    public static Field V => new(0, 0, "V", "the leaf exists");
+    public static Field L2Ptr => new(55, 12, "L2Ptr", "leaf: 64 or 1024 context descriptors");
 
-    public static readonly Layout Layout = new(
-        "arm-smmuv3/l1_cd_desc",
-        64,
-        "Arm IHI 0070 5.3",
-        [
-            LayoutField.Value(V, "the leaf exists"),
-            LayoutField.Reserved(11, 1),
-            LayoutField.Address(L2Ptr, "leaf: 64 or 1024 context descriptors"),
-            LayoutField.Reserved(63, 56),
-        ]);
+    public static readonly Layout Layout = new("arm-smmuv3/l1_cd_desc", 64, "Arm IHI 0070 5.3", [
+        V, Reserved(11, 1), Address(L2Ptr), Reserved(63, 56),
+    ]);
 }
 
 /// <summary>Descriptor of the first level of a stream table.</summary>
@@ -29,23 +22,15 @@ internal static class L1StreamDescriptor
 {
     /// <summary>Size in bytes.</summary>
     public const int Bytes = 8;
-    public static Field Span => new(4, 0, "Span");
-    public static Field L2Ptr => new(55, 6, "L2Ptr");
+    public static Field Span => new(4, 0, "Span", "0: invalid; else the leaf has 2^(Span-1) stream table entries");
+    public static Field L2Ptr => new(55, 6, "L2Ptr", "leaf: stream table entries");
 
-    public static readonly Layout Layout = new(
-        "arm-smmuv3/l1_stream_desc",
-        64,
-        "Arm IHI 0070 5.1",
-        [
-            LayoutField.Value(Span, "0: invalid; else the leaf has 2^(Span-1) stream table entries").Reads(
-                span => span == 0
-                    ? "invalid"
-                    : Text($"{1L << ((int)span - 1)} entries")),
-            LayoutField.Reserved(5, 5),
-            LayoutField.Address(L2Ptr, "leaf: stream table entries"),
-            LayoutField.Reserved(63, 56),
-        ],
-        Check);
+    public static readonly Layout Layout = new("arm-smmuv3/l1_stream_desc", 64, "Arm IHI 0070 5.1", [
+        Value(Span).Reads(span => span == 0
+                ? "invalid"
+                : Text($"{1L << ((int)span - 1)} entries")),
+        Reserved(5, 5), Address(L2Ptr), Reserved(63, 56),
+    ], Check);
 
     private static void Check(ReadOnlySpan<ulong> words, ICollection<Violation> found)
     {
@@ -53,9 +38,7 @@ internal static class L1StreamDescriptor
         ulong span = words.Get(Span);
         if (span > 11)
         {
-            found.Add(new Violation(
-                nameof(Span),
-                Text($"is {span}, the limit is SPLIT + 1, at most 11 (5.1)")));
+            found.Add(new Violation(nameof(Span), Text($"is {span}, the limit is SPLIT + 1, at most 11 (5.1)")));
         }
     }
 }

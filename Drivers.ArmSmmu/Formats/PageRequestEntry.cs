@@ -2,7 +2,6 @@
 // Arm IHI 0070 (SMMUv3), issue H.a era, section 8.1 "PRI queue": 128 bits. Last with neither Read nor Write is a stop
 // marker, which is legal and gets no response.
 
-
 namespace PasidFramework.Drivers.ArmSmmu.Formats;
 
 /// <summary>One entry of the PRI queue: a page request of a device.</summary>
@@ -13,36 +12,20 @@ internal static class PageRequestEntry
 
     /// <summary>Size in 64-bit words.</summary>
     public const int Words = 2;
-    public static Field SID => new(31, 0, "SID");
-    public static Field SSID => new(51, 32, "SSID");
-    public static Field Priv => new(58, 58, "Priv");
-    public static Field Exec => new(59, 59, "Exec");
-    public static Field Read => new(60, 60, "Read");
-    public static Field Write => new(61, 61, "Write");
-    public static Field Last => new(62, 62, "Last");
-    public static Field SSV => new(63, 63, "SSV");
-    public static Field PRGI => new(72, 64, "PRGI");
-    public static Field ADDR => new(127, 76, "ADDR");
+    public static Field SID => new(31, 0, "SID", "StreamID");
+    public static Field SSID => new(51, 32, "SSID", "SubstreamID (PASID)");
+    public static Field Priv => new(58, 58, "Priv", "privileged access");
+    public static Field Exec => new(59, 59, "Exec", "execute access");
+    public static Field Read => new(60, 60, "Read", "read access");
+    public static Field Write => new(61, 61, "Write", "write access; Last without Read and Write is a stop marker");
+    public static Field Last => new(62, 62, "Last", "last request of its group, the one that is answered");
+    public static Field SSV => new(63, 63, "SSV", "SSID is valid");
+    public static Field PRGI => new(72, 64, "PRGI", "page request group");
+    public static Field ADDR => new(127, 76, "ADDR", "page that is asked for");
 
-    public static readonly Layout Layout = new(
-        "arm-smmuv3/priq_entry",
-        128,
-        "Arm IHI 0070 8.1",
-        [
-            LayoutField.Value(SID, "StreamID"),
-            LayoutField.Value(SSID, "SubstreamID (PASID)"),
-            LayoutField.Reserved(57, 52),
-            LayoutField.Value(Priv, "privileged access"),
-            LayoutField.Value(Exec, "execute access"),
-            LayoutField.Value(Read, "read access"),
-            LayoutField.Value(Write, "write access; Last without Read and Write is a stop marker"),
-            LayoutField.Value(Last, "last request of its group, the one that is answered"),
-            LayoutField.Value(SSV, "SSID is valid"),
-            LayoutField.Value(PRGI, "page request group"),
-            LayoutField.Reserved(75, 73),
-            LayoutField.Address(ADDR, "page that is asked for"),
-        ],
-        CheckStopMarker);
+    public static readonly Layout Layout = new("arm-smmuv3/priq_entry", 128, "Arm IHI 0070 8.1", [
+        SID, SSID, Reserved(57, 52), Priv, Exec, Read, Write, Last, SSV, PRGI, Reserved(75, 73), Address(ADDR),
+    ], CheckStopMarker);
 
     // PCI Express, Page Request Interface: a stop marker names the PASID whose requests have ended.
     private static void CheckStopMarker(ReadOnlySpan<ulong> words, ICollection<Violation> found)

@@ -2,7 +2,6 @@
 // Arm IHI 0070 (SMMUv3), issue H.a era, chapter 6 "Memory map and registers". Offsets are from the start of page 0;
 // page 1 begins 0x10000 bytes after it.
 
-
 namespace PasidFramework.Drivers.ArmSmmu.Formats;
 
 /// <summary>Byte offsets of registers and the fields of those that are not ID registers.</summary>

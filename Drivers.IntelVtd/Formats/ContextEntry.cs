@@ -15,38 +15,25 @@ internal static class ContextEntry
     public const int MinPasidBits = 13;
 
     public static readonly Layout Layout = new(
-        "intel-vtd/sm_context_entry",
-        256,
-        "Intel VT-d D51397-018 (rev 5.10), section 9.4",
-        [
-            LayoutField.Value(P, "present"),
-            LayoutField.Value(FPD, "fault processing disable; used also when P is 0"),
-            LayoutField.Value(DTE, "device-TLB (ATS) enable"),
-            LayoutField.Value(PASIDE, "requests with PASID allowed"),
-            LayoutField.Value(PRE, "page requests allowed"),
-            LayoutField.Value(HPTE, "hypervisor page table enable (rev 5.x, needs ECAP.HPTS)"),
-            LayoutField.Value(EPTR, "rev 5.x, needs ECAP.PTRS"),
-            LayoutField.Reserved(8, 7),
-            LayoutField.Value(PDTS, "the PASID directory has 2^(PDTS+7) entries, PASIDs have PDTS+13 bits").Reads(
-                size => Text($"{1 << ((int)size + 7)} entries, {(int)size + MinPasidBits} bits")),
-            LayoutField.Address(PASIDDIRPTR, "PASID directory"),
-            LayoutField.Value(RID_PASID, "PASID of requests without one (ECAP.RPS; else 0 is used)"),
-            LayoutField.Value(RID_PRIV, "requests without PASID are privileged (ECAP.RPRIVS)"),
-            LayoutField.Reserved(255, 85),
-        ],
-        Check);
+        "intel-vtd/sm_context_entry", 256, "Intel VT-d D51397-018 (rev 5.10), section 9.4", [
+            P, FPD, DTE, PASIDE, PRE, HPTE, EPTR, Reserved(8, 7),
+            Value(PDTS).Reads(size => Text($"{1 << ((int)size + 7)} entries, {(int)size + MinPasidBits} bits")),
+            Address(PASIDDIRPTR), RID_PASID, RID_PRIV, Reserved(255, 85),
+        ], Check);
 
-    public static Field P => new(0, 0, "P");
-    public static Field FPD => new(1, 1, "FPD");
-    public static Field DTE => new(2, 2, "DTE");
-    public static Field PASIDE => new(3, 3, "PASIDE");
-    public static Field PRE => new(4, 4, "PRE");
-    public static Field HPTE => new(5, 5, "HPTE");
-    public static Field EPTR => new(6, 6, "EPTR");
-    public static Field PDTS => new(11, 9, "PDTS");
-    public static Field PASIDDIRPTR => new(63, 12, "PASIDDIRPTR");
-    public static Field RID_PASID => new(83, 64, "RID_PASID");
-    public static Field RID_PRIV => new(84, 84, "RID_PRIV");
+    public static Field P => new(0, 0, "P", "present");
+    public static Field FPD => new(1, 1, "FPD", "fault processing disable; used also when P is 0");
+    public static Field DTE => new(2, 2, "DTE", "device-TLB (ATS) enable");
+    public static Field PASIDE => new(3, 3, "PASIDE", "requests with PASID allowed");
+    public static Field PRE => new(4, 4, "PRE", "page requests allowed");
+    public static Field HPTE => new(5, 5, "HPTE", "hypervisor page table enable (rev 5.x, needs ECAP.HPTS)");
+    public static Field EPTR => new(6, 6, "EPTR", "rev 5.x, needs ECAP.PTRS");
+    public static Field PDTS =>
+        new(11, 9, "PDTS", "the PASID directory has 2^(PDTS+7) entries, PASIDs have PDTS+13 bits");
+    public static Field PASIDDIRPTR => new(63, 12, "PASIDDIRPTR", "PASID directory");
+    public static Field RID_PASID =>
+        new(83, 64, "RID_PASID", "PASID of requests without one (ECAP.RPS; else 0 is used)");
+    public static Field RID_PRIV => new(84, 84, "RID_PRIV", "requests without PASID are privileged (ECAP.RPRIVS)");
 
     /// <summary>Whether fields contradict each other; what hardware answers with fault 43h.</summary>
     internal static void Check(ReadOnlySpan<ulong> words, ICollection<Violation> found)

@@ -11,28 +11,15 @@ internal static class FaultRecord
     public const int SizeBytes = 16;
 
     public static readonly Layout Layout = new(
-        "intel-vtd/fault_record",
-        128,
-        "Intel VT-d D51397-018 (rev 5.10), section 11.4.14",
-        [
-            LayoutField.Reserved(11, 0),
-            LayoutField.Address(FI, "page of the faulting address"),
-            LayoutField.Value(SID, "requester"),
-            LayoutField.Reserved(91, 80),
-            LayoutField.Value(T2, "type of the request, with T1").ReadsWith(Type),
-            LayoutField.Value(PRIV, "privileged (valid if PP)"),
-            LayoutField.Value(EXE, "execute (valid if PP)"),
-            LayoutField.Value(PP, "the request had a PASID"),
-            LayoutField.Value(FR, "reason", FaultReasonNames.All),
-            LayoutField.Value(PV, "the request's PASID"),
-            LayoutField.Value(
-                AT,
-                "address type of the request",
-                (0, "untranslated"),
-                (1, "translation request"),
-                (2, "translated")),
-            LayoutField.Value(T1, "type of the request, with T2").ReadsWith(Type),
-            LayoutField.Value(F, "a fault is recorded; writing 1 clears it"),
+        "intel-vtd/fault_record", 128, "Intel VT-d D51397-018 (rev 5.10), section 11.4.14", [
+            Reserved(11, 0), Address(FI), SID, Reserved(91, 80),
+            Value(T2).ReadsWith(Type),
+            PRIV, EXE, PP,
+            Value(FR, FaultReasonNames.All),
+            PV,
+            Value(AT, (0, "untranslated"), (1, "translation request"), (2, "translated")),
+            Value(T1).ReadsWith(Type),
+            F,
         ]);
 
     // {T1,T2}: 00 write, 01 page request, 10 read, 11 atomic.
@@ -44,15 +31,15 @@ internal static class FaultRecord
         _ => "an atomic operation",
     };
 
-    public static Field FI => new(63, 12, "FI");
-    public static Field SID => new(79, 64, "SID");
-    public static Field T2 => new(92, 92, "T2");
-    public static Field PRIV => new(93, 93, "PRIV");
-    public static Field EXE => new(94, 94, "EXE");
-    public static Field PP => new(95, 95, "PP");
-    public static Field FR => new(103, 96, "FR");
-    public static Field PV => new(123, 104, "PV");
-    public static Field AT => new(125, 124, "AT");
-    public static Field T1 => new(126, 126, "T1");
-    public static Field F => new(127, 127, "F");
+    public static Field FI => new(63, 12, "FI", "page of the faulting address");
+    public static Field SID => new(79, 64, "SID", "requester");
+    public static Field T2 => new(92, 92, "T2", "type of the request, with T1");
+    public static Field PRIV => new(93, 93, "PRIV", "privileged (valid if PP)");
+    public static Field EXE => new(94, 94, "EXE", "execute (valid if PP)");
+    public static Field PP => new(95, 95, "PP", "the request had a PASID");
+    public static Field FR => new(103, 96, "FR", "reason");
+    public static Field PV => new(123, 104, "PV", "the request's PASID");
+    public static Field AT => new(125, 124, "AT", "address type of the request");
+    public static Field T1 => new(126, 126, "T1", "type of the request, with T2");
+    public static Field F => new(127, 127, "F", "a fault is recorded; writing 1 clears it");
 }

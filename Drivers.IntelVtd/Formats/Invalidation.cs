@@ -19,8 +19,8 @@ internal static class Invalidation
     public const ulong PasidCache = 7;
     public const ulong PasidDeviceTlb = 8;
     public const ulong PageGroupResponse = 9;
-    public static Field Type => new(3, 0, "TYPE");
-    public static LayoutField TypeIs(ulong type) => LayoutField.Fixed(Type, type, "descriptor type");
+    public static Field Type => new(3, 0, "TYPE", "descriptor type");
+    public static LayoutField TypeIs(ulong type) => Fixed(Type, type);
 
     public static string Source(string section) => $"Intel VT-d D51397-018 (rev 5.10), section 6.5.2, {section}";
 
@@ -67,25 +67,16 @@ internal static class InvContextCache
     public const ulong Device = 3;
 
     public static readonly Layout Layout = new(
-        "intel-vtd/inv_context_cache",
-        256,
-        Invalidation.Source("context-cache invalidate descriptor"),
-        [
+        "intel-vtd/inv_context_cache", 256, Invalidation.Source("context-cache invalidate descriptor"), [
             Invalidation.TypeIs(Invalidation.ContextCache),
-            LayoutField.Value(
-                G, "granularity; domain acts as global in scalable mode", (1, "global"), (2, "domain"), (3, "device")),
-            LayoutField.Reserved(15, 6),
-            LayoutField.Value(DID, "domain id; ignored in scalable mode"),
-            LayoutField.Value(SID, "requester"),
-            LayoutField.Value(FM, "function mask"),
-            LayoutField.Reserved(255, 50),
-        ],
-        Check);
+            Value(G, (1, "global"), (2, "domain"), (3, "device")),
+            Reserved(15, 6), DID, SID, FM, Reserved(255, 50),
+        ], Check);
 
-    public static Field G => new(5, 4, "G");
-    public static Field DID => new(31, 16, "DID");
-    public static Field SID => new(47, 32, "SID");
-    public static Field FM => new(49, 48, "FM");
+    public static Field G => new(5, 4, "G", "granularity; domain acts as global in scalable mode");
+    public static Field DID => new(31, 16, "DID", "domain id; ignored in scalable mode");
+    public static Field SID => new(47, 32, "SID", "requester");
+    public static Field FM => new(49, 48, "FM", "function mask");
 
     internal static void Check(ReadOnlySpan<ulong> words, ICollection<Violation> found) =>
         Invalidation.CheckGranularity(words, G, 0b1110, found);
@@ -99,32 +90,20 @@ internal static class InvIotlb
     public const ulong Page = 3;
 
     public static readonly Layout Layout = new(
-        "intel-vtd/inv_iotlb",
-        256,
-        Invalidation.Source("IOTLB invalidate descriptor"),
-        [
+        "intel-vtd/inv_iotlb", 256, Invalidation.Source("IOTLB invalidate descriptor"), [
             Invalidation.TypeIs(Invalidation.Iotlb),
-            LayoutField.Value(G, "granularity", (1, "global"), (2, "domain"), (3, "page in domain")),
-            LayoutField.Value(DW, "drain writes"),
-            LayoutField.Value(DR, "drain reads"),
-            LayoutField.Reserved(15, 8),
-            LayoutField.Value(DID, "domain id"),
-            LayoutField.Reserved(63, 32),
-            LayoutField.Value(AM, "2^AM pages, at most CAP.MAMV"),
-            LayoutField.Value(IH, "only leaf entries have changed"),
-            LayoutField.Reserved(75, 71),
-            LayoutField.Address(ADDR, "first page"),
-            LayoutField.Reserved(255, 128),
-        ],
-        Check);
+            Value(G, (1, "global"), (2, "domain"), (3, "page in domain")),
+            DW, DR, Reserved(15, 8), DID, Reserved(63, 32), AM, IH, Reserved(75, 71), Address(ADDR),
+            Reserved(255, 128),
+        ], Check);
 
-    public static Field G => new(5, 4, "G");
-    public static Field DW => new(6, 6, "DW");
-    public static Field DR => new(7, 7, "DR");
-    public static Field DID => new(31, 16, "DID");
-    public static Field AM => new(69, 64, "AM");
-    public static Field IH => new(70, 70, "IH");
-    public static Field ADDR => new(127, 76, "ADDR");
+    public static Field G => new(5, 4, "G", "granularity");
+    public static Field DW => new(6, 6, "DW", "drain writes");
+    public static Field DR => new(7, 7, "DR", "drain reads");
+    public static Field DID => new(31, 16, "DID", "domain id");
+    public static Field AM => new(69, 64, "AM", "2^AM pages, at most CAP.MAMV");
+    public static Field IH => new(70, 70, "IH", "only leaf entries have changed");
+    public static Field ADDR => new(127, 76, "ADDR", "first page");
 
     internal static void Check(ReadOnlySpan<ulong> words, ICollection<Violation> found)
     {
@@ -140,30 +119,19 @@ internal static class InvIotlb
 internal static class InvDeviceTlb
 {
     public static readonly Layout Layout = new(
-        "intel-vtd/inv_dev_tlb",
-        256,
-        Invalidation.Source("device-TLB invalidate descriptor"),
-        [
+        "intel-vtd/inv_dev_tlb", 256, Invalidation.Source("device-TLB invalidate descriptor"), [
             Invalidation.TypeIs(Invalidation.DeviceTlb),
-            LayoutField.Reserved(11, 4),
-            LayoutField.Value(MIP, "most invalidations pending at the device, 0 = 32"),
-            LayoutField.Reserved(31, 21),
-            LayoutField.Value(SID, "requester"),
-            LayoutField.Reserved(51, 48),
-            LayoutField.Split("requester of the physical function", PfsidLow, PfsidHigh),
-            LayoutField.Value(S, "more than one page: the lowest 0 bit of ADDR gives the size"),
-            LayoutField.Reserved(75, 65),
-            LayoutField.Address(ADDR, "page, with the size in its low bits if S"),
-            LayoutField.Reserved(255, 128),
-        ],
-        Check);
+            Reserved(11, 4), MIP, Reserved(31, 21), SID, Reserved(51, 48),
+            Split("requester of the physical function", PfsidLow, PfsidHigh), S, Reserved(75, 65), Address(ADDR),
+            Reserved(255, 128),
+        ], Check);
 
     public static Field PfsidLow => new(15, 12, "PFSID");
     public static Field PfsidHigh => new(63, 52, "PFSID");
-    public static Field MIP => new(20, 16, "MIP");
-    public static Field SID => new(47, 32, "SID");
-    public static Field S => new(64, 64, "S");
-    public static Field ADDR => new(127, 76, "ADDR");
+    public static Field MIP => new(20, 16, "MIP", "most invalidations pending at the device, 0 = 32");
+    public static Field SID => new(47, 32, "SID", "requester");
+    public static Field S => new(64, 64, "S", "more than one page: the lowest 0 bit of ADDR gives the size");
+    public static Field ADDR => new(127, 76, "ADDR", "page, with the size in its low bits if S");
 
     internal static void Check(ReadOnlySpan<ulong> words, ICollection<Violation> found) =>
         Invalidation.CheckSize(words, S, ADDR, found);
@@ -173,49 +141,32 @@ internal static class InvDeviceTlb
 internal static class InvInterruptEntryCache
 {
     public static readonly Layout Layout = new(
-        "intel-vtd/inv_iec",
-        256,
-        Invalidation.Source("interrupt entry cache invalidate descriptor"),
-        [
+        "intel-vtd/inv_iec", 256, Invalidation.Source("interrupt entry cache invalidate descriptor"), [
             Invalidation.TypeIs(Invalidation.InterruptEntryCache),
-            LayoutField.Value(G, "granularity", (0, "global"), (1, "index")),
-            LayoutField.Reserved(26, 5),
-            LayoutField.Value(IM, "2^IM entries"),
-            LayoutField.Value(IIDX, "first entry"),
-            LayoutField.Reserved(255, 48),
+            Value(G, (0, "global"), (1, "index")),
+            Reserved(26, 5), IM, IIDX, Reserved(255, 48),
         ]);
 
-    public static Field G => new(4, 4, "G");
-    public static Field IM => new(31, 27, "IM");
-    public static Field IIDX => new(47, 32, "IIDX");
+    public static Field G => new(4, 4, "G", "granularity");
+    public static Field IM => new(31, 27, "IM", "2^IM entries");
+    public static Field IIDX => new(47, 32, "IIDX", "first entry");
 }
 
 /// <summary>Invalidation wait, type 5: completes after everything ahead of it.</summary>
 internal static class InvWait
 {
     public static readonly Layout Layout = new(
-        "intel-vtd/inv_wait",
-        256,
-        Invalidation.Source("invalidation wait descriptor"),
-        [
+        "intel-vtd/inv_wait", 256, Invalidation.Source("invalidation wait descriptor"), [
             Invalidation.TypeIs(Invalidation.Wait),
-            LayoutField.Value(IF, "interrupt on completion"),
-            LayoutField.Value(SW, "write STATUS_DATA on completion"),
-            LayoutField.Value(FN, "fence: holds back later descriptors too"),
-            LayoutField.Value(PD, "page-request drain (ECAP.PDS)"),
-            LayoutField.Reserved(31, 8),
-            LayoutField.Value(STATUS_DATA, "what SW writes"),
-            LayoutField.Reserved(65, 64),
-            LayoutField.Address(STATUS_ADDR, "where SW writes, a multiple of 4"),
-            LayoutField.Reserved(255, 128),
+            IF, SW, FN, PD, Reserved(31, 8), STATUS_DATA, Reserved(65, 64), Address(STATUS_ADDR), Reserved(255, 128),
         ]);
 
-    public static Field IF => new(4, 4, "IF");
-    public static Field SW => new(5, 5, "SW");
-    public static Field FN => new(6, 6, "FN");
-    public static Field PD => new(7, 7, "PD");
-    public static Field STATUS_DATA => new(63, 32, "STATUS_DATA");
-    public static Field STATUS_ADDR => new(127, 66, "STATUS_ADDR");
+    public static Field IF => new(4, 4, "IF", "interrupt on completion");
+    public static Field SW => new(5, 5, "SW", "write STATUS_DATA on completion");
+    public static Field FN => new(6, 6, "FN", "fence: holds back later descriptors too");
+    public static Field PD => new(7, 7, "PD", "page-request drain (ECAP.PDS)");
+    public static Field STATUS_DATA => new(63, 32, "STATUS_DATA", "what SW writes");
+    public static Field STATUS_ADDR => new(127, 66, "STATUS_ADDR", "where SW writes, a multiple of 4");
 }
 
 /// <summary>PASID-based IOTLB invalidation, type 6.</summary>
@@ -225,30 +176,18 @@ internal static class InvPasidIotlb
     public const ulong Page = 3;
 
     public static readonly Layout Layout = new(
-        "intel-vtd/inv_p_iotlb",
-        256,
-        Invalidation.Source("PASID-based IOTLB invalidate descriptor"),
-        [
+        "intel-vtd/inv_p_iotlb", 256, Invalidation.Source("PASID-based IOTLB invalidate descriptor"), [
             Invalidation.TypeIs(Invalidation.PasidIotlb),
-            LayoutField.Value(G, "granularity", (2, "PASID"), (3, "page in PASID")),
-            LayoutField.Reserved(15, 6),
-            LayoutField.Value(DID, "domain id"),
-            LayoutField.Value(PASID, "PASID"),
-            LayoutField.Reserved(63, 52),
-            LayoutField.Value(AM, "2^AM pages, at most CAP.MAMV"),
-            LayoutField.Value(IH, "only leaf entries have changed"),
-            LayoutField.Reserved(75, 71),
-            LayoutField.Address(ADDR, "first page"),
-            LayoutField.Reserved(255, 128),
-        ],
-        Check);
+            Value(G, (2, "PASID"), (3, "page in PASID")),
+            Reserved(15, 6), DID, PASID, Reserved(63, 52), AM, IH, Reserved(75, 71), Address(ADDR), Reserved(255, 128),
+        ], Check);
 
-    public static Field G => new(5, 4, "G");
-    public static Field DID => new(31, 16, "DID");
-    public static Field PASID => new(51, 32, "PASID");
-    public static Field AM => new(69, 64, "AM");
-    public static Field IH => new(70, 70, "IH");
-    public static Field ADDR => new(127, 76, "ADDR");
+    public static Field G => new(5, 4, "G", "granularity");
+    public static Field DID => new(31, 16, "DID", "domain id");
+    public static Field PASID => new(51, 32, "PASID", "PASID");
+    public static Field AM => new(69, 64, "AM", "2^AM pages, at most CAP.MAMV");
+    public static Field IH => new(70, 70, "IH", "only leaf entries have changed");
+    public static Field ADDR => new(127, 76, "ADDR", "first page");
 
     internal static void Check(ReadOnlySpan<ulong> words, ICollection<Violation> found)
     {
@@ -268,22 +207,15 @@ internal static class InvPasidCache
     public const ulong Global = 3;
 
     public static readonly Layout Layout = new(
-        "intel-vtd/inv_pasid_cache",
-        256,
-        Invalidation.Source("PASID-cache invalidate descriptor"),
-        [
+        "intel-vtd/inv_pasid_cache", 256, Invalidation.Source("PASID-cache invalidate descriptor"), [
             Invalidation.TypeIs(Invalidation.PasidCache),
-            LayoutField.Value(G, "granularity", (0, "domain"), (1, "PASID in domain"), (3, "global")),
-            LayoutField.Reserved(15, 6),
-            LayoutField.Value(DID, "domain id"),
-            LayoutField.Value(PASID, "PASID"),
-            LayoutField.Reserved(255, 52),
-        ],
-        Check);
+            Value(G, (0, "domain"), (1, "PASID in domain"), (3, "global")),
+            Reserved(15, 6), DID, PASID, Reserved(255, 52),
+        ], Check);
 
-    public static Field G => new(5, 4, "G");
-    public static Field DID => new(31, 16, "DID");
-    public static Field PASID => new(51, 32, "PASID");
+    public static Field G => new(5, 4, "G", "granularity");
+    public static Field DID => new(31, 16, "DID", "domain id");
+    public static Field PASID => new(51, 32, "PASID", "PASID");
 
     internal static void Check(ReadOnlySpan<ulong> words, ICollection<Violation> found) =>
         Invalidation.CheckGranularity(words, G, 0b1011, found);
@@ -293,32 +225,20 @@ internal static class InvPasidCache
 internal static class InvPasidDeviceTlb
 {
     public static readonly Layout Layout = new(
-        "intel-vtd/inv_p_dev_tlb",
-        256,
-        Invalidation.Source("PASID-based device-TLB invalidate descriptor"),
-        [
+        "intel-vtd/inv_p_dev_tlb", 256, Invalidation.Source("PASID-based device-TLB invalidate descriptor"), [
             Invalidation.TypeIs(Invalidation.PasidDeviceTlb),
-            LayoutField.Value(MIP, "most invalidations pending at the device, 0 = 32"),
-            LayoutField.Reserved(11, 9),
-            LayoutField.Value(SID, "requester"),
-            LayoutField.Value(PASID, "PASID"),
-            LayoutField.Split("requester of the physical function", PfsidLow, PfsidHigh),
-            LayoutField.Value(GI, "for every PASID"),
-            LayoutField.Reserved(74, 65),
-            LayoutField.Value(S, "more than one page: the lowest 0 bit of ADDR gives the size"),
-            LayoutField.Address(ADDR, "page, with the size in its low bits if S"),
-            LayoutField.Reserved(255, 128),
-        ],
-        Check);
+            MIP, Reserved(11, 9), SID, PASID, Split("requester of the physical function", PfsidLow, PfsidHigh), GI,
+            Reserved(74, 65), S, Address(ADDR), Reserved(255, 128),
+        ], Check);
 
-    public static Field MIP => new(8, 4, "MIP");
+    public static Field MIP => new(8, 4, "MIP", "most invalidations pending at the device, 0 = 32");
     public static Field PfsidLow => new(15, 12, "PFSID");
     public static Field PfsidHigh => new(63, 52, "PFSID");
-    public static Field SID => new(31, 16, "SID");
-    public static Field PASID => new(51, 32, "PASID");
-    public static Field GI => new(64, 64, "GI");
-    public static Field S => new(75, 75, "S");
-    public static Field ADDR => new(127, 76, "ADDR");
+    public static Field SID => new(31, 16, "SID", "requester");
+    public static Field PASID => new(51, 32, "PASID", "PASID");
+    public static Field GI => new(64, 64, "GI", "for every PASID");
+    public static Field S => new(75, 75, "S", "more than one page: the lowest 0 bit of ADDR gives the size");
+    public static Field ADDR => new(127, 76, "ADDR", "page, with the size in its low bits if S");
 
     internal static void Check(ReadOnlySpan<ulong> words, ICollection<Violation> found) =>
         Invalidation.CheckSize(words, S, ADDR, found);
@@ -332,28 +252,18 @@ internal static class PageGroupResponse
     public const ulong Failure = 0xF;
 
     public static readonly Layout Layout = new(
-        "intel-vtd/page_group_response",
-        256,
-        Invalidation.Source("page group response descriptor"),
-        [
+        "intel-vtd/page_group_response", 256, Invalidation.Source("page group response descriptor"), [
             Invalidation.TypeIs(Invalidation.PageGroupResponse),
-            LayoutField.Value(PP, "the response carries the PASID"),
-            LayoutField.Reserved(11, 5),
-            LayoutField.Value(
-                RC, "response", (Success, "success"), (InvalidRequest, "invalid request"), (Failure, "failure")),
-            LayoutField.Value(RID, "requester"),
-            LayoutField.Value(PASID, "PASID"),
-            LayoutField.Reserved(66, 52),
-            LayoutField.Value(PRGI, "page request group index"),
-            LayoutField.Reserved(255, 76),
-        ],
-        CheckResponse);
+            PP, Reserved(11, 5),
+            Value(RC, (Success, "success"), (InvalidRequest, "invalid request"), (Failure, "failure")),
+            RID, PASID, Reserved(66, 52), PRGI, Reserved(255, 76),
+        ], CheckResponse);
 
-    public static Field PP => new(4, 4, "PP");
-    public static Field RC => new(15, 12, "RC");
-    public static Field RID => new(31, 16, "RID");
-    public static Field PASID => new(51, 32, "PASID");
-    public static Field PRGI => new(75, 67, "PRGI");
+    public static Field PP => new(4, 4, "PP", "the response carries the PASID");
+    public static Field RC => new(15, 12, "RC", "response");
+    public static Field RID => new(31, 16, "RID", "requester");
+    public static Field PASID => new(51, 32, "PASID", "PASID");
+    public static Field PRGI => new(75, 67, "PRGI", "page request group index");
 
     internal static void CheckResponse(ReadOnlySpan<ulong> words, ICollection<Violation> found)
     {

@@ -23,78 +23,40 @@ internal static class PasidEntry
     public const ulong PassThrough = 4;
 
     public static readonly Layout Layout = new(
-        "intel-vtd/pasid_entry",
-        512,
-        "Intel VT-d D51397-018 (rev 5.10), section 9.6",
-        [
-            LayoutField.Value(P, "present"),
-            LayoutField.Value(FPD, "fault processing disable; used also when P is 0"),
-            LayoutField.Value(
-                AW,
-                "second-stage address width",
-                (1, "39-bit, 3-level"),
-                (2, "48-bit, 4-level"),
-                (3, "57-bit, 5-level")),
-            LayoutField.Reserved(5, 5),
-            LayoutField.Value(
-                PGTT,
-                "translation type",
-                (1, "first-stage only"),
-                (2, "second-stage only"),
-                (3, "nested"),
-                (4, "pass-through")),
-            LayoutField.Value(SSADE, "second-stage accessed/dirty enable (ECAP.SSADS)"),
-            LayoutField.Reserved(11, 10),
-            LayoutField.Address(SSPTPTR, "second-stage page table"),
-            LayoutField.Value(DID, "domain id; bits beyond CAP.ND are reserved"),
-            LayoutField.Reserved(86, 80),
-            LayoutField.Value(PWSNP, "page walks snoop (ECAP.SMPWCS)"),
-            LayoutField.Value(PGSNP, "accesses snoop (ECAP.SC)"),
-            LayoutField.Value(CD, "cache disable (ECAP.MTS)"),
-            LayoutField.Value(EMTE, "extended memory type enable (ECAP.MTS)"),
-            LayoutField.Reserved(95, 91),
-            LayoutField.Value(PAT, "page attribute table: 8 types of 4 bits, PA0 lowest").Reads(Types),
-            LayoutField.Value(SRE, "supervisor requests allowed (ECAP.SRS)"),
-            LayoutField.Reserved(129, 129),
-            LayoutField.Value(FSPM, "first-stage paging mode", (0, "4-level"), (1, "5-level")),
-            LayoutField.Value(WPE, "write protect for supervisor requests"),
-            LayoutField.Ignored(134, 133, "ignored (NXE, SMEP in revisions 3.x)"),
-            LayoutField.Value(EAFE, "extended accessed flag enable (ECAP.EAFS)"),
-            LayoutField.Reserved(139, 136),
-            LayoutField.Address(FSPTPTR, "first-stage page table; a guest address when PGTT = 3"),
-            LayoutField.Reserved(255, 192),
-            LayoutField.Value(HPTSZ, "hypervisor page table size (rev 5.x, ECAP.HPTS)"),
-            LayoutField.Value(HPTPFD, "hypervisor page table fault disable (rev 5.x, ECAP.HPTS)"),
-            LayoutField.Reserved(267, 259),
-            LayoutField.Address(HPTPTR, "hypervisor page table (rev 5.x, ECAP.HPTS)"),
-            LayoutField.Value(HPTDID, "hypervisor page table's domain id (rev 5.x, ECAP.HPTS)"),
-            LayoutField.Reserved(511, 336),
-        ],
-        CheckTypes,
-        CheckNestedRoot,
-        CheckMemoryTypes);
+        "intel-vtd/pasid_entry", 512, "Intel VT-d D51397-018 (rev 5.10), section 9.6", [
+            P, FPD,
+            Value(AW, (1, "39-bit, 3-level"), (2, "48-bit, 4-level"), (3, "57-bit, 5-level")),
+            Reserved(5, 5),
+            Value(PGTT, (1, "first-stage only"), (2, "second-stage only"), (3, "nested"), (4, "pass-through")),
+            SSADE, Reserved(11, 10), Address(SSPTPTR), DID, Reserved(86, 80), PWSNP, PGSNP, CD, EMTE, Reserved(95, 91),
+            Value(PAT).Reads(Types),
+            SRE, Reserved(129, 129),
+            Value(FSPM, (0, "4-level"), (1, "5-level")),
+            WPE, Ignored(134, 133, "ignored (NXE, SMEP in revisions 3.x)"), EAFE, Reserved(139, 136), Address(FSPTPTR),
+            Reserved(255, 192), HPTSZ, HPTPFD, Reserved(267, 259), Address(HPTPTR), HPTDID, Reserved(511, 336),
+        ], CheckTypes, CheckNestedRoot, CheckMemoryTypes);
 
-    public static Field P => new(0, 0, "P");
-    public static Field FPD => new(1, 1, "FPD");
-    public static Field AW => new(4, 2, "AW");
-    public static Field PGTT => new(8, 6, "PGTT");
-    public static Field SSADE => new(9, 9, "SSADE");
-    public static Field SSPTPTR => new(63, 12, "SSPTPTR");
-    public static Field DID => new(79, 64, "DID");
-    public static Field PWSNP => new(87, 87, "PWSNP");
-    public static Field PGSNP => new(88, 88, "PGSNP");
-    public static Field CD => new(89, 89, "CD");
-    public static Field EMTE => new(90, 90, "EMTE");
-    public static Field PAT => new(127, 96, "PAT");
-    public static Field SRE => new(128, 128, "SRE");
-    public static Field FSPM => new(131, 130, "FSPM");
-    public static Field WPE => new(132, 132, "WPE");
-    public static Field EAFE => new(135, 135, "EAFE");
-    public static Field FSPTPTR => new(191, 140, "FSPTPTR");
-    public static Field HPTSZ => new(257, 256, "HPTSZ");
-    public static Field HPTPFD => new(258, 258, "HPTPFD");
-    public static Field HPTPTR => new(319, 268, "HPTPTR");
-    public static Field HPTDID => new(335, 320, "HPTDID");
+    public static Field P => new(0, 0, "P", "present");
+    public static Field FPD => new(1, 1, "FPD", "fault processing disable; used also when P is 0");
+    public static Field AW => new(4, 2, "AW", "second-stage address width");
+    public static Field PGTT => new(8, 6, "PGTT", "translation type");
+    public static Field SSADE => new(9, 9, "SSADE", "second-stage accessed/dirty enable (ECAP.SSADS)");
+    public static Field SSPTPTR => new(63, 12, "SSPTPTR", "second-stage page table");
+    public static Field DID => new(79, 64, "DID", "domain id; bits beyond CAP.ND are reserved");
+    public static Field PWSNP => new(87, 87, "PWSNP", "page walks snoop (ECAP.SMPWCS)");
+    public static Field PGSNP => new(88, 88, "PGSNP", "accesses snoop (ECAP.SC)");
+    public static Field CD => new(89, 89, "CD", "cache disable (ECAP.MTS)");
+    public static Field EMTE => new(90, 90, "EMTE", "extended memory type enable (ECAP.MTS)");
+    public static Field PAT => new(127, 96, "PAT", "page attribute table: 8 types of 4 bits, PA0 lowest");
+    public static Field SRE => new(128, 128, "SRE", "supervisor requests allowed (ECAP.SRS)");
+    public static Field FSPM => new(131, 130, "FSPM", "first-stage paging mode");
+    public static Field WPE => new(132, 132, "WPE", "write protect for supervisor requests");
+    public static Field EAFE => new(135, 135, "EAFE", "extended accessed flag enable (ECAP.EAFS)");
+    public static Field FSPTPTR => new(191, 140, "FSPTPTR", "first-stage page table; a guest address when PGTT = 3");
+    public static Field HPTSZ => new(257, 256, "HPTSZ", "hypervisor page table size (rev 5.x, ECAP.HPTS)");
+    public static Field HPTPFD => new(258, 258, "HPTPFD", "hypervisor page table fault disable (rev 5.x, ECAP.HPTS)");
+    public static Field HPTPTR => new(319, 268, "HPTPTR", "hypervisor page table (rev 5.x, ECAP.HPTS)");
+    public static Field HPTDID => new(335, 320, "HPTDID", "hypervisor page table's domain id (rev 5.x, ECAP.HPTS)");
 
     /// <summary>Whether type, width and mode are ones that exist; what hardware answers with fault 5Bh.</summary>
     internal static void CheckTypes(ReadOnlySpan<ulong> words, ICollection<Violation> found)

@@ -12,20 +12,12 @@ internal static class RootEntry
     public const int TableBytes = 256 * SizeBytes;
 
     public static readonly Layout Layout = new(
-        "intel-vtd/sm_root_entry",
-        128,
-        "Intel VT-d D51397-018 (rev 5.10), section 9.2",
-        [
-            LayoutField.Value(LP, "lower half (devfn 0x00 to 0x7F) present"),
-            LayoutField.Reserved(11, 1),
-            LayoutField.Address(LCTP, "lower context table"),
-            LayoutField.Value(UP, "upper half (devfn 0x80 to 0xFF) present"),
-            LayoutField.Reserved(75, 65),
-            LayoutField.Address(UCTP, "upper context table"),
+        "intel-vtd/sm_root_entry", 128, "Intel VT-d D51397-018 (rev 5.10), section 9.2", [
+            LP, Reserved(11, 1), Address(LCTP), UP, Reserved(75, 65), Address(UCTP),
         ]);
 
-    public static Field LP => new(0, 0, "LP");
-    public static Field LCTP => new(63, 12, "LCTP");
-    public static Field UP => new(64, 64, "UP");
-    public static Field UCTP => new(127, 76, "UCTP");
+    public static Field LP => new(0, 0, "LP", "lower half (devfn 0x00 to 0x7F) present");
+    public static Field LCTP => new(63, 12, "LCTP", "lower context table");
+    public static Field UP => new(64, 64, "UP", "upper half (devfn 0x80 to 0xFF) present");
+    public static Field UCTP => new(127, 76, "UCTP", "upper context table");
 }

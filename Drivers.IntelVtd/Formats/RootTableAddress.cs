@@ -11,22 +11,15 @@ internal static class RootTableAddress
     public const ulong AbortMode = 3;
 
     public static readonly Layout Layout = new(
-        "intel-vtd/rtaddr",
-        64,
-        "Intel VT-d D51397-018 (rev 5.10), Root Table Address Register",
-        [
-            LayoutField.Reserved(6, 0),
-            LayoutField.Value(SSIRWE, "second-stage I/O read/write enable (rev 5.x only)"),
-            LayoutField.Reserved(9, 8),
-            LayoutField.Value(
-                TTM, "translation table mode", (0, "legacy"), (1, "scalable"), (2, "reserved"), (3, "abort-DMA")),
-            LayoutField.Address(RTA, "root table address"),
-        ],
-        CheckMode);
+        "intel-vtd/rtaddr", 64, "Intel VT-d D51397-018 (rev 5.10), Root Table Address Register", [
+            Reserved(6, 0), SSIRWE, Reserved(9, 8),
+            Value(TTM, (0, "legacy"), (1, "scalable"), (2, "reserved"), (3, "abort-DMA")),
+            Address(RTA),
+        ], CheckMode);
 
-    public static Field SSIRWE => new(7, 7, "SSIRWE");
-    public static Field TTM => new(11, 10, "TTM");
-    public static Field RTA => new(63, 12, "RTA");
+    public static Field SSIRWE => new(7, 7, "SSIRWE", "second-stage I/O read/write enable (rev 5.x only)");
+    public static Field TTM => new(11, 10, "TTM", "translation table mode");
+    public static Field RTA => new(63, 12, "RTA", "root table address");
 
     private static void CheckMode(ReadOnlySpan<ulong> words, ICollection<Violation> found)
     {

@@ -13,20 +13,14 @@ internal static class VirtualCommand
     public const ulong FreePasid = 2;
 
     public static readonly Layout Layout = new(
-        "intel-vtd/vcmd",
-        64,
-        "Intel VT-d D51397-018 (rev 5.10), section 11.4.45 and following, Virtual Command Register",
-        [
-            LayoutField.Value(
-                CMD, "command", (Null, "null"), (AllocatePasid, "allocate PASID"), (FreePasid, "free PASID")),
-            LayoutField.Reserved(15, 8),
-            LayoutField.Value(PASID, "the PASID that is freed"),
-            LayoutField.Reserved(63, 36),
-        ],
-        CheckCommand);
+        "intel-vtd/vcmd", 64,
+        "Intel VT-d D51397-018 (rev 5.10), section 11.4.45 and following, Virtual Command Register", [
+            Value(CMD, (Null, "null"), (AllocatePasid, "allocate PASID"), (FreePasid, "free PASID")),
+            Reserved(15, 8), PASID, Reserved(63, 36),
+        ], CheckCommand);
 
-    public static Field CMD => new(7, 0, "CMD");
-    public static Field PASID => new(35, 16, "PASID");
+    public static Field CMD => new(7, 0, "CMD", "command");
+    public static Field PASID => new(35, 16, "PASID", "the PASID that is freed");
 
     private static void CheckCommand(ReadOnlySpan<ulong> words, ICollection<Violation> found)
     {
@@ -46,26 +40,18 @@ internal static class VirtualCommandResponse
     public const ulong NoPasid = 16;
 
     public static readonly Layout Layout = new(
-        "intel-vtd/vcrsp",
-        64,
-        "Intel VT-d D51397-018 (rev 5.10), section 11.4.45 and following, Virtual Command Response Register",
-        [
-            LayoutField.Value(IP, "the command is in progress; the rest is not valid yet"),
-            LayoutField.Value(
-                SC,
-                "status",
-                (Success, "success"),
-                (UndefinedCommand, "undefined command"),
+        "intel-vtd/vcrsp", 64,
+        "Intel VT-d D51397-018 (rev 5.10), section 11.4.45 and following, Virtual Command Response Register", [
+            IP,
+            Value(
+                SC, (Success, "success"), (UndefinedCommand, "undefined command"),
                 (NoPasid, "no PASID available, or invalid PASID")),
-            LayoutField.Reserved(15, 8),
-            LayoutField.Value(PASID, "the PASID that was allocated"),
-            LayoutField.Reserved(63, 36),
-        ],
-        CheckStatus);
+            Reserved(15, 8), PASID, Reserved(63, 36),
+        ], CheckStatus);
 
-    public static Field IP => new(0, 0, "IP");
-    public static Field SC => new(7, 1, "SC");
-    public static Field PASID => new(35, 16, "PASID");
+    public static Field IP => new(0, 0, "IP", "the command is in progress; the rest is not valid yet");
+    public static Field SC => new(7, 1, "SC", "status");
+    public static Field PASID => new(35, 16, "PASID", "the PASID that was allocated");
 
     private static void CheckStatus(ReadOnlySpan<ulong> words, ICollection<Violation> found)
     {

@@ -19,74 +19,52 @@ internal readonly record struct Command(ulong Word0, ulong Word1)
 
     /// <summary>INVALIDATE_DEVICE: what is known of a device entry.</summary>
     public static readonly Layout DeviceLayout = new(
-        "reference/invalidate_device",
-        128,
-        "Reference architecture, section 4.1",
-        [
-            LayoutField.Fixed(OP, Device, "operation"),
-            LayoutField.Reserved(31, 4),
-            LayoutField.Value(REQUESTER, "whose entry"),
-            LayoutField.Reserved(127, 48),
+        "reference/invalidate_device", 128, "Reference architecture, section 4.1", [
+            Fixed(OP, Device), Reserved(31, 4),
+            Value(REQUESTER, "whose entry"),
+            Reserved(127, 48),
         ]);
 
     /// <summary>INVALIDATE_PASID: what is known of entries of a PASID table, for all devices that use the
     /// table.</summary>
     public static readonly Layout PasidTableLayout = new(
-        "reference/invalidate_pasid",
-        128,
-        "Reference architecture, section 4.2",
-        [
-            LayoutField.Fixed(OP, PasidTable, "operation"),
-            LayoutField.Value(ALL, "the whole table: PASID and LEAF are ignored"),
-            LayoutField.Value(LEAF, "the PASID entry only; 0: its directory entry too"),
-            LayoutField.Reserved(11, 6),
-            LayoutField.Value(PASID, "the entry"),
-            LayoutField.Reserved(75, 32),
-            LayoutField.Address(TABLE, "the PASID table"),
-            LayoutField.Reserved(127, 116),
+        "reference/invalidate_pasid", 128, "Reference architecture, section 4.2", [
+            Fixed(OP, PasidTable),
+            Value(ALL, "the whole table: PASID and LEAF are ignored"),
+            LEAF, Reserved(11, 6),
+            Value(PASID, "the entry"),
+            Reserved(75, 32), Address(TABLE), Reserved(127, 116),
         ]);
 
     /// <summary>INVALIDATE_TRANSLATIONS: what is known of page tables.</summary>
     public static readonly Layout TranslationsLayout = new(
-        "reference/invalidate_translations",
-        128,
-        "Reference architecture, section 4.3",
-        [
-            LayoutField.Fixed(OP, Translations, "operation"),
-            LayoutField.Value(ALL, "all addresses: COUNT and ADDRESS are ignored"),
-            LayoutField.Reserved(47, 5),
-            LayoutField.Value(ASID, "whose"),
-            LayoutField.Value(COUNT, "pages less one"),
-            LayoutField.Address(ADDRESS, "the first page"),
+        "reference/invalidate_translations", 128, "Reference architecture, section 4.3", [
+            Fixed(OP, Translations),
+            Value(ALL, "all addresses: COUNT and ADDRESS are ignored"),
+            Reserved(47, 5), ASID, COUNT, Address(ADDRESS),
         ]);
 
     /// <summary>INVALIDATE_DEVICE_TLB: what a device keeps.</summary>
     public static readonly Layout DeviceTlbLayout = new(
-        "reference/invalidate_device_tlb",
-        128,
-        "Reference architecture, section 4.4",
-        [
-            LayoutField.Fixed(OP, DeviceTlb, "operation"),
-            LayoutField.Value(ALL, "all addresses: COUNT and ADDRESS are ignored"),
-            LayoutField.Value(ANY, "every PASID: PASID is ignored"),
-            LayoutField.Reserved(11, 6),
-            LayoutField.Value(PASID, "the PASID of the requests"),
-            LayoutField.Value(REQUESTER, "the device"),
-            LayoutField.Reserved(63, 48),
-            LayoutField.Value(COUNT, "pages less one"),
-            LayoutField.Address(ADDRESS, "the first page"),
+        "reference/invalidate_device_tlb", 128, "Reference architecture, section 4.4", [
+            Fixed(OP, DeviceTlb),
+            Value(ALL, "all addresses: COUNT and ADDRESS are ignored"),
+            ANY, Reserved(11, 6),
+            Value(PASID, "the PASID of the requests"),
+            Value(REQUESTER, "the device"),
+            Reserved(63, 48), COUNT, Address(ADDRESS),
         ]);
 
-    public static Field OP => new(3, 0, "OP");
+    public static Field OP => new(3, 0, "OP", "operation");
     public static Field ALL => new(4, 4, "ALL");
-    public static Field LEAF => new(5, 5, "LEAF");
-    public static Field ANY => new(5, 5, "ANY");
+    public static Field LEAF => new(5, 5, "LEAF", "the PASID entry only; 0: its directory entry too");
+    public static Field ANY => new(5, 5, "ANY", "every PASID: PASID is ignored");
     public static Field PASID => new(31, 12, "PASID");
     public static Field REQUESTER => new(47, 32, "REQUESTER");
-    public static Field ASID => new(63, 48, "ASID");
-    public static Field COUNT => new(75, 64, "COUNT");
-    public static Field ADDRESS => new(127, 76, "ADDRESS");
-    public static Field TABLE => new(115, 76, "TABLE");
+    public static Field ASID => new(63, 48, "ASID", "whose");
+    public static Field COUNT => new(75, 64, "COUNT", "pages less one");
+    public static Field ADDRESS => new(127, 76, "ADDRESS", "the first page");
+    public static Field TABLE => new(115, 76, "TABLE", "the PASID table");
 
     public static Command InvalidateDevice(RequesterId requester) =>
         new(0UL.With(OP, Device).With(REQUESTER, requester.Value), 0);

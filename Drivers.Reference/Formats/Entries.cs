@@ -9,24 +9,14 @@ internal static class DeviceEntry
 {
     public const int SizeBytes = 8;
 
-    public static readonly Layout Layout = new(
-        "reference/device_entry",
-        64,
-        "Reference architecture, section 3.1",
-        [
-            LayoutField.Value(V, "valid"),
-            LayoutField.Value(ATS, "the device may ask for translations and keep them"),
-            LayoutField.Value(WIDTH, "PASID width of the table in bits, 1 to 20"),
-            LayoutField.Reserved(11, 7),
-            LayoutField.Address(TABLE, "PASID table: the directory"),
-            LayoutField.Reserved(63, 52),
-        ],
-        CheckWidth);
+    public static readonly Layout Layout = new("reference/device_entry", 64, "Reference architecture, section 3.1", [
+        V, ATS, WIDTH, Reserved(11, 7), Address(TABLE), Reserved(63, 52),
+    ], CheckWidth);
 
-    public static Field V => new(0, 0, "V");
-    public static Field ATS => new(1, 1, "ATS");
-    public static Field WIDTH => new(6, 2, "WIDTH");
-    public static Field TABLE => new(51, 12, "TABLE");
+    public static Field V => new(0, 0, "V", "valid");
+    public static Field ATS => new(1, 1, "ATS", "the device may ask for translations and keep them");
+    public static Field WIDTH => new(6, 2, "WIDTH", "PASID width of the table in bits, 1 to 20");
+    public static Field TABLE => new(51, 12, "TABLE", "PASID table: the directory");
 
     private static void CheckWidth(ReadOnlySpan<ulong> words, ICollection<Violation> found)
     {
@@ -42,19 +32,12 @@ internal static class DirectoryEntry
 {
     public const int SizeBytes = 8;
 
-    public static readonly Layout Layout = new(
-        "reference/directory_entry",
-        64,
-        "Reference architecture, section 3.2",
-        [
-            LayoutField.Value(V, "valid"),
-            LayoutField.Reserved(11, 1),
-            LayoutField.Address(LEAF, "leaf of 256 PASID entries, 4 KiB"),
-            LayoutField.Reserved(63, 52),
-        ]);
+    public static readonly Layout Layout = new("reference/directory_entry", 64, "Reference architecture, section 3.2", [
+        V, Reserved(11, 1), Address(LEAF), Reserved(63, 52),
+    ]);
 
-    public static Field V => new(0, 0, "V");
-    public static Field LEAF => new(51, 12, "LEAF");
+    public static Field V => new(0, 0, "V", "valid");
+    public static Field LEAF => new(51, 12, "LEAF", "leaf of 256 PASID entries, 4 KiB");
 }
 
 /// <summary>PASID entry, index in its leaf = PASID[7:0]. Reference architecture, section 3.3.</summary>
@@ -65,24 +48,14 @@ internal static class PasidEntry
     public const int IndexBits = 8;
     public const int LeafBytes = SizeBytes << IndexBits;
 
-    public static readonly Layout Layout = new(
-        "reference/pasid_entry",
-        128,
-        "Reference architecture, section 3.3",
-        [
-            LayoutField.Value(V, "valid"),
-            LayoutField.Value(Q, "quiet: abort every access and record nothing"),
-            LayoutField.Reserved(11, 2),
-            LayoutField.Address(ROOT, "the process's top page table; ignored where Q = 1"),
-            LayoutField.Reserved(63, 52),
-            LayoutField.Value(ASID, "tag of the process's translations; ignored where Q = 1"),
-            LayoutField.Reserved(127, 80),
-        ]);
+    public static readonly Layout Layout = new("reference/pasid_entry", 128, "Reference architecture, section 3.3", [
+        V, Q, Reserved(11, 2), Address(ROOT), Reserved(63, 52), ASID, Reserved(127, 80),
+    ]);
 
-    public static Field V => new(0, 0, "V");
-    public static Field Q => new(1, 1, "Q");
-    public static Field ROOT => new(51, 12, "ROOT");
-    public static Field ASID => new(79, 64, "ASID");
+    public static Field V => new(0, 0, "V", "valid");
+    public static Field Q => new(1, 1, "Q", "quiet: abort every access and record nothing");
+    public static Field ROOT => new(51, 12, "ROOT", "the process's top page table; ignored where Q = 1");
+    public static Field ASID => new(79, 64, "ASID", "tag of the process's translations; ignored where Q = 1");
 }
 
 /// <summary>
@@ -95,18 +68,11 @@ internal static class PageTableEntry
     public const int TableBytes = 4096;
 
     public static readonly Layout Layout = new(
-        "reference/page_table_entry",
-        64,
-        "Reference architecture, section 3.4",
-        [
-            LayoutField.Value(P, "present"),
-            LayoutField.Value(W, "writes allowed, on this level; all levels must allow them"),
-            LayoutField.Reserved(11, 2),
-            LayoutField.Address(TARGET, "next table, or on level 1 the page"),
-            LayoutField.Reserved(63, 52),
+        "reference/page_table_entry", 64, "Reference architecture, section 3.4", [
+            P, W, Reserved(11, 2), Address(TARGET), Reserved(63, 52),
         ]);
 
-    public static Field P => new(0, 0, "P");
-    public static Field W => new(1, 1, "W");
-    public static Field TARGET => new(51, 12, "TARGET");
+    public static Field P => new(0, 0, "P", "present");
+    public static Field W => new(1, 1, "W", "writes allowed, on this level; all levels must allow them");
+    public static Field TARGET => new(51, 12, "TARGET", "next table, or on level 1 the page");
 }

@@ -25,42 +25,26 @@ internal static class Id
 {
     public const ulong Version = 1;
 
-    public static readonly Layout Layout = new(
-        "reference/id",
-        64,
-        "Reference architecture, section 2.1",
-        [
-            LayoutField.Fixed(VERSION, Version, "version of the architecture"),
-            LayoutField.Value(PASIDBITS, "widest PASID in bits, 0 (none) to 20"),
-            LayoutField.Value(ASIDBITS, "width of an ASID in bits, 1 to 16"),
-            LayoutField.Value(C, "coherent: the walker snoops the CPU's caches"),
-            LayoutField.Value(ATS, "devices may keep translations"),
-            LayoutField.Value(FAULTS, "fault records that are kept, 1 to 64"),
-            LayoutField.Reserved(63, 24),
-        ]);
+    public static readonly Layout Layout = new("reference/id", 64, "Reference architecture, section 2.1", [
+        Fixed(VERSION, Version), PASIDBITS, ASIDBITS, C, ATS, FAULTS, Reserved(63, 24),
+    ]);
 
-    public static Field VERSION => new(3, 0, "VERSION");
-    public static Field PASIDBITS => new(8, 4, "PASIDBITS");
-    public static Field ASIDBITS => new(13, 9, "ASIDBITS");
-    public static Field C => new(14, 14, "C");
-    public static Field ATS => new(15, 15, "ATS");
-    public static Field FAULTS => new(23, 16, "FAULTS");
+    public static Field VERSION => new(3, 0, "VERSION", "version of the architecture");
+    public static Field PASIDBITS => new(8, 4, "PASIDBITS", "widest PASID in bits, 0 (none) to 20");
+    public static Field ASIDBITS => new(13, 9, "ASIDBITS", "width of an ASID in bits, 1 to 16");
+    public static Field C => new(14, 14, "C", "coherent: the walker snoops the CPU's caches");
+    public static Field ATS => new(15, 15, "ATS", "devices may keep translations");
+    public static Field FAULTS => new(23, 16, "FAULTS", "fault records that are kept, 1 to 64");
 }
 
 internal static class Control
 {
-    public static readonly Layout Layout = new(
-        "reference/control",
-        64,
-        "Reference architecture, section 2.2",
-        [
-            LayoutField.Value(ENABLE, "what software wants"),
-            LayoutField.Value(ENABLED, "what the hardware does; read only"),
-            LayoutField.Reserved(63, 2),
-        ]);
+    public static readonly Layout Layout = new("reference/control", 64, "Reference architecture, section 2.2", [
+        ENABLE, ENABLED, Reserved(63, 2),
+    ]);
 
-    public static Field ENABLE => new(0, 0, "ENABLE");
-    public static Field ENABLED => new(1, 1, "ENABLED");
+    public static Field ENABLE => new(0, 0, "ENABLE", "what software wants");
+    public static Field ENABLED => new(1, 1, "ENABLED", "what the hardware does; read only");
 }
 
 internal static class DeviceTable
@@ -68,36 +52,23 @@ internal static class DeviceTable
     /// <summary>Most entries, as a power of two: a PCI requester ID has 16 bits.</summary>
     public const int MostLog2 = 16;
 
-    public static readonly Layout Layout = new(
-        "reference/device_table",
-        64,
-        "Reference architecture, section 2.3",
-        [
-            LayoutField.Value(LOG2, "the table has 2^LOG2 device entries, 1 to 16"),
-            LayoutField.Reserved(11, 5),
-            LayoutField.Address(BASE, "the table"),
-            LayoutField.Reserved(63, 52),
-        ]);
+    public static readonly Layout Layout = new("reference/device_table", 64, "Reference architecture, section 2.3", [
+        LOG2, Reserved(11, 5), Address(BASE), Reserved(63, 52),
+    ]);
 
-    public static Field LOG2 => new(4, 0, "LOG2");
-    public static Field BASE => new(51, 12, "BASE");
+    public static Field LOG2 => new(4, 0, "LOG2", "the table has 2^LOG2 device entries, 1 to 16");
+    public static Field BASE => new(51, 12, "BASE", "the table");
 }
 
 /// <summary>COMMAND_STATUS, read only.</summary>
 internal static class CommandStatus
 {
-    public static readonly Layout Layout = new(
-        "reference/command_status",
-        64,
-        "Reference architecture, section 2.4",
-        [
-            LayoutField.Value(DONE, "no command is running: the last one has taken effect, or failed"),
-            LayoutField.Value(ERROR, "the last command was ill-formed and did nothing"),
-            LayoutField.Reserved(63, 2),
-        ]);
+    public static readonly Layout Layout = new("reference/command_status", 64, "Reference architecture, section 2.4", [
+        DONE, ERROR, Reserved(63, 2),
+    ]);
 
-    public static Field DONE => new(0, 0, "DONE");
-    public static Field ERROR => new(1, 1, "ERROR");
+    public static Field DONE => new(0, 0, "DONE", "no command is running: the last one has taken effect, or failed");
+    public static Field ERROR => new(1, 1, "ERROR", "the last command was ill-formed and did nothing");
 }
 
 /// <summary>FAULT_0 to FAULT_2: the oldest record.</summary>
@@ -105,30 +76,18 @@ internal static class FaultRecord
 {
     public const int Words = 3;
 
-    public static readonly Layout Layout = new(
-        "reference/fault_record",
-        192,
-        "Reference architecture, section 2.5",
-        [
-            LayoutField.Value(V, "there is a record; writing 1 gives way to the next one"),
-            LayoutField.Value(OVF, "records were lost; writing 1 clears it"),
-            LayoutField.Value(W, "the access wrote"),
-            LayoutField.Value(P, "the request had a PASID"),
-            LayoutField.Reserved(7, 4),
-            LayoutField.Value(CODE, "why", FaultCodes.Names),
-            LayoutField.Value(PASID, "the request's PASID where P = 1"),
-            LayoutField.Reserved(63, 36),
-            LayoutField.Value(ADDRESS, "byte address of the access"),
-            LayoutField.Value(REQUESTER, "who made it"),
-            LayoutField.Reserved(191, 160),
-        ]);
+    public static readonly Layout Layout = new("reference/fault_record", 192, "Reference architecture, section 2.5", [
+        V, OVF, W, P, Reserved(7, 4),
+        Value(CODE, FaultCodes.Names),
+        PASID, Reserved(63, 36), ADDRESS, REQUESTER, Reserved(191, 160),
+    ]);
 
-    public static Field V => new(0, 0, "V");
-    public static Field OVF => new(1, 1, "OVF");
-    public static Field W => new(2, 2, "W");
-    public static Field P => new(3, 3, "P");
-    public static Field CODE => new(15, 8, "CODE");
-    public static Field PASID => new(35, 16, "PASID");
-    public static Field ADDRESS => new(127, 64, "ADDRESS");
-    public static Field REQUESTER => new(159, 128, "REQUESTER");
+    public static Field V => new(0, 0, "V", "there is a record; writing 1 gives way to the next one");
+    public static Field OVF => new(1, 1, "OVF", "records were lost; writing 1 clears it");
+    public static Field W => new(2, 2, "W", "the access wrote");
+    public static Field P => new(3, 3, "P", "the request had a PASID");
+    public static Field CODE => new(15, 8, "CODE", "why");
+    public static Field PASID => new(35, 16, "PASID", "the request's PASID where P = 1");
+    public static Field ADDRESS => new(127, 64, "ADDRESS", "byte address of the access");
+    public static Field REQUESTER => new(159, 128, "REQUESTER", "who made it");
 }
