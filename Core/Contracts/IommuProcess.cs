@@ -5,12 +5,12 @@ namespace PasidFramework.Contracts;
 /// <summary>
 /// One address space as the IOMMU core tracks it: one per address space, system-wide. Created, published when complete,
 /// dying, gone: the last <see cref="Put"/> has the drivers' records freed after a grace period. Only the core makes
-/// one.
+/// one, and uses it again for another address space after that: it is not to be kept beyond a reference.
 /// </summary>
 public abstract class IommuProcess
 {
     private protected IommuProcess(IAddressSpace addressSpace) => AddressSpace = addressSpace;
-    public IAddressSpace AddressSpace { get; }
+    public IAddressSpace AddressSpace { get; internal set; }
 
     /// <summary>Physical byte address of its top page table.</summary>
     public ulong PageTableRoot => AddressSpace.PageTableRoot;

@@ -10,6 +10,7 @@ internal sealed class DomainRecord : Domain
     {
         Instance = instance;
         Space = space;
+        Links = new LinkTable(pasidBits);
     }
 
     public IommuInstance Instance { get; }
@@ -19,8 +20,8 @@ internal sealed class DomainRecord : Domain
     /// wider.</summary>
     public SpinGate Gate;
 
-    /// <summary>Links by PASID; guarded by <see cref="Gate"/>.</summary>
-    public Dictionary<uint, LinkRecord> Contexts { get; } = [];
+    /// <summary>Links by PASID; changed under <see cref="Gate"/>.</summary>
+    public LinkTable Links { get; }
 
     /// <summary>Devices in the domain; guarded by the engine's topology lock.</summary>
     public List<DeviceRecord> DeviceList { get; } = [];

@@ -6,7 +6,6 @@ namespace PasidFramework.Engine;
 internal abstract class Reclaimable
 {
     internal Reclaimable? NextReclaimable;
-    internal long RetiredAt;
 
     /// <summary>Frees it. Must not block.</summary>
     internal abstract void Reclaim();
@@ -20,11 +19,15 @@ internal abstract class Reclaimable
 internal sealed class GracePeriod
 {
     private const int Stripes = 8;
+    private const int Epochs = 3;
 
     // One cache line (16 ints) per counter, so that readers on two processors do not share one.
     private readonly int[] _readers = new int[2 * Stripes * 16];
+
+    // What was retired in this epoch, the one before it, and the one before that, which is freed as a whole: an open
+    // reader makes the lists longer, not the work of those who retire.
+    private readonly Reclaimable?[] _retired = new Reclaimable?[Epochs];
     private SpinGate _gate;
-    private Reclaimable? _retired;
     private int _pending;
     private long _epoch;
 
@@ -50,14 +53,24 @@ internal sealed class GracePeriod
         }
     }
 
-    /// <summary>Frees an object after a grace period; it must be unreachable for new readers already.</summary>
+    /// <summary>
+    /// Frees an object after a grace period; it is unreachable for new readers already, and a full fence (the drop of
+    /// its last reference) lies between that and this call.
+    /// </summary>
     public void Retire(Reclaimable item)
     {
-        Interlocked.Increment(ref _pending);
+        // Who comes in later than this cannot find it.
+        if (ReadersOf(0) == 0 && ReadersOf(1) == 0)
+        {
+            item.Reclaim();
+            return;
+        }
+
         _gate.Enter();
-        item.RetiredAt = _epoch;
-        item.NextReclaimable = _retired;
-        _retired = item;
+        ref Reclaimable? list = ref _retired[_epoch % Epochs];
+        item.NextReclaimable = list;
+        list = item;
+        _pending++;
         _gate.Exit();
         Poll();
     }
@@ -70,36 +83,32 @@ internal sealed class GracePeriod
             return;
         }
 
-        Reclaimable? free = null;
         _gate.Enter();
 
         // Two changes of epoch: after the first no new reader joins the old one, after the second all of it are gone.
-        for (int i = 0; i < 2 && ReadersOf(_epoch - 1) == 0; i++)
-        {
-            Interlocked.Increment(ref _epoch);
-        }
-
-        Reclaimable? keep = null;
-        for (Reclaimable? item = _retired; item is not null;)
-        {
-            Reclaimable? next = item.NextReclaimable;
-            if (item.RetiredAt + 2 <= _epoch)
-            {
-                item.NextReclaimable = free;
-                free = item;
-            }
-            else
-            {
-                item.NextReclaimable = keep;
-                keep = item;
-            }
-
-            item = next;
-        }
-
-        _retired = keep;
+        Reclaimable? older = Advance(), newer = Advance();
         _gate.Exit();
+        Free(older);
+        Free(newer);
+    }
 
+    // Begins another epoch if all readers of the last one have left; what was retired two epochs ago is free then.
+    private Reclaimable? Advance()
+    {
+        if (ReadersOf(_epoch - 1) != 0)
+        {
+            return null;
+        }
+
+        Interlocked.Increment(ref _epoch);
+        ref Reclaimable? list = ref _retired[(_epoch + 1) % Epochs];
+        Reclaimable? free = list;
+        list = null;
+        return free;
+    }
+
+    private void Free(Reclaimable? free)
+    {
         while (free is not null)
         {
             Reclaimable item = free;
@@ -112,11 +121,11 @@ internal sealed class GracePeriod
 
     private int ReadersOf(long epoch)
     {
-        int first = (int)(epoch & 1) * Stripes * 16;
+        ReadOnlySpan<int> readers = _readers.AsSpan((int)(epoch & 1) * Stripes * 16, Stripes * 16);
         int sum = 0;
-        for (int stripe = 0; stripe < Stripes; stripe++)
+        for (int slot = 0; slot < readers.Length; slot += 16)
         {
-            sum += Volatile.Read(ref _readers[first + (stripe * 16)]);
+            sum += Volatile.Read(in readers[slot]);
         }
 
         return sum;

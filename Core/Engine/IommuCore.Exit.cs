@@ -18,11 +18,7 @@ public sealed partial class IommuCore
     {
         ArgumentNullException.ThrowIfNull(process);
         AtomicContext.Forbid(nameof(ProcessEnded));
-        Interlocked.MemoryBarrier();
-        if (_processes.TryGetValue(process, out ProcessRecord? found))
-        {
-            Teardown(found);
-        }
+        _bindings.Ended(process);
     }
 
     /// <summary>Connects a process source: its processes' ends end their bindings.</summary>
@@ -42,123 +38,6 @@ public sealed partial class IommuCore
         ArgumentNullException.ThrowIfNull(process);
         AtomicContext.Forbid(nameof(Invalidate));
         var range = IovaRange.FromStartEnd(start, end);
-        if (range.IsEmpty || !_processes.TryGetValue(process, out ProcessRecord? found) || !found.TryGet())
-        {
-            return OpResult.Ok;
-        }
-
-        OpResult result = OpResult.Ok;
-        lock (found.Gate)
-        {
-            foreach (LinkRecord context in found.Contexts)
-            {
-                OpResult one = TeardownInGate(
-                    context, nameof(IIommuUnit.Invalidate), c => c.Domain.Instance.Unit.Invalidate(c, range));
-                result = result.IsOk ? one : result;
-            }
-        }
-
-        found.Put();
-        return result;
-    }
-
-    private OpResult TeardownInGate(LinkRecord context, string callback, Func<LinkRecord, OpResult> call)
-    {
-        OpResult result = InGate(context.Domain, callback, context, call);
-        context.Lease.IsRetired |= !result.IsOk;
-        return result;
-    }
-
-    private void Teardown(ProcessRecord process)
-    {
-        if (!process.TryGet())
-        {
-            return;
-        }
-
-        var notified = new List<(DeviceRecord Device, Pasid Pasid)>();
-        bool mine = false;
-        lock (process.Gate)
-        {
-            if (process.State != ProcessState.Dying)
-            {
-                mine = true;
-                process.State = ProcessState.Dying;
-                foreach (PasidLease lease in process.Leases)
-                {
-                    lease.Space.Withdraw(lease);
-                }
-
-                _observer?.Exited(process.AddressSpace);
-                foreach (LinkRecord context in process.Contexts)
-                {
-                    TeardownInGate(context, nameof(IIommuUnit.Exit), static c => c.Domain.Instance.Unit.Exit(c));
-                    foreach (DeviceRecord device in context.Devices)
-                    {
-                        notified.Add((device, context.Pasid));
-                    }
-                }
-
-                // Only now: another report of this end finds the process, waits for the gate above, and so returns
-                // after translation stopped. Its source may then take the page table apart.
-                Unregister(process);
-            }
-        }
-
-        if (!mine)
-        {
-            process.Put();
-            return;
-        }
-
-        // Outside of every lock: a device's driver may block here, and may unbind (the 2018 deadlock).
-        List<Exception>? thrown = NotifyDevices(process, notified);
-        lock (process.Gate)
-        {
-            foreach (LinkRecord context in process.Contexts)
-            {
-                foreach (DeviceRecord device in context.Devices)
-                {
-                    DetachDevice(context, device, UnbindCause.Exit);
-                }
-            }
-
-            foreach (PasidLease lease in process.Leases.ToArray())
-            {
-                process.Leases.Remove(lease);
-                lease.HeldByProcess = false;
-                lease.Drop();
-            }
-        }
-
-        // The reference that was taken above, and the registry's.
-        process.Put();
-        process.Put();
-        if (thrown is not null)
-        {
-            throw new AggregateException($"{process}: exit handlers of its devices threw.", thrown);
-        }
-    }
-
-    [System.Diagnostics.CodeAnalysis.SuppressMessage(
-        "Design", "CA1031", Justification =
-            "One device's handler must not keep the others from being notified; all are rethrown.")]
-    private static List<Exception>? NotifyDevices(ProcessRecord process,
-        List<(DeviceRecord Device, Pasid Pasid)> notified)
-    {
-        List<Exception>? thrown = null;
-        foreach ((DeviceRecord device, Pasid pasid) in notified)
-        {
-            try
-            {
-                device.ProcessExited?.Invoke(device, process, pasid);
-            }
-            catch (Exception e)
-            {
-                (thrown ??= []).Add(e);
-            }
-        }
-
-        return thrown;
+        return range.IsEmpty ? OpResult.Ok : _bindings.Invalidate(process, range);
     }
 }

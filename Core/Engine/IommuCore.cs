@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
 using Microsoft.Extensions.Options;
 
@@ -20,14 +19,9 @@ public sealed partial class IommuCore : IDisposable
 {
     private readonly Lock _topology = new();
     private readonly List<IommuInstance> _instances = [];
-    private readonly ConcurrentDictionary<IAddressSpace, ProcessRecord> _processes =
-        new(ReferenceEqualityComparer.Instance);
-    private readonly Lock _tenants = new();
-    private readonly Dictionary<string, int> _owners = new(StringComparer.Ordinal);
     private readonly IPasidOwnership _ownership;
     private readonly ICoreObserver? _observer;
-    private readonly bool _heldUntilDeath;
-    private int _driverFailures;
+    private readonly Bindings _bindings;
 
     /// <summary>Starts an empty system.</summary>
     /// <param name="options">Validated options.</param>
@@ -51,7 +45,8 @@ public sealed partial class IommuCore : IDisposable
         }
 
         _observer = observer;
-        _heldUntilDeath = value.Lifetime == PasidOptions.LifetimeProcessDeath;
+        Calls = new DriverCalls(observer);
+        _bindings = new Bindings(this, observer, value.Lifetime == PasidOptions.LifetimeProcessDeath);
         var factory = new SpaceFactory(value, allocators, observer, time ?? TimeProvider.System);
         _ownership = value.Ownership == PasidOptions.OwnershipVendor
             ? new VendorOwnership(factory)
@@ -71,7 +66,7 @@ public sealed partial class IommuCore : IDisposable
     }
 
     /// <summary>Processes that the core tracks now.</summary>
-    public int ProcessCount => _processes.Count;
+    public int ProcessCount => _bindings.ProcessCount;
 
     /// <summary>Processes whose last reference is gone and whose drivers' records wait for a grace period.</summary>
     public int PendingReclaims => Grace.Pending;
@@ -80,7 +75,8 @@ public sealed partial class IommuCore : IDisposable
     /// Exceptions that drivers threw from callbacks so far. Each became a refusal with EIO where there is a caller to
     /// refuse, and was reported to the observer.
     /// </summary>
-    public int DriverFailures => Volatile.Read(ref _driverFailures);
+    public int DriverFailures => Calls.Failures;
+    internal DriverCalls Calls { get; }
 
     internal GracePeriod Grace { get; } = new();
 
@@ -181,9 +177,7 @@ public sealed partial class IommuCore : IDisposable
             }
 
             var device = new DeviceRecord(name, requester, range, features, home);
-            OpResult added = InGate(
-                home, nameof(IIommuUnit.AddDevice), device, static d => d.Instance.Unit.AddDevice(d));
-
+            OpResult added = Calls.AddDevice(device);
             if (!added.IsOk)
             {
                 return OpResult<Device>.Refuse(added);
@@ -194,7 +188,10 @@ public sealed partial class IommuCore : IDisposable
         }
     }
 
-    /// <summary>Ends all bindings of a device and takes it away.</summary>
+    /// <summary>
+    /// Ends all bindings of a device and takes it away. Returns after its exit handlers have returned and the observer
+    /// was notified of every unbind; a handler may remove its own device, and two handlers each other's.
+    /// </summary>
     /// <returns>Success; ENODEV where it was removed before; or the first failed invalidation, with the device
     /// gone.</returns>
     public OpResult RemoveDevice(Device device)
@@ -213,19 +210,18 @@ public sealed partial class IommuCore : IDisposable
             record.Removing = true;
         }
 
-        OpResult result = UnbindAll(device);
+        OpResult result = _bindings.UnbindAll(record);
+        ExitHandlers.WaitFor(record);
+        SpinWait wait = default;
+        while (Volatile.Read(ref record.Unnotified) != 0)
+        {
+            wait.SpinOnce();
+        }
+
         lock (_topology)
         {
             DomainRecord domain = record.Domain;
-            OpResult removed = InGate(
-                domain,
-                nameof(IIommuUnit.RemoveDevice),
-                record,
-                static d =>
-                {
-                    d.Instance.Unit.RemoveDevice(d);
-                    return OpResult.Ok;
-                });
+            OpResult removed = Calls.RemoveDevice(record);
 
             // Gone for the core whatever the driver did, so that the domain can go too.
             domain.DeviceList.Remove(record);
@@ -286,9 +282,9 @@ public sealed partial class IommuCore : IDisposable
         }
 
         // What keeps its PASID until its process dies has no process to wait for any more.
-        foreach (ProcessRecord process in _processes.Values)
+        foreach (ProcessRecord process in _bindings.TakeAll())
         {
-            Attempt(() => Teardown(process), thrown);
+            Attempt(() => _bindings.Teardown(process), thrown);
         }
 
         foreach (IommuInstance instance in instances)
@@ -301,21 +297,6 @@ public sealed partial class IommuCore : IDisposable
             throw new AggregateException("Drivers or device handlers threw while the system was being taken down.",
                 thrown);
         }
-    }
-
-    internal void FreeDriverRecords(ProcessRecord process)
-    {
-        foreach ((IommuInstance instance, object? record) in process.DriverRecords)
-        {
-            // A driver that throws here must not keep the others' records, or other processes', from being freed.
-            Guarded(instance, nameof(IIommuUnit.FreeProcess), (process, record), static (unit, made) =>
-            {
-                unit.FreeProcess(made.process, made.record);
-                return OpResult.Ok;
-            });
-        }
-
-        process.DriverRecords.Clear();
     }
 
     [SuppressMessage("Design", "CA1031", Justification = "Collected and rethrown when everything has been tried.")]
@@ -331,73 +312,6 @@ public sealed partial class IommuCore : IDisposable
         }
     }
 
-    private OpResult InGate<T>(DomainRecord domain, string callback, T argument, Func<T, OpResult> call)
-    {
-        domain.Gate.Enter();
-        try
-        {
-            return Guarded(domain.Instance, callback, (call, argument), static (_, made) => made.call(made.argument));
-        }
-        finally
-        {
-            domain.Gate.Exit();
-        }
-    }
-
-    // A callback that must not block or re-enter, and whose exception must leave no lock taken and no PASID in doubt.
-    [SuppressMessage("Design", "CA1031",
-        Justification = "A plug-in's exception becomes a refusal, is counted and reported.")]
-    private OpResult Guarded<T>(IommuInstance instance, string callback, T argument, Func<IIommuUnit, T, OpResult> call)
-    {
-        string? outer = AtomicContext.Enter(callback);
-        try
-        {
-            return call(instance.Unit, argument);
-        }
-        catch (Exception e)
-        {
-            return Threw(instance, callback, e);
-        }
-        finally
-        {
-            AtomicContext.Leave(outer);
-        }
-    }
-
-    private OpResult Threw(IommuInstance instance, string callback, Exception e)
-    {
-        Interlocked.Increment(ref _driverFailures);
-        _observer?.DriverThrew(instance, callback, e);
-        return OpResult.Refuse(
-            Errno.EIO, $"driver {instance.DriverName} threw {e.GetType().Name} in {callback}: {e.Message}");
-    }
-
-    // Index of a tenant from 1, 0 for none; an allocator knows tenants by index.
-    private OpResult<int> OwnerIndex(IAddressSpace process)
-    {
-        if (process.Tenant.Length == 0)
-        {
-            return OpResult<int>.Ok(0);
-        }
-
-        lock (_tenants)
-        {
-            if (!_owners.TryGetValue(process.Tenant, out int owner))
-            {
-                if (_owners.Count == QuotaPasidAllocator.MaxOwner)
-                {
-                    return OpResult<int>.Refuse(
-                        Errno.ENOSPC,
-                        $"tenant '{process.Tenant}' is one too many: {QuotaPasidAllocator.MaxOwner} are the limit");
-                }
-
-                _owners[process.Tenant] = owner = _owners.Count + 1;
-            }
-
-            return OpResult<int>.Ok(owner);
-        }
-    }
-
     /// <summary>An open read section; dispose it once to leave.</summary>
     public readonly struct ReadSection : IDisposable
     {
@@ -406,25 +320,5 @@ public sealed partial class IommuCore : IDisposable
 
         /// <summary>Leaves the section.</summary>
         public void Dispose() => _section.Leave();
-    }
-
-    private sealed class SpaceFactory(
-        PasidOptions options,
-        IReadOnlyDictionary<string, IPasidAllocatorFactory>? plugins,
-        ICoreObserver? observer,
-        TimeProvider time) : IPasidSpaceFactory
-    {
-        public PasidRange Range { get; } = new((uint)options.First, (uint)options.Last);
-
-        public OpResult<PasidSpace> CreateConfigured(string name) =>
-            Named(name, PasidAllocators.TryCompose(options, plugins, Range, time));
-
-        public OpResult<PasidSpace> CreateWith(string name, IPasidAllocator allocator) =>
-            Named(name, PasidAllocators.TryDecorate(allocator, options, time));
-
-        private OpResult<PasidSpace> Named(string name, OpResult<IPasidAllocator> allocator) => allocator.IsOk
-            ? OpResult<PasidSpace>.Ok(new PasidSpace(
-                name, allocator.Value, other => PasidAllocators.TryDecorate(other, options, time), observer))
-            : OpResult<PasidSpace>.Refuse(allocator.Errno, $"space {name}: {allocator.Reason}");
     }
 }

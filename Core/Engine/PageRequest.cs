@@ -8,13 +8,13 @@ namespace PasidFramework.Engine;
 /// </summary>
 public sealed class PageRequest : IDisposable
 {
-    private PasidLease? _lease;
+    private PasidSpace? _space;
 
-    internal PageRequest(PasidLease lease)
+    private PageRequest(PasidSpace space, ProcessRecord process, Pasid pasid)
     {
-        _lease = lease;
-        Process = lease.Process;
-        Pasid = lease.Pasid;
+        _space = space;
+        Process = process;
+        Pasid = pasid;
     }
 
     /// <summary>The process whose memory is asked for.</summary>
@@ -38,39 +38,33 @@ public sealed class PageRequest : IDisposable
         ArgumentNullException.ThrowIfNull(device);
         var record = (DeviceRecord)device;
         PasidSpace space = record.Domain.Space;
-        PasidLease? lease = space.Lookup(pasid);
-        if (lease is null || !lease.TryHold())
+        ProcessRecord? process = space.Lookup(pasid);
+        if (process is null || !process.TryGet())
         {
             return null;
         }
 
-        ProcessRecord process = lease.Process;
-        if (!process.TryGet())
+        // Only now is it settled that neither the PASID nor the process can come to mean something else.
+        space.Hold(pasid);
+        if (ReferenceEquals(space.Lookup(pasid), process)
+            && record.Domain.Links[pasid] is { } link
+            && ReferenceEquals(link.Process, process)
+            && link.Has(record))
         {
-            lease.Drop();
-            return null;
+            return new PageRequest(space, process, pasid);
         }
 
-        LinkRecord? context = process.ContextOf(record.Domain);
-        if (!ReferenceEquals(space.Lookup(pasid), lease)
-            || context is null
-            || Array.IndexOf(context.Devices, record) < 0)
-        {
-            lease.Drop();
-            process.Put();
-            return null;
-        }
-
-        return new PageRequest(lease);
+        space.Drop(pasid);
+        process.Put();
+        return null;
     }
 
     /// <summary>The request is answered; a second call does nothing.</summary>
     public void Dispose()
     {
-        PasidLease? lease = Interlocked.Exchange(ref _lease, null);
-        if (lease is not null)
+        if (Interlocked.Exchange(ref _space, null) is { } space)
         {
-            lease.Drop();
+            space.Drop(Pasid);
             Process.Put();
         }
     }

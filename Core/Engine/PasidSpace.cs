@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Runtime.CompilerServices;
 
 namespace PasidFramework.Engine;
 
@@ -8,7 +9,8 @@ namespace PasidFramework.Engine;
 /// </summary>
 public sealed class PasidSpace
 {
-    private readonly PasidLease?[] _published;
+    private readonly ProcessRecord?[] _published;
+    private readonly PasidHolds _holds;
     private readonly Func<IPasidAllocator, OpResult<IPasidAllocator>> _decorate;
     private readonly ICoreObserver? _observer;
     private readonly HashSet<uint> _reserved = [];
@@ -29,7 +31,9 @@ public sealed class PasidSpace
 
         // Flat: a range check and one load. 8 bytes per PASID, of which the system backs only the pages that are
         // touched.
-        _published = new PasidLease?[allocator.Range.IsEmpty ? 0 : allocator.Range.Last + 1];
+        uint size = allocator.Range.IsEmpty ? 0 : allocator.Range.Last + 1;
+        _published = new ProcessRecord?[size];
+        _holds = new PasidHolds(size);
     }
 
     /// <summary>Name for messages and events, such as <c>global</c> or <c>smmu0/npu</c>.</summary>
@@ -58,23 +62,23 @@ public sealed class PasidSpace
     /// <returns>The process; null where the PASID means no process, or a process that is dying (C7, C8).</returns>
     public IommuProcess? Find(Pasid pasid)
     {
-        PasidLease? lease = Lookup(pasid);
-        while (lease is not null)
+        ProcessRecord? process = Lookup(pasid);
+        while (process is not null)
         {
-            if (!lease.Process.TryGet())
+            ProcessRecord? now = null;
+            if (process.TryGet())
             {
-                return null;
+                now = Lookup(pasid);
+                if (ReferenceEquals(now, process))
+                {
+                    return process;
+                }
+
+                // The PASID changed hands between the load and the reference: check again.
+                process.Put();
             }
 
-            PasidLease? now = Lookup(pasid);
-            if (ReferenceEquals(now, lease))
-            {
-                return lease.Process;
-            }
-
-            // The PASID changed hands between the load and the reference: check again.
-            lease.Process.Put();
-            lease = now;
+            process = now;
         }
 
         return null;
@@ -84,7 +88,7 @@ public sealed class PasidSpace
     /// The process that a PASID means now, without a reference: valid only within
     /// <see cref="IommuCore.EnterReadSection"/>, during which the driver's record of it is not freed.
     /// </summary>
-    public IommuProcess? Peek(Pasid pasid) => Lookup(pasid)?.Process;
+    public IommuProcess? Peek(Pasid pasid) => Lookup(pasid);
 
     /// <summary>
     /// Exchanges the allocator of a space without live PASIDs (rule of the kernel's ioasid, A12). Reserved PASIDs,
@@ -141,51 +145,78 @@ public sealed class PasidSpace
     /// <summary>Takes a PASID for a process.</summary>
     /// <param name="range">What device and unit can carry.</param>
     /// <param name="owner">Index of the tenant.</param>
-    /// <param name="holds">How many holds it starts with.</param>
-    internal OpResult<PasidLease> Take(ProcessRecord process, PasidRange range, int owner, int holds)
+    internal OpResult<Pasid> Take(IAddressSpace process, PasidRange range, int owner)
     {
         PasidRange allowed = range.Intersect(Range);
         if (allowed.IsEmpty)
         {
-            return OpResult<PasidLease>.Refuse(
+            return OpResult<Pasid>.Refuse(
                 Errno.ENOSPC, $"space {Name}: the device's range {range} has no PASID in common with {Range}");
         }
 
         PasidAllocation allocation = _allocator.Allocate(new PasidRequest(allowed, owner));
         if (allocation.IsAllocated)
         {
-            _observer?.Allocated(this, allocation.Pasid, process.AddressSpace);
-            return OpResult<PasidLease>.Ok(new PasidLease(this, allocation.Pasid, process, holds));
+            _observer?.Allocated(this, allocation.Pasid, process);
+            return OpResult<Pasid>.Ok(allocation.Pasid);
         }
 
-        return OpResult<PasidLease>.Refuse(allocation.Errno, Explain(allocation.Status, allowed));
+        return OpResult<Pasid>.Refuse(allocation.Errno, Explain(allocation.Status, allowed));
     }
 
-    internal PasidLease? Lookup(Pasid pasid)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal ProcessRecord? Lookup(Pasid pasid)
     {
-        PasidLease?[] published = _published;
+        ProcessRecord?[] published = _published;
         return pasid.Value < (uint)published.Length ? Volatile.Read(ref published[pasid.Value]) : null;
     }
 
-    internal void Publish(PasidLease lease) => Volatile.Write(ref _published[lease.Pasid.Value], lease);
+    /// <summary>From now on lookups find the process; its gate is held.</summary>
+    internal void Publish(Pasid pasid, ProcessRecord process) =>
+        Volatile.Write(ref _published[pasid.Value], process);
 
-    internal void Withdraw(PasidLease lease) =>
-        Interlocked.CompareExchange(ref _published[lease.Pasid.Value], null, lease);
+    /// <summary>From now on lookups find nothing; the gate of the process that has the PASID is held.</summary>
+    internal void Withdraw(Pasid pasid) => Volatile.Write(ref _published[pasid.Value], null);
 
-    internal void Return(PasidLease lease)
+    /// <summary>
+    /// A page request or an exit handler opens: the PASID does not return before <see cref="Drop"/>. It may be too late:
+    /// whether the PASID still means the process is to be checked afterwards.
+    /// </summary>
+    internal void Hold(Pasid pasid) => _holds.Take(pasid);
+
+    /// <summary>What <see cref="Hold"/> was called for is done.</summary>
+    internal void Drop(Pasid pasid)
     {
-        if (lease.IsRetired)
+        if (_holds.Drop(pasid, out IAddressSpace? process))
+        {
+            Free(pasid, process!);
+        }
+    }
+
+    /// <summary>
+    /// A process lets go of its PASID, which was withdrawn a full fence ago; it is free once nothing holds it.
+    /// </summary>
+    /// <param name="isRetired">Whether an invalidation did not complete: then it is never free again.</param>
+    internal void Return(Pasid pasid, IAddressSpace process, bool isRetired)
+    {
+        if (isRetired)
         {
             Interlocked.Increment(ref _retired);
-            return;
         }
+        else if (_holds.Leave(pasid, process))
+        {
+            Free(pasid, process);
+        }
+    }
 
+    private void Free(Pasid pasid, IAddressSpace process)
+    {
         // Notified before the PASID is free: otherwise another thread's "allocated" could be reported first.
-        _observer?.Freed(this, lease.Pasid, lease.Process.AddressSpace);
-        if (_allocator.Free(lease.Pasid) != PasidFreeStatus.Freed)
+        _observer?.Freed(this, pasid, process);
+        if (_allocator.Free(pasid) != PasidFreeStatus.Freed)
         {
             throw new InvalidOperationException(
-                $"Allocator '{_allocator.Name}' does not know its live PASID {lease.Pasid}.");
+                $"Allocator '{_allocator.Name}' does not know its live PASID {pasid}.");
         }
     }
 

@@ -117,7 +117,7 @@ internal sealed class RecordingUnit : IIommuUnit
             }
 
             // C11: no link may be left.
-            if (_attached.Count != 0 && ((ProcessRecord)process).Contexts.Length != 0)
+            if (_attached.Count != 0 && ((ProcessRecord)process).LinkCount != 0)
             {
                 _broken.Add($"FreeProcess of {process} with links");
             }
