@@ -9,20 +9,50 @@ namespace PasidFramework.Engine;
 /// </summary>
 internal sealed class DriverCalls(ICoreObserver? observer)
 {
+    private const string Refusal = "A plug-in's exception becomes a refusal, is counted and reported.";
     private int _failures;
 
     /// <summary>Exceptions that drivers threw so far.</summary>
     public int Failures => Volatile.Read(ref _failures);
 
     /// <summary>The domain's gate is held.</summary>
-    public OpResult Attach(LinkRecord link, DeviceRecord device, bool first) => Guarded(
-        link.Domain.Instance, nameof(IIommuUnit.Attach), (link, device, first),
-        static (unit, made) => unit.Attach(made.link, made.device, made.first));
+    [SuppressMessage("Design", "CA1031", Justification = Refusal)]
+    public OpResult Attach(LinkRecord link, DeviceRecord device, bool first)
+    {
+        // This and the next one are written out: every bind goes through them.
+        string? outer = AtomicContext.Enter(nameof(IIommuUnit.Attach));
+        try
+        {
+            return device.Instance.Unit.Attach(link, device, first);
+        }
+        catch (Exception e)
+        {
+            return Threw(device.Instance, nameof(IIommuUnit.Attach), e);
+        }
+        finally
+        {
+            AtomicContext.Leave(outer);
+        }
+    }
 
     /// <summary>The domain's gate is held.</summary>
-    public OpResult Detach(LinkRecord link, DeviceRecord device, bool last) => Guarded(
-        link.Domain.Instance, nameof(IIommuUnit.Detach), (link, device, last),
-        static (unit, made) => unit.Detach(made.link, made.device, made.last));
+    [SuppressMessage("Design", "CA1031", Justification = Refusal)]
+    public OpResult Detach(LinkRecord link, DeviceRecord device, bool last)
+    {
+        string? outer = AtomicContext.Enter(nameof(IIommuUnit.Detach));
+        try
+        {
+            return device.Instance.Unit.Detach(link, device, last);
+        }
+        catch (Exception e)
+        {
+            return Threw(device.Instance, nameof(IIommuUnit.Detach), e);
+        }
+        finally
+        {
+            AtomicContext.Leave(outer);
+        }
+    }
 
     public OpResult Exit(LinkRecord link) => InGate(
         link.Domain, nameof(IIommuUnit.Exit), link, static (unit, made) => unit.Exit(made));
@@ -49,8 +79,7 @@ internal sealed class DriverCalls(ICoreObserver? observer)
         });
 
     /// <summary>The one call that may block; the process's gate is held and no domain's.</summary>
-    [SuppressMessage("Design", "CA1031",
-        Justification = "A plug-in's exception becomes a refusal, is counted and reported.")]
+    [SuppressMessage("Design", "CA1031", Justification = Refusal)]
     public OpResult<object?> AllocateProcess(IommuInstance instance, ProcessRecord process)
     {
         try
@@ -76,8 +105,7 @@ internal sealed class DriverCalls(ICoreObserver? observer)
         }
     }
 
-    [SuppressMessage("Design", "CA1031",
-        Justification = "A plug-in's exception becomes a refusal, is counted and reported.")]
+    [SuppressMessage("Design", "CA1031", Justification = Refusal)]
     private OpResult Guarded<T>(IommuInstance instance, string callback, T argument, Func<IIommuUnit, T, OpResult> call)
     {
         string? outer = AtomicContext.Enter(callback);

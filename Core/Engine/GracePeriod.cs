@@ -19,10 +19,11 @@ internal abstract class Reclaimable
 internal sealed class GracePeriod
 {
     private const int Stripes = 8;
+    private const int StripeInts = 16;
     private const int Epochs = 3;
 
-    // One cache line (16 ints) per counter, so that readers on two processors do not share one.
-    private readonly int[] _readers = new int[2 * Stripes * 16];
+    // Readers by epoch, even and odd, in a cache line (16 ints) per stripe, so that two processors do not share one.
+    private readonly int[] _readers = new int[Stripes * StripeInts];
 
     // What was retired in this epoch, the one before it, and the one before that, which is freed as a whole: an open
     // reader makes the lists longer, not the work of those who retire.
@@ -41,7 +42,7 @@ internal sealed class GracePeriod
         while (true)
         {
             long epoch = Volatile.Read(ref _epoch);
-            int slot = ((int)(epoch & 1) * Stripes * 16) + (stripe * 16);
+            int slot = (stripe * StripeInts) + (int)(epoch & 1);
             Interlocked.Increment(ref _readers[slot]);
             if (Volatile.Read(ref _epoch) == epoch)
             {
@@ -60,7 +61,7 @@ internal sealed class GracePeriod
     public void Retire(Reclaimable item)
     {
         // Who comes in later than this cannot find it.
-        if (ReadersOf(0) == 0 && ReadersOf(1) == 0)
+        if (!HasReaders())
         {
             item.Reclaim();
             return;
@@ -119,13 +120,24 @@ internal sealed class GracePeriod
         }
     }
 
+    private bool HasReaders()
+    {
+        int[] readers = _readers;
+        int any = 0;
+        for (int slot = 1; slot < readers.Length; slot += StripeInts)
+        {
+            any |= Volatile.Read(ref readers[slot - 1]) | Volatile.Read(ref readers[slot]);
+        }
+
+        return any != 0;
+    }
+
     private int ReadersOf(long epoch)
     {
-        ReadOnlySpan<int> readers = _readers.AsSpan((int)(epoch & 1) * Stripes * 16, Stripes * 16);
         int sum = 0;
-        for (int slot = 0; slot < readers.Length; slot += 16)
+        for (int slot = (int)(epoch & 1); slot < _readers.Length; slot += StripeInts)
         {
-            sum += Volatile.Read(in readers[slot]);
+            sum += Volatile.Read(ref _readers[slot]);
         }
 
         return sum;

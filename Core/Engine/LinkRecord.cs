@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Runtime.CompilerServices;
 
 namespace PasidFramework.Engine;
 
@@ -12,8 +13,9 @@ internal sealed class LinkRecord(ProcessRecord process) : IommuContext(process)
     private DeviceRecord? _first;
     private DeviceRecord?[] _more = [];
 
-    public new DomainRecord Domain { get; private set; } = null!;
-    public new ProcessRecord Process { get; } = process;
+    // Nothing but these two is ever set: no check of the type on the way of a bind.
+    public new DomainRecord Domain => Unsafe.As<DomainRecord>(base.Domain);
+    public new ProcessRecord Process => Unsafe.As<ProcessRecord>(base.Process);
 
     /// <summary>Which of the process's leases the PASID is.</summary>
     public int Lease { get; private set; }
@@ -29,7 +31,6 @@ internal sealed class LinkRecord(ProcessRecord process) : IommuContext(process)
 
     public void Use(DomainRecord domain, Pasid pasid, int lease, object? driverProcess)
     {
-        Domain = domain;
         base.Domain = domain;
         Pasid = pasid;
         Lease = lease;
@@ -39,7 +40,6 @@ internal sealed class LinkRecord(ProcessRecord process) : IommuContext(process)
     /// <summary>Lets go of all that it refers to, so that nothing of a removed unit is kept alive.</summary>
     public void Clear()
     {
-        Domain = null!;
         base.Domain = null!;
         DriverProcess = null;
         DriverState = null;

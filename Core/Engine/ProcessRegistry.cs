@@ -60,7 +60,7 @@ internal sealed class ProcessRegistry
 
         record.Next = bucket;
         bucket = record;
-        if (++stripe.Count > stripe.Buckets.Length)
+        if (++stripe.Count * 2 > stripe.Buckets.Length)
         {
             stripe.Grow();
         }
