@@ -232,7 +232,8 @@ public abstract class PasidTable<TLink> : IPasidTable
     {
     }
 
-    private void StoreFirstWord(ulong address, ulong value)
+    /// <summary>Stores the word with the valid bit alone, and writes it back.</summary>
+    protected void StoreFirstWord(ulong address, ulong value)
     {
         Memory.WriteQword(address, value);
         Memory.Flush(address, 8);

@@ -144,20 +144,17 @@ internal sealed class CdTable : PasidTable<ContextLink>
     /// </remarks>
     protected override OpResult MakeQuiet(Pasid pasid, ulong address, uint tag)
     {
-        Span<ulong> words = stackalloc ulong[ContextDescriptor.Words];
-        Memory.ReadWords(address, words);
-        words.Set(ContextDescriptor.T0SZ, 0);
-        words.Set(ContextDescriptor.TG0, 0);
-        words.Set(ContextDescriptor.IR0, 0);
-        words.Set(ContextDescriptor.OR0, 0);
-        words.Set(ContextDescriptor.SH0, 0);
-        words.Set(ContextDescriptor.EPD0, 1);
-        words.Set(ContextDescriptor.S, 0);
-        words.Set(ContextDescriptor.R, 0);
-        var sync = new DescriptorSync(Sync, pasid);
-        OpResult result = HitlessWriter.Write<ContextRules, DescriptorSync>(Memory, address, words, ref sync);
-        OpResult translations = Sync.TranslationsChanged(pasid, tag);
-        return result.IsOk ? translations : result;
+        Span<ulong> first = [Memory.ReadQword(address)];
+        first.Set(ContextDescriptor.T0SZ, 0);
+        first.Set(ContextDescriptor.TG0, 0);
+        first.Set(ContextDescriptor.IR0, 0);
+        first.Set(ContextDescriptor.OR0, 0);
+        first.Set(ContextDescriptor.SH0, 0);
+        first.Set(ContextDescriptor.EPD0, 1);
+        first.Set(ContextDescriptor.S, 0);
+        first.Set(ContextDescriptor.R, 0);
+        StoreFirstWord(address, first[0]);
+        return Sync.EntryRemoved(pasid, tag);
     }
 
     private Dictionary<string, ulong> BuildAttachParameters()

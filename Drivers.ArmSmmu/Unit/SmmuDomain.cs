@@ -82,6 +82,35 @@ internal sealed class SmmuDomain : UnitDomain<UnitDevice>, IPasidTableSync
         return batch.Complete();
     }
 
+    /// <remarks>
+    /// One submission and one wait: each fence in it is a SYNC, and nothing behind a SYNC is started before what is ahead
+    /// of it has completed.
+    /// </remarks>
+    public OpResult EntryRemoved(Pasid pasid, uint archId)
+    {
+        // As in ConfigurationChanged.
+        Interlocked.MemoryBarrier();
+        var batch = new CommandBatch(_queue);
+        foreach (UnitDevice stream in Devices)
+        {
+            batch.Add(Commands.CfgiCd(stream.Requester.Value, pasid.Value, leaf: true));
+        }
+
+        if (!batch.IsEmpty)
+        {
+            batch.Fence();
+        }
+
+        batch.Add(Commands.TlbiNhAsid(0, archId));
+        if (!DevicesWithTlb.IsEmpty)
+        {
+            batch.Fence();
+            AddAtc(ref batch, pasid, 0, Commands.AtcSizeAll);
+        }
+
+        return batch.Complete();
+    }
+
     public override void Dispose()
     {
         _table.Dispose();
@@ -99,24 +128,10 @@ internal sealed class SmmuDomain : UnitDomain<UnitDevice>, IPasidTableSync
     {
     }
 
-    protected override OpResult Quiet(UnitLink link)
-    {
-        OpResult result = _table.Quiet(link.Pasid);
-        OpResult devices = InvalidateDevices(link.Pasid);
-        return result.IsOk ? devices : result;
-    }
+    protected override OpResult Quiet(UnitLink link) => _table.Quiet(link.Pasid);
 
-    protected override OpResult Clear(UnitLink link)
-    {
-        OpResult result = _table.Clear(link.Pasid);
-        if (link.IsQuiet)
-        {
-            return result;
-        }
-
-        OpResult devices = InvalidateDevices(link.Pasid);
-        return result.IsOk ? devices : result;
-    }
+    /// <remarks>Of a quiet entry the table invalidates the configuration alone.</remarks>
+    protected override OpResult Clear(UnitLink link) => _table.Clear(link.Pasid);
 
     protected override OpResult Leave(UnitLink link, UnitDevice device)
     {
@@ -149,12 +164,5 @@ internal sealed class SmmuDomain : UnitDomain<UnitDevice>, IPasidTableSync
         {
             batch.Add(Commands.AtcInv(stream.Requester.Value, pasid.Value, address, size));
         }
-    }
-
-    private OpResult InvalidateDevices(Pasid pasid)
-    {
-        var batch = new CommandBatch(_queue);
-        AddAtc(ref batch, pasid, 0, Commands.AtcSizeAll);
-        return batch.Complete();
     }
 }
