@@ -5,7 +5,6 @@ namespace PasidFramework.Drivers.VirtioIommu.Dialects;
 /// <summary>The words of an attach request that come from the table's writer.</summary>
 /// <param name="S1ContextPtr">Byte address of the table.</param>
 /// <param name="S1CdMax">log2 of its entries.</param>
-/// <param name="S1Dss">What requests without PASID do.</param>
 /// <param name="Ste0">First word of a stream table entry that points to it.</param>
 internal readonly record struct AttachWords(
     ulong S1Fmt, ulong S1ContextPtr, ulong S1CdMax, ulong S1Dss, ulong Ste0, ulong Ste1)
@@ -17,8 +16,7 @@ internal readonly record struct AttachWords(
         {
             if (!parameters.ContainsKey(name))
             {
-                return OpResult<AttachWords>.Refuse(
-                    Errno.EINVAL,
+                return OpResult<AttachWords>.Refuse(Errno.EINVAL,
                     $"virtio-iommu: the table format arm-smmuv3 gives no attach parameter {name}; needed are "
                     + string.Join(", ", s_names));
             }

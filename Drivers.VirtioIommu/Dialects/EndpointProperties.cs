@@ -9,9 +9,7 @@ internal readonly record struct ReservedRegion(byte Subtype, ulong Start, ulong 
 /// <summary>What a PROBE said of an endpoint; what it did not say is null or empty.</summary>
 internal sealed class EndpointProperties
 {
-    /// <summary>An endpoint of which nothing is known.</summary>
     public static EndpointProperties None { get; } = new();
-
     public int? PasidBits { get; set; }
 
     /// <summary>PASID table formats that it can use, as the dialect numbers them.</summary>

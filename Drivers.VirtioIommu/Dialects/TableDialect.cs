@@ -20,7 +20,6 @@ internal abstract class TableDialect
     /// <summary>Its letter in the list of proposals, an alias of the name.</summary>
     public abstract string Letter { get; }
 
-    /// <summary>The feature bit that offers attaching tables.</summary>
     public abstract ulong AttachFeature { get; }
 
     /// <summary>Features that the driver can use under this dialect, the attach feature included.</summary>
@@ -37,31 +36,36 @@ internal abstract class TableDialect
 
     public abstract bool FaultsNamePasid { get; }
 
-    /// <param name="found">Where it goes.</param>
-    /// <param name="type">The property's type.</param>
     /// <param name="words">The property from its type on, padded with zeros.</param>
     public abstract void ReadProperty(EndpointProperties found, int type, ReadOnlySpan<ulong> words);
 
     /// <summary>What speaks against a table for an endpoint with these properties; null for nothing.</summary>
     public abstract (Errno Errno, string Reason)? Check(EndpointProperties properties, ulong s1Fmt);
 
-    /// <summary>Writes the request that attaches a PASID table in SMMUv3 format.</summary>
     public abstract Span<ulong> EncodeAttach(Span<ulong> words, uint domain, uint endpoint, in AttachWords table);
 
-    /// <summary>Writes the invalidation of a PASID's table entry.</summary>
     /// <param name="leafOnly">Whether the path to the entry is unchanged.</param>
     public abstract Span<ulong> EncodeConfiguration(Span<ulong> words, uint domain, uint pasid, bool leafOnly);
 
-    /// <summary>Writes the invalidation of all translations of a PASID.</summary>
     public abstract Span<ulong> EncodeTranslations(Span<ulong> words, uint domain, uint pasid, uint archId);
 
-    /// <summary>Writes the invalidation of the translations of a range of pages, of all levels.</summary>
-    public abstract Span<ulong> EncodeRange(
-        Span<ulong> words, uint domain, uint pasid, uint archId, ulong firstByte, ulong pages, int granuleLog2);
+    /// <summary>Writes the invalidation of the translations of a range of pages, of all levels. The fields of the range
+    /// lie at the same bytes in all dialects.</summary>
+    public Span<ulong> EncodeRange(
+        Span<ulong> words, uint domain, uint pasid, uint archId, ulong firstByte, ulong pages, int granuleLog2)
+    {
+        words = EncodeTranslations(words, domain, pasid, archId);
+        words.Set(RangeScope.Field, RangeScope.Value);
+        words.Set(ProposalBInvalidate.VirtStart, firstByte);
+        words.Set(ProposalBInvalidate.NrPages, pages);
+        words.Set(ProposalBInvalidate.Granule, (ulong)granuleLog2);
+        return words;
+    }
+
+    /// <summary>What the scope says where a range of pages is invalidated.</summary>
+    protected abstract (Field Field, ulong Value) RangeScope { get; }
 
     /// <param name="name">What the user typed: a name or letter, or none.</param>
-    /// <param name="dialect">The dialect; null for none.</param>
-    /// <returns>Whether the name is known.</returns>
     public static bool TryParse(string name, out TableDialect? dialect)
     {
         dialect = Array.Find(s_all, d => d.Name == name || d.Letter == name);

@@ -45,52 +45,28 @@ internal sealed class V09Dialect : TableDialect
         return (Errno.EOPNOTSUPP, $"it has {has}; this driver writes format 2, Arm SMMUv3");
     }
 
-    public override Span<ulong> EncodeAttach(Span<ulong> words, uint domain, uint endpoint, in AttachWords table)
-    {
-        words = RequestHead.Begin(words, ProposalBAttachPstArm.Layout, RequestType.AttachTable);
-        words.Set(RequestHead.Domain, domain);
-        words.Set(RequestHead.Endpoint, endpoint);
-        words.Set(ProposalBAttachPstArm.Format, ProposalBAttachPstArm.FormatArmSmmuV3);
-        words.Set(ProposalBAttachPstArm.S1Fmt, table.S1Fmt);
-        words.Set(ProposalBAttachPstArm.S1Dss, table.S1Dss);
-        words.Set(ProposalBAttachPstArm.S1ContextPtr, table.S1ContextPtr);
-        words.Set(ProposalBAttachPstArm.S1CdMax, table.S1CdMax);
-        return words;
-    }
+    public override Span<ulong> EncodeAttach(Span<ulong> words, uint domain, uint endpoint, in AttachWords table) =>
+        RequestHead.Encode(
+            words, ProposalBAttachPstArm.Layout, RequestType.AttachTable,
+            (RequestHead.Domain, domain), (RequestHead.Endpoint, endpoint),
+            (ProposalBAttachPstArm.Format, ProposalBAttachPstArm.FormatArmSmmuV3),
+            (ProposalBAttachPstArm.S1Fmt, table.S1Fmt), (ProposalBAttachPstArm.S1Dss, table.S1Dss),
+            (ProposalBAttachPstArm.S1ContextPtr, table.S1ContextPtr), (ProposalBAttachPstArm.S1CdMax, table.S1CdMax));
 
-    public override Span<ulong> EncodeConfiguration(Span<ulong> words, uint domain, uint pasid, bool leafOnly)
-    {
-        words = Begin(words, ProposalBInvalidate.ScopePasid, domain, pasid);
-        words.Set(
+    public override Span<ulong> EncodeConfiguration(Span<ulong> words, uint domain, uint pasid, bool leafOnly) =>
+        Invalidate(words, domain, pasid, (
             ProposalBInvalidate.Flags,
-            ProposalBInvalidate.FlagConfig | (leafOnly ? ProposalBInvalidate.FlagLeaf : 0UL));
-        return words;
-    }
+            ProposalBInvalidate.FlagConfig | (leafOnly ? ProposalBInvalidate.FlagLeaf : 0UL)));
 
-    public override Span<ulong> EncodeTranslations(Span<ulong> words, uint domain, uint pasid, uint archId)
-    {
-        words = Begin(words, ProposalBInvalidate.ScopePasid, domain, pasid);
-        words.Set(ProposalBInvalidate.Id, archId);
-        return words;
-    }
+    public override Span<ulong> EncodeTranslations(Span<ulong> words, uint domain, uint pasid, uint archId) =>
+        Invalidate(words, domain, pasid, (ProposalBInvalidate.Id, archId));
 
-    public override Span<ulong> EncodeRange(
-        Span<ulong> words, uint domain, uint pasid, uint archId, ulong firstByte, ulong pages, int granuleLog2)
-    {
-        words = Begin(words, ProposalBInvalidate.ScopeVa, domain, pasid);
-        words.Set(ProposalBInvalidate.Id, archId);
-        words.Set(ProposalBInvalidate.VirtStart, firstByte);
-        words.Set(ProposalBInvalidate.NrPages, pages);
-        words.Set(ProposalBInvalidate.Granule, (ulong)granuleLog2);
-        return words;
-    }
+    protected override (Field Field, ulong Value) RangeScope =>
+        (ProposalBInvalidate.Scope, ProposalBInvalidate.ScopeVa);
 
-    private static Span<ulong> Begin(Span<ulong> words, ushort scope, uint domain, uint pasid)
-    {
-        words = RequestHead.Begin(words, ProposalBInvalidate.Layout, RequestType.Invalidate);
-        words.Set(ProposalBInvalidate.Scope, scope);
-        words.Set(ProposalBInvalidate.Domain, domain);
-        words.Set(ProposalBInvalidate.Pasid, pasid);
-        return words;
-    }
+    private static Span<ulong> Invalidate(
+        Span<ulong> words, uint domain, uint pasid, (Field Field, ulong Value) what) => RequestHead.Encode(
+        words, ProposalBInvalidate.Layout, RequestType.Invalidate,
+        (ProposalBInvalidate.Scope, ProposalBInvalidate.ScopePasid),
+        (ProposalBInvalidate.Domain, domain), (ProposalBInvalidate.Pasid, pasid), what);
 }

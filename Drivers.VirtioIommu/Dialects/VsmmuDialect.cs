@@ -34,52 +34,30 @@ internal sealed class VsmmuDialect : TableDialect
             ? (Errno.EOPNOTSUPP, "it takes linear PASID tables only (IDR0.CD2L is 0) and the table has two levels")
             : null;
 
-    public override Span<ulong> EncodeAttach(Span<ulong> words, uint domain, uint endpoint, in AttachWords table)
-    {
-        words = RequestHead.Begin(words, ProposalEAttachArmSmmu3.Layout, RequestType.AttachTable);
-        words.Set(RequestHead.Domain, domain);
-        words.Set(RequestHead.Endpoint, endpoint);
-        words.Set(ProposalEAttachArmSmmu3.Format, ProposalEAttachArmSmmu3.FormatArmSmmu3);
-        words.Set(ProposalEAttachArmSmmu3.Ste0, table.Ste0);
-        words.Set(ProposalEAttachArmSmmu3.Ste1, table.Ste1);
-        return words;
-    }
+    public override Span<ulong> EncodeAttach(Span<ulong> words, uint domain, uint endpoint, in AttachWords table) =>
+        RequestHead.Encode(
+            words, ProposalEAttachArmSmmu3.Layout, RequestType.AttachTable,
+            (RequestHead.Domain, domain), (RequestHead.Endpoint, endpoint),
+            (ProposalEAttachArmSmmu3.Format, ProposalEAttachArmSmmu3.FormatArmSmmu3),
+            (ProposalEAttachArmSmmu3.Ste0, table.Ste0), (ProposalEAttachArmSmmu3.Ste1, table.Ste1));
 
-    public override Span<ulong> EncodeConfiguration(Span<ulong> words, uint domain, uint pasid, bool leafOnly)
-    {
-        words = Begin(words, ProposalEInvalidate.ScopePasid, ProposalEInvalidate.CachePasid, domain, pasid);
-        words.Set(
-            ProposalEInvalidate.Flags,
-            ProposalEInvalidate.FlagPasid | (leafOnly ? ProposalEInvalidate.FlagLeaf : 0UL));
-        return words;
-    }
+    public override Span<ulong> EncodeConfiguration(Span<ulong> words, uint domain, uint pasid, bool leafOnly) =>
+        Invalidate(
+            words, domain, pasid, ProposalEInvalidate.CachePasid,
+            ProposalEInvalidate.FlagPasid | (leafOnly ? ProposalEInvalidate.FlagLeaf : 0UL), id: 0);
 
-    public override Span<ulong> EncodeTranslations(Span<ulong> words, uint domain, uint pasid, uint archId)
-    {
-        words = Begin(words, ProposalEInvalidate.ScopePasid, ProposalEInvalidate.CacheTlb, domain, pasid);
-        words.Set(ProposalEInvalidate.Flags, ProposalEInvalidate.FlagPasid | ProposalEInvalidate.FlagId);
-        words.Set(ProposalEInvalidate.Id, archId);
-        return words;
-    }
+    public override Span<ulong> EncodeTranslations(Span<ulong> words, uint domain, uint pasid, uint archId) =>
+        Invalidate(
+            words, domain, pasid, ProposalEInvalidate.CacheTlb,
+            ProposalEInvalidate.FlagPasid | ProposalEInvalidate.FlagId, archId);
 
-    public override Span<ulong> EncodeRange(
-        Span<ulong> words, uint domain, uint pasid, uint archId, ulong firstByte, ulong pages, int granuleLog2)
-    {
-        words = EncodeTranslations(words, domain, pasid, archId);
-        words.Set(ProposalEInvalidate.Scope, ProposalEInvalidate.ScopeAddress);
-        words.Set(ProposalEInvalidate.Address, firstByte);
-        words.Set(ProposalEInvalidate.NrPages, pages);
-        words.Set(ProposalEInvalidate.PageSize, (ulong)granuleLog2);
-        return words;
-    }
+    protected override (Field Field, ulong Value) RangeScope =>
+        (ProposalEInvalidate.Scope, ProposalEInvalidate.ScopeAddress);
 
-    private static Span<ulong> Begin(Span<ulong> words, byte scope, byte caches, uint domain, uint pasid)
-    {
-        words = RequestHead.Begin(words, ProposalEInvalidate.Layout, RequestType.Invalidate);
-        words.Set(ProposalEInvalidate.Scope, scope);
-        words.Set(ProposalEInvalidate.Caches, caches);
-        words.Set(ProposalEInvalidate.Domain, domain);
-        words.Set(ProposalEInvalidate.Pasid, pasid);
-        return words;
-    }
+    private static Span<ulong> Invalidate(
+        Span<ulong> words, uint domain, uint pasid, byte caches, ulong flags, uint id) => RequestHead.Encode(
+        words, ProposalEInvalidate.Layout, RequestType.Invalidate,
+        (ProposalEInvalidate.Scope, ProposalEInvalidate.ScopePasid), (ProposalEInvalidate.Caches, caches),
+        (ProposalEInvalidate.Flags, flags), (ProposalEInvalidate.Domain, domain),
+        (ProposalEInvalidate.Pasid, pasid), (ProposalEInvalidate.Id, id));
 }

@@ -11,42 +11,30 @@ internal static class FaultEvent
     public const uint FlagRead = 1;
     public const uint FlagWrite = 2;
     public const uint FlagAddress = 0x100;
-    public static Field Reason => new(7, 0, "reason");
-    public static Field Flags => new(63, 32, "flags");
-    public static Field Endpoint => new(95, 64, "endpoint");
-    public static Field Pasid => new(127, 96, "pasid");
-    public static Field Address => new(191, 128, "address");
+    public static Field Reason => new(7, 0, "reason", "what went wrong");
+    public static Field Flags => new(63, 32, "flags", "READ 1, WRITE 2, ADDRESS 0x100 (address is valid)");
+    public static Field Endpoint => new(95, 64, "endpoint", "endpoint id");
+    public static Field Pasid => new(127, 96, "pasid", "PASID of the access");
+    public static Field Address => new(191, 128, "address", "untranslated address");
 
     public static readonly Layout Layout = new(
-        "virtio-iommu/fault",
-        192,
-        RequestHead.Standard + ", fault reporting",
-        [.. Common(), LayoutField.Reserved(127, 96)],
+        "virtio-iommu/fault", 192, RequestHead.Standard + ", fault reporting",
+        [.. Common(), Reserved(127, 96)],
         RequestHead.OnlyFlags(Flags, FlagRead | FlagWrite | FlagAddress));
 
     public static readonly Layout ProposalBLayout = new(
-        "virtio-iommu/proposalB/fault",
-        192,
-        RequestHead.ProposalB + ", fault with PASID",
-        [.. Common(), LayoutField.Value(Pasid, "PASID of the access")],
+        "virtio-iommu/proposalB/fault", 192, RequestHead.ProposalB + ", fault with PASID",
+        [.. Common(), Pasid],
         RequestHead.OnlyFlags(Flags, FlagRead | FlagWrite | FlagAddress));
 
     private static LayoutField[] Common() =>
     [
-        LayoutField.Value(
-            Reason,
-            "what went wrong",
-            ((ulong)FaultReason.Unknown, "UNKNOWN"),
-            ((ulong)FaultReason.Domain, "DOMAIN"),
+        Value(Reason, ((ulong)FaultReason.Unknown, "UNKNOWN"), ((ulong)FaultReason.Domain, "DOMAIN"),
             ((ulong)FaultReason.Mapping, "MAPPING")),
-        LayoutField.Reserved(31, 8),
-        LayoutField.Value(
-            Flags,
-            "READ 1, WRITE 2, ADDRESS 0x100 (address is valid)",
-            (0x101, "READ|ADDRESS"),
-            (0x102, "WRITE|ADDRESS")),
-        LayoutField.Value(Endpoint, "endpoint id"),
-        LayoutField.Value(Address, "untranslated address"),
+        Reserved(31, 8),
+        Value(Flags, (0x101, "READ|ADDRESS"), (0x102, "WRITE|ADDRESS")),
+        Endpoint,
+        Address,
     ];
 }
 

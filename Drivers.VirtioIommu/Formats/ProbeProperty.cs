@@ -13,7 +13,7 @@ internal static class ProbeProperty
     public const int TypeMask = 0xFFF;
 
     public const int TypeNone = 0;
-    public static Field Type => new(15, 0, "type");
+    public static Field Type => new(15, 0, "type", "property type, its low 12 bits");
     public static Field Length => new(31, 16, "length");
 
     /// <summary>A property: type and length around the fields of its value, and the rule that it has both.</summary>
@@ -25,15 +25,21 @@ internal static class ProbeProperty
         int bytes = (bits / 8) - HeadBytes;
         return new(
             "virtio-iommu/" + id,
-            bits,
-            source,
+            bits, source,
             [
-                LayoutField.Value(Type, "property type, its low 12 bits", ((ulong)number, name)),
-                LayoutField.Value(Length, Text($"bytes after this field, {bytes}")),
+                Value(Type, ((ulong)number, name)),
+                Value(Length, Text($"bytes after this field, {bytes}")),
                 .. value,
             ],
             [HasTypeAndLength(number, bytes), .. rules]);
     }
+
+    /// <summary>A property of proposal B. The value layouts of all of them are ASSUMED: the sources at hand give names
+    /// and numbers only.</summary>
+    public static Layout ProposalB(int number, string name, int bits, LayoutField[] value, params LayoutRule[] rules) =>
+        Property(
+            $"proposalB/{name.ToLowerInvariant()}_property", bits,
+            RequestHead.ProposalB + $", property {name}; value layout assumed", number, name, value, rules);
 
     private static LayoutRule HasTypeAndLength(int number, int bytes) => (words, found) =>
     {
@@ -54,21 +60,14 @@ internal static class ProbeProperty
 internal static class ResvMemProperty
 {
     public const int TypeNumber = 1;
-    public static Field Subtype => new(39, 32, "subtype");
-    public static Field Start => new(127, 64, "start");
-    public static Field End => new(191, 128, "end");
+    public static Field Subtype => new(39, 32, "subtype", "0 reserved, 1 MSI");
+    public static Field Start => new(127, 64, "start", "first byte of the range");
+    public static Field End => new(191, 128, "end", "last byte of the range");
 
     public static readonly Layout Layout = ProbeProperty.Property(
-        "resv_mem_property",
-        192,
-        RequestHead.Standard + ", property RESV_MEM",
-        TypeNumber,
-        "RESV_MEM",
-        [
-            LayoutField.Value(Subtype, "0 reserved, 1 MSI", (0, "RESERVED"), (1, "MSI")),
-            LayoutField.Reserved(63, 40),
-            LayoutField.Value(Start, "first byte of the range"),
-            LayoutField.Value(End, "last byte of the range"),
+        "resv_mem_property", 192, RequestHead.Standard + ", property RESV_MEM", TypeNumber, "RESV_MEM", [
+            Value(Subtype, (0, "RESERVED"), (1, "MSI")),
+            Reserved(63, 40), Start, End,
         ],
         RequestHead.OnlyValues(Subtype, 0, 1),
         RequestHead.EndNotBelowStart(Start, End));

@@ -13,29 +13,18 @@ internal static class ProposalBAttachPstArm
 
     /// <summary>The number of the SMMUv3 format among PASID table formats.</summary>
     public const ushort FormatArmSmmuV3 = 2;
-    public static Field Format => new(111, 96, "format");
-    public static Field S1Fmt => new(119, 112, "s1fmt");
-    public static Field S1Dss => new(127, 120, "s1dss");
-    public static Field S1ContextPtr => new(191, 128, "s1contextptr");
-    public static Field S1CdMax => new(223, 192, "s1cdmax");
+    public static Field Format => new(111, 96, "format", "PASID table format");
+    public static Field S1Fmt => new(119, 112, "s1fmt", "shape of the table");
+    public static Field S1Dss => new(127, 120, "s1dss", "requests without a PASID");
+    public static Field S1ContextPtr => new(191, 128, "s1contextptr", "byte address of the table");
+    public static Field S1CdMax => new(223, 192, "s1cdmax", "log2 of the number of context descriptors");
 
     public static readonly Layout Layout = RequestHead.AttachTable(
-        "proposalB/attach_pst_arm",
-        640,
-        RequestHead.ProposalB + ", ATTACH of an Arm PASID table",
-        [
-            LayoutField.Value(Format, "PASID table format", (FormatArmSmmuV3, "ARM_SMMUV3")),
-            LayoutField.Value(
-                S1Fmt,
-                "shape of the table",
-                (0, "linear"), (1, "two-level, 4 KiB leaves"), (2, "two-level, 64 KiB leaves")),
-            LayoutField.Value(
-                S1Dss,
-                "requests without a PASID",
-                (0, "terminated"), (1, "bypass stage 1"), (2, "use CD 0")),
-            LayoutField.Value(S1ContextPtr, "byte address of the table"),
-            LayoutField.Value(S1CdMax, "log2 of the number of context descriptors"),
-            LayoutField.Reserved(607, 224),
+        "proposalB/attach_pst_arm", 640, RequestHead.ProposalB + ", ATTACH of an Arm PASID table", [
+            Value(Format, (FormatArmSmmuV3, "ARM_SMMUV3")),
+            Value(S1Fmt, (0, "linear"), (1, "two-level, 4 KiB leaves"), (2, "two-level, 64 KiB leaves")),
+            Value(S1Dss, (0, "terminated"), (1, "bypass stage 1"), (2, "use CD 0")),
+            S1ContextPtr, S1CdMax, Reserved(607, 224),
         ],
         RequestHead.HasValue(Format, FormatArmSmmuV3),
         RequestHead.OnlyValues(S1Fmt, 0, 2),
@@ -57,31 +46,20 @@ internal static class ProposalBInvalidate
 
     /// <summary>Flag: only the last level changed.</summary>
     public const ushort FlagLeaf = 2;
-    public static Field Scope => new(47, 32, "scope");
-    public static Field Flags => new(63, 48, "flags");
-    public static Field Domain => new(95, 64, "domain");
-    public static Field Pasid => new(127, 96, "pasid");
-    public static Field Id => new(191, 128, "id");
-    public static Field VirtStart => new(255, 192, "virt_start");
-    public static Field NrPages => new(319, 256, "nr_pages");
-    public static Field Granule => new(327, 320, "granule");
+    public static Field Scope => new(47, 32, "scope", "what is invalidated");
+    public static Field Flags => new(63, 48, "flags", "CONFIG 1, LEAF 2");
+    public static Field Domain => new(95, 64, "domain", "domain id");
+    public static Field Pasid => new(127, 96, "pasid", "PASID, for scopes PASID and VA");
+    public static Field Id => new(191, 128, "id", "tag of the translations (Arm: the ASID)");
+    public static Field VirtStart => new(255, 192, "virt_start", "first byte of the range, for scope VA");
+    public static Field NrPages => new(319, 256, "nr_pages", "pages of the range, for scope VA");
+    public static Field Granule => new(327, 320, "granule", "log2 of the page size in bytes, for scope VA (assumed)");
 
     public static readonly Layout Layout = RequestHead.Request(
-        "proposalB/invalidate",
-        512,
-        RequestHead.ProposalB + ", INVALIDATE",
-        RequestType.Invalidate,
-        "INVALIDATE",
-        [
-            LayoutField.Value(Scope, "what is invalidated", (1, "DOMAIN"), (2, "PASID"), (4, "VA")),
-            LayoutField.Value(Flags, "CONFIG 1, LEAF 2", (1, "CONFIG"), (2, "LEAF"), (3, "CONFIG|LEAF")),
-            LayoutField.Value(Domain, "domain id"),
-            LayoutField.Value(Pasid, "PASID, for scopes PASID and VA"),
-            LayoutField.Value(Id, "tag of the translations (Arm: the ASID)"),
-            LayoutField.Value(VirtStart, "first byte of the range, for scope VA"),
-            LayoutField.Value(NrPages, "pages of the range, for scope VA"),
-            LayoutField.Value(Granule, "log2 of the page size in bytes, for scope VA (assumed)"),
-            LayoutField.Reserved(479, 328),
+        "proposalB/invalidate", 512, RequestHead.ProposalB + ", INVALIDATE", RequestType.Invalidate, "INVALIDATE", [
+            Value(Scope, (1, "DOMAIN"), (2, "PASID"), (4, "VA")),
+            Value(Flags, (1, "CONFIG"), (2, "LEAF"), (3, "CONFIG|LEAF")),
+            Domain, Pasid, Id, VirtStart, NrPages, Granule, Reserved(479, 328),
         ],
         RequestHead.OneOf(Scope, ScopeDomain, ScopePasid, ScopeVa),
         RequestHead.OnlyFlags(Flags, FlagConfig | FlagLeaf));
@@ -92,31 +70,22 @@ internal static class ProposalBInvalidate
 internal static class ProposalBPasidSizeProperty
 {
     public const int TypeNumber = 5;
-    public static Field Bits => new(39, 32, "bits");
+    public static Field Bits => new(39, 32, "bits", "PASID width in bits");
 
-    public static readonly Layout Layout = ProbeProperty.Property(
-        "proposalB/pasid_size_property",
-        64,
-        RequestHead.ProposalB + ", property PASID_SIZE; value layout assumed",
-        TypeNumber,
-        "PASID_SIZE",
-        [LayoutField.Value(Bits, "PASID width in bits"), LayoutField.Reserved(63, 40)]);
+    public static readonly Layout Layout = ProbeProperty.ProposalB(
+        TypeNumber, "PASID_SIZE", 64,
+        [Bits, Reserved(63, 40)]);
 }
 
 /// <summary>Proposal B: a PASID table format that the endpoint can use, one property for each (property 7).</summary>
 internal static class ProposalBPasidTableFormatProperty
 {
     public const int TypeNumber = 7;
-    public static Field Format => new(47, 32, "format");
+    public static Field Format => new(47, 32, "format", "table format");
 
-    public static readonly Layout Layout = ProbeProperty.Property(
-        "proposalB/pasid_table_fmt_property",
-        64,
-        RequestHead.ProposalB + ", property PASID_TABLE_FMT; value layout assumed",
-        TypeNumber,
-        "PASID_TABLE_FMT",
-        [
-            LayoutField.Value(Format, "table format", (ProposalBAttachPstArm.FormatArmSmmuV3, "ARM_SMMUV3")),
-            LayoutField.Reserved(63, 48),
+    public static readonly Layout Layout = ProbeProperty.ProposalB(
+        TypeNumber, "PASID_TABLE_FMT", 64, [
+            Value(Format, (ProposalBAttachPstArm.FormatArmSmmuV3, "ARM_SMMUV3")),
+            Reserved(63, 48),
         ]);
 }

@@ -13,33 +13,22 @@ internal static class ProposalEAttachArmSmmu3
 
     /// <summary>The number of the SMMUv3 format among attach formats.</summary>
     public const byte FormatArmSmmu3 = 1;
-    public static Field Format => new(103, 96, "format");
-    public static Field Ste0 => new(191, 128, "ste0");
-    public static Field Ste1 => new(255, 192, "ste1");
+    public static Field Format => new(103, 96, "format", "what the descriptor is");
+    public static Field Ste0 => new(191, 128, "ste0", "word 0 of the stream table entry");
+    public static Field Ste1 => new(255, 192, "ste1", "word 1 of the stream table entry");
 
     public static readonly Layout Layout = RequestHead.AttachTable(
-        "proposalE/attach_arm_smmu3",
-        1024,
-        RequestHead.ProposalE + ", ATTACH_TABLE for Arm SMMUv3",
-        [
-            FormatField(),
-            LayoutField.Reserved(127, 104),
-            LayoutField.Value(Ste0, "word 0 of the stream table entry"),
-            LayoutField.Value(Ste1, "word 1 of the stream table entry"),
-            LayoutField.Reserved(991, 256),
+        "proposalE/attach_arm_smmu3", 1024, RequestHead.ProposalE + ", ATTACH_TABLE for Arm SMMUv3", [
+            FormatField(), Reserved(127, 104), Ste0, Ste1, Reserved(991, 256),
         ],
         RequestHead.HasValue(Format, FormatArmSmmu3));
 
     /// <summary>What is common to every ATTACH_TABLE; where the descriptor begins is known for Arm alone.</summary>
     public static readonly Layout Common = RequestHead.AttachTable(
-        "proposalE/attach_table",
-        1024,
-        RequestHead.ProposalE + ", ATTACH_TABLE, common part",
-        [FormatField(), LayoutField.Ignored(991, 104, "descriptor, by format")]);
+        "proposalE/attach_table", 1024, RequestHead.ProposalE + ", ATTACH_TABLE, common part",
+        [FormatField(), Ignored(991, 104, "descriptor, by format")]);
 
-    private static LayoutField FormatField() => LayoutField.Value(
-        Format,
-        "what the descriptor is",
+    private static LayoutField FormatField() => Value(Format,
         (FormatArmSmmu3, "ARM_SMMU3"), (2, "INTEL"), (4, "RISCV"), (5, "AMD_GCR3"), (6, "AMD_PT"));
 }
 
@@ -66,33 +55,22 @@ internal static class ProposalEInvalidate
 
     /// <summary>Flag: global translations too.</summary>
     public const ushort FlagGlobal = 8;
-    public static Field Scope => new(39, 32, "scope");
-    public static Field Caches => new(47, 40, "caches");
-    public static Field Flags => new(63, 48, "flags");
-    public static Field Domain => new(95, 64, "domain");
-    public static Field Pasid => new(127, 96, "pasid");
-    public static Field Id => new(191, 128, "id");
-    public static Field Address => new(255, 192, "address");
-    public static Field NrPages => new(319, 256, "nr_pages");
-    public static Field PageSize => new(327, 320, "page_size");
+    public static Field Scope => new(39, 32, "scope", "what is invalidated");
+    public static Field Caches => new(47, 40, "caches", "PASID 1, TLB 2");
+    public static Field Flags => new(63, 48, "flags", "LEAF 1, PASID 2, ID 4, GLOBAL 8");
+    public static Field Domain => new(95, 64, "domain", "domain id");
+    public static Field Pasid => new(127, 96, "pasid", "PASID, if flag PASID");
+    public static Field Id => new(191, 128, "id", "tag of the translations (Arm: the ASID), if flag ID");
+    public static Field Address => new(255, 192, "address", "first byte of the range, for scope ADDRESS");
+    public static Field NrPages => new(319, 256, "nr_pages", "pages of the range, for scope ADDRESS");
+    public static Field PageSize =>
+        new(327, 320, "page_size", "log2 of the page size in bytes, for scope ADDRESS (assumed)");
 
     public static readonly Layout Layout = RequestHead.Request(
-        "proposalE/invalidate",
-        512,
-        RequestHead.ProposalE + ", INVALIDATE",
-        RequestType.Invalidate,
-        "INVALIDATE",
-        [
-            LayoutField.Value(Scope, "what is invalidated", (1, "DOMAIN"), (2, "PASID"), (3, "ADDRESS")),
-            LayoutField.Value(Caches, "PASID 1, TLB 2", (1, "PASID"), (2, "TLB"), (3, "PASID|TLB")),
-            LayoutField.Value(Flags, "LEAF 1, PASID 2, ID 4, GLOBAL 8"),
-            LayoutField.Value(Domain, "domain id"),
-            LayoutField.Value(Pasid, "PASID, if flag PASID"),
-            LayoutField.Value(Id, "tag of the translations (Arm: the ASID), if flag ID"),
-            LayoutField.Value(Address, "first byte of the range, for scope ADDRESS"),
-            LayoutField.Value(NrPages, "pages of the range, for scope ADDRESS"),
-            LayoutField.Value(PageSize, "log2 of the page size in bytes, for scope ADDRESS (assumed)"),
-            LayoutField.Reserved(479, 328),
+        "proposalE/invalidate", 512, RequestHead.ProposalE + ", INVALIDATE", RequestType.Invalidate, "INVALIDATE", [
+            Value(Scope, (1, "DOMAIN"), (2, "PASID"), (3, "ADDRESS")),
+            Value(Caches, (1, "PASID"), (2, "TLB"), (3, "PASID|TLB")),
+            Flags, Domain, Pasid, Id, Address, NrPages, PageSize, Reserved(479, 328),
         ],
         RequestHead.OnlyValues(Scope, ScopeDomain, ScopeAddress),
         RequestHead.OnlyFlags(Caches, CachePasid | CacheTlb),
@@ -105,20 +83,15 @@ internal static class ProposalEInvalidate
 internal static class ProposalEArmProperty
 {
     public const int TypeNumber = 2;
-    public static Field Idr0 => new(63, 32, "idr0");
-    public static Field Idr1 => new(95, 64, "idr1");
-    public static Field Idr5 => new(159, 128, "idr5");
+    public static Field Idr0 => new(63, 32, "idr0", "SMMU_IDR0");
+    public static Field Idr1 => new(95, 64, "idr1", "SMMU_IDR1; SSIDSIZE 10:6");
+    public static Field Idr5 => new(159, 128, "idr5", "SMMU_IDR5");
 
     public static readonly Layout Layout = ProbeProperty.Property(
-        "proposalE/arm_property",
-        160,
-        RequestHead.ProposalE + ", probe of hardware, Arm; value layout assumed",
-        TypeNumber,
-        "ARM",
-        [
-            LayoutField.Value(Idr0, "SMMU_IDR0"),
-            LayoutField.Value(Idr1, "SMMU_IDR1; SSIDSIZE 10:6"),
-            LayoutField.Value(new(127, 96, "idr3"), "SMMU_IDR3"),
-            LayoutField.Value(Idr5, "SMMU_IDR5"),
+        "proposalE/arm_property", 160, RequestHead.ProposalE + ", probe of hardware, Arm; value layout assumed",
+        TypeNumber, "ARM", [
+            Idr0, Idr1,
+            Value(new(127, 96, "idr3"), "SMMU_IDR3"),
+            Idr5,
         ]);
 }

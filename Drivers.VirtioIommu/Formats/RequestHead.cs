@@ -8,12 +8,18 @@ namespace PasidFramework.Drivers.VirtioIommu.Formats;
 
 internal static class RequestHead
 {
-    /// <summary>Clears a request and writes its type.</summary>
-    public static Span<ulong> Begin(Span<ulong> words, Layout layout, RequestType type)
+    /// <summary>Writes a request: its type, these fields, and zeros.</summary>
+    public static Span<ulong> Encode(
+        Span<ulong> words, Layout layout, RequestType type, params ReadOnlySpan<(Field Field, ulong Value)> fields)
     {
         words = words[..layout.Words];
         words.Clear();
         words.Set(Type, (ulong)type);
+        foreach ((Field field, ulong value) in fields)
+        {
+            words.Set(field, value);
+        }
+
         return words;
     }
 
@@ -37,13 +43,13 @@ internal static class RequestHead
     public const string ProposalC = "PROPOSAL C, not standard: V. Gautam, RFC v1 (LKML 2021-01-15)";
     public const string ProposalD = "PROPOSAL D, not standard: V. Gautam, page request RFC (LKML 2021-04-23)";
     public const string ProposalE = "PROPOSAL E, not standard: later draft, Qualcomm tree header and vSMMU driver";
-    public static Field Type => new(7, 0, "type");
+    public static Field Type => new(7, 0, "type", "request type");
 
     /// <summary>Where every request about one endpoint of a domain names the domain.</summary>
-    public static Field Domain => new(63, 32, "domain");
+    public static Field Domain => new(63, 32, "domain", "domain id, chosen by the driver");
 
     /// <summary>Where it names the endpoint.</summary>
-    public static Field Endpoint => new(95, 64, "endpoint");
+    public static Field Endpoint => new(95, 64, "endpoint", "endpoint id");
 
     /// <summary>A request: head and tail around the fields of its own, and the rule that it has its type.</summary>
     /// <param name="id">Its id without the driver's prefix.</param>
@@ -62,7 +68,7 @@ internal static class RequestHead
         [
             .. Head(type, name),
             .. fields,
-            LayoutField.Ignored(bits - 1, bits - 32, "tail, written by the device (virtio-iommu/tail)"),
+            Ignored(bits - 1, bits - 32, "tail, written by the device (virtio-iommu/tail)"),
         ],
         [HasType(type), .. rules]);
 
@@ -75,8 +81,7 @@ internal static class RequestHead
         RequestType.AttachTable,
         "ATTACH_TABLE",
         [
-            LayoutField.Value(Domain, "domain id, chosen by the driver"),
-            LayoutField.Value(Endpoint, "endpoint id"),
+            Domain, Endpoint,
             .. fields,
         ],
         rules);
@@ -84,8 +89,8 @@ internal static class RequestHead
     /// <summary>Type and reserved bytes. A wrong type can be written and is found.</summary>
     public static LayoutField[] Head(RequestType type, string name) =>
     [
-        LayoutField.Value(Type, "request type", ((ulong)type, name)),
-        LayoutField.Ignored(31, 8, "head.reserved, ignored by the device"),
+        Value(Type, ((ulong)type, name)),
+        Ignored(31, 8, "head.reserved, ignored by the device"),
     ];
 
     /// <summary>The rule that a structure has the type that its id says.</summary>

@@ -11,19 +11,13 @@ internal static class AttachRequest
 
     /// <summary>Flag: the domain passes everything (needs BYPASS_CONFIG).</summary>
     public const uint FlagBypass = 1;
-    public static Field Flags => new(127, 96, "flags");
+    public static Field Flags => new(127, 96, "flags", "bit 0 BYPASS");
 
     public static readonly Layout Layout = RequestHead.Request(
-        "attach",
-        192,
-        RequestHead.Standard + ", ATTACH request",
-        RequestType.Attach,
-        "ATTACH",
-        [
-            LayoutField.Value(RequestHead.Domain, "domain id, chosen by the driver"),
-            LayoutField.Value(RequestHead.Endpoint, "endpoint id"),
-            LayoutField.Value(Flags, "bit 0 BYPASS", (FlagBypass, "BYPASS")),
-            LayoutField.Reserved(159, 128, "reserved, else INVAL"),
+        "attach", 192, RequestHead.Standard + ", ATTACH request", RequestType.Attach, "ATTACH", [
+            RequestHead.Domain, RequestHead.Endpoint,
+            Value(Flags, (FlagBypass, "BYPASS")),
+            Reserved(159, 128, "reserved, else INVAL"),
         ],
         RequestHead.OnlyFlags(Flags, FlagBypass));
 }
@@ -33,15 +27,10 @@ internal static class DetachRequest
     public const int DriverBytes = 20;
 
     public static readonly Layout Layout = RequestHead.Request(
-        "detach",
-        192,
-        RequestHead.Standard + ", DETACH request",
-        RequestType.Detach,
-        "DETACH",
-        [
-            LayoutField.Value(RequestHead.Domain, "domain id"),
-            LayoutField.Value(RequestHead.Endpoint, "endpoint id"),
-            LayoutField.Ignored(159, 96, "reserved, ignored by the device"),
+        "detach", 192, RequestHead.Standard + ", DETACH request", RequestType.Detach, "DETACH", [
+            Value(RequestHead.Domain, "domain id"),
+            RequestHead.Endpoint,
+            Ignored(159, 96, "reserved, ignored by the device"),
         ]);
 }
 
@@ -53,24 +42,16 @@ internal static class MapRequest
 
     /// <summary>Flag: device memory (needs the feature MMIO).</summary>
     public const uint FlagMmio = 4;
-    public static Field VirtStart => new(127, 64, "virt_start");
-    public static Field VirtEnd => new(191, 128, "virt_end");
-    public static Field PhysStart => new(255, 192, "phys_start");
-    public static Field Flags => new(287, 256, "flags");
+    public static Field VirtStart => new(127, 64, "virt_start", "first byte of the virtual range");
+    public static Field VirtEnd => new(191, 128, "virt_end", "last byte of the virtual range");
+    public static Field PhysStart => new(255, 192, "phys_start", "first byte of the physical range");
+    public static Field Flags => new(287, 256, "flags", "READ 1, WRITE 2, MMIO 4");
 
     public static readonly Layout Layout = RequestHead.Request(
-        "map",
-        320,
-        RequestHead.Standard + ", MAP request",
-        RequestType.Map,
-        "MAP",
-        [
-            LayoutField.Value(RequestHead.Domain, "domain id"),
-            LayoutField.Value(VirtStart, "first byte of the virtual range"),
-            LayoutField.Value(VirtEnd, "last byte of the virtual range"),
-            LayoutField.Value(PhysStart, "first byte of the physical range"),
-            LayoutField.Value(
-                Flags, "READ 1, WRITE 2, MMIO 4", (1, "READ"), (2, "WRITE"), (3, "READ|WRITE"), (4, "MMIO")),
+        "map", 320, RequestHead.Standard + ", MAP request", RequestType.Map, "MAP", [
+            Value(RequestHead.Domain, "domain id"),
+            VirtStart, VirtEnd, PhysStart,
+            Value(Flags, (1, "READ"), (2, "WRITE"), (3, "READ|WRITE"), (4, "MMIO")),
         ],
         RequestHead.OnlyFlags(Flags, FlagRead | FlagWrite | FlagMmio),
         RequestHead.EndNotBelowStart(VirtStart, VirtEnd));
@@ -82,16 +63,10 @@ internal static class UnmapRequest
     public const int DriverBytes = 28;
 
     public static readonly Layout Layout = RequestHead.Request(
-        "unmap",
-        256,
-        RequestHead.Standard + ", UNMAP request",
-        RequestType.Unmap,
-        "UNMAP",
-        [
-            LayoutField.Value(RequestHead.Domain, "domain id"),
-            LayoutField.Value(MapRequest.VirtStart, "first byte of the virtual range"),
-            LayoutField.Value(MapRequest.VirtEnd, "last byte of the virtual range"),
-            LayoutField.Reserved(223, 192, "reserved, a device may answer INVAL"),
+        "unmap", 256, RequestHead.Standard + ", UNMAP request", RequestType.Unmap, "UNMAP", [
+            Value(RequestHead.Domain, "domain id"),
+            MapRequest.VirtStart, MapRequest.VirtEnd,
+            Reserved(223, 192, "reserved, a device may answer INVAL"),
         ],
         RequestHead.EndNotBelowStart(MapRequest.VirtStart, MapRequest.VirtEnd));
 }
@@ -101,16 +76,12 @@ internal static class UnmapRequest
 internal static class ProbeRequest
 {
     public const int DriverBytes = 72;
-    public static Field Endpoint => new(63, 32, "endpoint");
+    public static Field Endpoint => new(63, 32, "endpoint", "endpoint id");
 
     public static readonly Layout Layout = new(
-        "virtio-iommu/probe_head",
-        576,
-        RequestHead.Standard + ", PROBE request",
-        [
+        "virtio-iommu/probe_head", 576, RequestHead.Standard + ", PROBE request", [
             .. RequestHead.Head(RequestType.Probe, "PROBE"),
-            LayoutField.Value(Endpoint, "endpoint id"),
-            LayoutField.Reserved(575, 64),
+            Endpoint, Reserved(575, 64),
         ],
         RequestHead.HasType(RequestType.Probe));
 }
@@ -121,15 +92,9 @@ internal static class RequestTail
     public const int Bytes = 4;
 
     public static readonly Layout Layout = new(
-        "virtio-iommu/tail",
-        32,
-        RequestHead.Standard + ", request tail",
-        [
-            LayoutField.Value(
-                new(7, 0, "status"),
-                "what became of the request",
-                (0, "OK"), (1, "IOERR"), (2, "UNSUPP"), (3, "DEVERR"), (4, "INVAL"), (5, "RANGE"), (6, "NOENT"),
-                (7, "FAULT"), (8, "NOMEM")),
-            LayoutField.Ignored(31, 8, "tail.reserved"),
+        "virtio-iommu/tail", 32, RequestHead.Standard + ", request tail", [
+            Value(new(7, 0, "status"), "what became of the request", (0, "OK"), (1, "IOERR"), (2, "UNSUPP"),
+                (3, "DEVERR"), (4, "INVAL"), (5, "RANGE"), (6, "NOENT"), (7, "FAULT"), (8, "NOMEM")),
+            Ignored(31, 8, "tail.reserved"),
         ]);
 }

@@ -4,24 +4,14 @@ namespace PasidFramework.Drivers.VirtioIommu.Queues;
 
 /// <summary>Queue 1: buffers that the device fills with fault records. Safe for concurrent use; reading allocates
 /// nothing.</summary>
-internal sealed class EventQueue
+/// <param name="memory">Where it is made, in zeroed memory of <see cref="MemoryBytes"/>.</param>
+internal sealed class EventQueue(IPhysicalMemory memory, ulong address, int size, bool flush, Action notify)
 {
     public const int BufferBytes = 32;
-    private readonly IPhysicalMemory _memory;
-    private readonly Virtqueue _queue;
-    private readonly Action _notify;
-    private readonly ulong _buffers;
+    private readonly Virtqueue _queue = new(memory, address, size, flush);
+    private readonly ulong _buffers = address + (ulong)BufferOffset(size);
     private SpinGate _gate;
     private bool _broken;
-
-    /// <summary>Makes the queue in zeroed memory of <see cref="MemoryBytes"/>.</summary>
-    public EventQueue(IPhysicalMemory memory, ulong address, int size, bool flush, Action notify)
-    {
-        _memory = memory;
-        _queue = new Virtqueue(memory, address, size, flush);
-        _notify = notify;
-        _buffers = address + (ulong)BufferOffset(size);
-    }
 
     public Virtqueue Ring => _queue;
     public static int MemoryBytes(int size) => BufferOffset(size) + (size * BufferBytes);
@@ -41,7 +31,7 @@ internal sealed class EventQueue
     public bool IsBroken => Volatile.Read(ref _broken);
 
     /// <summary>Tells the device of the first buffers; once, after DRIVER_OK.</summary>
-    public void Start() => _notify();
+    public void Start() => notify();
 
     /// <summary>Takes the faults that wait and gives their buffers back to the device, all at once.</summary>
     /// <param name="faults">Where they go; one buffer each is enough.</param>
@@ -61,7 +51,7 @@ internal sealed class EventQueue
             }
 
             ulong at = Buffer(head);
-            var record = new FaultRecord(_memory.ReadQword(at), _memory.ReadQword(at + 8), _memory.ReadQword(at + 16));
+            var record = new FaultRecord(memory.ReadQword(at), memory.ReadQword(at + 8), memory.ReadQword(at + 16));
             _queue.Offer(head);
             taken = true;
 
@@ -80,7 +70,7 @@ internal sealed class EventQueue
         _gate.Exit();
         if (taken)
         {
-            _notify();
+            notify();
         }
 
         return count;

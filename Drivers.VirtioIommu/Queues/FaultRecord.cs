@@ -8,10 +8,7 @@ namespace PasidFramework.Drivers.VirtioIommu.Queues;
 internal readonly record struct FaultRecord(ulong Word0, ulong Word1, ulong Word2)
 {
     public FaultReason Reason => (FaultReason)Get(FaultEvent.Reason);
-
-    /// <summary>Kind of access, and whether the address is valid.</summary>
     public uint Flags => (uint)Get(FaultEvent.Flags);
-
     public uint Endpoint => (uint)Get(FaultEvent.Endpoint);
 
     /// <summary>With which PASID: in proposal B only, else reserved bytes.</summary>

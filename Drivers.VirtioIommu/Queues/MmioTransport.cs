@@ -4,9 +4,7 @@ namespace PasidFramework.Drivers.VirtioIommu.Queues;
 
 /// <summary>What the device's configuration space says.</summary>
 /// <param name="PageSizeMask">Bit n: pages of 2^n bytes; never 0.</param>
-/// <param name="InputFirst">First byte that may be mapped.</param>
 /// <param name="InputLast">Last byte that may be mapped.</param>
-/// <param name="DomainFirst">First domain id that may be used.</param>
 /// <param name="DomainLast">Last domain id that may be used.</param>
 /// <param name="ProbeSize">Bytes of properties in the answer to PROBE; 0 where the device has no PROBE.</param>
 internal readonly record struct DeviceConfig(
@@ -24,8 +22,7 @@ internal readonly record struct DeviceConfig(
         ulong number = Math.Max(DomainFirst, 1UL) + (ulong)(id - 1);
         return number <= DomainLast
             ? OpResult<uint>.Ok((uint)number)
-            : OpResult<uint>.Refuse(
-                Errno.ENOSPC,
+            : OpResult<uint>.Refuse(Errno.ENOSPC,
                 $"virtio-iommu: domain {number} is beyond the device's domain_range [{DomainFirst}, {DomainLast}]");
     }
 }
@@ -36,7 +33,6 @@ internal sealed class MmioTransport(IRegisterFile registers, PollTimeout timeout
 {
     /// <summary>Most properties that are accepted, in bytes; a device that asks for more is not believed.</summary>
     public const int MaxProbeBytes = 65536;
-
 
     /// <summary>Whether the device asked to be reset (it met something that it cannot carry on from).</summary>
     public bool NeedsReset => (registers.Read32(MmioRegister.Status) & DeviceStatus.NeedsReset) != 0;
@@ -82,8 +78,6 @@ internal sealed class MmioTransport(IRegisterFile registers, PollTimeout timeout
     }
 
     /// <summary>ACKNOWLEDGE and DRIVER, then the features, then FEATURES_OK.</summary>
-    /// <param name="known">Features that the driver can use.</param>
-    /// <param name="accepted">The features that both sides have.</param>
     /// <returns>Success; ENODEV.</returns>
     public OpResult Negotiate(ulong known, out ulong accepted)
     {
@@ -174,8 +168,6 @@ internal sealed class MmioTransport(IRegisterFile registers, PollTimeout timeout
     /// once.</summary>
     public void ForbidBypass() => registers.Write32(MmioRegister.Config + ConfigOffset.Bypass, 0);
 
-    /// <param name="least">The least that the driver can work with.</param>
-    /// <param name="most">The most that it wants.</param>
     /// <returns>A power of two in [<paramref name="least"/>, <paramref name="most"/>]; ENODEV.</returns>
     public OpResult<int> ChooseQueueSize(int index, int least, int most)
     {
@@ -202,7 +194,6 @@ internal sealed class MmioTransport(IRegisterFile registers, PollTimeout timeout
         registers.Write32(MmioRegister.QueueReady, 1);
     }
 
-    /// <summary>DRIVER_OK: the device may work now.</summary>
     public void Start() => AddStatus(DeviceStatus.DriverOk);
 
     /// <summary>FAILED: the driver gives the device up (section 3.1.1); a reset follows before memory is

@@ -9,7 +9,13 @@ namespace PasidFramework.Drivers.VirtioIommu.Queues;
 /// choice, virtio 1.2 section 2.7.4), so that it is written once and no request can find the tail of another one. An
 /// answer is taken by whoever polls, and handed to the sender through the slot's state. A slot whose sender gave up
 /// stays with the device until the device returns it, so no late answer can land in somebody else's request.</remarks>
-internal sealed class RequestQueue
+/// <param name="memory">Where it is made, in zeroed memory of <see cref="MemoryBytes"/>.</param>
+/// <param name="address">First byte, page aligned.</param>
+/// <param name="size">Descriptors, a power of two, at least 2.</param>
+/// <param name="flush">Whether the device sees only what was flushed.</param>
+/// <param name="timeout">When a request counts as lost.</param>
+internal sealed class RequestQueue(
+    IPhysicalMemory memory, ulong address, int size, bool flush, Action notify, PollTimeout timeout)
 {
     /// <summary>Bytes of a slot's buffer: the longest request (proposal E's attach, 128 bytes).</summary>
     public const int SlotBytes = 128;
@@ -18,42 +24,15 @@ internal sealed class RequestQueue
     /// plenty.</summary>
     public const int MaxSlots = 32;
 
-    private readonly IPhysicalMemory _memory;
-    private readonly Virtqueue _queue;
-    private readonly Action _notify;
-    private readonly PollTimeout _timeout;
-    private readonly ulong _buffers;
-    private readonly SlotState[] _states;
-    private readonly uint[] _lengths;
-    private readonly int[] _free;
+    private readonly Virtqueue _queue = new(memory, address, size, flush);
+    private readonly ulong _buffers = address + (ulong)BufferOffset(size);
+    private readonly SlotState[] _states = new SlotState[Slots(size)];
+    private readonly uint[] _lengths = new uint[Slots(size)];
+    private readonly int[] _free = [.. Enumerable.Range(0, Slots(size)).Reverse()];
+    private int _freeCount = Slots(size);
     private SpinGate _gate;
-    private int _freeCount;
     private bool _broken;
     private long _sent;
-
-    /// <summary>Makes the queue in zeroed memory of <see cref="MemoryBytes"/>.</summary>
-    /// <param name="address">First byte, page aligned.</param>
-    /// <param name="size">Descriptors, a power of two, at least 2.</param>
-    /// <param name="flush">Whether the device sees only what was flushed.</param>
-    /// <param name="notify">Tells the device that there is work.</param>
-    /// <param name="timeout">When a request counts as lost.</param>
-    public RequestQueue(
-        IPhysicalMemory memory, ulong address, int size, bool flush, Action notify, PollTimeout timeout)
-    {
-        _memory = memory;
-        _queue = new Virtqueue(memory, address, size, flush);
-        _notify = notify;
-        _timeout = timeout;
-        _buffers = address + (ulong)BufferOffset(size);
-        int slots = Slots(size);
-        _states = new SlotState[slots];
-        _lengths = new uint[slots];
-        _free = new int[slots];
-        for (int slot = slots - 1; slot >= 0; slot--)
-        {
-            _free[_freeCount++] = slot;
-        }
-    }
 
     private enum SlotState : byte
     {
@@ -77,7 +56,6 @@ internal sealed class RequestQueue
     /// <summary>Sends a request whose only answer is the tail.</summary>
     /// <param name="request">The words of the request, the tail's bytes included as 0.</param>
     /// <param name="driverBytes">Bytes before the tail.</param>
-    /// <returns>The device's status, or why there is none.</returns>
     public RequestStatus Send(ReadOnlySpan<ulong> request, int driverBytes)
     {
         if (!TryTakeSlot(out int slot, out RequestStatus refusal))
@@ -89,7 +67,6 @@ internal sealed class RequestQueue
     }
 
     /// <summary>Sends a request from the caller's own memory, for answers that are longer than a tail.</summary>
-    /// <param name="readable">What the device reads.</param>
     /// <param name="writable">Where the device writes; the tail is its last four bytes.</param>
     /// <param name="writableBytes">Its length, at least four.</param>
     /// <returns>The status. After <see cref="RequestStatus.TimedOut"/> and <see cref="RequestStatus.Broken"/> the
@@ -115,13 +92,13 @@ internal sealed class RequestQueue
         _queue.Publish();
         _gate.Exit();
         Interlocked.Increment(ref _sent);
-        _notify();
+        notify();
         return Wait(slot, writable, writableBytes);
     }
 
     private bool TryTakeSlot(out int slot, out RequestStatus refusal)
     {
-        PollBudget budget = _timeout.Start();
+        PollBudget budget = timeout.Start();
         while (true)
         {
             _gate.Enter();
@@ -149,7 +126,7 @@ internal sealed class RequestQueue
 
     private RequestStatus Wait(int slot, ulong writable, int writableBytes)
     {
-        PollBudget budget = _timeout.Start();
+        PollBudget budget = timeout.Start();
         for (bool exhausted = false; ; exhausted = !budget.TrySpend())
         {
             _gate.Enter();
@@ -188,7 +165,7 @@ internal sealed class RequestQueue
         }
 
         ulong tail = writable + (ulong)(writableBytes - RequestTail.Bytes);
-        return (RequestStatus)(_memory.ReadDword(tail) & 0xFF);
+        return (RequestStatus)(memory.ReadDword(tail) & 0xFF);
     }
 
     private void Reap()

@@ -24,7 +24,6 @@ internal sealed class StandardRequests(RequestQueue queue)
             .ToResult("DETACH", domain, "endpoint", endpoint);
     }
 
-    /// <summary>Maps [start, last] to physical memory.</summary>
     public OpResult Map(uint domain, ulong start, ulong last, ulong physical, uint flags)
     {
         Span<ulong> words = stackalloc ulong[MaxWords];
@@ -40,48 +39,26 @@ internal sealed class StandardRequests(RequestQueue queue)
             .ToResult("UNMAP", domain, "virt_start", start);
     }
 
-    public static Span<ulong> EncodeAttach(Span<ulong> words, uint domain, uint endpoint, uint flags)
-    {
-        words = RequestHead.Begin(words, AttachRequest.Layout, RequestType.Attach);
-        words.Set(RequestHead.Domain, domain);
-        words.Set(RequestHead.Endpoint, endpoint);
-        words.Set(AttachRequest.Flags, flags);
-        return words;
-    }
+    public static Span<ulong> EncodeAttach(Span<ulong> words, uint domain, uint endpoint, uint flags) =>
+        RequestHead.Encode(
+            words, AttachRequest.Layout, RequestType.Attach,
+            (RequestHead.Domain, domain), (RequestHead.Endpoint, endpoint), (AttachRequest.Flags, flags));
 
-    public static Span<ulong> EncodeDetach(Span<ulong> words, uint domain, uint endpoint)
-    {
-        words = RequestHead.Begin(words, DetachRequest.Layout, RequestType.Detach);
-        words.Set(RequestHead.Domain, domain);
-        words.Set(RequestHead.Endpoint, endpoint);
-        return words;
-    }
+    public static Span<ulong> EncodeDetach(Span<ulong> words, uint domain, uint endpoint) => RequestHead.Encode(
+        words, DetachRequest.Layout, RequestType.Detach,
+        (RequestHead.Domain, domain), (RequestHead.Endpoint, endpoint));
 
     public static Span<ulong> EncodeMap(
-        Span<ulong> words, uint domain, ulong start, ulong last, ulong physical, uint flags)
-    {
-        words = RequestHead.Begin(words, MapRequest.Layout, RequestType.Map);
-        words.Set(RequestHead.Domain, domain);
-        words.Set(MapRequest.VirtStart, start);
-        words.Set(MapRequest.VirtEnd, last);
-        words.Set(MapRequest.PhysStart, physical);
-        words.Set(MapRequest.Flags, flags);
-        return words;
-    }
+        Span<ulong> words, uint domain, ulong start, ulong last, ulong physical, uint flags) => RequestHead.Encode(
+        words, MapRequest.Layout, RequestType.Map,
+        (RequestHead.Domain, domain), (MapRequest.VirtStart, start), (MapRequest.VirtEnd, last),
+        (MapRequest.PhysStart, physical), (MapRequest.Flags, flags));
 
-    public static Span<ulong> EncodeUnmap(Span<ulong> words, uint domain, ulong start, ulong last)
-    {
-        words = RequestHead.Begin(words, UnmapRequest.Layout, RequestType.Unmap);
-        words.Set(RequestHead.Domain, domain);
-        words.Set(MapRequest.VirtStart, start);
-        words.Set(MapRequest.VirtEnd, last);
-        return words;
-    }
+    public static Span<ulong> EncodeUnmap(Span<ulong> words, uint domain, ulong start, ulong last) =>
+        RequestHead.Encode(
+            words, UnmapRequest.Layout, RequestType.Unmap,
+            (RequestHead.Domain, domain), (MapRequest.VirtStart, start), (MapRequest.VirtEnd, last));
 
-    public static Span<ulong> EncodeProbe(Span<ulong> words, uint endpoint)
-    {
-        words = RequestHead.Begin(words, ProbeRequest.Layout, RequestType.Probe);
-        words.Set(ProbeRequest.Endpoint, endpoint);
-        return words;
-    }
+    public static Span<ulong> EncodeProbe(Span<ulong> words, uint endpoint) => RequestHead.Encode(
+        words, ProbeRequest.Layout, RequestType.Probe, (ProbeRequest.Endpoint, endpoint));
 }

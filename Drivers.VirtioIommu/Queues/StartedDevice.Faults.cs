@@ -91,8 +91,7 @@ internal sealed partial class StartedDevice
         }
 
         return Events.IsBroken
-            ? OpResult.Refuse(
-                Errno.EOVERFLOW,
+            ? OpResult.Refuse(Errno.EOVERFLOW,
                 $"virtio-iommu {Name}: the event queue's used ring is impossible; no faults come any more")
             : OpResult.Ok;
     }

@@ -71,9 +71,15 @@ internal sealed partial class StartedDevice(
         return started;
     }
 
-    /// <returns>The properties; NOENT as ENOENT and so on; ENOMEM; EOPNOTSUPP.</returns>
+    /// <returns>The properties, none where the device has no PROBE; NOENT as ENOENT and so on; ENOMEM;
+    /// EOPNOTSUPP.</returns>
     public OpResult<EndpointProperties> Probe(uint endpoint)
     {
+        if (!HasProbe)
+        {
+            return OpResult<EndpointProperties>.Ok(EndpointProperties.None);
+        }
+
         int writable = Config.ProbeSize + RequestTail.Bytes;
         int bytes = ProbeRequest.DriverBytes + writable;
         OpResult<ulong> page = Memory.AllocatePages(bytes);
@@ -98,30 +104,21 @@ internal sealed partial class StartedDevice(
 
         RequestStatus status = Requests.Send(
             address, ProbeRequest.DriverBytes, address + ProbeRequest.DriverBytes, writable);
+        OpResult result = status.ToResult("PROBE", 0, "endpoint", endpoint);
         if (status is RequestStatus.TimedOut or RequestStatus.Broken)
         {
             // The device may still write there: the page goes back after the reset that Dispose does.
             _pagesGate.Enter();
             pages.Add((address, bytes));
             _pagesGate.Exit();
+            return OpResult<EndpointProperties>.Refuse(result);
         }
 
-        OpResult result = status.ToResult("PROBE", 0, "endpoint", endpoint);
-        EndpointProperties properties = EndpointProperties.None;
-        if (result.IsOk)
-        {
-            var answer = new byte[Config.ProbeSize];
-            Memory.Read(address + ProbeRequest.DriverBytes, answer);
-            properties = EndpointProperties.Parse(answer, Dialect);
-        }
-
-        if (status is not (RequestStatus.TimedOut or RequestStatus.Broken))
-        {
-            Memory.FreePages(address, bytes);
-        }
-
+        var answer = new byte[Config.ProbeSize];
+        Memory.Read(address + ProbeRequest.DriverBytes, answer);
+        Memory.FreePages(address, bytes);
         return result.IsOk
-            ? OpResult<EndpointProperties>.Ok(properties)
+            ? OpResult<EndpointProperties>.Ok(EndpointProperties.Parse(answer, Dialect))
             : OpResult<EndpointProperties>.Refuse(result);
     }
 
@@ -205,11 +202,7 @@ internal sealed partial class StartedDevice(
             () => transport.Notify(QueueIndex.Request),
             timeout);
         var eventQueue = new EventQueue(
-            hardware.Memory,
-            events.Value.Address,
-            events.Value.Size,
-            flush,
-            () => transport.Notify(QueueIndex.Event));
+            hardware.Memory, events.Value.Address, events.Value.Size, flush, () => transport.Notify(QueueIndex.Event));
         eventQueue.Fill();
 
         // The device may look at the rings as soon as they are enabled, and it writes to some of these pages: nothing

@@ -68,9 +68,6 @@ internal sealed class Virtqueue
 
     /// <summary>Writes two neighbouring descriptors that form a chain, as one piece.</summary>
     /// <param name="index">The first one's, even: both lie in one cache line.</param>
-    /// <param name="readable">What the device reads.</param>
-    /// <param name="writable">What the device writes.</param>
-    /// <param name="writableBytes">Its length.</param>
     public void SetPair(int index, ulong readable, int readableBytes, ulong writable, int writableBytes) => Store(
         Descriptors + (ulong)(index * VirtqueueLayout.DescriptorBytes),
         [
@@ -83,7 +80,6 @@ internal sealed class Virtqueue
     /// <summary>Stores what is not there already and writes it back, to be ordered by the next
     /// <see cref="Publish"/>.</summary>
     /// <param name="address">Byte address, a multiple of 8, in memory that only the driver writes now.</param>
-    /// <param name="words">What is to be there.</param>
     public void Store(ulong address, ReadOnlySpan<ulong> words)
     {
         int first = -1;
@@ -144,7 +140,6 @@ internal sealed class Virtqueue
     }
 
     /// <param name="head">First descriptor of the chain, below <see cref="Size"/>.</param>
-    /// <param name="length">Bytes that the device wrote.</param>
     public UsedState TryPop(out int head, out uint length)
     {
         head = 0;

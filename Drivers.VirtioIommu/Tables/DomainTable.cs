@@ -194,18 +194,13 @@ internal sealed class DomainTable(StartedDevice started, TableDialect dialect, u
 
     private OpResult CheckEndpoint(uint endpoint)
     {
-        EndpointProperties properties = EndpointProperties.None;
-        if (started.HasProbe)
+        OpResult<EndpointProperties> probed = started.Probe(endpoint);
+        if (!probed.IsOk)
         {
-            OpResult<EndpointProperties> probed = started.Probe(endpoint);
-            if (!probed.IsOk)
-            {
-                return probed.Outcome;
-            }
-
-            properties = probed.Value;
+            return probed.Outcome;
         }
 
+        EndpointProperties properties = probed.Value;
         if (properties.PasidBits is null && dialect.PropertiesRequired)
         {
             return Refuse(Errno.EOPNOTSUPP, endpoint, "it has no property PASID_SIZE (5): it cannot carry PASIDs");

@@ -29,9 +29,7 @@ internal sealed class MapUnit : VirtioUnit<MappedDomain>
         OpResult<IIommuUnit>? refusal = !device.HasMap
             ? Refuse(setup, Errno.ENODEV, $"the device does not offer VIRTIO_IOMMU_F_MAP_UNMAP (bit 2)")
             : device.Config.GranuleLog2 > PageLog2
-                ? Refuse(
-                    setup,
-                    Errno.ENODEV,
+                ? Refuse(setup, Errno.ENODEV,
                     $"page_size_mask 0x{device.Config.PageSizeMask:x} has no page of 4096 bytes or less")
                 : null;
         if (refusal is not null)

@@ -19,7 +19,6 @@ internal sealed class MappedDomain(StartedDevice device, IPageTableFormat format
     private static readonly Comparer<PageMapping> s_byAddress =
         Comparer<PageMapping>.Create((a, b) => a.Address.CompareTo(b.Address));
 
-
     // What the device has, or may have where it did not answer.
     private readonly SortedSet<PageMapping> _mapped = new(s_byAddress);
     private readonly Dictionary<uint, IReadOnlyList<ReservedRegion>> _endpoints = [];
@@ -36,18 +35,13 @@ internal sealed class MappedDomain(StartedDevice device, IPageTableFormat format
     /// <returns>Success; EINVAL where a mapped page lies in a reserved region of it; the device's refusal.</returns>
     public OpResult AddEndpoint(uint endpoint)
     {
-        IReadOnlyList<ReservedRegion> reserved = [];
-        if (device.HasProbe)
+        OpResult<EndpointProperties> probed = device.Probe(endpoint);
+        if (!probed.IsOk)
         {
-            OpResult<EndpointProperties> probed = device.Probe(endpoint);
-            if (!probed.IsOk)
-            {
-                return probed.Outcome;
-            }
-
-            reserved = probed.Value.ReservedRegions;
+            return probed.Outcome;
         }
 
+        IReadOnlyList<ReservedRegion> reserved = probed.Value.ReservedRegions;
         OpResult result = _isBound ? OpResult.Ok : UnmapAll();
         if (!result.IsOk)
         {
@@ -100,8 +94,7 @@ internal sealed class MappedDomain(StartedDevice device, IPageTableFormat format
         if (_isBound)
         {
             // Not EEXIST: it is another process, and requests without a PASID cannot be told apart, ever.
-            return Refuse(
-                Errno.EOPNOTSUPP,
+            return Refuse(Errno.EOPNOTSUPP,
                 $"PASID 0x{link.Pasid.Value:x} would be the second process: without PASIDs a domain has one address "
                     + $"space");
         }

@@ -34,8 +34,7 @@ internal sealed record UnitOptions(TableDialect? Dialect, uint ProbeEndpoint, st
         string dialect = values.Get(s_dialect);
         if (dialect != Map && values.IsSet(s_pages))
         {
-            return OpResult<UnitOptions>.Refuse(
-                Errno.EINVAL,
+            return OpResult<UnitOptions>.Refuse(Errno.EINVAL,
                 $"{setup.Name}: option {s_pages.Name} belongs to {s_dialect.Name} = {Map}; the other dialects walk no "
                 + "page tables");
         }

@@ -43,8 +43,7 @@ internal sealed class VirtioIommuUnit : VirtioUnit<DomainTable>
         TableDialect? dialect = options.Value.Dialect;
         if (dialect is not null && format is null)
         {
-            return OpResult<IIommuUnit>.Refuse(
-                Errno.ENODEV,
+            return OpResult<IIommuUnit>.Refuse(Errno.ENODEV,
                 $"virtio-iommu {setup.Name}: dialect {dialect.Name} attaches PASID tables in the format "
                 + $"'{VirtioIommuDriver.TableFormatName}', and no loaded plug-in exports that format; the arm-smmu "
                 + "plug-in does: put it beside this one, or set the option dialect = none");
@@ -69,8 +68,7 @@ internal sealed class VirtioIommuUnit : VirtioUnit<DomainTable>
 
     public override OpResult<DomainTable> AddDomain(int id, int pasidBits) => PasidBits != 0 && _format is not null
         ? base.AddDomain(id, pasidBits)
-        : OpResult<DomainTable>.Refuse(
-            Errno.EOPNOTSUPP,
+        : OpResult<DomainTable>.Refuse(Errno.EOPNOTSUPP,
             $"virtio-iommu {Name} has no PASIDs: the standard has none, and {_noPasids}; proposals that have them are "
             + "dialect v0.9-devel (feature bit 5) and vsmmu (feature bit 7)");
 

@@ -3,7 +3,6 @@
 namespace PasidFramework.Drivers.VirtioIommu.Unit;
 
 /// <summary>What the units of all dialects have in common: a started device.</summary>
-/// <typeparam name="TDomain">The record of a domain.</typeparam>
 internal abstract class VirtioUnit<TDomain>(UnitSetup setup, StartedDevice device, int pasidBits)
     : IommuUnit<TDomain, UnitDevice>(setup, pasidBits)
     where TDomain : UnitDomain<UnitDevice>

@@ -428,7 +428,7 @@ public sealed class DeviceRulesTests
             Dialects.EndpointProperties properties = fixture.Started.Probe(Endpoint).Value!;
 
             Assert.Equal(
-                [new Dialects.ReservedRegion(1, VirtioIommuHardware.MsiFirst, VirtioIommuHardware.MsiLast)],
+                [new Dialects.ReservedRegion(1, DeviceRequests.MsiFirst, DeviceRequests.MsiLast)],
                 properties.ReservedRegions);
             Assert.Equal(dialect == "none" ? null : 10, properties.PasidBits);
         }
@@ -445,7 +445,7 @@ public sealed class DeviceRulesTests
 
         Assert.Equal(
             RequestStatus.Inval,
-            fixture.Started.Requests.Send(page, 72, page + 72, VirtioIommuHardware.ProbeBytes + 4));
+            fixture.Started.Requests.Send(page, 72, page + 72, DeviceRequests.ProbeBytes + 4));
         fixture.Memory.FreePages(page, 4096);
     }
 

@@ -240,7 +240,7 @@ public sealed class MapTests : IDisposable
     {
         Start();
         MappedDomain domain = Domain(1, Nic);
-        IPageTable table = Table((0x1000, Target, true), (VirtioIommuHardware.MsiLast - 0xFFF, Target, true));
+        IPageTable table = Table((0x1000, Target, true), (DeviceRequests.MsiLast - 0xFFF, Target, true));
 
         OpResult refused = domain.Attach(s_pasid, table.Root);
 
@@ -249,11 +249,11 @@ public sealed class MapTests : IDisposable
             "page 0x80ff000 lies in the MSI region 0x8000000 to 0x80fffff (RESV_MEM) of endpoint 0x18", refused.Reason);
         Assert.Equal(2, Access(Nic, 0x1000).FaultCode);
 
-        table.Unmap(VirtioIommuHardware.MsiLast - 0xFFF);
+        table.Unmap(DeviceRequests.MsiLast - 0xFFF);
         Assert.Equal(OpResult.Ok, domain.Attach(s_pasid, table.Root));
-        table.Map(VirtioIommuHardware.MsiFirst, Target, true);
+        table.Map(DeviceRequests.MsiFirst, Target, true);
         Assert.Equal(OpResult.Ok, domain.Invalidate(0, 0));
-        Assert.Equal(2, Access(Nic, VirtioIommuHardware.MsiFirst).FaultCode);
+        Assert.Equal(2, Access(Nic, DeviceRequests.MsiFirst).FaultCode);
         Leave(domain);
     }
 

@@ -459,7 +459,7 @@ public sealed class ModelTests
                 Assert.Equal(
                     OpResult.Ok,
                     fixture.Started.Standard.Map(
-                        1, VirtioIommuHardware.MsiLast - 0xFFF, VirtioIommuHardware.MsiLast + 0x1000, 0x5000, 3));
+                        1, DeviceRequests.MsiLast - 0xFFF, DeviceRequests.MsiLast + 0x1000, 0x5000, 3));
                 break;
             case "virtio-stream-entry":
                 var words = new ulong[TableDialect.MaxWords];

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Runtime.CompilerServices;
+using PasidFramework.DriverKit.PageTables;
 
 namespace PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 
@@ -48,18 +49,17 @@ internal readonly struct AttachedDescriptor
     public bool IsDeviceMemory(int attribute) => (Get(_arm.MAIR) >> (attribute * 8) & 0xF0) == 0;
 
     /// <summary>Why hardware refuses the descriptor (C_BAD_CD), or null.</summary>
-    /// <param name="substream">The descriptor's number, for the text.</param>
     public string? Objection(uint substream) => Refusal() is not { } why
         ? null
         : Text($"the context descriptor of substream 0x{substream:x} is refused: {why}");
 
     /// <summary>Where the page table begins: hardware ignores the bits of TTB0 below its first table's size.</summary>
-    /// <param name="level">The level of that table.</param>
     public ulong FirstTable(out int level)
     {
         int inputBits = 64 - T0Sz;
-        level = StageOneEntry.FirstLevel(inputBits);
-        int indexBits = Math.Clamp(inputBits - StageOneEntry.Shift(level), 1, 9);
+        RadixFormat format = StageOneWalker.Format;
+        level = inputBits > format.Shift(4) ? 4 : inputBits > format.Shift(3) ? 3 : 2;
+        int indexBits = Math.Clamp(inputBits - format.Shift(level), 1, format.IndexBits);
         return Ttb0 & ~((8UL << indexBits) - 1);
     }
 

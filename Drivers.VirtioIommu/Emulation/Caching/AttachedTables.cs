@@ -33,16 +33,14 @@ internal sealed class AttachedTables(ModelMemory memory, ViolationLog log, Attac
         int alignment = table.RootAlignmentLog2;
         if ((table.S1ContextPtr & ((1UL << alignment) - 1)) != 0)
         {
-            log.Report(
-                "virtio-table-alignment",
+            log.Report("virtio-table-alignment",
                 $"table 0x{table.S1ContextPtr:x} of domain {domain.Id} is no multiple of 2^{alignment} (IHI 0070 5.2)");
         }
 
         long bytes = table.RootBytes;
         if (!memory.IsBacked(table.S1ContextPtr, bytes))
         {
-            log.Report(
-                "virtio-table-memory",
+            log.Report("virtio-table-memory",
                 $"table 0x{table.S1ContextPtr:x} of domain {domain.Id} has {bytes} bytes that are not all memory");
         }
     }
@@ -85,7 +83,6 @@ internal sealed class AttachedTables(ModelMemory memory, ViolationLog log, Attac
     /// <summary>Where the driver has the descriptor of a PASID; null where it has none.</summary>
     public ulong? FindDescriptor(in DeviceTable table, uint substream) => FindStored(table, substream, out _);
 
-    /// <summary>Whether the descriptor that the driver has for a PASID is valid.</summary>
     public bool HasDescriptor(in DeviceTable table, uint substream) => Stored(table, substream).IsValid;
 
     // Whether a level 1 descriptor is new and leads to a leaf whose contents are all settled.
@@ -154,8 +151,7 @@ internal sealed class AttachedTables(ModelMemory memory, ViolationLog log, Attac
         if (memory.FindUnsettled(leaf, bytes) is { } at)
         {
             log.Report(
-                "virtio-leaf-order",
-                $"the first level leads to 0x{leaf:x} before 0x{at:x} is sure to be seen (D3)");
+                "virtio-leaf-order", $"the first level leads to 0x{leaf:x} before 0x{at:x} is sure to be seen (D3)");
             return false;
         }
 
@@ -198,8 +194,7 @@ internal sealed class AttachedTables(ModelMemory memory, ViolationLog log, Attac
 
         if (torn)
         {
-            log.Report(
-                "virtio-torn-descriptor",
+            log.Report("virtio-torn-descriptor",
                 $"a walker may read a mixture of the descriptor of substream 0x{substream:x} (IHI 0070 3.21, D2)");
         }
     }

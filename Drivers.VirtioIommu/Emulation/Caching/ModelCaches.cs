@@ -21,15 +21,7 @@ internal sealed class ModelCaches
     };
 
     private readonly TagCache<(uint Endpoint, uint Substream), ulong[]> _descriptors;
-    private readonly TranslationCache<EntryTag, StageOneEntry> _entries = new("TLB", MaxEntries)
-    {
-        NameOf = (_, entry) => entry.IsTable ? "walk cache" : "TLB",
-        Describe = (key, entry) => (
-            $"domain {key.Tag.Domain}, PASID 0x{key.Tag.Substream:x}, {key.Tag}, level {entry.Level}, address "
-                + $"0x{key.First:x}",
-            $"0x{entry.Word:x16}"),
-    };
-
+    private readonly StageOneWalker _pages;
     private readonly TranslationCache<uint, DeviceMapping> _mappings = new("TLB", MaxEntries)
     {
         Describe = (key, mapping) => (
@@ -40,7 +32,6 @@ internal sealed class ModelCaches
     private readonly Dictionary<uint, HashSet<uint>> _endpointsOf = [];
 
     /// <param name="memory">Where the tables are; only the walker's view is read.</param>
-    /// <param name="tables">The tables as the driver stores them.</param>
     /// <param name="arm">The structures of attached tables; null where none can be attached.</param>
     public ModelCaches(ModelMemory memory, AttachedTables tables, ViolationLog log, AttachedStructures? arm)
     {
@@ -52,13 +43,8 @@ internal sealed class ModelCaches
         {
             Describe = (key, words) => ($"endpoint 0x{key.Endpoint:x}, PASID 0x{key.Substream:x}", Describe(words)),
         };
-        _caches = new CacheSet(_level1, _descriptors, _entries, _mappings);
-    }
-
-    // Hardware compares all of it; a global translation has every ASID, written as 0.
-    private readonly record struct EntryTag(uint Domain, uint Substream, uint Asid, bool IsGlobal)
-    {
-        public override string ToString() => IsGlobal ? "global" : $"ASID {Asid}";
+        _pages = new StageOneWalker(memory, log, MaxEntries);
+        _caches = new CacheSet(_level1, _descriptors, _pages.Kept, _mappings);
     }
 
     public IReadOnlyList<CachedItem> List() => _caches.Items();
@@ -88,7 +74,7 @@ internal sealed class ModelCaches
                 }
             }
 
-            foreach (EntryTag key in _entries.Keys.Select(k => k.Tag))
+            foreach (EntryTag key in _pages.Kept.Keys.Select(k => k.Tag))
             {
                 AttachedDescriptor stored = _tables.Stored(table, key.Substream);
                 if (key.Domain == domain
@@ -125,7 +111,7 @@ internal sealed class ModelCaches
         if (domain.Endpoints == 0)
         {
             _endpointsOf.Remove(domain.Id);
-            _entries.Forget((k, _) => k.Tag.Domain == domain.Id);
+            _pages.Kept.Forget((k, _) => k.Tag.Domain == domain.Id);
             _mappings.Forget((k, _) => k.Tag == domain.Id);
         }
     }
@@ -191,7 +177,7 @@ internal sealed class ModelCaches
 
         WalkResult result = descriptor.IsQuiet
             ? WalkResult.Mapping($"translation of substream 0x{substream:x} is switched off (EPD0)")
-            : Translate(domain.Id, substream, descriptor, access);
+            : _pages.Translate(domain.Id, substream, descriptor, access);
 
         // Whether a fault of the address is recorded is the descriptor's R.
         return result.Status == TranslationStatus.Faulted && !descriptor.Records
@@ -228,7 +214,7 @@ internal sealed class ModelCaches
     private void InvalidateTranslations(uint domain, DeviceInvalidation what)
     {
         var named = new AddressRange(what.First, what.Last);
-        _entries.Forget((k, entry) => k.Tag.Domain == domain && (what.Scope == InvalidationScope.Domain
+        _pages.Kept.Forget((k, entry) => k.Tag.Domain == domain && (what.Scope == InvalidationScope.Domain
             || (k.Tag.Substream == what.Pasid
                 && (k.Tag.IsGlobal ? what.Globals : what.Id == k.Tag.Asid)
                 && (!entry.IsTable || !what.Leaf)
@@ -300,8 +286,7 @@ internal sealed class ModelCaches
 
             if ((level1 & _arm!.LinkReserved) != 0)
             {
-                _log.Report(
-                    "virtio-reserved-bits",
+                _log.Report("virtio-reserved-bits",
                     $"level 1 descriptor 0x{level1:x} of PASID 0x{substream:x} has reserved bits set (IHI 0070 5.3)");
             }
 
@@ -328,95 +313,5 @@ internal sealed class ModelCaches
     {
         _log.Report("virtio-stray-read", $"{what} is at 0x{address:x}, where no memory is");
         return WalkResult.Configuration($"{what} is at 0x{address:x}, where no memory is");
-    }
-
-    private WalkResult Translate(
-        uint domain, uint substream, in AttachedDescriptor descriptor, in DmaAccess access)
-    {
-        var walk = new StageOneWalk(descriptor, access);
-        if (walk.Refusal is { } refusal)
-        {
-            return refusal;
-        }
-
-        // A leaf that is kept is used whatever has become of the way to it; then the lowest table that is kept.
-        StageOneEntry? lowest = null;
-        for (int level = 3; level >= walk.FirstLevel; level--)
-        {
-            StageOneEntry? kept = Kept(domain, substream, descriptor, level, walk.Address);
-            if (kept is { IsTable: false } leaf)
-            {
-                LookAtAttributes(descriptor, leaf);
-                return walk.Reach(leaf);
-            }
-
-            lowest ??= kept;
-        }
-
-        if (lowest is { } table)
-        {
-            walk.Descend(table);
-        }
-
-        while (true)
-        {
-            ulong at = walk.EntryAddress;
-            if (!_memory.Device.IsBacked(at, 8))
-            {
-                _log.Report("virtio-stray-read", $"a page table entry is at 0x{at:x}, where no memory is");
-                return WalkResult.Mapping($"a page table entry is at 0x{at:x}, where no memory is");
-            }
-
-            var entry = new StageOneEntry(_memory.Device.ReadQword(at), walk.Level);
-            if (entry.ReservedBits != 0)
-            {
-                _log.Report(
-                    "virtio-reserved-bits",
-                    $"level {entry.Level} entry 0x{entry.Word:x} at 0x{at:x} has reserved bits set (DDI 0487 D8.3)");
-            }
-
-            LookAtAttributes(descriptor, entry);
-            StageOneEntry merged = walk.Inherit(entry);
-            WalkResult? result = walk.Take(entry);
-
-            // Everything that is present is kept, but an access flag fault never is (DDI 0487 D8.12).
-            if (entry.IsValid && (entry.IsTable || entry.IsAccessed || descriptor.IgnoresAccessFlag))
-            {
-                bool isGlobal = !entry.IsTable && entry.IsGlobal;
-                _entries.Keep(
-                    new EntryTag(domain, substream, isGlobal ? 0 : descriptor.Asid, isGlobal),
-                    walk.Address,
-                    StageOneEntry.Shift(entry.Level),
-                    merged);
-            }
-
-            if (result is { } end)
-            {
-                return end;
-            }
-        }
-    }
-
-    // A process's memory is Normal memory (DDI 0487 B2.7): as Device memory it would bypass the caches of the CPU.
-    private void LookAtAttributes(in AttachedDescriptor descriptor, in StageOneEntry entry)
-    {
-        if (entry.IsValid && !entry.IsTable && descriptor.IsDeviceMemory(entry.AttributeIndex))
-        {
-            _log.Report(
-                "virtio-device-memory",
-                $"page 0x{entry.Address:x} has attribute {entry.AttributeIndex}, which MAIR makes Device memory");
-        }
-    }
-
-    private StageOneEntry? Kept(
-        uint domain, uint substream, in AttachedDescriptor descriptor, int level, ulong address)
-    {
-        int shift = StageOneEntry.Shift(level);
-        return _entries.TryGet(
-                TranslationKey.Of(new EntryTag(domain, substream, descriptor.Asid, false), address, shift),
-                out StageOneEntry entry)
-            || _entries.TryGet(TranslationKey.Of(new EntryTag(domain, substream, 0, true), address, shift), out entry)
-            ? entry
-            : null;
     }
 }

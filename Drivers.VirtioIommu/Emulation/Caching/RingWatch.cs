@@ -9,15 +9,12 @@ namespace PasidFramework.Drivers.VirtioIommu.Emulation.Caching;
 /// judged at the moment when the index is stored (or, for a device that does not snoop, flushed). Not safe for
 /// concurrent use.</remarks>
 /// <param name="memory">What the driver stored and what the device sees.</param>
-/// <param name="log">Takes what is forbidden.</param>
 /// <param name="shown">Called for every chain that the device may take from now on: queue, address and length of its
 /// first part. Gives the context descriptor that it names: until the answer the driver leaves it alone.</param>
 internal sealed class RingWatch(ModelMemory memory, ViolationLog log, Func<int, ulong, int, ulong?> shown)
 {
     private const int LineBytes = 64;
     private readonly Watched?[] _queues = new Watched?[QueueIndex.Count];
-
-    /// <summary>The device was reset: it owns nothing.</summary>
     public void Reset() => Array.Clear(_queues);
 
     /// <summary>A queue was enabled; from now on the device may look at it.</summary>
@@ -26,8 +23,7 @@ internal sealed class RingWatch(ModelMemory memory, ViolationLog log, Func<int, 
         _queues[index] = new Watched(queue);
         if (!IsSettled(queue.Available, 4) || !IsSettled(queue.Used, 6 + (8 * queue.Size)))
         {
-            log.Report(
-                "virtio-ring-unsettled",
+            log.Report("virtio-ring-unsettled",
                 $"queue {index} is enabled before its zeroed rings are written back and ordered (2.7 and 4.2.3.2)");
         }
 
@@ -45,8 +41,7 @@ internal sealed class RingWatch(ModelMemory memory, ViolationLog log, Func<int, 
         // A thread that stores the index notifies after it, once; another thread's notification may have been enough.
         if (_queues[index] is { } queue && !queue.Unannounced.Remove(Environment.CurrentManagedThreadId))
         {
-            log.Report(
-                "virtio-doorbell-idle",
+            log.Report("virtio-doorbell-idle",
                 $"queue {index} is notified and no index was stored since the last time (2.7.13)");
         }
 
@@ -57,8 +52,7 @@ internal sealed class RingWatch(ModelMemory memory, ViolationLog log, Func<int, 
             && !IsSettled(watched.Queue.Available & ~7UL, 8)
             && memory.ReadQword(watched.Queue.Available & ~7UL) == watched.Published)
         {
-            log.Report(
-                "virtio-doorbell-order",
+            log.Report("virtio-doorbell-order",
                 $"queue {index} is notified before its available index is sure to be seen (2.7.13, 2.7.13.3.1)");
         }
     }
@@ -149,8 +143,7 @@ internal sealed class RingWatch(ModelMemory memory, ViolationLog log, Func<int, 
 
             if (watched.Owned.ContainsKey(head))
             {
-                log.Report(
-                    "virtio-chain-reuse",
+                log.Report("virtio-chain-reuse",
                     $"descriptor {head} of queue {index} is offered again before the device returned it (2.7.13)");
             }
 
@@ -205,8 +198,7 @@ internal sealed class RingWatch(ModelMemory memory, ViolationLog log, Func<int, 
         return owned;
     }
 
-    private void Unordered(int index, ushort position, string what) => log.Report(
-        "virtio-publish-order",
+    private void Unordered(int index, ushort position, string what) => log.Report("virtio-publish-order",
         $"the index of queue {index} shows chain {position} before its {what} is sure to be seen (2.7.13)");
 
     private void CheckOwned(int index, Watched watched, in MemoryEvent store)
@@ -217,8 +209,7 @@ internal sealed class RingWatch(ModelMemory memory, ViolationLog log, Func<int, 
             {
                 if (Meets(store.Address, 8, address, bytes))
                 {
-                    log.Report(
-                        "virtio-store-in-use",
+                    log.Report("virtio-store-in-use",
                         $"0x{store.Address:x} is stored to and the device has chain {head} of queue {index} (2.7.13)");
                     return;
                 }
@@ -238,8 +229,7 @@ internal sealed class RingWatch(ModelMemory memory, ViolationLog log, Func<int, 
             parts => parts.Exists(part => Meets(gone.Address, gone.Bytes, part.Address, part.Bytes)));
         if (rings || chains)
         {
-            log.Report(
-                "virtio-freed-in-use",
+            log.Report("virtio-freed-in-use",
                 $"0x{freed.Address:x} is freed while queue {index} uses it; a reset or its answer comes first (2.7)");
         }
     }

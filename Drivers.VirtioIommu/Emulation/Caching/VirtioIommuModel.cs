@@ -21,7 +21,6 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
     private bool _settles;
     private ulong? _settled;
 
-    /// <param name="memory">The memory that it shares with the driver.</param>
     /// <param name="tables">Reads tables that are attached; null for a model that supports none.</param>
     public VirtioIommuModel(ModelMemory memory, HardwareSetup setup, ITableReader? tables = null)
     {
@@ -35,7 +34,6 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
         memory.Changed += OnMemory;
     }
 
-    /// <summary>The memory with its walker's side.</summary>
     public ModelMemory ModelMemory { get; }
 
     IModelMemory IIommuModel.ModelMemory => ModelMemory;
@@ -217,8 +215,7 @@ internal sealed class VirtioIommuModel : IIommuModel, IDeviceWatcher
         uint pasid = (uint)words.Get(ProposalBInvalidate.Pasid);
         if (!_tables.IsSettled(table, pasid))
         {
-            _log.Report(
-                "virtio-table-order",
+            _log.Report("virtio-table-order",
                 $"an INVALIDATE of domain {domain.Id} is offered before the entry that it names is sure to be seen");
         }
 

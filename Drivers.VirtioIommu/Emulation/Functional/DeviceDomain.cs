@@ -17,6 +17,7 @@ internal sealed class DeviceDomain
     /// <summary>That table in memory, for a device that keeps nothing of it.</summary>
     public ITableView? View { get; init; }
 
+    public bool HasMappings => !Bypass && Table is null;
     public int Endpoints { get; set; }
 
     /// <summary>Mappings by their first byte; they do not overlap.</summary>
@@ -24,15 +25,11 @@ internal sealed class DeviceDomain
 }
 
 /// <summary>A request as the device consumed it.</summary>
-/// <param name="Bytes">What the driver wrote.</param>
 /// <param name="Status">The status that was answered; null for used length 0.</param>
 internal sealed record ConsumedRequest(byte[] Bytes, byte? Status);
 
 /// <summary>What a walk of a PASID table found.</summary>
-/// <param name="Status">How far it came.</param>
-/// <param name="PageTableRoot">The process's page table.</param>
 /// <param name="IsMapping">For a fault: whether the address is at fault, not the configuration.</param>
-/// <param name="Reason">The fault in words.</param>
 internal readonly record struct WalkResult(
     TranslationStatus Status, ulong PageTableRoot, bool IsMapping, string? Reason, ulong Address = 0)
 {
@@ -56,12 +53,9 @@ internal enum InvalidationScope
 }
 
 /// <summary>An INVALIDATE that was accepted, whichever dialect it was written in.</summary>
-/// <param name="Configuration">Whether it drops table entries.</param>
-/// <param name="Translations">Whether it drops translations.</param>
 /// <param name="Leaf">Whether it leaves what leads to the last level.</param>
 /// <param name="Id">The tag of the translations; null where none is named.</param>
 /// <param name="Globals">Whether translations of all tags go as well.</param>
-/// <param name="First">First byte of the pages.</param>
 /// <param name="Last">Last byte of the pages; below the first for none.</param>
 internal readonly record struct DeviceInvalidation(
     InvalidationScope Scope,
@@ -71,8 +65,8 @@ internal readonly record struct DeviceInvalidation(
     uint Pasid,
     ulong? Id,
     bool Globals,
-    ulong First,
-    ulong Last);
+    ulong First = 1,
+    ulong Last = 0);
 
 /// <summary>Stands beside a device: keeps what real hardware may keep, and sees what a driver does that has no answer.
 /// Called while the device's own lock is held.</summary>

@@ -86,7 +86,6 @@ internal sealed class DeviceQueue(IDeviceMemory memory, IMemoryReader? stored = 
         return ChainState.Taken;
     }
 
-    /// <returns>Bytes copied.</returns>
     public int Read(Span<byte> destination)
     {
         int count = 0;
@@ -111,7 +110,6 @@ internal sealed class DeviceQueue(IDeviceMemory memory, IMemoryReader? stored = 
         }
     }
 
-    /// <param name="length">Bytes that were written.</param>
     /// <returns>Whether the driver wants an interrupt.</returns>
     public bool Return(uint length)
     {

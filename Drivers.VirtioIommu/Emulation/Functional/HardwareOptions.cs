@@ -4,7 +4,6 @@ namespace PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 
 /// <summary>The settings of the stand-in device (<see cref="HardwareSetup.Options"/>).</summary>
 /// <param name="Dialect">The proposal that it implements; null for a standard-only device.</param>
-/// <param name="Bypass">Whether endpoints without a domain pass.</param>
 /// <param name="Endpoints">The endpoints that exist; null for all.</param>
 /// <param name="InputBits">Width of the addresses that can be mapped; 64 for no INPUT_RANGE.</param>
 internal sealed record HardwareOptions(TableDialect? Dialect, bool Bypass, HashSet<uint>? Endpoints, int InputBits)
@@ -18,6 +17,8 @@ internal sealed record HardwareOptions(TableDialect? Dialect, bool Bypass, HashS
     private static readonly Option<int> s_inputBits = Option.Number("input-bits", 12, 63, 64);
     private static readonly OptionSet s_options =
         new("virtio-iommu hardware", s_dialect, s_bypass, s_endpoints, s_inputBits);
+
+    public bool Exists(uint endpoint) => Endpoints?.Contains(endpoint) ?? true;
 
     /// <summary>Last byte that can be mapped.</summary>
     public ulong InputLast => ulong.MaxValue >> (64 - InputBits);

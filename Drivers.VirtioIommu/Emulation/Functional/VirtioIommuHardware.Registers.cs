@@ -9,7 +9,6 @@ namespace PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 internal sealed partial class VirtioIommuHardware
 {
     private readonly byte[] _request = new byte[256];
-    private readonly byte[] _answer = new byte[ProbeBytes + RequestTail.Bytes];
 
     private uint ReadRegister(int offset)
     {
@@ -34,12 +33,12 @@ internal sealed partial class VirtioIommuHardware
 
     private uint ReadConfig(int offset) => offset switch
     {
-        ConfigOffset.PageSizeMask => (uint)PageSizes,
-        ConfigOffset.PageSizeMask + 4 => (uint)(PageSizes >> 32),
+        ConfigOffset.PageSizeMask => (uint)DeviceRequests.PageSizes,
+        ConfigOffset.PageSizeMask + 4 => (uint)(DeviceRequests.PageSizes >> 32),
         ConfigOffset.InputRangeEnd => (uint)_options.InputLast,
         ConfigOffset.InputRangeEnd + 4 => (uint)(_options.InputLast >> 32),
         ConfigOffset.DomainRangeEnd => uint.MaxValue,
-        ConfigOffset.ProbeSize => ProbeBytes,
+        ConfigOffset.ProbeSize => DeviceRequests.ProbeBytes,
         ConfigOffset.Bypass => _bypass ? 1u : 0,
         _ => 0,
     };
@@ -57,12 +56,11 @@ internal sealed partial class VirtioIommuHardware
                 break;
             case MmioRegister.DriverFeatures when _driverFeaturesSel < 2 && (_status & DeviceStatus.FeaturesOk) == 0:
                 int shift = (int)(32 * _driverFeaturesSel);
-                _driverFeatures = (_driverFeatures & ~(0xFFFF_FFFFUL << shift)) | ((ulong)value << shift);
+                _requests.Features = (_requests.Features & ~(0xFFFF_FFFFUL << shift)) | ((ulong)value << shift);
                 break;
             case MmioRegister.DriverFeatures:
                 _watcher?.ReportViolation(
-                    "virtio-late-features",
-                    $"DriverFeatures is written after FEATURES_OK (virtio 1.2, 3.1.1 and 2.2)");
+                    "virtio-late-features", $"DriverFeatures is written after FEATURES_OK (virtio 1.2, 3.1.1 and 2.2)");
                 break;
             case MmioRegister.QueueSel:
                 _queueSel = value;
@@ -76,7 +74,7 @@ internal sealed partial class VirtioIommuHardware
             case MmioRegister.Status:
                 WriteStatus(value);
                 break;
-            case MmioRegister.Config + ConfigOffset.Bypass when Has(FeatureBits.BypassConfig):
+            case MmioRegister.Config + ConfigOffset.Bypass when _requests.Has(FeatureBits.BypassConfig):
                 _bypass = (value & 0xFF) != 0;
                 break;
             default:
@@ -100,8 +98,7 @@ internal sealed partial class VirtioIommuHardware
             }
             else if ((value & 1) != 0)
             {
-                _watcher?.ReportViolation(
-                    "virtio-queue-setup",
+                _watcher?.ReportViolation("virtio-queue-setup",
                     $"queue {_queueSel}, {queue.Size} descriptors at 0x{queue.Descriptors:x}, cannot be enabled (2.7)");
             }
 
@@ -114,8 +111,7 @@ internal sealed partial class VirtioIommuHardware
             if (offset is MmioRegister.QueueNum
                 or (>= MmioRegister.QueueDescLow and <= MmioRegister.QueueDeviceHigh))
             {
-                _watcher?.ReportViolation(
-                    "virtio-queue-register",
+                _watcher?.ReportViolation("virtio-queue-register",
                     $"register 0x{offset:x} of queue {_queueSel} is written while it is ready (virtio 1.2, 4.2.2.2)");
             }
 
@@ -165,11 +161,11 @@ internal sealed partial class VirtioIommuHardware
 
         // Section 2.1: the device takes FEATURES_OK back if it cannot work with what the driver chose.
         if ((value & DeviceStatus.FeaturesOk) != 0 && (_status & DeviceStatus.FeaturesOk) == 0
-            && ((_driverFeatures & ~OfferedFeatures) != 0 || !Has(FeatureBits.Version1)))
+            && ((_requests.Features & ~OfferedFeatures) != 0 || !_requests.Has(FeatureBits.Version1)))
         {
-            _watcher?.ReportViolation(
-                "virtio-features",
-                $"features 0x{_driverFeatures:x} were chosen, offered are 0x{OfferedFeatures:x} (virtio 1.2, 2.2.1)");
+            _watcher?.ReportViolation("virtio-features",
+                $"features 0x{_requests.Features:x} were chosen, offered are 0x{OfferedFeatures:x} "
+                    + $"(virtio 1.2, 2.2.1)");
             value &= ~DeviceStatus.FeaturesOk;
         }
 
@@ -179,9 +175,8 @@ internal sealed partial class VirtioIommuHardware
     private void Reset()
     {
         (_status, _interrupts, _queueSel) = (0, 0, 0);
-        (_driverFeatures, _deviceFeaturesSel, _driverFeaturesSel) = (0, 0, 0);
+        (_requests.Features, _deviceFeaturesSel, _driverFeaturesSel) = (0, 0, 0);
         _domains.Clear();
-        _endpoints.Clear();
         _watcher?.Reset();
         foreach (DeviceQueue queue in _queues)
         {
@@ -197,8 +192,7 @@ internal sealed partial class VirtioIommuHardware
         }
         else
         {
-            _watcher?.ReportViolation(
-                "virtio-early-notify",
+            _watcher?.ReportViolation("virtio-early-notify",
                 $"queue {index} is notified before it is ready and DRIVER_OK is set (virtio 1.2, 3.1.1)");
         }
 
@@ -233,7 +227,7 @@ internal sealed partial class VirtioIommuHardware
             }
 
             int count = queue.Read(_request);
-            int length = Handle(_request.AsSpan(0, count), queue.WritableBytes);
+            int length = _requests.Handle(_request.AsSpan(0, count), queue.WritableBytes);
             if (length < 0)
             {
                 NeedReset(QueueIndex.Request);
@@ -241,7 +235,7 @@ internal sealed partial class VirtioIommuHardware
             }
 
             Remember(count, length);
-            queue.Write(_answer.AsSpan(0, length));
+            queue.Write(_requests.Answer[..length]);
             _interrupts |= queue.Return((uint)length) ? 1u : 0;
             _watcher?.Returned(QueueIndex.Request, queue.Head);
             _watcher?.Completed();
@@ -272,8 +266,7 @@ internal sealed partial class VirtioIommuHardware
 
     private void NeedReset(int index)
     {
-        _watcher?.ReportViolation(
-            "virtio-chain",
+        _watcher?.ReportViolation("virtio-chain",
             $"queue {index}: an impossible index, or a chain that loops, is not in memory or too short (2.7)");
         _status |= DeviceStatus.NeedsReset;
         _interrupts |= 2;
@@ -292,7 +285,8 @@ internal sealed partial class VirtioIommuHardware
             _log.Dequeue();
         }
 
-        _log.Enqueue(new ConsumedRequest(_request[..count], length == 0 ? null : _answer[length - RequestTail.Bytes]));
+        _log.Enqueue(new ConsumedRequest(
+            _request[..count], length == 0 ? null : _requests.Answer[length - RequestTail.Bytes]));
     }
 
     private sealed class RegisterFile(VirtioIommuHardware device) : IRegisterFile

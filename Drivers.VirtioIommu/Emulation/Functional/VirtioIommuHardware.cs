@@ -10,34 +10,20 @@ namespace PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 /// implemented: DOMAIN_RANGE, indirect descriptors, packed queues, notification suppression by used_event.</remarks>
 internal sealed partial class VirtioIommuHardware : IIommuHardware
 {
-    public const int ProbeBytes = 64;
-
-    /// <summary>Pages that can be mapped: 4 KiB, 2 MiB, 1 GiB.</summary>
-    public const ulong PageSizes = (1UL << 12) | (1UL << 21) | (1UL << 30);
-
-    public const ulong MsiFirst = 0x0800_0000;
-    public const ulong MsiLast = 0x080F_FFFF;
     private readonly HardwareOptions _options;
-    private readonly IDeviceMemory _seen;
     private readonly IDeviceWatcher? _watcher;
-    private readonly AttachedStructures? _arm;
-    private readonly int _pasidBits;
+    private readonly DeviceDomains _domains;
+    private readonly DeviceRequests _requests;
     private readonly DeviceQueue[] _queues;
-    private readonly Dictionary<uint, DeviceDomain> _domains = [];
-    private readonly Dictionary<uint, DeviceDomain> _endpoints = [];
     private readonly Queue<ConsumedRequest> _log = new();
     private SpinGate _gate;
-    private ulong _driverFeatures;
     private uint _deviceFeaturesSel;
     private uint _driverFeaturesSel;
     private uint _queueSel;
     private uint _status;
     private uint _interrupts;
     private bool _bypass;
-    private int _failsIn = -1;
-    private RequestStatus _failure;
 
-    /// <param name="memory">The memory that it shares with the driver.</param>
     /// <exception cref="ArgumentException">An option is not known, or the PASID width is not 0 to 20.</exception>
     /// <param name="tables">Reads tables that are attached; null for a device that supports none.</param>
     public VirtioIommuHardware(IPhysicalMemory memory, HardwareSetup setup, ITableReader? tables = null)
@@ -46,8 +32,6 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
     }
 
     /// <summary>Makes a device after power-on that sees memory in its own way.</summary>
-    /// <param name="memory">The memory that it shares with the driver.</param>
-    /// <param name="seen">What it sees of it.</param>
     /// <param name="watcher">What stands beside it; null for nothing.</param>
     /// <exception cref="ArgumentException">An option is not known, or the PASID width is not 0 to 20.</exception>
     /// <param name="arm">The structures of tables that are attached; null for a device that supports none.</param>
@@ -60,12 +44,11 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
     {
         ArgumentNullException.ThrowIfNull(memory);
         _options = HardwareOptions.Read(setup);
-        _pasidBits = setup.PasidBits;
+        _domains = new DeviceDomains(_options, seen, arm, watcher);
+        _requests = new DeviceRequests(_options, setup.PasidBits, setup.Coherent, _domains, arm, watcher);
         _bypass = _options.Bypass;
         Memory = memory;
-        _seen = seen;
         _watcher = watcher;
-        _arm = arm;
         IsCoherent = setup.Coherent;
         Registers = new RegisterFile(this);
         IMemoryReader? stored = ReferenceEquals(memory, seen) ? null : memory;
@@ -96,13 +79,11 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
     /// <see cref="Work"/>.</summary>
     public bool IsSlow { get; set; }
 
-    /// <summary>Makes a later request, other than PROBE, fail without being carried out.</summary>
-    /// <param name="requestsBefore">How many are carried out before it.</param>
-    /// <param name="status">What it is answered.</param>
+    /// <inheritdoc cref="DeviceRequests.FailLater"/>
     public void FailLater(int requestsBefore, RequestStatus status)
     {
         using Held held = Hold();
-        (_failsIn, _failure) = (requestsBefore, status);
+        _requests.FailLater(requestsBefore, status);
     }
 
     /// <summary>Carries out what waits in the request queue, however slow the device is.</summary>
@@ -119,10 +100,10 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
     }
 
     /// <summary>A domain; for the watcher, while the device stands still.</summary>
-    public DeviceDomain? FindDomain(uint id) => _domains.GetValueOrDefault(id);
+    public DeviceDomain? FindDomain(uint id) => _domains.Find(id);
 
     /// <summary>The domain that an endpoint is in; for the watcher, while the device stands still.</summary>
-    public DeviceDomain? FindDomainOf(uint endpoint) => _endpoints.GetValueOrDefault(endpoint);
+    public DeviceDomain? FindDomainOf(uint endpoint) => _domains.FindOf(endpoint);
 
     public ConsumedRequest[] TakeLog()
     {
@@ -149,12 +130,9 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
         return new Held(this);
     }
 
-    private bool Has(ulong feature) => (_driverFeatures & feature) != 0;
-    private bool Exists(uint endpoint) => _options.Endpoints?.Contains(endpoint) ?? true;
-
     private TranslationResult TranslateLocked(in DmaAccess access)
     {
-        if (!_endpoints.TryGetValue(access.Requester.Value, out DeviceDomain? domain))
+        if (_domains.FindOf(access.Requester.Value) is not { } domain)
         {
             return _bypass && access.Pasid is null
                 ? new TranslationResult(TranslationStatus.Bypassed, access.Address, 0, 0, null)
@@ -167,11 +145,8 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
             return walk.Status == TranslationStatus.Faulted
                 ? Fault(walk.IsMapping ? FaultReason.Mapping : FaultReason.Domain, access, walk.Reason!)
                 : new TranslationResult(
-                    walk.Status,
-                    walk.Status == TranslationStatus.Bypassed ? access.Address : walk.Address,
-                    walk.PageTableRoot,
-                    0,
-                    null);
+                    walk.Status, walk.Status == TranslationStatus.Bypassed ? access.Address : walk.Address,
+                    walk.PageTableRoot, 0, null);
         }
 
         if (access.Pasid is not null)
@@ -211,11 +186,10 @@ internal sealed partial class VirtioIommuHardware : IIommuHardware
         words.Clear();
         words.Set(FaultEvent.Reason, (ulong)reason);
         words.Set(
-            FaultEvent.Flags,
-            FaultEvent.FlagAddress | (access.IsWrite ? FaultEvent.FlagWrite : FaultEvent.FlagRead));
+            FaultEvent.Flags, FaultEvent.FlagAddress | (access.IsWrite ? FaultEvent.FlagWrite : FaultEvent.FlagRead));
         words.Set(FaultEvent.Endpoint, access.Requester.Value);
         words.Set(FaultEvent.Address, access.Address);
-        if (_options.Dialect is V09Dialect && Has(FeatureBits.ProposalBAttachTable))
+        if (_options.Dialect is V09Dialect && _requests.Has(FeatureBits.ProposalBAttachTable))
         {
             words.Set(FaultEvent.Pasid, access.Pasid?.Value ?? 0);
         }

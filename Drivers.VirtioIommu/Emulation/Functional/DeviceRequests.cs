@@ -6,9 +6,19 @@ namespace PasidFramework.Drivers.VirtioIommu.Emulation.Functional;
 // answer is nowhere written; they follow the standard's rules for the like (reserved and unknown bits INVAL, unknown
 // endpoint or domain NOENT, values beyond a limit RANGE).
 
-/// <content>The requests.</content>
-internal sealed partial class VirtioIommuHardware
+/// <summary>Carries requests out, the standard's and those of one proposal. Not safe for concurrent use.</summary>
+/// <param name="isCoherent">Whether the device snoops, for the identification that proposal E probes.</param>
+internal sealed class DeviceRequests(
+    HardwareOptions options, int pasidBits, bool isCoherent, DeviceDomains domains, AttachedStructures? arm,
+    IDeviceWatcher? watcher)
 {
+    public const int ProbeBytes = 64;
+
+    /// <summary>Pages that can be mapped: 4 KiB, 2 MiB, 1 GiB.</summary>
+    public const ulong PageSizes = (1UL << 12) | (1UL << 21) | (1UL << 30);
+
+    public const ulong MsiFirst = 0x0800_0000;
+    public const ulong MsiLast = 0x080F_FFFF;
     private const int Unusable = -1;
 
     // Config of a stream table entry, Arm IHI 0070 5.2: stage 1 translates, stage 2 is bypassed.
@@ -21,11 +31,26 @@ internal sealed partial class VirtioIommuHardware
     private static readonly ulong[] s_attachEReserved = ReservedBits(ProposalEAttachArmSmmu3.Layout);
     private static readonly ulong[] s_invalidateBReserved = ReservedBits(ProposalBInvalidate.Layout);
     private static readonly ulong[] s_invalidateEReserved = ReservedBits(ProposalEInvalidate.Layout);
+    private readonly byte[] _answer = new byte[ProbeBytes + RequestTail.Bytes];
+    private int _failsIn = -1;
+    private RequestStatus _failure;
 
-    /// <summary>Carries one request out and fills <c>_answer</c>.</summary>
+    /// <summary>The features that were negotiated.</summary>
+    public ulong Features { get; set; }
+
+    /// <summary>The answer to the last request, of the length that <see cref="Handle"/> gave.</summary>
+    public ReadOnlySpan<byte> Answer => _answer;
+
+    public bool Has(ulong feature) => (Features & feature) != 0;
+
+    /// <summary>Makes a later request, other than PROBE, fail without being carried out.</summary>
+    /// <param name="requestsBefore">How many are carried out before it.</param>
+    public void FailLater(int requestsBefore, RequestStatus status) => (_failsIn, _failure) = (requestsBefore, status);
+
+    /// <summary>Carries one request out and writes its <see cref="Answer"/>.</summary>
     /// <returns>Bytes to write; 0 for a request that is not recognised; negative where the chain cannot hold
     /// it.</returns>
-    private int Handle(ReadOnlySpan<byte> request, long writableBytes)
+    public int Handle(ReadOnlySpan<byte> request, long writableBytes)
     {
         if (request.Length < 1 || writableBytes < RequestTail.Bytes)
         {
@@ -70,7 +95,7 @@ internal sealed partial class VirtioIommuHardware
     // What the answer does not tell: the driver used what was not negotiated.
     private void Observe(RequestType type, int length, long writableBytes)
     {
-        TableDialect? dialect = _options.Dialect;
+        TableDialect? dialect = options.Dialect;
         ulong tables = dialect?.AttachFeature ?? 0;
         (int known, ulong needed) = type switch
         {
@@ -86,16 +111,14 @@ internal sealed partial class VirtioIommuHardware
         long answer = type == RequestType.Probe ? ProbeBytes + RequestTail.Bytes : RequestTail.Bytes;
         if (length > known || writableBytes > answer)
         {
-            _watcher?.ReportViolation(
-                "virtio-request-length",
+            watcher?.ReportViolation("virtio-request-length",
                 $"type {(int)type} has {known} bytes and {answer} to answer, offered are {length} and {writableBytes}");
         }
 
         if (!Has(needed))
         {
-            _watcher?.ReportViolation(
-                "virtio-not-negotiated",
-                $"request type {(int)type} needs a feature that was not negotiated (features 0x{_driverFeatures:x})");
+            watcher?.ReportViolation("virtio-not-negotiated",
+                $"request type {(int)type} needs a feature that was not negotiated (features 0x{Features:x})");
         }
     }
 
@@ -114,12 +137,12 @@ internal sealed partial class VirtioIommuHardware
         }
 
         bool bypass = (flags & AttachRequest.FlagBypass) != 0;
-        return Join((uint)words.Get(RequestHead.Domain), (uint)words.Get(RequestHead.Endpoint), bypass, table: null);
+        return Join(words, bypass, table: null);
     }
 
     private RequestStatus? AttachTable(ReadOnlySpan<byte> request, ReadOnlySpan<ulong> words)
     {
-        if (_options.Dialect is not { } dialect || !Has(dialect.AttachFeature))
+        if (options.Dialect is not { } dialect || !Has(dialect.AttachFeature))
         {
             return null;
         }
@@ -130,7 +153,7 @@ internal sealed partial class VirtioIommuHardware
             return RequestStatus.Inval;
         }
 
-        if (_arm is null)
+        if (arm is null)
         {
             return RequestStatus.Unsupp;
         }
@@ -159,24 +182,23 @@ internal sealed partial class VirtioIommuHardware
 
             ReadOnlySpan<ulong> entry =
                 [words.Get(ProposalEAttachArmSmmu3.Ste0), words.Get(ProposalEAttachArmSmmu3.Ste1)];
-            if (entry.Get(_arm.EntryV) == 0 || entry.Get(_arm.EntryConfig) != StageOneAlone)
+            if (entry.Get(arm.EntryV) == 0 || entry.Get(arm.EntryConfig) != StageOneAlone)
             {
                 return RequestStatus.Inval;
             }
 
             // Section 5.2: EATS needs IDR0.ATS, and S1STALLD a STALL_MODEL of 0; neither is there.
-            if ((entry.Get(_arm.EntryEATS) | entry.Get(_arm.EntryS1STALLD)) != 0)
+            if ((entry.Get(arm.EntryEATS) | entry.Get(arm.EntryS1STALLD)) != 0)
             {
-                _watcher?.ReportViolation(
-                    "virtio-stream-entry",
+                watcher?.ReportViolation("virtio-stream-entry",
                     $"ste1 0x{entry[1]:x} asks for ATS or stalls, which the probed IDR0 does not have (IHI 0070 5.2)");
             }
 
             table = new DeviceTable(
-                (int)entry.Get(_arm.EntryS1Fmt),
-                entry.GetAddress(_arm.EntryS1ContextPtr),
-                (int)entry.Get(_arm.EntryS1CDMax),
-                (int)entry.Get(_arm.EntryS1DSS));
+                (int)entry.Get(arm.EntryS1Fmt),
+                entry.GetAddress(arm.EntryS1ContextPtr),
+                (int)entry.Get(arm.EntryS1CDMax),
+                (int)entry.Get(arm.EntryS1DSS));
         }
 
         if (table.S1Fmt > 2 || table.S1Dss > 2 || (table.S1ContextPtr & 63) != 0)
@@ -184,75 +206,17 @@ internal sealed partial class VirtioIommuHardware
             return RequestStatus.Inval;
         }
 
-        if (table.S1CdMax > _pasidBits)
+        if (table.S1CdMax > pasidBits)
         {
             return RequestStatus.Range;
         }
 
         // Domain and endpoint are where the standard's ATTACH has them, in both proposals.
-        return Join((uint)words.Get(RequestHead.Domain), (uint)words.Get(RequestHead.Endpoint), bypass: false, table);
+        return Join(words, bypass: false, table);
     }
 
-    private RequestStatus Join(uint domainId, uint endpoint, bool bypass, DeviceTable? table)
-    {
-        if (!Exists(endpoint))
-        {
-            return RequestStatus.NoEnt;
-        }
-
-        if (_domains.TryGetValue(domainId, out DeviceDomain? domain))
-        {
-            if (domain.Table != table)
-            {
-                return RequestStatus.Unsupp;
-            }
-
-            if (domain.Bypass != bypass)
-            {
-                return RequestStatus.Inval;
-            }
-
-            if (_endpoints.TryGetValue(endpoint, out DeviceDomain? current) && ReferenceEquals(current, domain))
-            {
-                return RequestStatus.Ok;
-            }
-        }
-        else
-        {
-            domain = new DeviceDomain
-            {
-                Id = domainId,
-                Bypass = bypass,
-                Table = table,
-                View = _watcher is null ? table?.Open(_arm!.Reader, _seen) : null,
-            };
-        }
-
-        Leave(endpoint);
-        _domains[domainId] = domain;
-        _endpoints[endpoint] = domain;
-        if (++domain.Endpoints == 1)
-        {
-            _watcher?.Created(domain);
-        }
-
-        return RequestStatus.Ok;
-    }
-
-    private void Leave(uint endpoint)
-    {
-        if (!_endpoints.Remove(endpoint, out DeviceDomain? domain))
-        {
-            return;
-        }
-
-        if (--domain.Endpoints == 0)
-        {
-            _domains.Remove(domain.Id);
-        }
-
-        _watcher?.Left(endpoint, domain);
-    }
+    private RequestStatus Join(ReadOnlySpan<ulong> words, bool bypass, DeviceTable? table) => domains.Join(
+        (uint)words.Get(RequestHead.Domain), (uint)words.Get(RequestHead.Endpoint), bypass, table);
 
     private RequestStatus Detach(ReadOnlySpan<byte> request, ReadOnlySpan<ulong> words)
     {
@@ -264,22 +228,21 @@ internal sealed partial class VirtioIommuHardware
         if (HasReserved(s_detachReserved, words))
         {
             // No answer tells: what a device of this version ignores is not the driver's to use.
-            _watcher?.ReportViolation("virtio-unused-field", $"the reserved bytes of a DETACH are not 0");
+            watcher?.ReportViolation("virtio-unused-field", $"the reserved bytes of a DETACH are not 0");
         }
 
         var endpoint = (uint)words.Get(RequestHead.Endpoint);
-        if (!Exists(endpoint))
+        if (!options.Exists(endpoint))
         {
             return RequestStatus.NoEnt;
         }
 
-        if (!_endpoints.TryGetValue(endpoint, out DeviceDomain? domain)
-            || domain.Id != (uint)words.Get(RequestHead.Domain))
+        if (domains.FindOf(endpoint)?.Id != (uint)words.Get(RequestHead.Domain))
         {
             return RequestStatus.Inval;
         }
 
-        Leave(endpoint);
+        domains.Leave(endpoint);
         return RequestStatus.Ok;
     }
 
@@ -291,7 +254,7 @@ internal sealed partial class VirtioIommuHardware
         }
 
         uint known = MapRequest.FlagRead | MapRequest.FlagWrite
-            | (_options.Dialect is not V09Dialect && Has(FeatureBits.Mmio) ? MapRequest.FlagMmio : 0);
+            | (options.Dialect is not V09Dialect && Has(FeatureBits.Mmio) ? MapRequest.FlagMmio : 0);
         var flags = (uint)words.Get(MapRequest.Flags);
         ulong start = words.Get(MapRequest.VirtStart);
         ulong last = words.Get(MapRequest.VirtEnd);
@@ -301,24 +264,19 @@ internal sealed partial class VirtioIommuHardware
             return RequestStatus.Inval;
         }
 
-        if (!_domains.TryGetValue((uint)words.Get(RequestHead.Domain), out DeviceDomain? domain))
+        if (domains.Find((uint)words.Get(RequestHead.Domain)) is not { } domain)
         {
             return RequestStatus.NoEnt;
         }
 
-        if (domain.Bypass || domain.Table is not null)
+        if (!domain.HasMappings)
         {
             return RequestStatus.Inval;
         }
 
         // A last byte of 2^64 - 1 wraps to an aligned 0.
         const ulong Misaligned = (1UL << 12) - 1;
-        if (((start | physical | unchecked(last + 1)) & Misaligned) != 0)
-        {
-            return RequestStatus.Range;
-        }
-
-        if (last > _options.InputLast)
+        if (((start | physical | unchecked(last + 1)) & Misaligned) != 0 || last > options.InputLast)
         {
             return RequestStatus.Range;
         }
@@ -330,8 +288,7 @@ internal sealed partial class VirtioIommuHardware
 
         if (start <= MsiLast && last >= MsiFirst)
         {
-            _watcher?.ReportViolation(
-                "virtio-reserved-region",
+            watcher?.ReportViolation("virtio-reserved-region",
                 $"MAP of 0x{start:x} to 0x{last:x} meets the reserved 0x{MsiFirst:x} to 0x{MsiLast:x} (RESV_MEM)");
         }
 
@@ -346,12 +303,12 @@ internal sealed partial class VirtioIommuHardware
             return RequestStatus.Inval;
         }
 
-        if (!_domains.TryGetValue((uint)words.Get(RequestHead.Domain), out DeviceDomain? domain))
+        if (domains.Find((uint)words.Get(RequestHead.Domain)) is not { } domain)
         {
             return RequestStatus.NoEnt;
         }
 
-        if (domain.Bypass || domain.Table is not null)
+        if (!domain.HasMappings)
         {
             return RequestStatus.Inval;
         }
@@ -369,14 +326,13 @@ internal sealed partial class VirtioIommuHardware
             domain.Mappings.Remove(mapping.Start);
         }
 
-        _watcher?.Unmapped(domain, start, last);
-
+        watcher?.Unmapped(domain, start, last);
         return RequestStatus.Ok;
     }
 
     private RequestStatus? Invalidate(ReadOnlySpan<byte> request, ReadOnlySpan<ulong> words)
     {
-        if (_options.Dialect is not { } dialect || !Has(dialect.AttachFeature))
+        if (options.Dialect is not { } dialect || !Has(dialect.AttachFeature))
         {
             return null;
         }
@@ -394,7 +350,7 @@ internal sealed partial class VirtioIommuHardware
             return RequestStatus.Inval;
         }
 
-        if (!_domains.TryGetValue((uint)words.Get(ProposalBInvalidate.Domain), out DeviceDomain? domain))
+        if (domains.Find((uint)words.Get(ProposalBInvalidate.Domain)) is not { } domain)
         {
             return RequestStatus.NoEnt;
         }
@@ -415,8 +371,7 @@ internal sealed partial class VirtioIommuHardware
             || (what.Scope != InvalidationScope.Pages && range != 0))
         {
             // Nothing says that a device passes over them.
-            _watcher?.ReportViolation(
-                "virtio-unused-field",
+            watcher?.ReportViolation("virtio-unused-field",
                 $"an INVALIDATE of scope {what.Scope} has an id or a range that it does not use");
         }
 
@@ -436,13 +391,11 @@ internal sealed partial class VirtioIommuHardware
             }
 
             ulong pages = words.Get(ProposalBInvalidate.NrPages);
-            what = pages == 0
-                ? what with { First = 1, Last = 0 }
-                : what with { First = first, Last = LastByte(first, pages, granule) };
+            what = pages == 0 ? what : what with { First = first, Last = LastByte(first, pages, granule) };
         }
 
         // By itself the device caches nothing, so there is nothing to drop.
-        _watcher?.Invalidated(domain, what);
+        watcher?.Invalidated(domain, what);
         return RequestStatus.Ok;
     }
 
@@ -463,15 +416,9 @@ internal sealed partial class VirtioIommuHardware
         return scope is null || (flags & ~Known) != 0
             ? null
             : new DeviceInvalidation(
-                scope.Value,
-                configuration,
-                !configuration,
-                (flags & ProposalBInvalidate.FlagLeaf) != 0,
-                (uint)words.Get(ProposalBInvalidate.Pasid),
-                words.Get(ProposalBInvalidate.Id),
-                scope == InvalidationScope.Pages,
-                1,
-                0);
+                scope.Value, configuration, !configuration, (flags & ProposalBInvalidate.FlagLeaf) != 0,
+                (uint)words.Get(ProposalBInvalidate.Pasid), words.Get(ProposalBInvalidate.Id),
+                scope == InvalidationScope.Pages);
     }
 
     // A PASID without flag PASID is no PASID. Table entries have no addresses.
@@ -499,9 +446,7 @@ internal sealed partial class VirtioIommuHardware
                 (flags & ProposalEInvalidate.FlagLeaf) != 0,
                 (uint)words.Get(ProposalEInvalidate.Pasid),
                 (flags & ProposalEInvalidate.FlagId) != 0 ? words.Get(ProposalEInvalidate.Id) : null,
-                (flags & ProposalEInvalidate.FlagGlobal) != 0,
-                1,
-                0);
+                (flags & ProposalEInvalidate.FlagGlobal) != 0);
     }
 
     private static ulong LastByte(ulong first, ulong pages, int granule)
@@ -522,7 +467,7 @@ internal sealed partial class VirtioIommuHardware
         Array.Clear(_answer);
         RequestStatus status = request.Length < ProbeRequest.DriverBytes || HasReserved(s_probeReserved, words)
             ? RequestStatus.Inval
-            : Exists((uint)words.Get(ProbeRequest.Endpoint)) ? RequestStatus.Ok : RequestStatus.NoEnt;
+            : options.Exists((uint)words.Get(ProbeRequest.Endpoint)) ? RequestStatus.Ok : RequestStatus.NoEnt;
         if (status == RequestStatus.Ok)
         {
             WriteProperties(_answer);
@@ -540,33 +485,30 @@ internal sealed partial class VirtioIommuHardware
         words.Set(ResvMemProperty.Start, MsiFirst);
         words.Set(ResvMemProperty.End, MsiLast);
         int at = Append(answer, 0, ResvMemProperty.Layout, ResvMemProperty.TypeNumber, words);
-        if (_pasidBits == 0)
+        if (pasidBits == 0)
         {
             return;
         }
 
         words.Clear();
-        if (_options.Dialect is V09Dialect && Has(FeatureBits.ProposalBAttachTable))
+        if (options.Dialect is V09Dialect && Has(FeatureBits.ProposalBAttachTable))
         {
-            words.Set(ProposalBPasidSizeProperty.Bits, (ulong)_pasidBits);
+            words.Set(ProposalBPasidSizeProperty.Bits, (ulong)pasidBits);
             at = Append(answer, at, ProposalBPasidSizeProperty.Layout, ProposalBPasidSizeProperty.TypeNumber, words);
             words.Clear();
             words.Set(ProposalBPasidTableFormatProperty.Format, ProposalBAttachPstArm.FormatArmSmmuV3);
             Append(
-                answer,
-                at,
-                ProposalBPasidTableFormatProperty.Layout,
-                ProposalBPasidTableFormatProperty.TypeNumber,
+                answer, at, ProposalBPasidTableFormatProperty.Layout, ProposalBPasidTableFormatProperty.TypeNumber,
                 words);
         }
-        else if (_options.Dialect is VsmmuDialect && Has(FeatureBits.ProposalEAttachTable))
+        else if (options.Dialect is VsmmuDialect && Has(FeatureBits.ProposalEAttachTable))
         {
             // IDR0: S1P 1, TTF 3:2 = 2 (AArch64), COHACC 4, ASID16 12, CD2L 19, STALL_MODEL 25:24 = 1 (none),
             // TERM_MODEL 26. IDR1: SSIDSIZE 10:6. IDR5: GRAN4K 4, OAS = 5.
             words.Set(
                 ProposalEArmProperty.Idr0,
-                (1u << 1) | (2u << 2) | (IsCoherent ? 1u << 4 : 0) | (1u << 12) | (1u << 19) | (1u << 24) | (1u << 26));
-            words.Set(ProposalEArmProperty.Idr1, (ulong)_pasidBits << 6);
+                (1u << 1) | (2u << 2) | (isCoherent ? 1u << 4 : 0) | (1u << 12) | (1u << 19) | (1u << 24) | (1u << 26));
+            words.Set(ProposalEArmProperty.Idr1, (ulong)pasidBits << 6);
             words.Set(ProposalEArmProperty.Idr5, (1u << 4) | 5u);
             Append(answer, at, ProposalEArmProperty.Layout, ProposalEArmProperty.TypeNumber, words);
         }
