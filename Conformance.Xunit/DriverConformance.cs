@@ -49,7 +49,6 @@ public abstract class DriverConformance
     /// <summary>The writer of the driver's table format; null where there is none.</summary>
     protected virtual IPasidTableFormat? TableFormat => Found.TableFormat;
 
-    /// <summary>The structures that are judged.</summary>
     protected virtual IReadOnlyList<Layout> Structures => Found.Structures;
 
     /// <summary>Page table formats by name, for what the back ends walk: those of CPUs, and what the driver's assembly
@@ -79,8 +78,6 @@ public abstract class DriverConformance
         PageTables = PageTables,
     };
 
-    /// <summary>One case on one back end.</summary>
-    /// <param name="id">Id of the case.</param>
     /// <param name="hardware">Name of the back end; <see cref="ConformanceRunner.NoHardware"/> where the case needs
     /// none.</param>
     [Theory]
@@ -121,7 +118,6 @@ public abstract class DriverConformance
         return Cases.SelectMany(c => HardwareOf(c).Select(hardware => (c, hardware)));
     }
 
-    /// <summary>What becomes of a test.</summary>
     internal Judgement Judge(string id, string hardware)
     {
         ConformanceCase one = Cases.Single(c => c.Id == id);

@@ -2,7 +2,6 @@
 namespace PasidFramework.Conformance.Xunit;
 
 /// <summary>What becomes of a test, and what it says.</summary>
-/// <param name="Outcome">What becomes of it.</param>
 /// <param name="Message">Why; empty for a test that passed.</param>
 internal readonly record struct Judgement(TestOutcome Outcome, string Message);
 

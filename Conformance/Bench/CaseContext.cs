@@ -44,7 +44,6 @@ internal sealed class CaseContext : IDisposable
     /// <summary>What was done so far, for the details of a failure.</summary>
     public IReadOnlyList<string> Notes => _notes;
 
-    /// <summary>Counts one check.</summary>
     public void CheckPerformed() => Interlocked.Increment(ref _checks);
 
     public void Note(string what)
@@ -75,8 +74,7 @@ internal sealed class CaseContext : IDisposable
 
     /// <summary>One check: the case fails where it is wrong.</summary>
     public void Check(
-        [DoesNotReturnIf(false)] bool holds,
-        [InterpolatedStringHandlerArgument(nameof(holds))] FailureText otherwise)
+        [DoesNotReturnIf(false)] bool holds, [InterpolatedStringHandlerArgument(nameof(holds))] FailureText otherwise)
     {
         CheckPerformed();
         if (!holds)
@@ -85,7 +83,6 @@ internal sealed class CaseContext : IDisposable
         }
     }
 
-    /// <summary>The hardware must be able to show something.</summary>
     public void Needs(ITestHardware hardware, TestHardwareTraits traits, string what)
     {
         if ((hardware.Traits & traits) != traits)
@@ -95,7 +92,6 @@ internal sealed class CaseContext : IDisposable
     }
 
     /// <summary>Starts a system on the back end; it ends with the case.</summary>
-    /// <param name="setup">What it runs on.</param>
     /// <param name="machine">A machine to use, which the system disposes; null to start one.</param>
     public TestBench Start(TestBenchSetup? setup = null, ITestHardware? machine = null)
     {
@@ -118,9 +114,9 @@ internal sealed class CaseContext : IDisposable
     }
 
     /// <summary>Starts only a machine, which the caller disposes.</summary>
-    public ITestHardware StartMachine()
+    public ITestHardware StartMachine(HardwareSetup? setup = null)
     {
-        OpResult<ITestHardware> started = BackEnd.Start(new HardwareSetup());
+        OpResult<ITestHardware> started = BackEnd.Start(setup ?? new HardwareSetup());
         if (!started.IsOk)
         {
             NotApplicable(started.Reason!);

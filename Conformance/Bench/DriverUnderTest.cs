@@ -6,11 +6,7 @@ namespace PasidFramework.Conformance.Bench;
 public sealed record DriverUnderTest
 {
     public required IPasidDriver Driver { get; init; }
-
-    /// <summary>What it says of itself.</summary>
     public required DriverMetadata Metadata { get; init; }
-
-    /// <summary>Version of its assembly; may be empty.</summary>
     public string Version { get; init; } = string.Empty;
 
     /// <summary>SHA-256 of its file in lower-case hexadecimal; empty where it came from no file.</summary>
@@ -19,7 +15,6 @@ public sealed record DriverUnderTest
     /// <summary>Settings of its units by name, such as the dialect it speaks.</summary>
     public IReadOnlyDictionary<string, string> UnitOptions { get; init; } = new Dictionary<string, string>();
 
-    /// <summary>The structures that its assembly exports; may be empty.</summary>
     public IReadOnlyList<Layout> Structures { get; init; } = [];
 
     /// <summary>The reader of its tables; null where none is exported.</summary>
@@ -28,7 +23,6 @@ public sealed record DriverUnderTest
     /// <summary>The writer of its table format, where it is exported.</summary>
     public IPasidTableFormat? TableFormat { get; init; }
 
-    /// <summary>Page table formats by name.</summary>
     public IReadOnlyDictionary<string, IPageTableFormat> PageTables { get; init; } =
         new Dictionary<string, IPageTableFormat>();
 

@@ -22,7 +22,6 @@ internal static class RandomRun
         Probe,
     }
 
-    /// <summary>Plays sequences.</summary>
     /// <param name="sequences">How many, each on a machine of its own.</param>
     /// <param name="length">Steps of each.</param>
     public static void Play(CaseContext context, int sequences, int length)
@@ -156,9 +155,7 @@ internal static class RandomRun
             _context = context;
             _bench = bench;
             _manyProcesses = bench.Has(TestHardwareTraits.ManyProcesses);
-            uint first = bench.Number(63);
-            uint second = bench.Number(64, first);
-            _numbers = [first, second, bench.Number(70, first, second)];
+            _numbers = bench.NumbersNear(63, 64, 70);
 
             // Two domains, each with every PASID; without PASIDs each PASID has a domain of its own.
             _domains =
@@ -176,9 +173,7 @@ internal static class RandomRun
         private BenchDevice Add(int i, RequesterId? at)
         {
             Domain domain = _manyProcesses ? _domains[i / 3 % 2] : _domains[(i % 3) + (3 * (i / 3 % 2))];
-            BenchDevice device = _bench.AddDevice(domain, _numbers[i % 3], at: at);
-            _bench.MustBeAble(device, device.Only!.Value);
-            return device;
+            return _bench.AddReady(domain, _numbers[i % 3], at: at);
         }
 
         private TestProcess StartProcess() => _bench.StartProcess(Text($"p{_started++}"));
@@ -230,8 +225,7 @@ internal static class RandomRun
                 : has is { } other && other != number ? [Errno.EOVERFLOW, Errno.EINVAL, Errno.ENOSPC]
                 : isTaken ? [Errno.ENOSPC]
                 : [Errno.None];
-            _context.Check(
-                expected.Contains(bound.Errno),
+            _context.Check(expected.Contains(bound.Errno),
                 $"bind {process.Name} to {device}: {bound.Errno} ({bound.Reason ?? "success"}), must be "
                     + $"{string.Join(" or ", expected)}");
         }

@@ -6,123 +6,100 @@ namespace PasidFramework.Conformance.Bench;
 /// <summary>The back ends that need nothing but memory.</summary>
 public static class SoftwareBackEnds
 {
-    /// <summary>Name of a strict model.</summary>
     public const string Model = "model";
-
-    /// <summary>Name of a driver's own stand-in.</summary>
     public const string StandIn = "stand-in";
 
     /// <summary>The software model of an architecture where there is one, the driver's own stand-in
     /// otherwise.</summary>
-    /// <param name="architecture">Name of the architecture.</param>
     /// <param name="model">The exported factory; null where there is none.</param>
     public static IHardwareBackEnd For(string architecture, IIommuModelFactory? model, IPasidDriver driver) =>
         model is null ? OfStandIn(architecture, driver) : OfModel(architecture, model);
 
-    /// <summary>The software model of an architecture.</summary>
-    /// <param name="architecture">Its name.</param>
-    /// <param name="factory">The exported factory.</param>
     public static IHardwareBackEnd OfModel(string architecture, IIommuModelFactory factory)
     {
         ArgumentException.ThrowIfNullOrEmpty(architecture);
         ArgumentNullException.ThrowIfNull(factory);
-        return new ModelBackEnd(architecture, factory);
+        return new SoftwareBackEnd(
+            Model, architecture, factory.PageTables,
+            "The model was written by the authors of the framework, from the specification.",
+
+            // The weakest order that the contract lets hardware have: what is not ordered is seen in any order.
+            setup => new ModelMachine(factory.Create(setup, StoreOrder.Weak)));
     }
 
     /// <summary>The driver's own stand-in, for an architecture without a model. It caches nothing and does not walk
     /// page tables, so that what is about invalidations does not apply.</summary>
-    /// <param name="architecture">Name of the architecture.</param>
     public static IHardwareBackEnd OfStandIn(string architecture, IPasidDriver driver)
     {
         ArgumentException.ThrowIfNullOrEmpty(architecture);
         ArgumentNullException.ThrowIfNull(driver);
-        return new StandInBackEnd(architecture, driver);
+        return new SoftwareBackEnd(
+            StandIn, architecture, string.Empty,
+            "No plug-in exports a software model of this architecture: the driver was judged on its own "
+                + "stand-in, which caches nothing and does not walk page tables.",
+            setup => new StandInMachine(driver.CreateHardware(new SystemMemory(), setup)));
     }
 }
 
-internal sealed class ModelBackEnd(string architecture, IIommuModelFactory factory) : IHardwareBackEnd
+internal sealed class SoftwareBackEnd(
+    string name, string architecture, string pageTables, string limits, Func<HardwareSetup, ITestHardware> start)
+    : IHardwareBackEnd
 {
-    public string Name => SoftwareBackEnds.Model;
+    public string Name => name;
     public string Architecture => architecture;
-    public string PageTables => factory.PageTables;
-    public string Limits => "The model was written by the authors of the framework, from the specification.";
-
-    public OpResult<ITestHardware> Start(HardwareSetup setup)
-    {
-        ArgumentNullException.ThrowIfNull(setup);
-
-        // The weakest order that the contract lets hardware have: what is not ordered is seen in any order.
-        try
-        {
-            return OpResult<ITestHardware>.Ok(new Machine(factory.Create(setup, StoreOrder.Weak)));
-        }
-        catch (ArgumentException e)
-        {
-            return OpResult<ITestHardware>.Refuse(Errno.EOPNOTSUPP, $"the model cannot be like that: {e.Message}");
-        }
-    }
-
-    private sealed class Machine(IIommuModel model) : SoftwareMachine(model)
-    {
-        private int _violations;
-        private int _strays;
-
-        public override TestHardwareTraits Traits => TestHardwareTraits.Loads | TestHardwareTraits.ManyPasids
-            | TestHardwareTraits.NoPasid | TestHardwareTraits.Silence | TestHardwareTraits.KeepsTranslations
-            | TestHardwareTraits.KeepsConfiguration | TestHardwareTraits.DeviceTlbs | TestHardwareTraits.Concurrent
-            | TestHardwareTraits.StrayReads | TestHardwareTraits.ManyProcesses | TestHardwareTraits.KeepsRecords
-            | TestHardwareTraits.Forgets;
-
-        public override IReadOnlyList<string> TakeViolations()
-        {
-            string[] found =
-            [
-                .. model.Violations.Skip(_violations).Select(c => $"{c.Rule}: {c.Message}"),
-                .. model.ModelMemory.StrayReads.Skip(_strays).Select(s =>
-                    Text($"the walker read {(s.WasFreed ? "freed memory" : "no memory")} at 0x{s.Address:x}")),
-            ];
-            _violations = model.Violations.Count;
-            _strays = model.ModelMemory.StrayReads.Count;
-            return found;
-        }
-
-        public override void ForEachVisible(Action probe) => model.ModelMemory.ForEachVisible(probe);
-        public override void DropCaches() => model.DropCaches();
-
-        public override IReadOnlyDictionary<string, ulong> TableRoots(RequesterId requester) =>
-            model.TableRoots(requester);
-    }
-}
-
-internal sealed class StandInBackEnd(string architecture, IPasidDriver driver) : IHardwareBackEnd
-{
-    public string Name => SoftwareBackEnds.StandIn;
-    public string Architecture => architecture;
-    public string PageTables => string.Empty;
-
-    public string Limits =>
-        "No plug-in exports a software model of this architecture: the driver was judged on its own "
-        + "stand-in, which caches nothing and does not walk page tables.";
+    public string PageTables => pageTables;
+    public string Limits => limits;
 
     public OpResult<ITestHardware> Start(HardwareSetup setup)
     {
         ArgumentNullException.ThrowIfNull(setup);
         try
         {
-            return OpResult<ITestHardware>.Ok(new Machine(driver.CreateHardware(new SystemMemory(), setup)));
+            return OpResult<ITestHardware>.Ok(start(setup));
         }
         catch (ArgumentException e)
         {
-            return OpResult<ITestHardware>.Refuse(Errno.EOPNOTSUPP, $"the stand-in cannot be like that: {e.Message}");
+            return OpResult<ITestHardware>.Refuse(Errno.EOPNOTSUPP, $"the {name} cannot be like that: {e.Message}");
         }
     }
+}
 
-    private sealed class Machine(IIommuHardware hardware) : SoftwareMachine(hardware)
+internal sealed class ModelMachine(IIommuModel model) : SoftwareMachine(model)
+{
+    private int _violations;
+    private int _strays;
+
+    public override TestHardwareTraits Traits => TestHardwareTraits.Loads | TestHardwareTraits.ManyPasids
+        | TestHardwareTraits.NoPasid | TestHardwareTraits.Silence | TestHardwareTraits.KeepsTranslations
+        | TestHardwareTraits.KeepsConfiguration | TestHardwareTraits.DeviceTlbs | TestHardwareTraits.Concurrent
+        | TestHardwareTraits.StrayReads | TestHardwareTraits.ManyProcesses | TestHardwareTraits.KeepsRecords
+        | TestHardwareTraits.Forgets;
+
+    public override IReadOnlyList<string> TakeViolations()
     {
-        public override TestHardwareTraits Traits =>
-            TestHardwareTraits.Loads | TestHardwareTraits.ManyPasids | TestHardwareTraits.Silence
-            | TestHardwareTraits.ManyProcesses | TestHardwareTraits.KeepsRecords;
+        string[] found =
+        [
+            .. model.Violations.Skip(_violations).Select(c => $"{c.Rule}: {c.Message}"),
+            .. model.ModelMemory.StrayReads.Skip(_strays).Select(s =>
+                Text($"the walker read {(s.WasFreed ? "freed memory" : "no memory")} at 0x{s.Address:x}")),
+        ];
+        _violations = model.Violations.Count;
+        _strays = model.ModelMemory.StrayReads.Count;
+        return found;
     }
+
+    public override void ForEachVisible(Action probe) => model.ModelMemory.ForEachVisible(probe);
+    public override void DropCaches() => model.DropCaches();
+
+    public override IReadOnlyDictionary<string, ulong> TableRoots(RequesterId requester) =>
+        model.TableRoots(requester);
+}
+
+internal sealed class StandInMachine(IIommuHardware hardware) : SoftwareMachine(hardware)
+{
+    public override TestHardwareTraits Traits =>
+        TestHardwareTraits.Loads | TestHardwareTraits.ManyPasids | TestHardwareTraits.Silence
+        | TestHardwareTraits.ManyProcesses | TestHardwareTraits.KeepsRecords;
 }
 
 /// <summary>Hardware in this process: any requester and any PASID.</summary>

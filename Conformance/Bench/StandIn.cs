@@ -33,7 +33,6 @@ internal sealed class StandIn : IDisposable
         return stand;
     }
 
-    /// <summary>Only the hardware.</summary>
     public static StandIn Bare(CaseContext context) => new(context);
 
     public OpResult<IIommuUnit> CreateUnit(

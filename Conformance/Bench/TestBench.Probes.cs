@@ -11,8 +11,6 @@ internal sealed partial class TestBench
     // What each device has sent last: one that was removed can go on with that.
     private readonly Dictionary<RequesterId, uint> _ready = [];
     private int _accesses;
-
-    /// <summary>Addresses that every probe tries.</summary>
     public IReadOnlyList<ulong> Probed => [First, First + 0x1000, First + ((Pages - 1) * 0x1000UL), Far];
 
     /// <summary>Adds a pair to those that <see cref="ProbeAll"/> tries.</summary>
@@ -27,30 +25,21 @@ internal sealed partial class TestBench
               from pasid in _watched.Select(w => w.Pasid).Distinct()
               select (requester, pasid)
             : _watched;
-        (RequesterId Requester, uint Pasid)[] all = [.. pairs];
-        for (int round = 0; round < 2; round++)
+        ProbeTwice([.. pairs]);
+    }
+
+    /// <summary>Takes steps, and probes all after each.</summary>
+    public void ProbeAfterEach(params ReadOnlySpan<Action> steps)
+    {
+        foreach (Action step in steps)
         {
-            foreach ((RequesterId requester, uint pasid) in all)
-            {
-                foreach (ulong address in Probed)
-                {
-                    Probe(requester, pasid, address);
-                }
-            }
+            step();
+            ProbeAll();
         }
     }
 
     /// <summary>Probes from one device with one PASID, twice.</summary>
-    public void Probe(BenchDevice device, uint pasid)
-    {
-        for (int round = 0; round < 2; round++)
-        {
-            foreach (ulong address in Probed)
-            {
-                Probe(device.Requester, pasid, address);
-            }
-        }
-    }
+    public void Probe(BenchDevice device, uint pasid) => ProbeTwice([(device.Requester, pasid)]);
 
     /// <summary>One access, judged; quietly left out where this machine cannot make it.</summary>
     /// <returns>What became of it; null where it could not be made.</returns>
@@ -61,7 +50,7 @@ internal sealed partial class TestBench
             return null;
         }
 
-        Expected? expected = _expected.GetValueOrDefault((requester, pasid));
+        Expected? expected = _expected.Find(requester, pasid);
         Judge(requester, pasid, address, isWrite, result, expected?.Process,
             mayBeBlocked: expected is not { IsBound: true });
         return result;
@@ -71,7 +60,6 @@ internal sealed partial class TestBench
     /// else's.</summary>
     /// <param name="dropAt">After how many stores, flushes and barriers the caches are emptied once; negative for
     /// never.</param>
-    /// <param name="pairs">The devices that probe.</param>
     public void DuringNext(TestProcess process, int dropAt, params (BenchDevice Device, uint Pasid)[] pairs)
     {
         int changes = 0;
@@ -127,7 +115,6 @@ internal sealed partial class TestBench
     public TranslationResult? TryAccess(RequesterId requester, uint pasid, ulong address) =>
         TryAccess(requester, pasid, address, out _);
 
-    /// <summary>One store that is not judged.</summary>
     public TranslationResult Store(BenchDevice device, uint pasid, ulong address)
     {
         MustBeAble(device, pasid);
@@ -143,6 +130,23 @@ internal sealed partial class TestBench
         TranslationStatus.Faulted => $"faults ({result.Reason})",
         _ => "is aborted without a record",
     };
+
+    public static bool IsBlocked(TranslationResult result) =>
+        result.Status is TranslationStatus.Faulted or TranslationStatus.AbortedQuietly;
+
+    private void ProbeTwice((RequesterId Requester, uint Pasid)[] pairs)
+    {
+        for (int round = 0; round < 2; round++)
+        {
+            foreach ((RequesterId requester, uint pasid) in pairs)
+            {
+                foreach (ulong address in Probed)
+                {
+                    Probe(requester, pasid, address);
+                }
+            }
+        }
+    }
 
     private TranslationResult? TryAccess(RequesterId requester, uint pasid, ulong address, out bool isWrite)
     {
@@ -183,16 +187,9 @@ internal sealed partial class TestBench
         bool mayBeBlocked,
         bool during = false)
     {
-        bool right = result.Status switch
-        {
-            TranslationStatus.Faulted or TranslationStatus.AbortedQuietly =>
-                mayBeBlocked || process is null || process.MayBeBlocked(address, isWrite),
-            TranslationStatus.Translated => process is not null
-                && process.Targets(address).Contains(result.Address - Offset),
-            TranslationStatus.ReachedPageTable => process is not null && result.PageTableRoot == process.PageTableRoot,
-            _ => false,
-        };
-        if (right)
+        if (IsBlocked(result)
+            ? mayBeBlocked || process is null || process.MayBeBlocked(address, isWrite)
+            : process is not null && process.IsReached(result, address))
         {
             return;
         }
@@ -219,26 +216,14 @@ internal sealed partial class TestBench
             details);
     }
 
-    private string? Owner(TranslationResult result)
-    {
-        foreach (TestProcess process in _processes)
-        {
-            foreach (ulong page in Probed)
-            {
-                if (result.Status == TranslationStatus.Translated && process.Targets(page)
-                    .Contains(result.Address - Offset))
-                {
-                    return Text($"0x{result.Address:x} is memory of {process.Name}");
-                }
-            }
-        }
-
-        return null;
-    }
+    private string? Owner(TranslationResult result) => result.Status == TranslationStatus.Translated
+        && _processes.Find(p => Probed.Any(page => p.IsReached(result, page))) is { } owner
+        ? Text($"0x{result.Address:x} is memory of {owner.Name}")
+        : null;
 
     private IEnumerable<string> Walk(RequesterId requester, uint pasid, ulong address)
     {
-        if (OpenTables(requester).Value is not { } view)
+        if (BenchTables.Open(_context, Machine, requester).Value is not { } view)
         {
             yield break;
         }

@@ -22,21 +22,19 @@ internal sealed partial class TestBench : IDisposable
     private readonly List<TestProcess> _processes = [];
     private readonly List<BenchDevice> _devices = [];
     private readonly HashSet<RequesterId> _everAdded = [];
-    private readonly Dictionary<(RequesterId Requester, uint Pasid), Expected> _expected = [];
+    private readonly Expectations _expected;
     private readonly HashSet<(RequesterId Requester, uint Pasid)> _watched = [];
     private readonly Observer _observer = new();
+    private readonly MidStep _midStep = new();
     private ITestHardware? _machine;
     private WatchedHardware? _hardware;
     private IommuCore? _core;
     private IommuInstance? _instance;
     private Action? _torn;
-    private bool _isLooking;
-    private ExceptionDispatchInfo? _inTheMiddle;
     private bool _isFinished;
     private int _nextPid = 100;
 
     /// <summary>A system that is not started yet.</summary>
-    /// <param name="setup">What it runs on.</param>
     /// <param name="machine">A machine to use; null to start one.</param>
     /// <param name="isBorrowed">Whether the machine's owner disposes it, after this system.</param>
     public TestBench(CaseContext context, TestBenchSetup setup, ITestHardware? machine = null, bool isBorrowed = false)
@@ -45,6 +43,7 @@ internal sealed partial class TestBench : IDisposable
         _setup = setup;
         _machine = machine;
         _isBorrowed = isBorrowed;
+        _expected = new Expectations(_devices);
     }
 
     public ITestHardware Machine => _machine!;
@@ -59,7 +58,6 @@ internal sealed partial class TestBench : IDisposable
     /// enough.</summary>
     public ulong Far => Has(TestHardwareTraits.ManyProcesses) ? 0x7F00_1234_5000UL : 0x7F_1234_5000;
 
-    /// <summary>Starts the machine, the unit and the core.</summary>
     public void StartUnit()
     {
         StartMachine();
@@ -70,30 +68,17 @@ internal sealed partial class TestBench : IDisposable
         }
 
         _core = new IommuCore(
-            new OptionsWrapper<PasidOptions>(new PasidOptions { Ownership = _setup.Ownership }),
-            observer: _observer);
+            new OptionsWrapper<PasidOptions>(new PasidOptions { Ownership = _setup.Ownership }), observer: _observer);
         _instance = _core.AddInstance(_context.Subject.Metadata.Name, unit.Value!);
         Judge("start the unit");
     }
 
-    /// <summary>Starts only the machine.</summary>
     public void StartMachine()
     {
-        if (_machine is null)
-        {
-            OpResult<ITestHardware> started = _context.BackEnd.Start(_setup.Hardware);
-            if (!started.IsOk)
-            {
-                _context.NotApplicable(started.Reason!);
-            }
-
-            _machine = started.Value!;
-        }
-
+        _machine ??= _context.StartMachine(_setup.Hardware);
         _hardware = new WatchedHardware(_machine);
     }
 
-    /// <summary>Asks the driver for a unit.</summary>
     public OpResult<IIommuUnit> CreateUnit() => _context.Subject.Driver.CreateUnit(new UnitSetup
     {
         Name = "unit0",
@@ -112,9 +97,7 @@ internal sealed partial class TestBench : IDisposable
     }
 
     /// <summary>Adds a device of the machine.</summary>
-    /// <param name="domain">Where to.</param>
     /// <param name="only">The one PASID that it can carry; null for any.</param>
-    /// <param name="features">What else it can do.</param>
     /// <param name="at">Which of the machine's; the first that is free by default.</param>
     public BenchDevice AddDevice(
         Domain domain, uint? only = null, DeviceFeatures features = DeviceFeatures.None, RequesterId? at = null)
@@ -139,28 +122,30 @@ internal sealed partial class TestBench : IDisposable
             Watch(added.Requester, number);
         }
 
-        // A table belongs to a domain: what one of its devices reaches, the others may reach too.
-        foreach (((RequesterId of, uint pasid), Expected expected) in _expected.ToArray())
-        {
-            if (_devices.Any(d => d.Requester == of && d.Domain == domain))
-            {
-                _expected.TryAdd((requester, pasid), new Expected(expected.Process, false));
-            }
-        }
-
+        _expected.Added(added);
         return added;
     }
+
+    /// <summary>Adds a device for one PASID, with which the machine must be able to make accesses.</summary>
+    public BenchDevice AddReady(
+        Domain domain, uint only, DeviceFeatures features = DeviceFeatures.None, RequesterId? at = null)
+    {
+        BenchDevice device = AddDevice(domain, only, features, at);
+        MustBeAble(device, only);
+        return device;
+    }
+
+    /// <summary>A domain for a PASID: one for all of them, or, without PASIDs, one for each.</summary>
+    /// <param name="shared">The one for all; null before the first call.</param>
+    public Domain DomainFor(uint pasid, ref Domain? shared) => Has(TestHardwareTraits.ManyProcesses)
+        ? shared ??= AddDomain("domain")
+        : AddDomain(Text($"domain{pasid:x}"));
 
     public void RemoveDevice(BenchDevice device)
     {
         Step($"remove device {device}", () => Must(Core.RemoveDevice(device.Device)));
         _devices.Remove(device);
-        foreach ((RequesterId Requester, uint Pasid) key in _expected.Keys.Where(k => k.Requester == device.Requester)
-            .ToArray())
-        {
-            DropLink(device, key.Pasid);
-            _expected.Remove(key);
-        }
+        _expected.Removed(device);
     }
 
     public void RemoveDomain(Domain domain) =>
@@ -187,16 +172,10 @@ internal sealed partial class TestBench : IDisposable
         if (bound.IsOk)
         {
             uint number = bound.Value.Value;
-            _context.Check(
-                device.Only is null || device.Only == number,
+            _context.Check(device.Only is null || device.Only == number,
                 $"bind {process.Name} to {device}: got PASID 0x{number:x}, the device can carry 0x{device.Only ?? 0:x} "
                     + $"only");
-            foreach (BenchDevice sharing in _devices.Where(d => d.Domain == device.Domain))
-            {
-                _expected.TryAdd((sharing.Requester, number), new Expected(process, false));
-            }
-
-            _expected[(device.Requester, number)] = new Expected(process, true);
+            _expected.Bound(device, number, process);
             Watch(device.Requester, number);
         }
 
@@ -215,7 +194,7 @@ internal sealed partial class TestBench : IDisposable
     public void Unbind(BenchDevice device, uint pasid)
     {
         Step(Text($"unbind PASID 0x{pasid:x} from {device}"), () => Must(Core.Unbind(device.Device, new Pasid(pasid))));
-        DropLink(device, pasid);
+        _expected.Unbound(device, pasid);
     }
 
     /// <summary>Changes what pages of a process lead to, then has the driver invalidate [start, end).</summary>
@@ -251,10 +230,9 @@ internal sealed partial class TestBench : IDisposable
     public void Exit(TestProcess process, bool probe = true)
     {
         List<string> notified = [];
-        (RequesterId Requester, uint Pasid)[] links =
-            [.. _expected.Where(e => e.Value.Process == process).Select(e => e.Key)];
+        (RequesterId Requester, uint Pasid)[] links = _expected.LinksOf(process);
         BenchDevice[] bound = [.. _devices.Where(d => links.Any(
-            l => l.Requester == d.Requester && _expected[l].IsBound))];
+            l => l.Requester == d.Requester && _expected.Find(l.Requester, l.Pasid)!.IsBound))];
         foreach (BenchDevice device in _devices)
         {
             device.Device.ProcessExited = (dying, _, pasid) =>
@@ -262,7 +240,7 @@ internal sealed partial class TestBench : IDisposable
                 notified.Add(dying.Name);
                 if (probe)
                 {
-                    InTheMiddle(() => MustBeSilent(device, pasid.Value, process));
+                    _midStep.Probe(() => MustBeSilent(device, pasid.Value, process));
                 }
             };
         }
@@ -279,44 +257,16 @@ internal sealed partial class TestBench : IDisposable
                 .SequenceEqual(bound.Select(d => d.Device.Name).Order(StringComparer.Ordinal)),
             $"exit of {process.Name}: notified {string.Join(", ", notified)}, must notify "
                 + $"{string.Join(", ", bound.Select(d => d.Device.Name))} once each (C12)");
-        foreach ((RequesterId, uint) key in links)
-        {
-            _expected.Remove(key);
-        }
-
+        _expected.Forget(links);
         process.FreeTables();
     }
 
-    /// <summary>A PASID that the unit has and may allocate: the one that is preferred, or the nearest one.</summary>
-    /// <param name="preferred">The PASID that shows most.</param>
-    /// <param name="taken">PASIDs that are in use already.</param>
-    public uint Number(uint preferred, params uint[] taken) => Number(Unit, preferred, taken);
+    /// <inheritdoc cref="Numbers.Near"/>
+    public uint Number(uint preferred, params uint[] taken) => Numbers.Near(_context, Unit, preferred, taken);
 
-    /// <summary>As <see cref="Number(uint, uint[])"/>, for a unit that this system does not have yet.</summary>
-    public uint Number(IIommuUnit unit, uint preferred, params uint[] taken)
-    {
-        uint last = (1u << unit.PasidBits) - 1;
-        HashSet<uint> not = [.. unit.ReservedPasids.Select(p => p.Value), .. taken];
-        uint from = Math.Min(preferred, last);
-        for (uint n = from; n <= last; n++)
-        {
-            if (!not.Contains(n))
-            {
-                return n;
-            }
-        }
-
-        for (uint n = from; n > 0; n--)
-        {
-            if (!not.Contains(n))
-            {
-                return n;
-            }
-        }
-
-        _context.NotApplicable(Text($"the unit has {unit.PasidBits} bits: too few PASIDs for this case"));
-        return 0;
-    }
+    /// <summary>Different PASIDs, each near the one that is preferred.</summary>
+    public uint[] NumbersNear(params IEnumerable<uint> preferred) =>
+        preferred.Aggregate((uint[])[], (found, near) => [.. found, Number(near, found)]);
 
     /// <summary>The PASID of most cases: beyond the first leaf where leaves have 64 entries.</summary>
     public uint Usual => Number(70);
@@ -326,7 +276,7 @@ internal sealed partial class TestBench : IDisposable
 
     /// <summary>Whether a PASID is bound on a device now.</summary>
     public TestProcess? BoundTo(BenchDevice device, uint pasid) =>
-        _expected.TryGetValue((device.Requester, pasid), out Expected? e) && e.IsBound ? e.Process : null;
+        _expected.Find(device.Requester, pasid) is { IsBound: true } link ? link.Process : null;
 
     /// <summary>Ends everything in order, and judges what is left.</summary>
     public void Finish()
@@ -369,30 +319,6 @@ internal sealed partial class TestBench : IDisposable
         }
     }
 
-    /// <summary>The tables of a device as the vendor's reader sees them in memory.</summary>
-    /// <returns>The tables; ENOENT where there is no reader or it is not known where they begin; what the reader
-    /// refuses.</returns>
-    public OpResult<ITableView> OpenTables(RequesterId device)
-    {
-        if (_context.Subject.Reader is not { } reader)
-        {
-            return OpResult<ITableView>.Refuse(
-                Errno.ENOENT, $"no plug-in exports a reader of '{_context.Subject.Metadata.TableFormat}' tables");
-        }
-
-        Dictionary<string, ulong> roots = reader.Registers.Where(r => r.Offset is not null).ToDictionary(
-            r => r.Name,
-            r => r.Bytes == 8 ? Machine.Registers.Read64(r.Offset!.Value) : Machine.Registers.Read32(r.Offset!.Value));
-        foreach ((string name, ulong value) in Machine.TableRoots(device))
-        {
-            roots[name] = value;
-        }
-
-        return roots.Count == 0 || reader.Registers.Any(r => r.IsRequired && !roots.ContainsKey(r.Name))
-            ? OpResult<ITableView>.Refuse(Errno.ENOENT, "where its tables begin is in no register")
-            : reader.Open(Machine.Memory, roots);
-    }
-
     private static void Try(Action? action)
     {
         try
@@ -404,30 +330,6 @@ internal sealed partial class TestBench : IDisposable
 #pragma warning restore CA1031
         {
             // Nothing more can be done for it.
-        }
-    }
-
-    private void DropLink(BenchDevice device, uint pasid)
-    {
-        if (!_expected.TryGetValue((device.Requester, pasid), out Expected? link))
-        {
-            return;
-        }
-
-        BenchDevice[] sharing = [.. _devices.Where(d => d.Domain == device.Domain && d != device)];
-        bool isLast = !sharing.Any(d => _expected.TryGetValue((d.Requester, pasid), out Expected? e) && e.IsBound);
-        if (isLast)
-        {
-            foreach (BenchDevice one in sharing)
-            {
-                _expected.Remove((one.Requester, pasid));
-            }
-
-            _expected.Remove((device.Requester, pasid));
-        }
-        else
-        {
-            _expected[(device.Requester, pasid)] = new Expected(link.Process, false);
         }
     }
 
@@ -450,7 +352,7 @@ internal sealed partial class TestBench : IDisposable
 
     private void Judge(string step)
     {
-        _inTheMiddle?.Throw();
+        _midStep.ThrowIfEnded();
         if (_observer.Thrown is { } thrown)
         {
             if (thrown.Exception is HardwareException)
@@ -484,31 +386,7 @@ internal sealed partial class TestBench : IDisposable
     {
         if (_torn is { } torn)
         {
-            InTheMiddle(() => Machine.ForEachVisible(torn));
-        }
-    }
-
-    // A probe within a step. Its end is not thrown through the driver or the core: they may catch it, or make an errno
-    // of it.
-    private void InTheMiddle(Action probe)
-    {
-        if (_isLooking || _inTheMiddle is not null)
-        {
-            return;
-        }
-
-        _isLooking = true;
-        try
-        {
-            probe();
-        }
-        catch (Exception end) when (end is CaseEnd or HardwareException)
-        {
-            _inTheMiddle = ExceptionDispatchInfo.Capture(end);
-        }
-        finally
-        {
-            _isLooking = false;
+            _midStep.Probe(() => Machine.ForEachVisible(torn));
         }
     }
 
@@ -524,13 +402,10 @@ internal sealed partial class TestBench : IDisposable
         }
 
         bool silent = result.Status == TranslationStatus.AbortedQuietly;
-        _context.Check(
-            silent || (result.Status == TranslationStatus.Faulted && !NeedsSilence),
+        _context.Check(silent || (result.Status == TranslationStatus.Faulted && !NeedsSilence),
             $"exit of {process.Name}: {device} with PASID 0x{pasid:x} {Describe(result)}, must be aborted without a "
                 + $"record (D12)");
     }
-
-    private sealed record Expected(TestProcess Process, bool IsBound);
 
     private sealed class Observer : ICoreObserver
     {

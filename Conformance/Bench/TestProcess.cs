@@ -100,6 +100,14 @@ internal sealed class TestProcess : IAddressSpace, IDisposable
     public bool MayBeBlocked(ulong page, bool isWrite) =>
         HasPages && (_blocked.Contains(page) || !_targets.ContainsKey(page) || (isWrite && _readOnly.Contains(page)));
 
+    /// <summary>Whether an access <see cref="TestBench.Offset"/> into a page has reached this process.</summary>
+    public bool IsReached(TranslationResult result, ulong page) => result.Status switch
+    {
+        TranslationStatus.Translated => Targets(page).Contains(result.Address - TestBench.Offset),
+        TranslationStatus.ReachedPageTable => result.PageTableRoot == PageTableRoot,
+        _ => false,
+    };
+
     /// <summary>Gives the page tables back: from here on a walk into them reads freed memory.</summary>
     public void FreeTables()
     {

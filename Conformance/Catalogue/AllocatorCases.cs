@@ -5,7 +5,7 @@ namespace PasidFramework.Conformance.Catalogue;
 /// <summary>The allocator that a space of this driver uses: its own, or the framework's lowest-first one.</summary>
 internal static class AllocatorCases
 {
-    private static readonly CaseFamily s_family = new("allocator", "ALC");
+    private static readonly CaseFamily s_family = new("allocator", "ALC", needsHardware: false);
     public static IReadOnlyList<ConformanceCase> All { get; } =
     [
         Of(1, "A1, A2, A8", "PASIDs lie in the asked range and are never live twice", Unique),
@@ -36,7 +36,7 @@ internal static class AllocatorCases
                     $"asked for an allocator of {range}, got one of {allocator.Range}");
                 return allocator;
             });
-        }) with { NeedsHardware = false };
+        });
 
     // A driver need not answer for PASIDs that none of its units can carry.
     private static PasidRange Top(CaseContext context)
@@ -124,8 +124,7 @@ internal static class AllocatorCases
         foreach (PasidRange wrong in new[] { PasidRange.Empty, new PasidRange(200, 300) })
         {
             PasidAllocation none = allocator.Allocate(new PasidRequest(wrong));
-            context.Check(
-                none.Status == PasidAllocationStatus.InvalidRange,
+            context.Check(none.Status == PasidAllocationStatus.InvalidRange,
                 $"{wrong} is empty or outside of {allocator.Range}: {none.Status}, must be InvalidRange");
         }
     }

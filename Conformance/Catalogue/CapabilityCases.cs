@@ -39,13 +39,11 @@ internal static class CapabilityCases
                 can.Value);
             int limit = Math.Min(most, Math.Min(hardware, caller));
             int got = bench.Unit.PasidBits;
-            context.Check(
-                got == limit,
+            context.Check(got == limit,
                 $"the unit has {got} bits; driver {most}, hardware {hardware}, caller {caller}: must have {limit}");
             Domain domain = bench.AddDomain("domain");
             uint last = bench.Number((1u << got) - 1);
-            BenchDevice device = bench.AddDevice(domain, last);
-            bench.MustBeAble(device, last);
+            BenchDevice device = bench.AddReady(domain, last);
             _ = bench.Bind(device, bench.StartProcess("process"));
             bench.ProbeAll();
             bench.Finish();
@@ -67,8 +65,7 @@ internal static class CapabilityCases
         OpResult<IIommuUnit> unit = bench.CreateUnit();
         if (!unit.IsOk)
         {
-            context.Check(
-                unit.Errno is Errno.ENODEV or Errno.EOPNOTSUPP,
+            context.Check(unit.Errno is Errno.ENODEV or Errno.EOPNOTSUPP,
                 $"{unit.Errno} ({unit.Reason}), must be ENODEV or EOPNOTSUPP");
         }
         else
@@ -82,9 +79,16 @@ internal static class CapabilityCases
             context.Check(!domain.IsOk, $"a domain for PASIDs was made on hardware that has none");
         }
 
-        context.Check(
-            bench.Hardware.Watched.HeldBytes == 0,
-            $"{bench.Hardware.Watched.HeldBytes} bytes are left after the refusal");
+        NothingIsLeft(context, bench);
+    }
+
+    private static void Works(TestBench bench, BenchDevice device) => bench.ProbeAfterEach(
+        () => bench.Bind(device, bench.StartProcess("process")), () => bench.Unbind(device, bench.Usual));
+
+    private static void NothingIsLeft(CaseContext context, TestBench bench)
+    {
+        long left = bench.Hardware.Watched.HeldBytes;
+        context.Check(left == 0, $"{left} bytes are left after the refusal");
     }
 
     private static void Ats(CaseContext context)
@@ -93,19 +97,13 @@ internal static class CapabilityCases
         Domain domain = bench.AddDomain("domain");
         if (Declares(context, DriverCapabilities.Ats))
         {
-            BenchDevice device = bench.AddDevice(domain, bench.Usual, DeviceFeatures.Ats);
-            bench.MustBeAble(device, bench.Usual);
-            _ = bench.Bind(device, bench.StartProcess("process"));
-            bench.ProbeAll();
-            bench.Unbind(device, bench.Usual);
-            bench.ProbeAll();
+            Works(bench, bench.AddReady(domain, bench.Usual, DeviceFeatures.Ats));
             return;
         }
 
         OpResult<Device> refused = bench.Core.AddDevice(
             domain, "ats", bench.Machine.Requesters[0], new PasidRange(1, Pasid.MaxValue), DeviceFeatures.Ats);
-        context.Check(
-            refused.Errno == Errno.EOPNOTSUPP,
+        context.Check(refused.Errno == Errno.EOPNOTSUPP,
             $"capability Ats is not declared, and a device with a device TLB: {refused.Errno}, must be EOPNOTSUPP");
 
         // The refusal leaves nothing: the same device without it is fine.
@@ -119,12 +117,7 @@ internal static class CapabilityCases
         if (Declares(context, DriverCapabilities.NonCoherent))
         {
             TestBench bench = context.Start(setup);
-            BenchDevice device = bench.AddDevice(bench.AddDomain("domain"), bench.Usual);
-            bench.MustBeAble(device, bench.Usual);
-            _ = bench.Bind(device, bench.StartProcess("process"));
-            bench.ProbeAll();
-            bench.Unbind(device, bench.Usual);
-            bench.ProbeAll();
+            Works(bench, bench.AddReady(bench.AddDomain("domain"), bench.Usual));
             return;
         }
 
@@ -132,12 +125,9 @@ internal static class CapabilityCases
         refusing.StartMachine();
         OpResult<IIommuUnit> unit = refusing.CreateUnit();
         unit.Value?.Dispose();
-        context.Check(
-            unit.Errno == Errno.ENODEV,
+        context.Check(unit.Errno == Errno.ENODEV,
             $"capability NonCoherent is not declared, and hardware that does not snoop: {unit.Errno}, must be ENODEV");
-        context.Check(
-            refusing.Hardware.Watched.HeldBytes == 0,
-            $"{refusing.Hardware.Watched.HeldBytes} bytes are left after the refusal");
+        NothingIsLeft(context, refusing);
     }
 
     private static void Faults(CaseContext context)
@@ -152,8 +142,7 @@ internal static class CapabilityCases
         }
         else
         {
-            context.Check(
-                taken.Errno == Errno.EOPNOTSUPP,
+            context.Check(taken.Errno == Errno.EOPNOTSUPP,
                 $"capability FaultRecords is not declared: {taken.Errno}, must be EOPNOTSUPP");
         }
     }
@@ -163,8 +152,7 @@ internal static class CapabilityCases
         using StandIn stand = StandIn.Start(context);
         IPasidAllocator? own = stand.Unit.CreateAllocator(new PasidRange(1, 100));
         bool isDeclared = Declares(context, DriverCapabilities.OwnAllocator);
-        context.Check(
-            own is not null == isDeclared,
+        context.Check(own is not null == isDeclared,
             $"capability OwnAllocator is {(isDeclared ? "" : "not ")}declared, and CreateAllocator gives "
                 + $"{own?.Name ?? "null"}");
     }

@@ -3,7 +3,7 @@
 namespace PasidFramework.Conformance.Catalogue;
 
 /// <summary>Makes the cases of one family.</summary>
-internal sealed class CaseFamily(string name, string prefix)
+internal sealed class CaseFamily(string name, string prefix, bool needsHardware = true)
 {
     public ConformanceCase Required(int number, string clause, string summary, Action<CaseContext> run) =>
         Make(number, CaseLevel.Required, clause, summary, run);
@@ -22,6 +22,7 @@ internal sealed class CaseFamily(string name, string prefix)
         Level = level,
         Clause = clause,
         Summary = summary,
+        NeedsHardware = needsHardware,
         Run = run,
     };
 }

@@ -28,34 +28,12 @@ internal static class ConcurrencyCases
         new DmaAccess(device.Requester, new Pasid(device.Only!.Value), TestBench.First + TestBench.Offset,
             IsWrite: true));
 
-    private static bool Reaches(TranslationResult result, TestProcess process) => result.Status switch
-    {
-        TranslationStatus.Translated => process.Targets(TestBench.First).Contains(result.Address - TestBench.Offset),
-        TranslationStatus.ReachedPageTable => result.PageTableRoot == process.PageTableRoot,
-        _ => false,
-    };
-
-    private static bool IsBlocked(TranslationResult result) =>
-        result.Status is TranslationStatus.Faulted or TranslationStatus.AbortedQuietly;
-
-    private static BenchDevice Add(TestBench bench, uint number)
-    {
-        BenchDevice device = bench.AddDevice(bench.AddDomain(Text($"domain{number:x}")), number);
-        bench.MustBeAble(device, number);
-        return device;
-    }
+    private static BenchDevice Add(TestBench bench, uint number) =>
+        bench.AddReady(bench.AddDomain(Text($"domain{number:x}")), number);
 
     // Neighbours, of two leaves where leaves have 64 entries.
-    private static List<uint> Numbers(TestBench bench, int count)
-    {
-        List<uint> numbers = [];
-        while (numbers.Count < count)
-        {
-            numbers.Add(bench.Number((uint)(62 + numbers.Count), [.. numbers]));
-        }
-
-        return numbers;
-    }
+    private static uint[] Numbers(TestBench bench, int count) =>
+        bench.NumbersNear(Enumerable.Range(62, count).Select(n => (uint)n));
 
     private static void Violations(CaseContext context, TestBench bench)
     {
@@ -83,12 +61,12 @@ internal static class ConcurrencyCases
                 OpResult<Pasid> bound = bench.Core.Bind(device.Device, process);
                 context.Check(bound.IsOk, $"bind {process.Name} to {device}: {bound.Reason} ({bound.Errno})");
                 TranslationResult result = Store(bench, device);
-                context.Check(Reaches(result, process),
+                context.Check(process.IsReached(result, TestBench.First),
                     $"{process.Name} is bound to {device}: the access {TestBench.Describe(result)}");
                 OpResult unbound = bench.Core.Unbind(device.Device, pasid);
                 context.Check(unbound.IsOk, $"unbind {process.Name} from {device}: {unbound.Reason} ({unbound.Errno})");
                 result = Store(bench, device);
-                context.Check(IsBlocked(result),
+                context.Check(TestBench.IsBlocked(result),
                     $"{process.Name} is unbound from {device}: the access {TestBench.Describe(result)}");
             }
         });
@@ -100,15 +78,11 @@ internal static class ConcurrencyCases
         const int Threads = 3;
         TestBench bench = Start(context);
         Domain domain = bench.AddDomain("domain");
-        BenchDevice[] devices = 
+        BenchDevice[] devices =
         [
-            bench.AddDevice(domain, bench.Usual), bench.AddDevice(domain, bench.Usual),
-            bench.AddDevice(bench.AddDomain("other"), bench.Usual),
+            bench.AddReady(domain, bench.Usual), bench.AddReady(domain, bench.Usual),
+            bench.AddReady(bench.AddDomain("other"), bench.Usual),
         ];
-        foreach (BenchDevice device in devices)
-        {
-            bench.MustBeAble(device, bench.Usual);
-        }
 
         for (int round = 0; round < Rounds; round++)
         {
@@ -144,7 +118,7 @@ internal static class ConcurrencyCases
             foreach (BenchDevice device in devices)
             {
                 TranslationResult result = Store(bench, device);
-                context.Check(IsBlocked(result),
+                context.Check(TestBench.IsBlocked(result),
                     $"{process.Name} exited: an access of {device} {TestBench.Describe(result)}");
             }
 
@@ -155,7 +129,7 @@ internal static class ConcurrencyCases
     private static void Accesses(CaseContext context)
     {
         TestBench bench = Start(context);
-        uint[] numbers = [.. Numbers(bench, 2)];
+        uint[] numbers = Numbers(bench, 2);
         BenchDevice busy = Add(bench, numbers[0]);
         BenchDevice steady = Add(bench, numbers[1]);
         TestProcess stays = bench.StartProcess("stays");
@@ -210,18 +184,17 @@ internal static class ConcurrencyCases
                 int before = Volatile.Read(ref phase);
                 TranslationResult result = Store(bench, busy);
                 int after = Volatile.Read(ref phase);
-                bool right = IsBlocked(result);
+                bool right = TestBench.IsBlocked(result);
                 for (int at = before; at <= after && !right; at++)
                 {
-                    right = (at & 1) != 0 && Reaches(result, processes[at / 2]);
+                    right = (at & 1) != 0 && processes[at / 2].IsReached(result, TestBench.First);
                 }
 
-                context.Check(
-                    right,
+                context.Check(right,
                     $"a store of {busy} {TestBench.Describe(result)}, must reach "
                         + $"{((after & 1) != 0 ? processes[after / 2].Name + " or " : "")}nothing");
                 TranslationResult other = Store(bench, steady);
-                context.Check(Reaches(other, stays),
+                context.Check(stays.IsReached(other, TestBench.First),
                     $"a store of {steady}, which is not changed, {TestBench.Describe(other)}");
                 Interlocked.Increment(ref probes);
             }

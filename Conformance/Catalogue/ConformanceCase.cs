@@ -13,7 +13,6 @@ public sealed record ConformanceCase
     /// <see cref="ConformanceCatalogue.Families"/>.</summary>
     public required string Family { get; init; }
 
-    /// <summary>How binding it is.</summary>
     public required CaseLevel Level { get; init; }
 
     /// <summary>The clauses that it proves, such as <c>D5</c> or <c>C3-C5, D1</c>: see

@@ -80,7 +80,6 @@ public sealed record ConformanceClause(string Id, string Text)
     ];
 
     /// <summary>The ids in a list such as <c>C3-C5, D1</c>.</summary>
-    /// <param name="list">Ids and ranges of ids, with a comma between them.</param>
     /// <returns>The ids in the order of the list; a name that is no clause of <see cref="All"/> is one id.</returns>
     public static IEnumerable<string> Expand(string list)
     {

@@ -40,8 +40,7 @@ internal static class EncodingCases
                 {
                     ulong[] clean = new ulong[layout.Words];
                     layout.Initialize(clean);
-                    context.Fail(
-                        Text($"{item.Structure} at 0x{item.Address:x} ({item.Text}): {violations[0]}"),
+                    context.Fail(Text($"{item.Structure} at 0x{item.Address:x} ({item.Text}): {violations[0]}"),
                         [.. violations.Select(v => v.ToString()), .. Difference.Of(layout, clean, words)]);
                 }
 
@@ -75,8 +74,7 @@ internal static class EncodingCases
 
             if (!made.SequenceEqual(found))
             {
-                context.Fail(
-                    Text($"{item.Structure} at 0x{item.Address:x} has bits that belong to no named field"),
+                context.Fail(Text($"{item.Structure} at 0x{item.Address:x} has bits that belong to no named field"),
                     Difference.Of(layout, made, found));
             }
 
@@ -117,8 +115,7 @@ internal static class EncodingCases
         {
             TranslationResult found = view.Walk(
                 new DmaAccess(device.Requester, new Pasid(pasid), TestBench.First, IsWrite: true)).Result;
-            context.Check(
-                found.Status is TranslationStatus.Faulted or TranslationStatus.AbortedQuietly,
+            context.Check(TestBench.IsBlocked(found),
                 $"{device} PASID 0x{pasid:x} of {process.Name} is unbound: the tables in memory say "
                     + $"'{TestBench.Describe(found)}'");
         }
@@ -152,8 +149,7 @@ internal static class EncodingCases
             context.NotApplicable("its assembly exports no structures");
         }
 
-        context.Check(
-            items.Any(i => i.Kind == TableItemKind.Pasid && i.Words.Count > 0),
+        context.Check(items.Any(i => i.Kind == TableItemKind.Pasid && i.Words.Count > 0),
             $"processes are bound, and the reader of '{context.Subject.Metadata.TableFormat}' tables lists no PASID "
                 + $"entry");
     }
@@ -161,7 +157,7 @@ internal static class EncodingCases
     // All devices are in one domain.
     private static ITableView Open(CaseContext context, TestBench bench)
     {
-        OpResult<ITableView> view = bench.OpenTables(bench.Devices[0].Requester);
+        OpResult<ITableView> view = BenchTables.Open(context, bench.Machine, bench.Devices[0].Requester);
         if (view.Errno == Errno.ENOENT)
         {
             context.NotApplicable(view.Reason!);

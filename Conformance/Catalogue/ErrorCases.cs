@@ -54,8 +54,8 @@ internal static class ErrorCases
             IommuInstance instance = core.AddInstance(context.Subject.Metadata.Name, unit.Value!);
             OpResult<Domain> domain =
                 Retry(context, bench, "AddDomain", () => core.CreateDomain(instance, "domain", Pasid.MaxBits));
-            uint usual = bench.Number(unit.Value!, 70);
-            uint[] numbers = [usual, bench.Number(unit.Value!, 0x12345, usual)];
+            uint usual = Numbers.Near(context, unit.Value!, 70);
+            uint[] numbers = [usual, Numbers.Near(context, unit.Value!, 0x12345, usual)];
             List<(Device Device, TestProcess Process, Pasid Pasid)> links = [];
             for (int i = 0; i < numbers.Length; i++)
             {
@@ -96,8 +96,7 @@ internal static class ErrorCases
         {
             context.Check(result.Errno == Errno.ENOMEM,
                 $"{step} without memory: {result.Errno} ({result.Reason}), must be ENOMEM");
-            context.Check(
-                step != "CreateUnit" || bench.Hardware.Watched.HeldBytes == held,
+            context.Check(step != "CreateUnit" || bench.Hardware.Watched.HeldBytes == held,
                 $"{step} without memory keeps {bench.Hardware.Watched.HeldBytes - held} bytes");
             result = call();
         }
@@ -117,14 +116,7 @@ internal static class ErrorCases
 
         TranslationResult result = bench.Machine.Translate(
             new DmaAccess(requester, pasid, TestBench.First + TestBench.Offset, IsWrite: true));
-        bool right = result.Status switch
-        {
-            TranslationStatus.Translated => process.Targets(TestBench.First)
-                .Contains(result.Address - TestBench.Offset),
-            TranslationStatus.ReachedPageTable => result.PageTableRoot == process.PageTableRoot,
-            _ => false,
-        };
-        context.Check(right,
+        context.Check(process.IsReached(result, TestBench.First),
             $"{requester} PASID 0x{pasid.Value:x} after a refusal and a second try: {TestBench.Describe(result)}");
     }
 
@@ -139,13 +131,11 @@ internal static class ErrorCases
         context.Note("the registers read as all ones from here on");
         bench.Hardware.Vanish();
         OpResult unbound = bench.Core.Unbind(device.Device, bound.Value);
-        context.Check(
-            unbound.Errno is Errno.ETIMEDOUT or Errno.EIO,
+        context.Check(unbound.Errno is Errno.ETIMEDOUT or Errno.EIO,
             $"unbind on hardware that is gone: {unbound.Errno} ({unbound.Reason ?? "success"}), must be ETIMEDOUT or "
                 + $"EIO");
         OpResult<Pasid> again = bench.Core.Bind(device.Device, bench.StartProcess("next"));
-        context.Check(
-            again.Errno == Errno.ENOSPC,
+        context.Check(again.Errno == Errno.ENOSPC,
             $"the device can carry only the PASID of an entry that the hardware may still use, and a bind gives "
                 + $"{again.Errno}, must be ENOSPC");
         context.Check(bench.Core.DriverFailures == 0, $"the driver threw {bench.Core.DriverFailures} times");
@@ -162,8 +152,7 @@ internal static class ErrorCases
         bench.Hardware.Vanish();
         OpResult<IIommuUnit> unit = bench.CreateUnit();
         unit.Value?.Dispose();
-        context.Check(
-            unit.Errno is Errno.ETIMEDOUT or Errno.EIO or Errno.ENODEV,
+        context.Check(unit.Errno is Errno.ETIMEDOUT or Errno.EIO or Errno.ENODEV,
             $"CreateUnit on hardware that is not there: {unit.Errno} ({unit.Reason ?? "success"}), must be ETIMEDOUT, "
                 + $"EIO or ENODEV");
     }

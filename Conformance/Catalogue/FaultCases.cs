@@ -35,8 +35,7 @@ internal static class FaultCases
 
     private static BenchDevice Add(CaseContext context, TestBench bench, uint number)
     {
-        BenchDevice device = bench.AddDevice(bench.AddDomain(Text($"domain{bench.Devices.Count}")), number);
-        bench.MustBeAble(device, number);
+        BenchDevice device = bench.AddReady(bench.AddDomain(Text($"domain{bench.Devices.Count}")), number);
         context.CheckPerformed();
         return device;
     }
@@ -44,8 +43,7 @@ internal static class FaultCases
     private static void MustFault(CaseContext context, TestBench bench, BenchDevice device, ulong address)
     {
         TranslationResult result = bench.Store(device, device.Only!.Value, address);
-        context.Check(
-            result.Status == TranslationStatus.Faulted,
+        context.Check(result.Status == TranslationStatus.Faulted,
             $"a store of {device} to 0x{address:x}, which leads nowhere, {TestBench.Describe(result)}, must leave a "
                 + $"fault record");
     }
@@ -63,20 +61,17 @@ internal static class FaultCases
         bool hasAddress)
     {
         uint pasid = device.Only!.Value;
-        context.Check(
-            fault.Requester == device.Requester,
+        context.Check(fault.Requester == device.Requester,
             $"the record names requester {fault.Requester?.ToString() ?? "none"}, must be {device.Requester}: "
                 + $"{fault.Reason}");
         if (bench.Machine.NamesPasid(device.Requester, new Pasid(pasid)))
         {
             // Some table faults have no place for the PASID; a wrong one is always wrong.
-            context.Check(
-                fault.Pasid is null ? !hasAddress : fault.Pasid.Value.Value == pasid,
+            context.Check(fault.Pasid is null ? !hasAddress : fault.Pasid.Value.Value == pasid,
                 $"the record names PASID {fault.Pasid?.ToString() ?? "none"}, must be 0x{pasid:x}: {fault.Reason}");
         }
 
-        context.Check(
-            fault.Address is not { } at ? !hasAddress : at >> 12 == address >> 12,
+        context.Check(fault.Address is not { } at ? !hasAddress : at >> 12 == address >> 12,
             $"the record names address 0x{fault.Address ?? 0:x}, must be in the page of 0x{address:x}: {fault.Reason}");
         context.Check(fault.IsWrite != false, $"the record says load, a store was made: {fault.Reason}");
         context.Check(fault.Reason.Length > 0 && !fault.Reason.Contains('\n'),
@@ -181,8 +176,7 @@ internal static class FaultCases
     {
         TestBench bench = Start(context);
         BenchDevice device = Add(context, bench, bench.Usual);
-        context.Needs(
-            bench.Machine, TestHardwareTraits.KeepsRecords,
+        context.Needs(bench.Machine, TestHardwareTraits.KeepsRecords,
             "drops records that were not taken, to see the next one: they never pile up");
         for (int i = 0; i < 400; i++)
         {

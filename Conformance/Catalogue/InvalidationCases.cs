@@ -60,33 +60,24 @@ internal static class InvalidationCases
         return bench;
     }
 
-    private static BenchDevice Add(TestBench bench, uint number, DeviceFeatures features = default)
-    {
-        BenchDevice device = bench.AddDevice(bench.AddDomain(Text($"domain{number:x}")), number, features);
-        bench.MustBeAble(device, number);
-        return device;
-    }
+    private static BenchDevice Add(TestBench bench, uint number, DeviceFeatures features = default) =>
+        bench.AddReady(bench.AddDomain(Text($"domain{number:x}")), number, features);
 
     private static void Unbind(CaseContext context, DeviceFeatures features)
     {
         TestBench bench = Start(context, features);
         Domain domain = bench.AddDomain("domain");
-        BenchDevice one = bench.AddDevice(domain, bench.Usual, features);
-        BenchDevice two = bench.AddDevice(domain, bench.Usual, features);
-        bench.MustBeAble(one, bench.Usual);
-        bench.MustBeAble(two, bench.Usual);
+        BenchDevice one = bench.AddReady(domain, bench.Usual, features);
+        BenchDevice two = bench.AddReady(domain, bench.Usual, features);
         for (int round = 0; round < 3; round++)
         {
             TestProcess process = bench.StartProcess(Text($"p{round}"));
             _ = bench.Bind(one, process);
-            _ = bench.Bind(two, process);
-            bench.ProbeAll();
-            bench.Unbind(one, bench.Usual);
-            bench.ProbeAll();
-            bench.Unbind(two, bench.Usual);
-            bench.ProbeAll();
-            process.FreeTables();
-            bench.ProbeAll();
+            bench.ProbeAfterEach(
+                () => bench.Bind(two, process),
+                () => bench.Unbind(one, bench.Usual),
+                () => bench.Unbind(two, bench.Usual),
+                process.FreeTables);
         }
     }
 
@@ -169,8 +160,7 @@ internal static class InvalidationCases
             bench.ProbeAll();
             bench.Unmap(process, page);
             TranslationResult gone = bench.Store(device, bench.Usual, page);
-            context.Check(
-                gone.Status is TranslationStatus.Faulted or TranslationStatus.AbortedQuietly,
+            context.Check(TestBench.IsBlocked(gone),
                 $"a store to the unmapped page 0x{page:x} {TestBench.Describe(gone)}");
             bench.ProbeAll();
         }
@@ -215,25 +205,16 @@ internal static class InvalidationCases
         TestBench bench = Start(context, default);
         Domain left = bench.AddDomain("left");
         Domain right = bench.AddDomain("right");
-        BenchDevice stays = bench.AddDevice(left, bench.Usual);
-        BenchDevice moves = bench.AddDevice(left, bench.Usual);
-        RequesterId requester = moves.Requester;
-        bench.MustBeAble(stays, bench.Usual);
-        bench.MustBeAble(moves, bench.Usual);
+        BenchDevice stays = bench.AddReady(left, bench.Usual);
+        BenchDevice moves = bench.AddReady(left, bench.Usual);
         TestProcess process = bench.StartProcess("left");
         _ = bench.Bind(stays, process);
-        _ = bench.Bind(moves, process);
-        bench.ProbeAll();
-        bench.RemoveDevice(moves);
-        bench.ProbeAll();
-
-        moves = bench.AddDevice(right, bench.Usual, at: requester);
-        bench.MustBeAble(moves, bench.Usual);
-        bench.ProbeAll();
-        bench.Unbind(stays, bench.Usual);
-        bench.ProbeAll();
-        _ = bench.Bind(moves, bench.StartProcess("right"));
-        bench.ProbeAll();
+        bench.ProbeAfterEach(
+            () => bench.Bind(moves, process),
+            () => bench.RemoveDevice(moves),
+            () => moves = bench.AddReady(right, bench.Usual, at: moves.Requester),
+            () => bench.Unbind(stays, bench.Usual),
+            () => bench.Bind(moves, bench.StartProcess("right")));
     }
 
     private static void Domains(CaseContext context)
@@ -243,8 +224,7 @@ internal static class InvalidationCases
         for (int round = 0; round < 4; round++)
         {
             Domain domain = bench.AddDomain(Text($"domain{round}"));
-            BenchDevice device = bench.AddDevice(domain, bench.Usual, at: requester);
-            bench.MustBeAble(device, bench.Usual);
+            BenchDevice device = bench.AddReady(domain, bench.Usual, at: requester);
             bench.ProbeAll();
             TestProcess process = bench.StartProcess(Text($"p{round}"));
             _ = bench.Bind(device, process);
@@ -271,10 +251,7 @@ internal static class InvalidationCases
         for (int round = 0; round < 4; round++)
         {
             TestProcess process = bench.StartProcess(Text($"p{round}"));
-            _ = bench.Bind(device, process);
-            bench.ProbeAll();
-            bench.Exit(process);
-            bench.ProbeAll();
+            bench.ProbeAfterEach(() => bench.Bind(device, process), () => bench.Exit(process));
         }
     }
 
@@ -288,21 +265,17 @@ internal static class InvalidationCases
         {
             TestProcess first = bench.StartProcess(Text($"p{round}"));
             TestProcess second = bench.StartProcess(Text($"q{round}"));
-            _ = bench.Bind(one, first);
-            bench.Machine.DropCaches();
-            bench.ProbeAll();
-            _ = bench.Bind(two, second);
-            bench.Machine.DropCaches();
-            bench.ProbeAll();
-            bench.Remap(first, [TestBench.First], TestBench.First, TestBench.First + 0x1000);
-            bench.Machine.DropCaches();
-            bench.ProbeAll();
-            bench.Unbind(one, bench.Usual);
-            bench.Machine.DropCaches();
-            bench.ProbeAll();
-            bench.Exit(second);
-            bench.Machine.DropCaches();
-            bench.ProbeAll();
+            foreach (Action step in (Action[])
+            [
+                () => bench.Bind(one, first),
+                () => bench.Bind(two, second),
+                () => bench.Remap(first, [TestBench.First], TestBench.First, TestBench.First + 0x1000),
+                () => bench.Unbind(one, bench.Usual),
+                () => bench.Exit(second),
+            ])
+            {
+                bench.ProbeAfterEach(step + bench.Machine.DropCaches);
+            }
         }
     }
 }

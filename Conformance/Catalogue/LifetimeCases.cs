@@ -44,16 +44,14 @@ internal static class LifetimeCases
         // The order of unbinding is not that of binding.
         _ = bench.Bind(devices[1], process);
         _ = bench.Bind(devices[0], process);
-        bench.Unbind(devices[1], bench.Usual);
-        bench.ProbeAll();
-        bench.Unbind(devices[0], bench.Usual);
-        bench.ProbeAll();
+        bench.ProbeAfterEach(
+            () => bench.Unbind(devices[1], bench.Usual), () => bench.Unbind(devices[0], bench.Usual));
     }
 
     private static void ExitEverywhere(CaseContext context)
     {
         TestBench bench = context.Start();
-        BenchDevice[] devices = Spread(bench, bench.Usual, bench.Usual);
+        BenchDevice[] devices = Spread(bench);
         for (int round = 0; round < 3; round++)
         {
             TestProcess process = bench.StartProcess(Text($"p{round}"));
@@ -69,27 +67,22 @@ internal static class LifetimeCases
     }
 
     // Two domains, two devices in each.
-    private static BenchDevice[] Spread(TestBench bench, uint first, uint second)
+    private static BenchDevice[] Spread(TestBench bench)
     {
         Domain left = bench.AddDomain("left");
         Domain right = bench.AddDomain("right");
-        BenchDevice[] devices =
-            [bench.AddDevice(left, first), bench.AddDevice(left, first), bench.AddDevice(right, second),
-                bench.AddDevice(right, second)];
-        foreach (BenchDevice device in devices)
-        {
-            bench.MustBeAble(device, device.Only!.Value);
-        }
-
-        return devices;
+        return
+        [
+            bench.AddReady(left, bench.Usual), bench.AddReady(left, bench.Usual),
+            bench.AddReady(right, bench.Usual), bench.AddReady(right, bench.Usual),
+        ];
     }
 
     private static void NoGrowth(CaseContext context)
     {
         TestBench bench = context.Start();
         Domain domain = bench.AddDomain("domain");
-        BenchDevice device = bench.AddDevice(domain, bench.Usual);
-        bench.MustBeAble(device, bench.Usual);
+        BenchDevice device = bench.AddReady(domain, bench.Usual);
         long held = 0;
         long table = 0;
         for (int round = 0; round < 100; round++)
@@ -115,11 +108,9 @@ internal static class LifetimeCases
             }
         }
 
-        context.Check(
-            bench.Hardware.Watched.HeldBytes == held,
+        context.Check(bench.Hardware.Watched.HeldBytes == held,
             $"the driver holds {bench.Hardware.Watched.HeldBytes} bytes after 100 processes, {held} after 2");
-        context.Check(
-            bench.Unit.Statistics.PasidTableBytes == table,
+        context.Check(bench.Unit.Statistics.PasidTableBytes == table,
             $"Statistics report {bench.Unit.Statistics.PasidTableBytes} table bytes after 100 processes, {table} after "
                 + $"2");
     }
@@ -127,24 +118,20 @@ internal static class LifetimeCases
     private static void TwoDomains(CaseContext context)
     {
         TestBench bench = context.Start();
-        BenchDevice[] devices = Spread(bench, bench.Usual, bench.Usual);
+        BenchDevice[] devices = Spread(bench);
         TestProcess process = bench.StartProcess("process");
-        _ = bench.Bind(devices[0], process);
-        bench.ProbeAll();
-        _ = bench.Bind(devices[2], process);
-        bench.ProbeAll();
-        bench.Remap(process, [TestBench.First], TestBench.First, TestBench.First + 0x1000);
-        bench.ProbeAll();
-        bench.Unbind(devices[0], bench.Usual);
-        bench.ProbeAll();
-        bench.Unbind(devices[2], bench.Usual);
-        bench.ProbeAll();
+        bench.ProbeAfterEach(
+            () => bench.Bind(devices[0], process),
+            () => bench.Bind(devices[2], process),
+            () => bench.Remap(process, [TestBench.First], TestBench.First, TestBench.First + 0x1000),
+            () => bench.Unbind(devices[0], bench.Usual),
+            () => bench.Unbind(devices[2], bench.Usual));
     }
 
     private static void RemovalEnds(CaseContext context)
     {
         TestBench bench = context.Start();
-        BenchDevice[] devices = Spread(bench, bench.Usual, bench.Usual);
+        BenchDevice[] devices = Spread(bench);
         TestProcess process = bench.StartProcess("process");
         foreach (BenchDevice device in devices)
         {
@@ -158,8 +145,7 @@ internal static class LifetimeCases
         }
 
         // Nothing holds it any more, so its PASID is free for the next one.
-        BenchDevice again = bench.AddDevice(devices[0].Domain, bench.Usual, at: devices[0].Requester);
-        bench.MustBeAble(again, bench.Usual);
+        BenchDevice again = bench.AddReady(devices[0].Domain, bench.Usual, at: devices[0].Requester);
         _ = bench.Bind(again, bench.StartProcess("next"));
         bench.ProbeAll();
     }
@@ -183,7 +169,7 @@ internal static class LifetimeCases
     private static void VendorNumbers(CaseContext context)
     {
         TestBench bench = context.Start(new TestBenchSetup { Ownership = PasidOptions.OwnershipVendor });
-        BenchDevice[] devices = Spread(bench, bench.Usual, bench.Usual);
+        BenchDevice[] devices = Spread(bench);
         TestProcess one = bench.StartProcess("one");
         _ = bench.Bind(devices[0], one);
         TestProcess two = bench.StartProcess("two");

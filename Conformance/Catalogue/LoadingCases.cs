@@ -5,18 +5,14 @@ namespace PasidFramework.Conformance.Catalogue;
 /// <summary>What a driver says of itself, and how its units begin and end.</summary>
 internal static class LoadingCases
 {
-    private static readonly CaseFamily s_family = new("loading", "MET");
+    private static readonly CaseFamily s_family = new("loading", "MET", needsHardware: false);
     public static IReadOnlyList<ConformanceCase> All { get; } =
     [
-        s_family.Required(1, "DriverMetadata", "Names, width and contract are stated as the contract asks", Metadata)
-            with { NeedsHardware = false },
-        s_family.Required(2, "D13", "A unit's end gives everything back, and may be asked for twice", TwoEnds)
-            with { NeedsHardware = false },
-        s_family.Required(3, "IPasidDriver", "Two units of one driver do not know each other", TwoUnits)
-            with { NeedsHardware = false },
-        s_family.Required(4, "structures", "Structures have one id each, with their format's name in front", Ids)
-            with { NeedsHardware = false },
-        s_family.Recommended(5, "readers", "A reader of its tables is exported", Reader) with { NeedsHardware = false },
+        s_family.Required(1, "DriverMetadata", "Names, width and contract are stated as the contract asks", Metadata),
+        s_family.Required(2, "D13", "A unit's end gives everything back, and may be asked for twice", TwoEnds),
+        s_family.Required(3, "IPasidDriver", "Two units of one driver do not know each other", TwoUnits),
+        s_family.Required(4, "structures", "Structures have one id each, with their format's name in front", Ids),
+        s_family.Recommended(5, "readers", "A reader of its tables is exported", Reader),
     ];
 
     private static void Metadata(CaseContext context)
@@ -24,15 +20,13 @@ internal static class LoadingCases
         DriverMetadata data = context.Subject.Metadata;
         foreach ((string what, string name) in new[] { ("driver", data.Name), ("table format", data.TableFormat) })
         {
-            context.Check(
-                name.Length > 0 && name.All(c => c is (>= 'a' and <= 'z') or (>= '0' and <= '9') or '-'),
+            context.Check(name.Length > 0 && name.All(c => c is (>= 'a' and <= 'z') or (>= '0' and <= '9') or '-'),
                 $"the {what} name is '{name}', must be one or more of a-z, 0-9 and dashes");
         }
 
         context.Check(data.PasidBits is >= 1 and <= Pasid.MaxBits,
             $"PasidBits is {data.PasidBits}, must be 1 to {Pasid.MaxBits}");
-        context.Check(
-            data.ContractMajor == DriverContract.Major && data.ContractMinor <= DriverContract.Minor,
+        context.Check(data.ContractMajor == DriverContract.Major && data.ContractMinor <= DriverContract.Minor,
             $"contract {data.ContractMajor}.{data.ContractMinor}, this is "
                 + $"{DriverContract.Major}.{DriverContract.Minor}");
         context.Check(data.Vendor.Length > 0, $"no vendor is stated");
@@ -80,8 +74,7 @@ internal static class LoadingCases
         {
             context.Check(seen.Add(layout.Id), $"two structures are called '{layout.Id}'");
             int slash = layout.Id.IndexOf('/', StringComparison.Ordinal);
-            context.Check(
-                slash > 0 && slash < layout.Id.Length - 1,
+            context.Check(slash > 0 && slash < layout.Id.Length - 1,
                 $"structure '{layout.Id}' has no format's name and slash in front");
             context.Check(layout.Source.Length > 0, $"structure '{layout.Id}' names no specification");
         }

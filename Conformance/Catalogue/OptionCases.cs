@@ -6,18 +6,14 @@ namespace PasidFramework.Conformance.Catalogue;
 internal static class OptionCases
 {
     private const string Unknown = "no-such-option";
-    private static readonly CaseFamily s_family = new("options", "OPT");
+    private static readonly CaseFamily s_family = new("options", "OPT", needsHardware: false);
     public static IReadOnlyList<ConformanceCase> All { get; } =
     [
-        s_family.Required(1, "UnitSetup.Options", "An unknown option of a unit is EINVAL, by name", UnitOption)
-            with { NeedsHardware = false },
+        s_family.Required(1, "UnitSetup.Options", "An unknown option of a unit is EINVAL, by name", UnitOption),
         s_family.Required(2, "HardwareSetup.Options", "An unknown option of the stand-in is refused, by name",
-            HardwareOption)
-            with { NeedsHardware = false },
-        s_family.Required(3, "UnitSetup.PasidBits", "The caller's limit of the width counts",
-            Limit) with { NeedsHardware = false },
-        s_family.Required(4, "UnitSetup.Name", "The unit has the name that it was given",
-            Name) with { NeedsHardware = false },
+            HardwareOption),
+        s_family.Required(3, "UnitSetup.PasidBits", "The caller's limit of the width counts", Limit),
+        s_family.Required(4, "UnitSetup.Name", "The unit has the name that it was given", Name),
     ];
 
     private static void UnitOption(CaseContext context)

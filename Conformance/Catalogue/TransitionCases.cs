@@ -40,22 +40,10 @@ internal static class TransitionCases
     {
         TestBench bench = context.Start(setup);
         Domain? shared = null;
-        List<BenchDevice> devices = [];
 
         // 62 and 63 are of one leaf whatever its size, 64 begins another where leaves have 64 entries.
-        List<uint> numbers = [];
-        foreach (uint preferred in new uint[] { 62, 63, 64 })
-        {
-            uint number = bench.Number(preferred, [.. numbers]);
-            numbers.Add(number);
-            Domain domain = bench.Has(TestHardwareTraits.ManyProcesses)
-                ? shared ??= bench.AddDomain("domain")
-                : bench.AddDomain(Text($"domain{number:x}"));
-            devices.Add(bench.AddDevice(domain, number));
-            bench.MustBeAble(devices[^1], number);
-        }
-
-        return (bench, [.. devices]);
+        return (bench, [.. bench.NumbersNear(62, 63, 64).Select(number =>
+            bench.AddReady(bench.DomainFor(number, ref shared), number))]);
     }
 
     private static void Install(CaseContext context, TestBenchSetup setup)
@@ -91,7 +79,14 @@ internal static class TransitionCases
         }
     }
 
-    private static void Removal(CaseContext context, TestBenchSetup setup)
+    private static void Removal(CaseContext context, TestBenchSetup setup) =>
+        End(context, setup, (bench, device, _) => bench.Unbind(device, device.Only!.Value));
+
+    private static void Exit(CaseContext context, TestBenchSetup setup) =>
+        End(context, setup, (bench, _, process) => bench.Exit(process));
+
+    private static void End(
+        CaseContext context, TestBenchSetup setup, Action<TestBench, BenchDevice, TestProcess> end)
     {
         (TestBench bench, BenchDevice[] devices) = Prepare(context, setup);
         TestProcess[] processes = [.. devices.Select(d => bench.StartProcess(Text($"p{d.Only:x}")))];
@@ -103,24 +98,7 @@ internal static class TransitionCases
         for (int i = 0; i < devices.Length; i++)
         {
             bench.DuringNext(processes[i], 0, (devices[i], devices[i].Only!.Value));
-            bench.Unbind(devices[i], devices[i].Only!.Value);
-            bench.ProbeAll();
-        }
-    }
-
-    private static void Exit(CaseContext context, TestBenchSetup setup)
-    {
-        (TestBench bench, BenchDevice[] devices) = Prepare(context, setup);
-        TestProcess[] processes = [.. devices.Select(d => bench.StartProcess(Text($"p{d.Only:x}")))];
-        for (int i = 0; i < devices.Length; i++)
-        {
-            _ = bench.Bind(devices[i], processes[i]);
-        }
-
-        for (int i = 0; i < devices.Length; i++)
-        {
-            bench.DuringNext(processes[i], 0, (devices[i], devices[i].Only!.Value));
-            bench.Exit(processes[i]);
+            end(bench, devices[i], processes[i]);
             bench.ProbeAll();
         }
     }
@@ -133,8 +111,7 @@ internal static class TransitionCases
         List<(BenchDevice, uint)> links = [];
         foreach (uint number in Numbers.For(bench))
         {
-            BenchDevice device = bench.AddDevice(domain, number);
-            bench.MustBeAble(device, number);
+            BenchDevice device = bench.AddReady(domain, number);
             TestProcess process = bench.StartProcess(Text($"p{number:x}"));
             bench.UndisturbedDuringNext([.. links]);
             links.Add((device, bench.Bind(device, process)));

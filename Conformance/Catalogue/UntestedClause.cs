@@ -2,6 +2,4 @@
 namespace PasidFramework.Conformance.Catalogue;
 
 /// <summary>A clause that the catalogue does not test.</summary>
-/// <param name="Clause">Its names.</param>
-/// <param name="Reason">Why not.</param>
 public sealed record UntestedClause(string Clause, string Reason);

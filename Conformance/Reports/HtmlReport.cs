@@ -13,9 +13,7 @@ public static class HtmlReport
     private static readonly string[] s_columns =
         ["Case", "Hardware", "Verdict", "Level", "Clause", "What a driver does"];
 
-    /// <summary>Writes a report.</summary>
     /// <param name="output">Where to; UTF-8 is what the page says of itself.</param>
-    /// <param name="options">What goes in beside the results.</param>
     public static void Write(ConformanceReport report, TextWriter output, ReportOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(report);

@@ -15,7 +15,6 @@ public static class JUnitReport
 {
     /// <summary>Writes a report as UTF-8.</summary>
     /// <param name="output">Where to; it is left open.</param>
-    /// <param name="options">What goes in beside the results.</param>
     public static void Write(ConformanceReport report, Stream output, ReportOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(report);

@@ -10,12 +10,9 @@ namespace PasidFramework.Conformance.Reports;
 /// </summary>
 public static class JsonReport
 {
-    /// <summary>Version of the keys.</summary>
     public const int SchemaVersion = 1;
 
     /// <summary>Writes a report, ended by a line feed.</summary>
-    /// <param name="output">Where to.</param>
-    /// <param name="options">What goes in beside the results.</param>
     public static void Write(ConformanceReport report, Stream output, ReportOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(report);
@@ -38,15 +35,13 @@ public static class JsonReport
             json.WriteBoolean("whole", Wording.IsWhole(report));
             json.WriteBoolean("showsNothing", report.ShowsNothing);
             WriteCounts(json, report, options);
-            WriteHardware(json, report);
-            WriteNames(json, "waiverProblems", report.WaiverProblems);
-            json.WriteStartArray("cases");
-            foreach (CaseResult result in report.Results)
+            WriteObjects(json, "hardware", report.Hardware, note =>
             {
-                WriteCase(json, report, result);
-            }
-
-            json.WriteEndArray();
+                Add(json, "name", note.Name);
+                Add(json, "limits", note.Limits);
+            });
+            WriteNames(json, "waiverProblems", report.WaiverProblems);
+            WriteObjects(json, "cases", report.Results, result => WriteCase(json, report, result));
             json.WriteEndObject();
         }
 
@@ -68,24 +63,27 @@ public static class JsonReport
         json.WriteNumber("required", report.Coverage.Required);
         WriteNames(json, "notExercised", report.NotExercised);
         WriteNames(json, "notShown", report.NotShown);
-        json.WriteStartArray("untested");
-        foreach (UntestedClause untested in options.Untested)
+        WriteObjects(json, "untested", options.Untested, untested =>
         {
-            json.WriteStartObject();
             Add(json, "clause", untested.Clause);
             Add(json, "reason", untested.Reason);
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
+        });
         json.WriteEndObject();
-        json.WriteStartArray("clauses");
-        foreach (ClauseResult clause in report.Clauses)
+        WriteObjects(json, "clauses", report.Clauses, clause =>
         {
-            json.WriteStartObject();
             Add(json, "clause", clause.Clause);
             json.WriteBoolean("required", clause.IsRequired);
             Add(json, "verdict", Wording.Name(clause.Verdict));
+        });
+    }
+
+    private static void WriteObjects<T>(Utf8JsonWriter json, string key, IEnumerable<T> items, Action<T> write)
+    {
+        json.WriteStartArray(key);
+        foreach (T item in items)
+        {
+            json.WriteStartObject();
+            write(item);
             json.WriteEndObject();
         }
 
@@ -103,23 +101,8 @@ public static class JsonReport
         json.WriteEndArray();
     }
 
-    private static void WriteHardware(Utf8JsonWriter json, ConformanceReport report)
-    {
-        json.WriteStartArray("hardware");
-        foreach (BackEndNote note in report.Hardware)
-        {
-            json.WriteStartObject();
-            Add(json, "name", note.Name);
-            Add(json, "limits", note.Limits);
-            json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
-    }
-
     private static void WriteCase(Utf8JsonWriter json, ConformanceReport report, CaseResult result)
     {
-        json.WriteStartObject();
         Add(json, "id", result.Case.Id);
         Add(json, "family", result.Case.Family);
         Add(json, "level", Wording.Name(result.Case.Level));
@@ -151,8 +134,6 @@ public static class JsonReport
         {
             json.WriteNull("waiver");
         }
-
-        json.WriteEndObject();
     }
 
     private static void Add(Utf8JsonWriter json, string name, string value) => json.WriteString(name, Whole(value));

@@ -5,7 +5,6 @@ namespace PasidFramework.Conformance.Reports;
 /// <summary>What goes into a report beside the results.</summary>
 public sealed record ReportOptions
 {
-    /// <summary>Nothing beside the results.</summary>
     public static ReportOptions Default { get; } = new();
 
     /// <summary>The command line that gave the report; empty where there was none.</summary>

@@ -13,9 +13,7 @@ namespace PasidFramework.Conformance.Reports;
 /// </summary>
 public static class TapReport
 {
-    /// <summary>Writes a report.</summary>
     /// <param name="output">Where to; lines end with a line feed.</param>
-    /// <param name="options">What goes in beside the results.</param>
     public static void Write(ConformanceReport report, TextWriter output, ReportOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(report);

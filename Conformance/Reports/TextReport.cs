@@ -14,9 +14,7 @@ public static class TextReport
     private const string Hanging = "                              ";
     private const string Indent = "           ";
 
-    /// <summary>Writes a report.</summary>
     /// <param name="output">Where to; lines end with a line feed.</param>
-    /// <param name="options">What goes in beside the results.</param>
     public static void Write(ConformanceReport report, TextWriter output, ReportOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(report);
@@ -195,15 +193,26 @@ public static class TextReport
     // Breaks between words; a word longer than a line is broken itself.
     private static void Wrap(List<string> lines, string label, string hanging, string text)
     {
-        var line = new StringBuilder(label);
-        bool isEmpty = true;
         int longest = Width - Math.Max(label.Length, hanging.Length);
         IEnumerable<string> words = HarmlessText.Line(text).Split(' ').SelectMany(w => Pieces(w, Math.Max(8, longest)));
+        Fill(lines, label, hanging, words, Width, goesOn: string.Empty);
+    }
+
+    // Stays a command that can be copied: a line that goes on ends as the shell wants it.
+    private static void AddCommand(List<string> lines, string label, string command) => Fill(
+        lines, label, new string(' ', Math.Min(label.Length, Indent.Length) + 2),
+        HarmlessText.Line(command).Split(' '), Width - 2, goesOn: " \\");
+
+    private static void Fill(
+        List<string> lines, string label, string hanging, IEnumerable<string> words, int width, string goesOn)
+    {
+        var line = new StringBuilder(label);
+        bool isEmpty = true;
         foreach (string word in words)
         {
-            if (!isEmpty && line.Length + 1 + word.Length > Width)
+            if (!isEmpty && line.Length + 1 + word.Length > width)
             {
-                lines.Add(line.ToString().TrimEnd());
+                lines.Add(line.Append(goesOn).ToString().TrimEnd());
                 line.Clear().Append(hanging);
                 isEmpty = true;
             }
@@ -225,27 +234,5 @@ public static class TextReport
         }
 
         yield return word;
-    }
-
-    // Stays a command that can be copied: a line that goes on ends as the shell wants it.
-    private static void AddCommand(List<string> lines, string label, string command)
-    {
-        var line = new StringBuilder(label);
-        string hanging = new(' ', Math.Min(label.Length, Indent.Length) + 2);
-        bool isEmpty = true;
-        foreach (string word in HarmlessText.Line(command).Split(' '))
-        {
-            if (!isEmpty && line.Length + 1 + word.Length > Width - 2)
-            {
-                lines.Add(line.Append(" \\").ToString());
-                line.Clear().Append(hanging);
-                isEmpty = true;
-            }
-
-            line.Append(isEmpty ? string.Empty : " ").Append(word);
-            isEmpty = false;
-        }
-
-        lines.Add(line.ToString());
     }
 }

@@ -5,10 +5,7 @@ namespace PasidFramework.Conformance.Running;
 /// <summary>The results of one run.</summary>
 public sealed record ConformanceReport
 {
-    /// <summary>Name of the driver.</summary>
     public required string Driver { get; init; }
-
-    /// <summary>Version of its assembly.</summary>
     public string DriverVersion { get; init; } = string.Empty;
 
     /// <summary>SHA-256 of its file in lower-case hexadecimal; empty where it came from no file.</summary>
@@ -32,7 +29,6 @@ public sealed record ConformanceReport
     /// end. Each makes the run fail.</summary>
     public IReadOnlyList<string> WaiverProblems { get; init; } = [];
 
-    /// <summary>How many results have a verdict.</summary>
     public int Count(Verdict verdict) => Results.Count(r => r.Verdict == verdict);
 
     /// <summary>The clauses that the cases of the run are about, in the order of
@@ -47,9 +43,7 @@ public sealed record ConformanceReport
             return
             [
                 .. results.OrderBy(g => (uint)ConformanceClause.IndexOf(g.Key)).Select(g => new ClauseResult(
-                    g.Key,
-                    Worst(g.Any(IsRequired) ? g.Where(IsRequired) : g),
-                    g.Any(IsRequired))),
+                    g.Key, Worst(g.Any(IsRequired) ? g.Where(IsRequired) : g), g.Any(IsRequired))),
             ];
         }
     }
@@ -76,10 +70,7 @@ public sealed record ConformanceReport
     /// <summary>Ids of the required cases that neither passed nor failed on any back end: what <see cref="IsStrict"/>
     /// is about.</summary>
     public IReadOnlyList<string> NotShown =>
-    [
-        .. Results.Where(IsRequired).GroupBy(r => r.Case.Id)
-            .Where(g => !g.Any(IsKnown)).Select(g => g.Key),
-    ];
+        [.. Results.Where(IsRequired).GroupBy(r => r.Case.Id).Where(g => !g.Any(IsKnown)).Select(g => g.Key)];
 
     /// <summary>Whether no case passed or failed, so that nothing is known of the driver.</summary>
     public bool ShowsNothing => !Results.Any(IsKnown);
@@ -89,7 +80,6 @@ public sealed record ConformanceReport
     /// <remarks>A recommended case may fail, and what is informative is not judged.</remarks>
     public bool IsConformant => WaiverProblems.Count == 0 && !ShowsNothing && !Results.Any(Counts);
 
-    /// <summary>Whether a result makes the run fail.</summary>
     public bool Counts(CaseResult result)
     {
         ArgumentNullException.ThrowIfNull(result);

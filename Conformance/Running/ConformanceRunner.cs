@@ -11,8 +11,6 @@ public static class ConformanceRunner
     public const string NoHardware = "none";
 
     /// <summary>Runs the catalogue, or the part of it that was asked for.</summary>
-    /// <param name="subject">The driver.</param>
-    /// <param name="options">How.</param>
     /// <param name="cancellation">Ends the run between two cases.</param>
     /// <exception cref="ArgumentException">An id or a family is unknown, or a waiver names no case.</exception>
     /// <exception cref="OperationCanceledException">The run was ended; there is no report.</exception>
@@ -47,9 +45,6 @@ public static class ConformanceRunner
         };
     }
 
-    /// <summary>Runs one case on one back end.</summary>
-    /// <param name="subject">The driver.</param>
-    /// <param name="one">The case.</param>
     /// <param name="backEnd">The back end; null for a case that needs none.</param>
     /// <param name="options">Seed and <see cref="RunOptions.Repeat"/> count; waivers do not.</param>
     [SuppressMessage("Design", "CA1031", Justification = "Whatever a driver throws is a verdict on it.")]

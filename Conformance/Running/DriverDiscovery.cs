@@ -20,7 +20,6 @@ public sealed class DriverDiscovery
         Metadata = metadata;
     }
 
-    /// <summary>What the driver says of itself.</summary>
     public DriverMetadata Metadata { get; }
 
     /// <summary>Version of its assembly: the informational one where it has one.</summary>
@@ -29,7 +28,6 @@ public sealed class DriverDiscovery
     /// <summary>SHA-256 of its file in lower-case hexadecimal; empty where the assembly came from no file.</summary>
     public string Hash { get; private init; } = string.Empty;
 
-    /// <summary>Every structure that is exported, by id.</summary>
     public IReadOnlyList<Layout> Structures { get; private init; } = [];
 
     /// <summary>The reader of the driver's table format; null where none is exported.</summary>
@@ -38,7 +36,6 @@ public sealed class DriverDiscovery
     /// <summary>The writer of the driver's table format; null where none is exported.</summary>
     public IPasidTableFormat? TableFormat { get; private init; }
 
-    /// <summary>Page table formats by name.</summary>
     public IReadOnlyDictionary<string, IPageTableFormat> PageTables { get; private init; } =
         new Dictionary<string, IPageTableFormat>();
 
@@ -53,7 +50,6 @@ public sealed class DriverDiscovery
     public IReadOnlyList<IHardwareBackEnd> SoftwareBackEnds =>
         [Bench.SoftwareBackEnds.For(Metadata.TableFormat, Model, _driver)];
 
-    /// <summary>Inspects the assembly of a driver.</summary>
     /// <param name="lent">Table readers of other assemblies: each is given to the driver and to every export that
     /// imports it by name (<see cref="TableReaderAttribute.ImportPrefix"/>) and has none yet.</param>
     /// <exception cref="ArgumentException">Its class has no <see cref="PasidDriverAttribute"/>, or two exports have one

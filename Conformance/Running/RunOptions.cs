@@ -5,7 +5,6 @@ namespace PasidFramework.Conformance.Running;
 /// <summary>How a run goes.</summary>
 public sealed record RunOptions
 {
-    /// <summary>The seed of everything that is drawn.</summary>
     public ulong Seed { get; init; } = 1;
 
     /// <summary>Ids of the cases to run; empty for all.</summary>
@@ -17,7 +16,6 @@ public sealed record RunOptions
     /// <summary>Whether a required case that was shown nowhere counts as a failure.</summary>
     public bool IsStrict { get; init; }
 
-    /// <summary>Known failures.</summary>
     public IReadOnlyList<Waiver> Waivers { get; init; } = [];
 
     /// <summary>The day by which waivers expire.</summary>
@@ -29,6 +27,5 @@ public sealed record RunOptions
     /// <summary>Called with each case before it runs, with the name of its back end.</summary>
     public Action<ConformanceCase, string>? Starting { get; init; }
 
-    /// <summary>Called with each result as it comes.</summary>
     public Action<CaseResult>? Progress { get; init; }
 }

@@ -2,7 +2,6 @@
 namespace PasidFramework.Conformance.Waivers;
 
 /// <summary>A known failure that its owner has accepted for a while: an entry of the waiver file.</summary>
-/// <param name="Id">Id of the case.</param>
 /// <param name="Hardware">Name of the back end, or the first part of it (<c>qemu</c> for all of QEMU's); null for
 /// all.</param>
 /// <param name="Reason">Why it is accepted.</param>
@@ -10,9 +9,6 @@ namespace PasidFramework.Conformance.Waivers;
 /// <param name="Expires">Last day on which it holds.</param>
 public sealed record Waiver(string Id, string? Hardware, string Reason, string Issue, DateOnly Expires)
 {
-    /// <summary>Whether it is about a case on a back end.</summary>
-    /// <param name="id">Id of the case.</param>
-    /// <param name="hardware">Name of the back end.</param>
     public bool Covers(string id, string hardware)
     {
         ArgumentNullException.ThrowIfNull(hardware);

@@ -20,8 +20,6 @@ public static class WaiverFile
 
     private static readonly string[] s_keys = ["id", "hardware", "reason", "issue", "expires"];
 
-    /// <summary>Reads a file.</summary>
-    /// <param name="path">The file.</param>
     /// <returns>The waivers; ENOENT, EPERM or EIO (the file cannot be read), EINVAL (what is in it).</returns>
     public static OpResult<IReadOnlyList<Waiver>> Load(string path)
     {
