@@ -111,7 +111,6 @@ internal static class PasidCtl
         return root;
     }
 
-    /// <summary>Version with commit, contract and schema.</summary>
     private static string Version()
     {
         string version = typeof(PasidCtl).Assembly

@@ -4,7 +4,6 @@ namespace PasidFramework.Cli.Common;
 /// <summary>Writes whole results to stdout.</summary>
 internal static class Output
 {
-    /// <summary>Writes bytes as they are.</summary>
     public static void Write(Terminal terminal, MemoryStream bytes)
     {
         terminal.Out.Flush();

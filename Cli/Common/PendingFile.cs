@@ -6,23 +6,12 @@ namespace PasidFramework.Cli.Common;
 /// anything goes wrong before. A symbolic link stays one; a pipe or a device is written to as it comes, since it has no
 /// content to replace.
 /// </summary>
-internal sealed class PendingFile : IDisposable
+internal sealed class PendingFile(string path, string? temporary, FileStream stream) : IDisposable
 {
-    private readonly string _path;
-    private readonly string? _temporary;
-    private readonly FileStream _stream;
     private bool _isClosed;
 
-    private PendingFile(string path, string? temporary, FileStream stream)
-    {
-        _path = path;
-        _temporary = temporary;
-        _stream = stream;
-    }
+    public Stream Stream => stream;
 
-    public Stream Stream => _stream;
-
-    /// <summary>Begins a file.</summary>
     /// <param name="option">The option that names it, for messages.</param>
     /// <exception cref="UsageException">It cannot be written there.</exception>
     public static PendingFile Create(string option, string path)
@@ -56,10 +45,10 @@ internal sealed class PendingFile : IDisposable
     /// <summary>Gives the complete file its name.</summary>
     public void Commit()
     {
-        _stream.Dispose();
-        if (_temporary is not null)
+        stream.Dispose();
+        if (temporary is not null)
         {
-            File.Move(_temporary, _path, overwrite: true);
+            File.Move(temporary, path, overwrite: true);
         }
 
         _isClosed = true;
@@ -73,10 +62,10 @@ internal sealed class PendingFile : IDisposable
         }
 
         _isClosed = true;
-        _stream.Dispose();
-        if (_temporary is not null)
+        stream.Dispose();
+        if (temporary is not null)
         {
-            File.Delete(_temporary);
+            File.Delete(temporary);
         }
     }
 }

@@ -12,7 +12,6 @@ internal static class Plugins
         PluginCatalog.Load(directories.Count > 0 ? directories : [DefaultDirectory]);
 
     /// <summary>One line on stderr for each plug-in that was refused.</summary>
-    /// <returns>Whether there was one.</returns>
     public static bool Report(PluginCatalog catalog, Terminal terminal, bool quiet)
     {
         foreach (RefusedPlugin refused in catalog.Refusals)

@@ -12,91 +12,46 @@ using PasidFramework.Comparison.Traces;
 namespace PasidFramework.Cli.Compare;
 
 /// <summary><c>pasidctl compare</c>: allocation policies on a real trace over the loaded drivers.</summary>
-internal sealed class CompareCommand
+internal sealed class CompareCommand(Terminal terminal, CancellationToken cancellation)
 {
-    private readonly Terminal _terminal;
-    private readonly CancellationToken _cancellation;
 
-    private readonly Option<string?> _trace = new("--trace")
-    {
-        Description = "Raw tracefs text of sched_process_fork/exec/exit, plain or gzip [default: the bundled one]",
-        HelpName = "FILE",
-    };
+    private readonly Option<string?> _trace = SharedOptions.Value(
+        "--trace",
+        "FILE",
+        "Raw tracefs text of sched_process_fork/exec/exit, plain or gzip [default: the bundled one]");
 
-    private readonly Option<string?> _scenario = new("--scenario")
-    {
-        Description = "IOMMU instances, devices and rules as JSON [default: the bundled one]",
-        HelpName = "FILE",
-    };
+    private readonly Option<string?> _scenario = SharedOptions.Value(
+        "--scenario", "FILE", "IOMMU instances, devices and rules as JSON [default: the bundled one]");
 
-    private readonly Option<string[]> _policies = new("--policy")
-    {
-        Description = "A policy, or several with commas (may be repeated) [default: all]",
-        HelpName = "NAME",
-        AllowMultipleArgumentsPerToken = false,
-        Arity = ArgumentArity.OneOrMore,
-    };
+    private readonly Option<string[]> _policies = SharedOptions.Values(
+        "--policy", "NAME", "A policy, or several with commas (may be repeated) [default: all]");
 
-    private readonly Option<string?> _seed = new("--seed")
-    {
-        Description = "Seed of everything that is drawn [default: Pasid:Seed, or 1]",
-        HelpName = "N",
-    };
+    private readonly Option<string?> _seed = SharedOptions.Value(
+        "--seed", "N", "Seed of everything that is drawn [default: Pasid:Seed, or 1]");
 
-    private readonly Option<string?> _json = new("--json")
-    {
-        Description = "Write the result as JSON to FILE, or to stdout instead of the table for '-'",
-        HelpName = "FILE|-",
-    };
+    private readonly Option<string?> _json = SharedOptions.Value(
+        "--json", "FILE|-", "Write the result as JSON to FILE, or to stdout instead of the table for '-'");
 
-    private readonly Option<string?> _events = new("--events")
-    {
-        Description = "Write every event, one JSON object a line",
-        HelpName = "FILE",
-    };
+    private readonly Option<string?> _events = SharedOptions.Value(
+        "--events", "FILE", "Write every event, one JSON object a line");
 
     private readonly Option<string[]> _directories = SharedOptions.Directories();
 
-    private readonly Option<string[]> _settings = new("--set")
-    {
-        Description = "A setting, such as Pasid:QuarantineFrees=128 (may be repeated)",
-        HelpName = "KEY=VALUE",
-        AllowMultipleArgumentsPerToken = false,
-        Arity = ArgumentArity.OneOrMore,
-    };
+    private readonly Option<string[]> _settings = SharedOptions.Values(
+        "--set", "KEY=VALUE", "A setting, such as Pasid:QuarantineFrees=128 (may be repeated)");
 
-    private readonly Option<string?> _config = new("--config")
-    {
-        Description = "File with settings as JSON, section Pasid",
-        HelpName = "FILE",
-    };
+    private readonly Option<string?> _config = SharedOptions.Value(
+        "--config", "FILE", "File with settings as JSON, section Pasid");
 
-    private readonly Option<bool> _quiet = new("--quiet")
-    {
-        Description = "No progress bar and no notes on stderr",
-    };
-
-    private CompareCommand(Terminal terminal, CancellationToken cancellation)
-    {
-        _terminal = terminal;
-        _cancellation = cancellation;
-    }
+    private readonly Option<bool> _quiet = SharedOptions.Quiet();
 
     public static Command Create(Terminal terminal, CancellationToken cancellation)
     {
         var compare = new CompareCommand(terminal, cancellation);
         var command = new Command("compare", "Compare PASID allocation policies on a trace of real processes")
         {
-            compare._trace,
-            compare._scenario,
-            compare._policies,
-            compare._seed,
-            compare._json,
-            compare._events,
-            compare._directories,
-            compare._settings,
-            compare._config,
-            compare._quiet,
+            compare._trace, compare._scenario, compare._policies, compare._seed, compare._json, compare._events,
+            compare._directories, compare._settings, compare._config, compare._quiet,
         };
         command.SetAction(compare.Run);
         return command;
@@ -113,13 +68,11 @@ internal sealed class CompareCommand
         CheckOutputs(jsonPath, eventsPath);
 
         Scenario scenario = Read(
-            "--scenario",
-            parsed.GetValue(_scenario) ?? Bundled("scenarios", "default.json"),
-            ScenarioReader.Read);
+            "--scenario", parsed.GetValue(_scenario) ?? Bundled("scenarios", "default.json"), ScenarioReader.Read);
         Trace trace = Read(
             "--trace",
             parsed.GetValue(_trace) ?? Bundled("traces", "dotnet-build.trace.gz"),
-            (stream, name) => TraceReader.Read(stream, name, _cancellation));
+            (stream, name) => TraceReader.Read(stream, name, cancellation));
 
         using PluginCatalog catalog = Plugins.Load(parsed.GetValue(_directories) ?? []);
         IReadOnlyList<Policy> policies = Choose(parsed.GetValue(_policies) ?? [], catalog.Allocators.Keys);
@@ -136,16 +89,13 @@ internal sealed class CompareCommand
             Options = options,
             Seed = seed ?? options.Seed,
         };
-        bool refused = Plugins.Report(catalog, _terminal, quiet);
+        bool refused = Plugins.Report(catalog, terminal, quiet);
         CheckDrivers(request, catalog);
 
         using PendingFile? events = eventsPath is null ? null : PendingFile.Create("--events", eventsPath);
         using PendingFile? json = jsonPath is null or "-" ? null : PendingFile.Create("--json", jsonPath);
-        InputResult<ComparisonResult> result = _terminal.WithProgress(quiet, show => Comparer.Run(
-            request,
-            events?.Stream,
-            show is null ? null : p => show(p.Policy, p.Done),
-            _cancellation));
+        InputResult<ComparisonResult> result = terminal.WithProgress(quiet, show => Comparer.Run(
+            request, events?.Stream, show is null ? null : p => show(p.Policy, p.Done), cancellation));
         if (!result.IsOk)
         {
             throw new UsageException(result.Error.ToString());
@@ -253,19 +203,19 @@ internal sealed class CompareCommand
             report.WriteTo(json.Stream);
         }
 
-        _cancellation.ThrowIfCancellationRequested();
+        cancellation.ThrowIfCancellationRequested();
         if (jsonPath == "-")
         {
-            Output.Write(_terminal, report);
+            Output.Write(terminal, report);
             foreach (string note in quiet ? [] : TextReport.Notes(result.Request.Timeline))
             {
-                _terminal.Say($"note: {note}");
+                terminal.Say($"note: {note}");
             }
         }
         else
         {
-            TextReport.Write(result, _terminal.Out);
-            _terminal.Out.Flush();
+            TextReport.Write(result, terminal.Out);
+            terminal.Out.Flush();
         }
 
         // Last: where stdout cannot take the result, there are no files of it either.

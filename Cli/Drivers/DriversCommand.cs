@@ -11,15 +11,10 @@ internal static class DriversCommand
     public static Command Create(Terminal terminal)
     {
         Option<string[]> directories = SharedOptions.Directories();
-        var json = new Option<string?>("--json")
-        {
-            Description = "Write JSON to FILE, or to stdout for '-'",
-            HelpName = "FILE|-",
-        };
+        Option<string?> json = SharedOptions.Value("--json", "FILE|-", "Write JSON to FILE, or to stdout for '-'");
         var command = new Command("drivers", "List the drivers that were loaded, and what was refused and why")
         {
-            directories,
-            json,
+            directories, json,
         };
         command.SetAction(parsed => Run(terminal, parsed.GetValue(directories) ?? [], parsed.GetValue(json)));
         return command;

@@ -17,12 +17,10 @@ internal sealed class LineReader(Stream input, Action beforeWait)
     /// <summary>Number of the line that was read last, from 1.</summary>
     public long Number { get; private set; }
 
-    /// <summary>Reads the next line.</summary>
     /// <param name="line">Its bytes without the end of line, valid until the next call; empty where it is too
     /// long.</param>
     /// <param name="isTooLong">Whether it is longer than <see cref="MaxBytes"/>; the whole line has been
     /// skipped.</param>
-    /// <returns>Whether there was one.</returns>
     public bool TryRead(out ReadOnlySpan<byte> line, out bool isTooLong)
     {
         isTooLong = false;

@@ -17,10 +17,16 @@ internal sealed class StructureCommands
     private readonly bool _encode;
     private readonly Argument<string?> _structure;
     private readonly Argument<string[]> _values;
-    private readonly Option<bool> _list;
     private readonly Option<bool> _lines;
     private readonly Option<bool> _bytes;
-    private readonly Option<string?> _pages;
+    private readonly Option<bool> _list = SharedOptions.Flag(
+        "--list", "List the structures, or the fields of STRUCTURE");
+
+    private readonly Option<string?> _pages = SharedOptions.Value(
+        "--pages",
+        "DIR",
+        "Write a Markdown page with a bit diagram for each structure, or for STRUCTURE, below DIR");
+
     private readonly Option<string[]> _directories = SharedOptions.Directories();
 
     private StructureCommands(Terminal terminal, bool encode, CancellationToken cancellation)
@@ -40,27 +46,10 @@ internal sealed class StructureCommands
                 : "64-bit words, low word first: decimal, 0x..., or 16 hexadecimal digits",
             Arity = ArgumentArity.ZeroOrMore,
         };
-        _list = new Option<bool>("--list")
-        {
-            Description = "List the structures, or the fields of STRUCTURE",
-        };
-        _lines = new Option<bool>("--jsonl")
-        {
-            Description = encode
-                ? "Read {\"structure\":S,\"fields\":{...}} a line from stdin"
-                : "Read {\"structure\":S,\"words64\":[...]} or {...,\"bytes\":HEX} a line from stdin",
-        };
-        _bytes = new Option<bool>("--bytes")
-        {
-            Description = encode
-                ? "Print bytes in memory order instead of words"
-                : "Read bytes in memory order instead of words",
-        };
-        _pages = new Option<string?>("--pages")
-        {
-            Description = "Write a Markdown page with a bit diagram for each structure, or for STRUCTURE, below DIR",
-            HelpName = "DIR",
-        };
+        _lines = SharedOptions.Flag("--jsonl", encode
+            ? "Read {\"structure\":S,\"fields\":{...}} a line from stdin"
+            : "Read {\"structure\":S,\"words64\":[...]} or {...,\"bytes\":HEX} a line from stdin");
+        _bytes = SharedOptions.Flag("--bytes", $"{(encode ? "Print" : "Read")} bytes in memory order instead of words");
     }
 
     public static Command Explain(Terminal terminal, CancellationToken cancellation) =>
@@ -73,15 +62,7 @@ internal sealed class StructureCommands
 
     private Command Create(string name, string description)
     {
-        var command = new Command(name, description)
-        {
-            _structure,
-            _values,
-            _list,
-            _lines,
-            _bytes,
-            _directories,
-        };
+        var command = new Command(name, description) { _structure, _values, _list, _lines, _bytes, _directories };
         if (!_encode)
         {
             command.Add(_pages);
@@ -256,9 +237,7 @@ internal sealed class StructureCommands
         {
             // A dump that was pasted in quotes is one argument.
             string[] given =
-            [
-                .. values.SelectMany(v => v.Split(StructureInput.Separators, StringSplitOptions.RemoveEmptyEntries)),
-            ];
+                [.. values.SelectMany(v => v.Split(StructureInput.Separators, StringSplitOptions.RemoveEmptyEntries))];
             if (given.Length != layout.Words)
             {
                 throw new UsageException(StructureInput.WrongWords(layout, given.Length));

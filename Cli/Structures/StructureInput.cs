@@ -80,7 +80,6 @@ internal static class StructureInput
 
     public static string Count(int count, string noun) => Text($"{count} {noun}{(count == 1 ? string.Empty : "s")}");
 
-    /// <summary>How many words there have to be.</summary>
     public static string WrongWords(Layout layout, int given) =>
         $"{layout.Id} has {Count(layout.Words, "word")}, "
             + $"{(given < 0 ? "more are" : given == 1 ? "1 is" : Text($"{given} are"))} given";

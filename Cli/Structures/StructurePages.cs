@@ -9,7 +9,6 @@ internal static class StructurePages
     private const int BitsPerRow = 32;
 
     /// <summary>Writes the pages of all structures, and an index, below a folder that exists or is made.</summary>
-    /// <returns>How many pages were written.</returns>
     /// <exception cref="UsageException">A page cannot be written.</exception>
     public static int Write(IReadOnlyList<Layout> layouts, string folder)
     {
@@ -34,7 +33,6 @@ internal static class StructurePages
         }
     }
 
-    /// <summary>The page of one structure.</summary>
     public static string Page(Layout layout)
     {
         var page = new StringBuilder();

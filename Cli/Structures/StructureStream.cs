@@ -59,10 +59,7 @@ internal sealed class StructureStream : IDisposable
         Line,
     }
 
-    /// <summary>Runs until the input ends.</summary>
-    /// <param name="input">Lines.</param>
     /// <param name="output">One line for each line that is not blank.</param>
-    /// <param name="encode">Whether to encode; else to explain.</param>
     /// <returns>Lines that were wrong.</returns>
     public long Run(Stream input, Stream output, bool encode)
     {
@@ -158,7 +155,6 @@ internal sealed class StructureStream : IDisposable
             Part part = Which(ref reader);
             string? key = part == Part.None ? reader.GetString() : null;
             reader.Read();
-            int at = (int)reader.TokenStartIndex;
             switch (part)
             {
                 case Part.Structure when reader.TokenType != JsonTokenType.String:
@@ -172,27 +168,12 @@ internal sealed class StructureStream : IDisposable
                     }
 
                     break;
-                case Part.Fields when found.Fields != 0:
-                    return "fields is given twice";
-                case Part.Fields when reader.TokenType != JsonTokenType.StartObject:
-                    return "fields is not an object";
-                case Part.Fields:
-                    found.Fields = at;
-                    break;
-                case Part.Words when found.Words != 0:
-                    return "words64 is given twice";
-                case Part.Words when reader.TokenType != JsonTokenType.StartArray:
-                    return "words64 is not an array";
-                case Part.Words:
-                    found.Words = at;
-                    break;
-                case Part.Bytes when found.Bytes != 0:
-                    return "bytes is given twice";
-                case Part.Bytes when reader.TokenType != JsonTokenType.String:
-                    return "bytes is not a string";
-                case Part.Bytes:
-                    found.Bytes = at;
-                    break;
+                case Part.Fields when Place("fields", ref found.Fields, reader, JsonTokenType.StartObject) is { } wrong:
+                    return wrong;
+                case Part.Words when Place("words64", ref found.Words, reader, JsonTokenType.StartArray) is { } wrong:
+                    return wrong;
+                case Part.Bytes when Place("bytes", ref found.Bytes, reader, JsonTokenType.String) is { } wrong:
+                    return wrong;
                 case Part.Error when inherited is not null:
                     return "error is given twice";
                 case Part.Error when reader.TokenType != JsonTokenType.String:
@@ -217,6 +198,20 @@ internal sealed class StructureStream : IDisposable
 
         // An error line of the other direction stays what it is.
         return inherited ?? (found.Known is null ? "no structure is given" : null);
+    }
+
+    // Notes where a key's value begins; or says what is wrong with it.
+    private static string? Place(string key, ref int place, in Utf8JsonReader reader, JsonTokenType type)
+    {
+        if (place != 0 || reader.TokenType != type)
+        {
+            return place != 0 ? $"{key} is given twice"
+                : $"{key} is not {(type == JsonTokenType.StartObject ? "an object" : type == JsonTokenType.StartArray
+                    ? "an array" : "a string")}";
+        }
+
+        place = (int)reader.TokenStartIndex;
+        return null;
     }
 
     // A file with one wrong id has it in many lines, and finding what was meant takes a while.

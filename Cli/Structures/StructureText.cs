@@ -8,7 +8,6 @@ internal static class StructureText
 {
     private const int Gap = 2;
 
-    /// <summary>All structures.</summary>
     public static void WriteList(TextWriter output, StructureCatalog catalog)
     {
         int id = catalog.All.Max(layout => layout.Id.Length);
@@ -19,15 +18,10 @@ internal static class StructureText
         }
     }
 
-    /// <summary>The fields of one structure.</summary>
     public static void WriteFields(TextWriter output, Layout layout)
     {
         WriteHead(output, layout);
-        Row[] rows =
-        [
-            .. layout.Fields.Select(field => new Row(
-                Bits(field), Name(field), null, Describe(field)))
-        ];
+        Row[] rows = [.. layout.Fields.Select(field => new Row(Bits(field), Name(field), null, Describe(field)))];
         WriteRows(output, rows, withValue: false);
     }
 

@@ -3,7 +3,6 @@ using System.Reflection;
 
 namespace PasidFramework.Cli.Verify;
 
-/// <summary>Where unpacked QEMUs are.</summary>
 internal static class QemuHome
 {
     /// <summary>PASID_QEMU_HOME, or the folder of the source tree that <c>eng/install-qemu</c> fills.</summary>

@@ -12,7 +12,6 @@ internal static class Subject
         argument.Contains('/', StringComparison.Ordinal) || argument.Contains('.', StringComparison.Ordinal)
         || argument.Contains(Path.DirectorySeparatorChar, StringComparison.Ordinal);
 
-    /// <summary>Loads the plug-ins.</summary>
     /// <param name="argument">A driver's name, or the path of a file.</param>
     /// <param name="directories">Folders with plug-ins; the default one where there is none.</param>
     /// <exception cref="UsageException">There is no such file.</exception>
@@ -33,7 +32,6 @@ internal static class Subject
         return PluginCatalog.LoadFile(argument, directories.Count > 0 ? directories : [Plugins.DefaultDirectory]);
     }
 
-    /// <summary>The driver in a catalogue.</summary>
     /// <exception cref="UsageException">It is not there, or it was refused: exit code 3 with the reason.</exception>
     public static LoadedDriver Find(PluginCatalog catalog, string argument)
     {
@@ -56,9 +54,6 @@ internal static class Subject
             ExitCode.Plugin);
     }
 
-    /// <summary>Puts together what the suite needs.</summary>
-    /// <param name="catalog">The plug-ins.</param>
-    /// <param name="options">Settings of its units.</param>
     /// <param name="backEnds">The back ends; null for the software ones.</param>
     public static DriverUnderTest Of(
         PluginCatalog catalog,

@@ -12,13 +12,11 @@ using PasidFramework.Qemu.Machine;
 namespace PasidFramework.Cli.Verify;
 
 /// <summary><c>pasidctl verify</c>: the conformance suite on one driver.</summary>
-internal sealed class VerifyCommand
+internal sealed class VerifyCommand(Terminal terminal, CancellationToken cancellation)
 {
     private const string Model = "model";
     private const string Qemu = "qemu";
     private const string All = "all";
-    private readonly Terminal _terminal;
-    private readonly CancellationToken _cancellation;
     private PendingFile? _file;
     private volatile string _running = "the driver's constructor";
 
@@ -29,103 +27,48 @@ internal sealed class VerifyCommand
         Arity = ArgumentArity.ZeroOrOne,
     };
 
-    private readonly Option<bool> _list = new("--list")
-    {
-        Description = "List the cases instead, those of --case and --family only",
-    };
+    private readonly Option<bool> _list = SharedOptions.Flag(
+        "--list", "List the cases instead, those of --case and --family only");
 
-    private readonly Option<string> _hardware = new("--hardware")
-    {
-        Description = "The software model, QEMU's IOMMUs, or both",
-        DefaultValueFactory = _ => Model,
-    };
+    private readonly Option<string> _hardware = SharedOptions.Choice(
+        "--hardware", "The software model, QEMU's IOMMUs, or both", Model, Qemu, All);
 
-    private readonly Option<string[]> _cases = new("--case")
-    {
-        Description = "Only this case, such as INV-003 (may be repeated)",
-        HelpName = "ID",
-        AllowMultipleArgumentsPerToken = false,
-        Arity = ArgumentArity.OneOrMore,
-    };
+    private readonly Option<string[]> _cases = SharedOptions.Values(
+        "--case", "ID", "Only this case, such as INV-003 (may be repeated)");
 
-    private readonly Option<string[]> _families = new("--family")
-    {
-        Description =
-            $"Only this family of cases: {string.Join(", ", ConformanceCatalogue.Families)} (may be repeated)",
-        HelpName = "NAME",
-        AllowMultipleArgumentsPerToken = false,
-        Arity = ArgumentArity.OneOrMore,
-    };
+    private readonly Option<string[]> _families = SharedOptions.Values(
+        "--family",
+        "NAME",
+        $"Only this family of cases: {string.Join(", ", ConformanceCatalogue.Families)} (may be repeated)");
 
-    private readonly Option<string?> _seed = new("--seed")
-    {
-        Description = "Seed of everything that is drawn [default: 1]",
-        HelpName = "N",
-    };
+    private readonly Option<string?> _seed = SharedOptions.Value(
+        "--seed", "N", "Seed of everything that is drawn [default: 1]");
 
-    private readonly Option<bool> _strict = new("--strict")
-    {
-        Description = "A required case that was shown nowhere counts as a failure",
-    };
+    private readonly Option<bool> _strict = SharedOptions.Flag(
+        "--strict", "A required case that was shown nowhere counts as a failure");
 
-    private readonly Option<string> _format = new("--format")
-    {
-        Description = "How the report is written",
-        DefaultValueFactory = _ => ReportFormats.Text,
-    };
+    private readonly Option<string> _format = SharedOptions.Choice(
+        "--format", "How the report is written", [.. ReportFormats.All.Select(f => f.Name)]);
 
-    private readonly Option<string?> _out = new("--out")
-    {
-        Description = "Write the report to FILE instead of stdout",
-        HelpName = "FILE",
-    };
+    private readonly Option<string?> _out = SharedOptions.Value(
+        "--out", "FILE", "Write the report to FILE instead of stdout");
 
-    private readonly Option<string?> _waivers = new("--waivers")
-    {
-        Description = "Known failures as JSON: id, reason, issue, expires",
-        HelpName = "FILE",
-    };
+    private readonly Option<string?> _waivers = SharedOptions.Value(
+        "--waivers", "FILE", "Known failures as JSON: id, reason, issue, expires");
 
-    private readonly Option<string[]> _unitOptions = new("--unit")
-    {
-        Description = "A setting of the driver's units, such as dialect=E (may be repeated)",
-        HelpName = "KEY=VALUE",
-        AllowMultipleArgumentsPerToken = false,
-        Arity = ArgumentArity.OneOrMore,
-    };
+    private readonly Option<string[]> _unitOptions = SharedOptions.Values(
+        "--unit", "KEY=VALUE", "A setting of the driver's units, such as dialect=E (may be repeated)");
 
     private readonly Option<string[]> _directories = SharedOptions.Directories();
-
-    private readonly Option<bool> _quiet = new("--quiet")
-    {
-        Description = "No progress bar and no notes on stderr",
-    };
-
-    private VerifyCommand(Terminal terminal, CancellationToken cancellation)
-    {
-        _terminal = terminal;
-        _cancellation = cancellation;
-        _hardware.AcceptOnlyFromAmong(Model, Qemu, All);
-        _format.AcceptOnlyFromAmong([.. ReportFormats.All.Select(f => f.Name)]);
-    }
+    private readonly Option<bool> _quiet = SharedOptions.Quiet();
 
     public static Command Create(Terminal terminal, CancellationToken cancellation)
     {
         var verify = new VerifyCommand(terminal, cancellation);
         var command = new Command("verify", "Judge a driver by the conformance suite, on models or on QEMU's IOMMUs")
         {
-            verify._driver,
-            verify._list,
-            verify._hardware,
-            verify._cases,
-            verify._families,
-            verify._seed,
-            verify._strict,
-            verify._format,
-            verify._out,
-            verify._waivers,
-            verify._unitOptions,
-            verify._directories,
+            verify._driver, verify._list, verify._hardware, verify._cases, verify._families, verify._seed,
+            verify._strict, verify._format, verify._out, verify._waivers, verify._unitOptions, verify._directories,
             verify._quiet,
         };
         command.SetAction(verify.Run);
@@ -200,7 +143,7 @@ internal sealed class VerifyCommand
             throw new UsageException($"--unit: {settings.Reason}");
         }
 
-        ConformanceReport report = _terminal.WithProgress(quiet, show =>
+        ConformanceReport report = terminal.WithProgress(quiet, show =>
         {
             HashSet<string> seen = [];
             return Interruptible(() => ConformanceRunner.Run(
@@ -221,13 +164,13 @@ internal sealed class VerifyCommand
                     },
                     Starting = (one, where) => _running = $"{one.Id} on {where}",
                 },
-                _cancellation));
+                cancellation));
         });
         string command = $"pasidctl {string.Join(' ', parsed.Tokens.Select(t => Quote(t.Value)))}";
         Write(report, format, file, new ReportOptions { Command = command, HasDurations = true });
         if (file is not null && !quiet)
         {
-            _terminal.Say($"{path}: {TextReport.Sentence(report)}");
+            terminal.Say($"{path}: {TextReport.Sentence(report)}");
         }
 
         return report.IsConformant ? ExitCode.Ok : ExitCode.SomeFailed;
@@ -240,11 +183,11 @@ internal sealed class VerifyCommand
             work, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         try
         {
-            run.Wait(_cancellation);
+            run.Wait(cancellation);
         }
         catch (OperationCanceledException)
         {
-            _terminal.Say($"{_running} was running");
+            terminal.Say($"{_running} was running");
             throw;
         }
         catch (AggregateException)
@@ -257,7 +200,7 @@ internal sealed class VerifyCommand
 
     private void OnProcessExit(object? sender, EventArgs e)
     {
-        _terminal.Say($"the process was ended while {_running} was running; there is no report");
+        terminal.Say($"the process was ended while {_running} was running; there is no report");
         _file?.Dispose();
         Environment.ExitCode = ExitCode.SomeFailed;
     }
@@ -270,7 +213,7 @@ internal sealed class VerifyCommand
             TextReport.WriteCases(cases, text);
         }
 
-        Output.Write(_terminal, buffer);
+        Output.Write(terminal, buffer);
         return ExitCode.Ok;
     }
 
@@ -280,7 +223,7 @@ internal sealed class VerifyCommand
         {
             using var buffer = new MemoryStream();
             format.Write(report, buffer, options);
-            Output.Write(_terminal, buffer);
+            Output.Write(terminal, buffer);
             return;
         }
 
@@ -383,13 +326,12 @@ internal sealed class VerifyCommand
         IReadOnlyList<QemuInstallation> installations = QemuInstallation.Find(home, problems);
         foreach (string problem in quiet && installations.Count > 0 ? [] : problems)
         {
-            _terminal.Say($"note: {problem}");
+            terminal.Say($"note: {problem}");
         }
 
         if (installations.Count == 0)
         {
-            throw new UsageException(
-                $"--hardware {hardware}: no QEMU in {home} or on PATH",
+            throw new UsageException($"--hardware {hardware}: no QEMU in {home} or on PATH",
                 hint: "eng/install-qemu unpacks one without root; PASID_QEMU_HOME names another folder");
         }
 
@@ -407,7 +349,7 @@ internal sealed class VerifyCommand
 
         if (found.Length == 0)
         {
-            _terminal.Say($"note: QEMU has no IOMMU of the architecture '{driver.Metadata.TableFormat}'; judged on the "
+            terminal.Say($"note: QEMU has no IOMMU of the architecture '{driver.Metadata.TableFormat}'; judged on the "
                 + $"model only");
         }
 
