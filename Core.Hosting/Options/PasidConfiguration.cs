@@ -19,9 +19,7 @@ namespace PasidFramework.Hosting.Options;
 /// </remarks>
 public static class PasidConfiguration
 {
-    /// <summary>Prefix of environment variables.</summary>
     public const string EnvironmentPrefix = "PASIDCTL_";
-
     private const string DefaultFile = "appsettings.json";
 
     private static readonly PropertyInfo[] s_properties =
@@ -30,7 +28,6 @@ public static class PasidConfiguration
     /// <summary>The keys of section <c>Pasid</c>.</summary>
     public static IReadOnlyList<string> Keys { get; } = [.. s_properties.Select(property => property.Name)];
 
-    /// <summary>Puts the sources together.</summary>
     /// <param name="sources">Where to read; everything at its default if null.</param>
     /// <returns>The configuration; ENOENT (no such file); EPERM (unreadable file); EINVAL (malformed JSON with file and
     /// line, a pair that is not <c>KEY=VALUE</c>, or a pair of another section).</returns>
@@ -64,7 +61,6 @@ public static class PasidConfiguration
 
     /// <summary>Reads section <c>Pasid</c>; what is not stated keeps its default. Limits are not checked
     /// here.</summary>
-    /// <param name="configuration">The whole configuration.</param>
     /// <returns>The options; EINVAL for an unknown key, or a value of another type.</returns>
     public static OpResult<PasidOptions> Bind(IConfiguration configuration)
     {
@@ -79,11 +75,9 @@ public static class PasidConfiguration
         IConfigurationSection section = configuration.GetSection(PasidOptions.SectionName);
         if (!string.IsNullOrEmpty(section.Value))
         {
-            return OpResult.Refuse(
-                Errno.EINVAL,
+            return OpResult.Refuse(Errno.EINVAL,
                 $"{PasidOptions.SectionName} = '{section.Value}'{Source(configuration, section.Path)}: a section with "
-                    + $"keys is "
-                    + $"expected; its keys are {string.Join(", ", Keys)}");
+                    + $"keys is expected; its keys are {string.Join(", ", Keys)}");
         }
 
         foreach (IConfigurationSection child in section.GetChildren())
@@ -111,8 +105,7 @@ public static class PasidConfiguration
             s_properties, candidate => candidate.Name.Equals(child.Key, StringComparison.OrdinalIgnoreCase));
         if (property is null)
         {
-            return OpResult.Refuse(
-                Errno.EINVAL,
+            return OpResult.Refuse(Errno.EINVAL,
                 $"unknown key {child.Path}{Source(configuration, child.Path)}; the keys of {PasidOptions.SectionName} "
                     + $"are "
                     + string.Join(", ", Keys));
@@ -134,11 +127,9 @@ public static class PasidConfiguration
 
         return elements.Length == 0
             ? CheckValue(configuration, child, property.PropertyType)
-            : OpResult.Refuse(
-                Errno.EINVAL,
+            : OpResult.Refuse(Errno.EINVAL,
                 $"unknown key {elements[0].Path}{Source(configuration, elements[0].Path)}: {child.Path} is "
-                    + $"{Describe(property.PropertyType)}, "
-                    + "it has no keys of its own");
+                    + $"{Describe(property.PropertyType)}, it has no keys of its own");
     }
 
     private static OpResult CheckValue(IConfiguration configuration, IConfigurationSection section, Type type)
@@ -146,11 +137,9 @@ public static class PasidConfiguration
         if (section.GetChildren().Any())
         {
             IConfigurationSection inner = section.GetChildren().First();
-            return OpResult.Refuse(
-                Errno.EINVAL,
+            return OpResult.Refuse(Errno.EINVAL,
                 $"unknown key {inner.Path}{Source(configuration, inner.Path)}: {section.Path} is {Describe(type)}, it "
-                    + $"has no "
-                    + "keys of its own");
+                    + "has no keys of its own");
         }
 
         if (section.Value is null)
@@ -177,8 +166,7 @@ public static class PasidConfiguration
     }
 
     private static OpResult WrongType(IConfiguration configuration, IConfigurationSection section, string expected) =>
-        OpResult.Refuse(
-            Errno.EINVAL,
+        OpResult.Refuse(Errno.EINVAL,
             $"{section.Path} = {(section.Value is null ? "null" : $"'{AssemblyHeader.OneLine(section.Value)}'")}"
                 + $"{Source(configuration, section.Path)}: {expected} is expected");
 
@@ -230,8 +218,7 @@ public static class PasidConfiguration
                 new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
             if (document.RootElement.ValueKind != JsonValueKind.Object)
             {
-                return OpResult.Refuse(
-                    Errno.EINVAL,
+                return OpResult.Refuse(Errno.EINVAL,
                     $"{path}, line 1: an object in braces is expected, not {Kind(document.RootElement.ValueKind)}");
             }
 
@@ -305,16 +292,14 @@ public static class PasidConfiguration
             string key = equals < 0 ? string.Empty : pair[..equals].Trim();
             if (key.Length == 0)
             {
-                return OpResult<Dictionary<string, string?>>.Refuse(
-                    Errno.EINVAL,
+                return OpResult<Dictionary<string, string?>>.Refuse(Errno.EINVAL,
                     $"'{pair}' (command line): KEY=VALUE is expected, such as {PasidOptions.SectionName}:First=16");
             }
 
             // A setting typed on the command line is meant to have an effect, and no other section has one.
             if (!key.StartsWith(PasidOptions.SectionName + ":", StringComparison.OrdinalIgnoreCase))
             {
-                return OpResult<Dictionary<string, string?>>.Refuse(
-                    Errno.EINVAL,
+                return OpResult<Dictionary<string, string?>>.Refuse(Errno.EINVAL,
                     $"unknown key {key} (command line); the keys are "
                         + string.Join(", ", Keys.Select(name => $"{PasidOptions.SectionName}:{name}")));
             }

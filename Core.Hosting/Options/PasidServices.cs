@@ -16,7 +16,6 @@ public static class PasidServices
     /// <see cref="IommuCore"/>. The core takes the allocators of a registered <see cref="PluginCatalog"/>, a registered
     /// <see cref="ICoreObserver"/> and a registered <see cref="TimeProvider"/> where there are such.
     /// </summary>
-    /// <param name="services">The container.</param>
     /// <param name="configuration">The whole configuration, such as <see cref="PasidConfiguration.Build"/> makes
     /// it.</param>
     /// <remarks>

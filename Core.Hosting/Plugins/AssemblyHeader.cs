@@ -10,33 +10,23 @@ namespace PasidFramework.Hosting.Plugins;
 /// What the tables of an assembly file say by themselves: no other file is read, so nothing that is missing can be
 /// in the way. Source: ECMA-335 (6th edition) II.22.
 /// </summary>
-internal sealed class AssemblyHeader
+internal sealed class AssemblyHeader(
+    string path, AssemblyName name, ImmutableArray<AssemblyName> references, ImmutableArray<ExportMark> marks)
 {
     public const string DriverAttribute = "PasidFramework.Contracts.PasidDriverAttribute";
     public const string TableFormatAttribute = "PasidFramework.Contracts.PasidTableFormatAttribute";
     public const string AllocatorAttribute = "PasidFramework.Allocation.PasidAllocatorAttribute";
     public const string PlainExportAttribute = "System.Composition.ExportAttribute";
 
-    private AssemblyHeader(
-        string path, AssemblyName name, ImmutableArray<AssemblyName> references, ImmutableArray<ExportMark> marks)
-    {
-        Path = path;
-        Name = name;
-        References = references;
-        Marks = marks;
-    }
-
-    public string Path { get; }
-    public AssemblyName Name { get; }
-    public ImmutableArray<AssemblyName> References { get; }
+    public string Path { get; } = path;
+    public AssemblyName Name { get; } = name;
+    public ImmutableArray<AssemblyName> References { get; } = references;
 
     /// <summary>Classes that carry one of the export attributes, in the order of the file.</summary>
-    public ImmutableArray<ExportMark> Marks { get; }
+    public ImmutableArray<ExportMark> Marks { get; } = marks;
 
     public bool HasExports => Marks.Any(mark => mark.Attribute != PlainExportAttribute);
 
-    /// <summary>Reads a file.</summary>
-    /// <returns>The header, or why there is none.</returns>
     public static AssemblyHeader? Read(string path, out RefusedPlugin? refusal)
     {
         refusal = null;

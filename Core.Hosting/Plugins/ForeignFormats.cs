@@ -8,10 +8,6 @@ namespace PasidFramework.Hosting.Plugins;
 /// contract name. It is asked while a part is being built, so the plug-in that has the format can be composed just
 /// then, and every part of a plug-in lives in one container.
 /// </summary>
-/// <param name="importer">Whose container it is.</param>
-/// <param name="find">Finds a table format by its name.</param>
-/// <param name="findPages">Finds a page table format by its name.</param>
-/// <param name="findReader">Finds a table reader by its name.</param>
 internal sealed class ForeignFormats(
     Plugin importer,
     Func<Plugin, string, IPasidTableFormat?> find,

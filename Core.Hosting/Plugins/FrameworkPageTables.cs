@@ -7,7 +7,6 @@ namespace PasidFramework.Hosting.Plugins;
 /// <summary>The page table formats that the framework itself exports: those of CPUs, which no vendor owns.</summary>
 public static class FrameworkPageTables
 {
-    /// <summary>The formats by name.</summary>
     public static IReadOnlyDictionary<string, IPageTableFormat> All { get; } = CpuPageTables.All.ToFrozenDictionary(
         format => format.Name, IPageTableFormat (format) => format, StringComparer.Ordinal);
 }

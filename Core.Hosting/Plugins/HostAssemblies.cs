@@ -21,7 +21,6 @@ internal sealed class HostAssemblies
         ],
         StringComparer.OrdinalIgnoreCase);
 
-    /// <summary>Simple name of the contract's assembly.</summary>
     public const string ContractName = "PasidFramework.Core";
 
     private readonly Dictionary<string, string> _paths = new(StringComparer.OrdinalIgnoreCase);

@@ -36,9 +36,7 @@ public sealed class LoadedDriver
     /// </summary>
     public DriverMetadata Metadata { get; }
 
-    /// <summary>Full path of its assembly.</summary>
     public string Path { get; }
-
     public Version AssemblyVersion { get; }
 
     /// <summary>Names of the table formats that its assembly exports, in ordinal order.</summary>
@@ -53,7 +51,6 @@ public sealed class LoadedDriver
     /// <summary>The structures that its assembly exports, as it exports them.</summary>
     public IReadOnlyList<Layout> Structures { get; }
 
-    /// <summary>The driver.</summary>
     /// <exception cref="ObjectDisposedException">
     /// The driver was unloaded: a reference kept here would keep its code in memory.
     /// </exception>

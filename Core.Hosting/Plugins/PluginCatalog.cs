@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Collections.Frozen;
 using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
 
 namespace PasidFramework.Hosting.Plugins;
 
@@ -24,15 +25,7 @@ public sealed class PluginCatalog : IDisposable
     private readonly Lock _gate = new();
     private readonly List<Plugin> _plugins;
     private ImmutableArray<LoadedDriver> _drivers = [];
-    private FrozenDictionary<string, IPasidTableFormat> _tableFormats =
-        FrozenDictionary<string, IPasidTableFormat>.Empty;
-    private FrozenDictionary<string, IPasidAllocatorFactory> _allocators =
-        FrozenDictionary<string, IPasidAllocatorFactory>.Empty;
     private ImmutableArray<string> _warnings;
-    private FrozenDictionary<string, IIommuModelFactory> _models = FrozenDictionary<string, IIommuModelFactory>.Empty;
-    private FrozenDictionary<string, ITableReader> _readers = FrozenDictionary<string, ITableReader>.Empty;
-    private FrozenDictionary<string, IPageTableFormat> _pageTables = FrozenDictionary<string, IPageTableFormat>.Empty;
-    private StructureCatalog _structures = new([]);
 
     private PluginCatalog(
         List<Plugin> plugins,
@@ -54,24 +47,24 @@ public sealed class PluginCatalog : IDisposable
     public IReadOnlyList<LoadedDriver> Drivers => _drivers;
 
     /// <summary>The exported table formats by name.</summary>
-    public IReadOnlyDictionary<string, IPasidTableFormat> TableFormats => _tableFormats;
+    public IReadOnlyDictionary<string, IPasidTableFormat> TableFormats { get; private set; }
 
     /// <summary>The exported allocation policies by name.</summary>
-    public IReadOnlyDictionary<string, IPasidAllocatorFactory> Allocators => _allocators;
+    public IReadOnlyDictionary<string, IPasidAllocatorFactory> Allocators { get; private set; }
 
     /// <summary>The structures of no vendor and those that the plug-ins export. Where two have one id, the first in
     /// ordinal order of the plug-ins' paths stays and <see cref="Warnings"/> says so.</summary>
-    public StructureCatalog Structures => _structures;
+    public StructureCatalog Structures { get; private set; }
 
     /// <summary>The exported software models by the name of their architecture.</summary>
-    public IReadOnlyDictionary<string, IIommuModelFactory> Models => _models;
+    public IReadOnlyDictionary<string, IIommuModelFactory> Models { get; private set; }
 
     /// <summary>The exported table readers by the name of their architecture.</summary>
-    public IReadOnlyDictionary<string, ITableReader> TableReaders => _readers;
+    public IReadOnlyDictionary<string, ITableReader> TableReaders { get; private set; }
 
     /// <summary>The page table formats by name: those of the framework (<see cref="FrameworkPageTables"/>) and those
     /// that plug-ins export.</summary>
-    public IReadOnlyDictionary<string, IPageTableFormat> PageTables => _pageTables;
+    public IReadOnlyDictionary<string, IPageTableFormat> PageTables { get; private set; }
 
     /// <summary>What was not loaded, in ordinal order of the paths.</summary>
     public IReadOnlyList<RefusedPlugin> Refusals { get; }
@@ -93,7 +86,6 @@ public sealed class PluginCatalog : IDisposable
     /// favour.</param>
     /// <param name="directories">Directories as for
     /// <see cref="Load(IReadOnlyList{string}, PluginHostServices?)"/>.</param>
-    /// <param name="services">What plug-ins may import.</param>
     /// <returns>The catalogue; where the file was refused it is among <see cref="Refusals"/> by its full
     /// path.</returns>
     public static PluginCatalog LoadFile(
@@ -152,7 +144,6 @@ public sealed class PluginCatalog : IDisposable
         return new PluginCatalog(plugins, searched, ordered, warnings);
     }
 
-    /// <summary>Finds a loaded driver.</summary>
     /// <returns>The driver; ENOENT with the names that are there.</returns>
     public OpResult<LoadedDriver> Find(string name)
     {
@@ -166,7 +157,6 @@ public sealed class PluginCatalog : IDisposable
     /// Takes a driver away, with everything else that its assembly exports, and unloads its code as soon as nothing
     /// refers to it. The caller has disposed its units first; a unit that is left keeps the code in memory and working.
     /// </summary>
-    /// <param name="driverName">The driver's name.</param>
     /// <returns>Success; ENOENT (no such driver); EBUSY where another loaded plug-in imported one of its table
     /// formats.</returns>
     public OpResult Unload(string driverName)
@@ -194,7 +184,6 @@ public sealed class PluginCatalog : IDisposable
         }
     }
 
-    /// <summary>Unloads everything.</summary>
     public void Dispose()
     {
         lock (_gate)
@@ -212,8 +201,7 @@ public sealed class PluginCatalog : IDisposable
         }
     }
 
-    private static OpResult Missing(string name, ImmutableArray<LoadedDriver> drivers) => OpResult.Refuse(
-        Errno.ENOENT,
+    private static OpResult Missing(string name, ImmutableArray<LoadedDriver> drivers) => OpResult.Refuse(Errno.ENOENT,
         $"no driver '{name}' is loaded; loaded are: "
             + (drivers.IsEmpty ? "none" : string.Join(", ", drivers.Select(driver => driver.Name))));
 
@@ -253,16 +241,19 @@ public sealed class PluginCatalog : IDisposable
         return layouts;
     }
 
+    [MemberNotNull(nameof(TableFormats), nameof(Allocators), nameof(Structures), nameof(Models), nameof(TableReaders),
+        nameof(PageTables))]
     private void Publish()
     {
         _drivers = [.. _plugins.Select(plugin => plugin.Driver).OfType<LoadedDriver>()
             .OrderBy(driver => driver.Name, StringComparer.Ordinal)];
-        _tableFormats = _plugins.SelectMany(plugin => plugin.TableFormats).ToFrozenDictionary(StringComparer.Ordinal);
-        _allocators = _plugins.SelectMany(plugin => plugin.Allocators).ToFrozenDictionary(StringComparer.Ordinal);
-        _models = _plugins.SelectMany(plugin => plugin.Extras.Models).ToFrozenDictionary(StringComparer.Ordinal);
-        _readers = _plugins.SelectMany(plugin => plugin.Extras.TableReaders).ToFrozenDictionary(StringComparer.Ordinal);
-        _pageTables = FrameworkPageTables.All.Concat(_plugins.SelectMany(plugin => plugin.Extras.PageTables))
+        TableFormats = _plugins.SelectMany(plugin => plugin.TableFormats).ToFrozenDictionary(StringComparer.Ordinal);
+        Allocators = _plugins.SelectMany(plugin => plugin.Allocators).ToFrozenDictionary(StringComparer.Ordinal);
+        Models = _plugins.SelectMany(plugin => plugin.Extras.Models).ToFrozenDictionary(StringComparer.Ordinal);
+        TableReaders = _plugins.SelectMany(plugin => plugin.Extras.TableReaders)
             .ToFrozenDictionary(StringComparer.Ordinal);
-        _structures = new StructureCatalog(UniqueLayouts());
+        PageTables = FrameworkPageTables.All.Concat(_plugins.SelectMany(plugin => plugin.Extras.PageTables))
+            .ToFrozenDictionary(StringComparer.Ordinal);
+        Structures = new StructureCatalog(UniqueLayouts());
     }
 }

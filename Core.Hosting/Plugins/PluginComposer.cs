@@ -57,9 +57,7 @@ internal sealed class PluginComposer(
             }
 
             string format = user.Imports.First(import => import.Value == plugin).Key;
-            Refuse(user, new RefusedPlugin(
-                user.Manifest.Path,
-                RefusalReason.UnsatisfiedImport,
+            Refuse(user, new RefusedPlugin(user.Manifest.Path, RefusalReason.UnsatisfiedImport,
                 $"imports table format '{format}' of {plugin.Manifest.Path}, which was refused"));
         }
     }
@@ -77,9 +75,7 @@ internal sealed class PluginComposer(
             Compose(earlier);
             if (earlier.State != PluginState.Gone)
             {
-                return new RefusedPlugin(
-                    plugin.Manifest.Path,
-                    RefusalReason.DuplicateName,
+                return new RefusedPlugin(plugin.Manifest.Path, RefusalReason.DuplicateName,
                     $"{name} is there already, from {earlier.Manifest.Path} (the first path in ordinal order wins)");
             }
         }
@@ -143,9 +139,7 @@ internal sealed class PluginComposer(
 
         if (formats[0].Name != name)
         {
-            return new RefusedPlugin(
-                plugin.Manifest.Path,
-                RefusalReason.InvalidExport,
+            return new RefusedPlugin(plugin.Manifest.Path, RefusalReason.InvalidExport,
                 $"table format '{name}' calls itself '{formats[0].Name}': the same name is expected");
         }
 
@@ -155,24 +149,12 @@ internal sealed class PluginComposer(
 
     private void ComposeExtras(Plugin plugin)
     {
-        PluginExtras extras = plugin.Extras;
-        Collect<IStructureProvider, IReadOnlyList<Layout>>(
-            plugin, "structures", extras.Structures, other => other.Structures, (provider, name) =>
-                Copy(provider, name));
-        Collect(plugin, "model", extras.Models, other => other.Models, (IIommuModelFactory factory, string _) =>
-            factory);
-        Collect(
-            plugin,
-            "table reader",
-            extras.TableReaders,
-            other => other.TableReaders,
-            (ITableReader reader, string name) => SameName(reader, reader.Name, name));
-        Collect(
-            plugin,
-            "page tables",
-            extras.PageTables,
-            other => other.PageTables,
-            (IPageTableFormat format, string name) => SameName(format, format.Name, name));
+        Collect<IStructureProvider, IReadOnlyList<Layout>>(plugin, "structures", x => x.Structures, Copy);
+        Collect(plugin, "model", x => x.Models, (IIommuModelFactory factory, string _) => factory);
+        Collect(plugin, "table reader", x => x.TableReaders, (ITableReader reader, string name) =>
+            SameName(reader, reader.Name, name));
+        Collect(plugin, "page tables", x => x.PageTables, (IPageTableFormat format, string name) =>
+            SameName(format, format.Name, name));
     }
 
     // The list is the plug-in's own: what is wrong with it must show here, where it is a line about that plug-in.
@@ -192,11 +174,7 @@ internal sealed class PluginComposer(
 
     // They are found by their metadata's name. One that is there already stays, as everywhere: the first path wins.
     private void Collect<TExport, T>(
-        Plugin plugin,
-        string what,
-        Dictionary<string, T> found,
-        Func<PluginExtras, Dictionary<string, T>> table,
-        Func<TExport, string, T> value)
+        Plugin plugin, string what, Func<PluginExtras, Dictionary<string, T>> table, Func<TExport, string, T> value)
         where TExport : class
     {
         foreach (Lazy<TExport, IDictionary<string, object>> export in
@@ -212,18 +190,13 @@ internal sealed class PluginComposer(
             Plugin? owner = plugins.FirstOrDefault(
                 other => other.State != PluginState.Gone && table(other.Extras).ContainsKey(name));
             bool isPages = typeof(TExport) == typeof(IPageTableFormat);
-            if (isPages && FrameworkPageTables.All.ContainsKey(name))
+            bool isFrameworks = isPages && FrameworkPageTables.All.ContainsKey(name);
+            if (isFrameworks || (owner is not null && isPages))
             {
+                string from = isFrameworks ? "the framework itself"
+                    : $"{owner!.Manifest.Path} (the first path in ordinal order wins)";
                 throw new RefusedExportException(
-                    RefusalReason.DuplicateName, $"{what} '{name}' are there already, from the framework itself");
-            }
-
-            if (owner is not null && isPages)
-            {
-                throw new RefusedExportException(
-                    RefusalReason.DuplicateName,
-                    $"{what} '{name}' are there already, from {owner.Manifest.Path} (the first path in ordinal order "
-                        + $"wins)");
+                    RefusalReason.DuplicateName, $"{what} '{name}' are there already, from {from}");
             }
 
             if (owner is not null)
@@ -233,7 +206,7 @@ internal sealed class PluginComposer(
                 continue;
             }
 
-            found.Add(name, value(export.Value, name));
+            table(plugin.Extras).Add(name, value(export.Value, name));
         }
     }
 
@@ -280,9 +253,7 @@ internal sealed class PluginComposer(
     {
         if (count > 1)
         {
-            return new RefusedPlugin(
-                plugin.Manifest.Path,
-                RefusalReason.InvalidExport,
+            return new RefusedPlugin(plugin.Manifest.Path, RefusalReason.InvalidExport,
                 $"{what} was found {count} times in its assembly: one is the limit");
         }
 
@@ -292,12 +263,9 @@ internal sealed class PluginComposer(
         string difference = theirs is null
             ? $"its reference is {assembly.GetReferencedAssemblies().FirstOrDefault(IsContract)?.FullName ?? "missing"}"
             : $"its own copy {theirs.FullName} was loaded from {theirs.Location}";
-        return new RefusedPlugin(
-            plugin.Manifest.Path,
-            RefusalReason.ContractNotShared,
+        return new RefusedPlugin(plugin.Manifest.Path, RefusalReason.ContractNotShared,
             $"{what} is exported by the file, yet composition found none: {difference}, while {contract.FullName} of "
-                + $"the "
-                + $"host is of {contract.Assembly.FullName} from {contract.Assembly.Location}");
+                + $"the host is of {contract.Assembly.FullName} from {contract.Assembly.Location}");
     }
 
     private static bool IsContract(AssemblyName name) => name.Name == HostAssemblies.ContractName;

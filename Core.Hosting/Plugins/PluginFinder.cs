@@ -7,7 +7,6 @@ namespace PasidFramework.Hosting.Plugins;
 /// </summary>
 internal static class PluginFinder
 {
-    /// <summary>Searches directories.</summary>
     /// <returns>Candidates in ordinal order of their paths.</returns>
     public static IReadOnlyList<AssemblyHeader> Find(
         IEnumerable<string> directories,
@@ -41,9 +40,7 @@ internal static class PluginFinder
             }
             catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
             {
-                refusals.Add(new RefusedPlugin(
-                    directory,
-                    RefusalReason.DirectoryUnreadable,
+                refusals.Add(new RefusedPlugin(directory, RefusalReason.DirectoryUnreadable,
                     $"cannot be read: {AssemblyHeader.OneLine(exception.Message)}"));
             }
         }

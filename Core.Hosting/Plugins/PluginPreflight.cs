@@ -13,8 +13,6 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
 {
     private const string ImportingConstructor = "System.Composition.ImportingConstructorAttribute";
 
-    /// <summary>Judges one file.</summary>
-    /// <returns>The manifest, or why it is refused.</returns>
     public PluginManifest? Inspect(AssemblyHeader header, out RefusedPlugin? refusal)
     {
         refusal = CheckExports(header) ?? CheckContractReference(header);
@@ -38,8 +36,7 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
         refusal = CheckDependencies(header, resolver);
         if (refusal is null && resolverProblem is not null)
         {
-            refusal = Refuse(
-                header, RefusalReason.MissingDependency,
+            refusal = Refuse(header, RefusalReason.MissingDependency,
                 $"its .deps.json does not fit the files beside it: {resolverProblem}");
         }
 
@@ -59,9 +56,7 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
         string hint = header.Marks.IsEmpty
             ? string.Empty
             : $"; {header.Marks[0].Type} has a plain [Export], which carries no name";
-        return Refuse(
-            header,
-            RefusalReason.NoExport,
+        return Refuse(header, RefusalReason.NoExport,
             $"exports nothing: no class has [PasidDriver], [PasidTableFormat] or [PasidAllocator]{hint}");
     }
 
@@ -75,9 +70,7 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
         }
 
         bool newer = version.Major > HostAssemblies.ContractAssemblyVersion.Major;
-        return Refuse(
-            header,
-            newer ? RefusalReason.ContractTooNew : RefusalReason.ContractTooOld,
+        return Refuse(header, newer ? RefusalReason.ContractTooNew : RefusalReason.ContractTooOld,
             $"was compiled against {HostAssemblies.ContractName} {version}, this host has "
                 + $"{HostAssemblies.ContractAssemblyVersion}: "
                 + (newer ? "it needs a newer framework" : "it must be compiled anew for this framework"));
@@ -89,17 +82,13 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
         string had = Text($"{DriverContract.Major}.{DriverContract.Minor}");
         if (driver.ContractMajor < DriverContract.Major)
         {
-            return Refuse(
-                header,
-                RefusalReason.ContractTooOld,
+            return Refuse(header, RefusalReason.ContractTooOld,
                 $"driver '{driver.Name}' was written for driver contract {wanted}, this host has {had}: "
                     + "it must be ported to this framework");
         }
 
         return driver.ContractMajor > DriverContract.Major || driver.ContractMinor > DriverContract.Minor
-            ? Refuse(
-                header,
-                RefusalReason.ContractTooNew,
+            ? Refuse(header, RefusalReason.ContractTooNew,
                 $"driver '{driver.Name}' needs driver contract {wanted}, this host has {had}: it needs a newer "
                     + $"framework")
             : null;
@@ -164,17 +153,12 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
         {
             string where = host.Shared.Contains(name) ? "the host shares it and has none"
                 : "it is not beside the plug-in";
-            return Refuse(
-                header,
-                RefusalReason.MissingDependency,
-                $"needs {name} {reference.Version}, and {where}");
+            return Refuse(header, RefusalReason.MissingDependency, $"needs {name} {reference.Version}, and {where}");
         }
 
         // The contract's own version was judged by its major number before; the runtime compares all four.
         return reference.Version is { } needed && needed > offered
-            ? Refuse(
-                header,
-                RefusalReason.ContractTooNew,
+            ? Refuse(header, RefusalReason.ContractTooNew,
                 $"needs {name} {needed}, this host has {offered}: it needs a newer framework")
             : null;
     }
@@ -203,9 +187,7 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
         }
         catch (FileNotFoundException exception)
         {
-            refusal = Refuse(
-                header,
-                RefusalReason.MissingDependency,
+            refusal = Refuse(header, RefusalReason.MissingDependency,
                 $"its types need an assembly that is not there: {AssemblyHeader.OneLine(exception.Message)}");
         }
         // Tables that contradict each other make the reader throw anything; nothing of ours runs in there.
@@ -213,9 +195,7 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
         catch (Exception exception)
 #pragma warning restore CA1031
         {
-            refusal = Refuse(
-                header,
-                RefusalReason.TypeLoadFailed,
+            refusal = Refuse(header, RefusalReason.TypeLoadFailed,
                 $"its types cannot be read against this host: {AssemblyHeader.OneLine(exception.Message)}");
         }
 
@@ -255,9 +235,7 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
         private RefusedPlugin? CheckPlain(Type type, CustomAttributeData data) => data.ConstructorArguments
             .Select(argument => (argument.Value as Type)?.FullName)
             .FirstOrDefault(contract => s_contracts.Contains(contract)) is { } contract
-                ? Refuse(
-                    header,
-                    RefusalReason.InvalidExport,
+                ? Refuse(header, RefusalReason.InvalidExport,
                     $"{type.FullName} has [Export(typeof({contract}))], which carries no name: [PasidDriver], "
                         + "[PasidTableFormat] or [PasidAllocator] is expected")
                 : null;
@@ -271,9 +249,7 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
             catch (ArgumentException)
             {
                 // The reader resolves every name in the host's attribute and trips over one that is not there.
-                return Refuse(
-                    header,
-                    RefusalReason.ContractTooNew,
+                return Refuse(header, RefusalReason.ContractTooNew,
                     $"{type.FullName} states a value that this host's [PasidDriver] does not have: it needs a newer "
                         + $"framework");
             }
@@ -293,9 +269,7 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
             };
             if (_driver is not null)
             {
-                return Refuse(
-                    header,
-                    RefusalReason.InvalidExport,
+                return Refuse(header, RefusalReason.InvalidExport,
                     $"exports two drivers, '{_driver.Name}' ({_driverType}) and '{driver.Name}' ({type.FullName}): "
                         + "one driver per assembly is the limit");
             }
@@ -324,9 +298,7 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
 
         private RefusedPlugin? CheckName(Type type, string kind, string name) => IsName(name)
             ? null
-            : Refuse(
-                header,
-                RefusalReason.InvalidMetadata,
+            : Refuse(header, RefusalReason.InvalidMetadata,
                 $"{type.FullName} states the {kind} name '{AssemblyHeader.OneLine(name)}': "
                     + "one or more of a-z, 0-9 and dashes are expected");
 
@@ -340,19 +312,14 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
         {
             if (type.IsAbstract || type.IsGenericTypeDefinition)
             {
-                return Refuse(
-                    header,
-                    RefusalReason.InvalidExport,
+                return Refuse(header, RefusalReason.InvalidExport,
                     $"{type.FullName} is {(type.IsAbstract ? "abstract" : "generic")} and cannot be exported: exports "
-                        + $"are "
-                        + "not inherited, put the attribute on the concrete class");
+                        + "are not inherited, put the attribute on the concrete class");
             }
 
             if (!type.GetInterfaces().Any(candidate => candidate.FullName == contract))
             {
-                return Refuse(
-                    header,
-                    RefusalReason.InvalidExport,
+                return Refuse(header, RefusalReason.InvalidExport,
                     $"{type.FullName} is exported and does not implement {contract}");
             }
 
@@ -362,9 +329,7 @@ internal sealed class PluginPreflight(HostAssemblies host, ICollection<string> w
                     .Any(data => data.AttributeType.FullName == ImportingConstructor));
             return constructible
                 ? null
-                : Refuse(
-                    header,
-                    RefusalReason.NoImportingConstructor,
+                : Refuse(header, RefusalReason.NoImportingConstructor,
                     $"{type.FullName} has no importing constructor: a public one without parameters, or one with "
                         + "[ImportingConstructor], is expected");
         }

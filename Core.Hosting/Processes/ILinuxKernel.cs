@@ -11,11 +11,9 @@ internal interface ILinuxKernel
     /// <returns>A descriptor that becomes readable when the process ends; or null and the error number.</returns>
     SafeFileHandle? OpenProcess(int pid, out int errno);
 
-    /// <summary>Compares the memory of two processes.</summary>
     /// <returns>0 if they share it, a positive number if not, a negative error number.</returns>
     int CompareMemory(int first, int second);
 
-    /// <summary>Reads the state of a process or thread.</summary>
     /// <returns>0 or an error number.</returns>
     int ReadStat(int pid, out ProcessStat stat);
 

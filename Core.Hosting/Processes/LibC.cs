@@ -46,12 +46,10 @@ internal static unsafe partial class LibC
         _ => 0,
     };
 
-    /// <summary>Opens a process.</summary>
     /// <returns>The descriptor, or null and the error number.</returns>
     public static SafeFileHandle? PidfdOpen(int pid, out int errno) =>
         Handle((int)Syscall(PidfdOpenNumber, pid, 0, 0, 0, 0), out errno);
 
-    /// <summary>Compares the memory of two processes.</summary>
     /// <returns>0 if they share it, a positive number if not, a negative error number.</returns>
     public static int KcmpMemory(int first, int second)
     {
@@ -108,7 +106,6 @@ internal static unsafe partial class LibC
 
     public static SafeFileHandle? EpollCreate(out int errno) => Handle(EpollCreate1(EpollCloseOnExec), out errno);
 
-    /// <summary>Watches a descriptor.</summary>
     /// <returns>0 or the error number.</returns>
     public static int EpollWatch(SafeFileHandle epoll, SafeFileHandle file, ulong token)
     {
@@ -130,7 +127,6 @@ internal static unsafe partial class LibC
     }
 
     /// <summary>Waits until watched descriptors are readable.</summary>
-    /// <param name="epoll">The epoll descriptor.</param>
     /// <param name="tokens">Filled with the tokens of those that are.</param>
     /// <returns>How many there are.</returns>
     public static int EpollWait(SafeFileHandle epoll, Span<ulong> tokens)

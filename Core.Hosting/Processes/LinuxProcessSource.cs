@@ -75,7 +75,6 @@ public sealed class LinuxProcessSource : IProcessSource
     /// </summary>
     public bool SeesSharing { get; }
 
-    /// <summary>Starts watching.</summary>
     /// <param name="memory">Where page-table roots are allocated.</param>
     /// <param name="logger">Records handlers that throw; silent by default.</param>
     /// <returns>The source; EOPNOTSUPP (not Linux, or a kernel before 5.3, or a container that forbids pidfd_open);
@@ -99,8 +98,7 @@ public sealed class LinuxProcessSource : IProcessSource
                     ? NoDescriptor(errno)
                     : OpResult.Refuse(Errno.EOPNOTSUPP,
                         $"real processes need pidfd_open, which this system refuses (error {errno}): Linux 5.3 or "
-                            + $"later is "
-                            + $"expected, and a container that permits it"));
+                            + $"later is expected, and a container that permits it"));
             }
         }
 
@@ -119,7 +117,6 @@ public sealed class LinuxProcessSource : IProcessSource
             new LinuxProcessSource(kernel, memory, logger ?? NullLogger.Instance, epoll, wake, seesSharing));
     }
 
-    /// <summary>Finds the address space of a process.</summary>
     /// <param name="pid">
     /// Process id. The id of a thread stands for its thread group, whose memory it uses.
     /// </param>
@@ -271,40 +268,24 @@ public sealed class LinuxProcessSource : IProcessSource
         for (int attempt = 0; ; attempt++)
         {
             int errno = _kernel.ReadStat(pid, out ProcessStat stat);
-            OpResult refusal = default;
-            if (errno == LibC.EPERM)
+            (Errno Errno, string Why)? refusal =
+                errno == LibC.EPERM ? (Errno.EPERM, "its /proc entry may not be read")
+                : errno != 0 || LibC.IsReadable(pidfd) || stat.IsDead ? (Errno.ESRCH, "it is dead")
+                : stat.IsKernelThread
+                    ? (Errno.EINVAL, $"'{stat.Name}' is a kernel thread, it has no user memory")
+                : stat.VirtualBytes == 0 ? (Errno.ESRCH, "it is exiting, its memory is gone")
+                : stat.Image.IsHidden
+                    ? (Errno.EPERM, "it may not be inspected: ptrace read access is needed to see an exec")
+                : stat.Image.IsIncomplete ? (Errno.EBUSY, "it is in the middle of an exec")
+                : null;
+            if (refusal is { Errno: Errno.EBUSY } && attempt < MaxExecChecks)
             {
-                refusal = Refuse(Errno.EPERM, pid, "its /proc entry may not be read").Outcome;
-            }
-            else if (errno != 0 || LibC.IsReadable(pidfd) || stat.IsDead)
-            {
-                refusal = Refuse(Errno.ESRCH, pid, "it is dead").Outcome;
-            }
-            else if (stat.IsKernelThread)
-            {
-                refusal = Refuse(Errno.EINVAL, pid, $"'{stat.Name}' is a kernel thread, it has no user memory").Outcome;
-            }
-            else if (stat.VirtualBytes == 0)
-            {
-                refusal = Refuse(Errno.ESRCH, pid, "it is exiting, its memory is gone").Outcome;
-            }
-            else if (stat.Image.IsHidden)
-            {
-                refusal = Refuse(Errno.EPERM, pid,
-                    "it may not be inspected: ptrace read access is needed to see an exec").Outcome;
-            }
-            else if (stat.Image.IsIncomplete)
-            {
-                if (attempt < MaxExecChecks)
-                {
-                    Thread.Yield();
-                    continue;
-                }
-
-                refusal = Refuse(Errno.EBUSY, pid, "it is in the middle of an exec").Outcome;
+                Thread.Yield();
+                continue;
             }
 
-            return refusal.IsOk ? OpResult<ProcessStat>.Ok(stat) : OpResult<ProcessStat>.Refuse(refusal);
+            return refusal is not { } found ? OpResult<ProcessStat>.Ok(stat)
+                : OpResult<ProcessStat>.Refuse(Refuse(found.Errno, pid, found.Why).Outcome);
         }
     }
 
@@ -448,7 +429,6 @@ public sealed class LinuxProcessSource : IProcessSource
         }
     }
 
-    /// <summary>Reports what has ended.</summary>
     /// <returns>Whether the source goes on.</returns>
     private bool Report()
     {

@@ -32,8 +32,6 @@ internal readonly record struct ProcessStat(
     /// <summary>Exited and not yet waited for (Z), or on its very last steps (X).</summary>
     public bool IsDead => State is 'Z' or 'X' or 'x';
 
-    /// <summary>Reads one line.</summary>
-    /// <returns>Whether it had all the fields.</returns>
     public static bool TryParse(ReadOnlySpan<byte> line, out ProcessStat stat)
     {
         stat = default;
