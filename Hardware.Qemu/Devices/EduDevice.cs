@@ -69,10 +69,7 @@ internal sealed class EduDevice
         }
 
         Transfer(
-            destination,
-            QTestCommand.Write(_bar + Source, Buffer, 64),
-            QTestCommand.Write(_bar + Count, 4, 64),
-            run);
+            destination, QTestCommand.Write(_bar + Source, Buffer, 64), QTestCommand.Write(_bar + Count, 4, 64), run);
         _isSetToStore = true;
     }
 

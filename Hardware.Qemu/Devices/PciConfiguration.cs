@@ -5,12 +5,9 @@ namespace PasidFramework.Qemu.Devices;
 /// <summary>PCI configuration space of one machine.</summary>
 internal interface IPciConfiguration
 {
-    /// <summary>Reads 32 bits.</summary>
-    /// <param name="requester">Bus, device and function.</param>
     /// <param name="offset">Byte offset, a multiple of 4.</param>
     uint Read(RequesterId requester, int offset);
 
-    /// <summary>Writes 32 bits.</summary>
     void Write(RequesterId requester, int offset, uint value);
 }
 

@@ -21,15 +21,11 @@ internal abstract class QemuHardware : ITestHardware
     private readonly Dictionary<RequesterId, QemuChannel> _channels = [];
     private List<string> _violations = [];
 
-    /// <summary>Wraps a machine.</summary>
     /// <param name="machine">The machine; disposed with this.</param>
     protected QemuHardware(QemuMachine machine) => Machine = machine;
 
     public QemuMachine Machine { get; }
-
-    /// <summary>The guest's RAM.</summary>
     public QemuMemory Ram => Machine.Memory;
-
     public IPhysicalMemory Memory => Ram;
     public abstract IRegisterFile Registers { get; }
     public bool IsCoherent => true;
@@ -41,7 +37,6 @@ internal abstract class QemuHardware : ITestHardware
     /// one.</summary>
     public IReadOnlyList<ulong> LastFault { get; protected set; } = [];
 
-    /// <summary>The devices.</summary>
     protected IEnumerable<QemuChannel> Channels => _channels.Values;
 
     public OpResult Prepare(RequesterId requester, Pasid pasid)
@@ -52,8 +47,7 @@ internal abstract class QemuHardware : ITestHardware
             bool isOther = channel.Pasid is not null && channel.Pasid != pasid;
             if (isOther && channel.IsUsed && !IsForgotten(channel))
             {
-                return OpResult.Refuse(
-                    Errno.EOPNOTSUPP,
+                return OpResult.Refuse(Errno.EOPNOTSUPP,
                     $"{requester} stands for PASID {channel.Pasid} and has used it: it can stand for {pasid} after it "
                         + $"was removed");
             }
@@ -145,6 +139,25 @@ internal abstract class QemuHardware : ITestHardware
 
     public void Dispose() => Machine.Dispose();
 
+    /// <summary>Starts a machine and wraps it; none is left behind where that fails.</summary>
+    /// <param name="devices">How many devices, 1 to <paramref name="most"/>.</param>
+    /// <exception cref="QemuException">It does not start.</exception>
+    protected static T Start<T>(int devices, int most, Func<QemuMachineSetup> setup, Func<QemuMachine, T> wrap)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(devices, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(devices, most);
+        QemuMachine machine = QemuMachine.Start(setup());
+        try
+        {
+            return wrap(machine);
+        }
+        catch
+        {
+            machine.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>The command line's part that makes edu devices, from a slot of bus 0 on.</summary>
     protected static IEnumerable<string> EduArguments(int firstSlot, int count) => Enumerable.Range(firstSlot, count)
         .SelectMany(slot => (string[])["-device", Text($"edu,addr={slot:x}.0,dma_mask=0xffffffffffffffff")]);
@@ -194,7 +207,6 @@ internal abstract class QemuHardware : ITestHardware
     /// <summary>The fault record that an access left; null where there is none. It stays for the driver.</summary>
     protected abstract TranslationResult? Fault();
 
-    /// <summary>Runs something between two accesses.</summary>
     protected void BetweenAccesses(Action action)
     {
         lock (_gate)
@@ -299,8 +311,6 @@ internal sealed class QemuChannel(EduDevice edu, uint mark)
 {
     private volatile bool _isUsed;
     public EduDevice Edu { get; } = edu;
-
-    /// <summary>What it stores.</summary>
     public uint Mark { get; } = mark;
 
     /// <summary>The PASID that it stands for; null before the first one.</summary>

@@ -24,7 +24,6 @@ internal sealed class QTestClient : IDisposable
     private int _start;
     private int _end;
 
-    /// <summary>Talks over a connected socket.</summary>
     /// <param name="socket">The socket; owned from now on.</param>
     /// <param name="patience">How long an answer may take.</param>
     /// <param name="describe">What QEMU did meanwhile, for messages; its argument says whether the connection was

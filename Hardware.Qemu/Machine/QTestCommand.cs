@@ -15,20 +15,14 @@ internal readonly record struct QTestCommand
     /// <summary>The line, without its end.</summary>
     public string Line { get; }
 
-    /// <summary>Whether it is answered with a number.</summary>
     public bool HasNumber { get; }
-
-    /// <summary>Reads 8, 16, 32 or 64 bits at an address.</summary>
     public static QTestCommand Read(ulong address, int bits) => new($"read{Letter(bits)} 0x{address:x}", true);
 
-    /// <summary>Writes 8, 16, 32 or 64 bits at an address.</summary>
     public static QTestCommand Write(ulong address, ulong value, int bits) =>
         new($"write{Letter(bits)} 0x{address:x} 0x{value:x}", false);
 
-    /// <summary>Reads 32 bits of an I/O port.</summary>
     public static QTestCommand In32(int port) => new($"inl 0x{port:x}", true);
 
-    /// <summary>Writes 32 bits to an I/O port.</summary>
     public static QTestCommand Out32(int port, uint value) => new($"outl 0x{port:x} 0x{value:x}", false);
 
     /// <summary>Lets virtual time pass (qtest accelerator only).</summary>

@@ -6,6 +6,4 @@ namespace PasidFramework.Qemu.Machine;
 /// QEMU is missing, too old, died, hangs or answers nonsense. The message is one line: which, with the command line's
 /// essence and the last lines that QEMU printed. No process is left behind.
 /// </summary>
-/// <param name="message">What happened.</param>
-/// <param name="inner">What caused it; may be null.</param>
 public sealed class QemuException(string message, Exception? inner = null) : HardwareException(message, inner!);

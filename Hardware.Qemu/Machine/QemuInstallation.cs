@@ -44,10 +44,8 @@ public sealed partial class QemuInstallation
 
     /// <summary>As <see cref="Find(string, ICollection{string})"/>, with everything that it takes from
     /// outside.</summary>
-    /// <param name="home">Folder that holds unpacked ones.</param>
     /// <param name="path">The search path, folders with colons between them.</param>
     /// <param name="patience">How long a program may take to say its version.</param>
-    /// <param name="problems">Gets one line for each that cannot be used.</param>
     internal static IReadOnlyList<QemuInstallation> Find(
         string home, string path, TimeSpan patience, ICollection<string> problems)
     {
@@ -101,7 +99,6 @@ public sealed partial class QemuInstallation
     }
 
     /// <summary>What to start, with the arguments that come first.</summary>
-    /// <param name="target">The machine.</param>
     internal ProcessStartInfo StartInfo(QemuTarget target)
     {
         var info = new ProcessStartInfo

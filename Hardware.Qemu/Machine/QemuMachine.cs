@@ -5,12 +5,9 @@ using System.Net.Sockets;
 
 namespace PasidFramework.Qemu.Machine;
 
-/// <summary>How to start a machine.</summary>
 internal sealed record QemuMachineSetup
 {
     public required QemuInstallation Installation { get; init; }
-
-    /// <summary>Which program.</summary>
     public required QemuTarget Target { get; init; }
 
     /// <summary>Machine type with its properties, without the memory backend.</summary>
@@ -19,7 +16,6 @@ internal sealed record QemuMachineSetup
     /// <summary>Further arguments: CPU and devices.</summary>
     public IReadOnlyList<string> Arguments { get; init; } = [];
 
-    /// <summary>Guest physical address of the RAM.</summary>
     public required ulong RamBase { get; init; }
 
     /// <summary>Size of the RAM in bytes, a multiple of 1 MiB.</summary>
@@ -91,7 +87,6 @@ internal sealed class QemuMachine : IDisposable
         }
     }
 
-    /// <summary>How it was started.</summary>
     public QemuMachineSetup Setup { get; }
 
     /// <summary>Whether the CPU runs firmware that halts, because the qtest accelerator is not there.</summary>
@@ -100,16 +95,10 @@ internal sealed class QemuMachine : IDisposable
     /// <summary>Where its files were while it started; for tests.</summary>
     public string Folder => _folder;
 
-    /// <summary>Process id of QEMU; for tests.</summary>
     public int ProcessId => _process.Id;
-
-    /// <summary>Registers and I/O ports.</summary>
     public QTestClient Client { get; }
-
-    /// <summary>The RAM.</summary>
     public QemuMemory Memory { get; }
 
-    /// <summary>Starts a machine.</summary>
     /// <exception cref="QemuException">It does not start or does not answer; no process is left.</exception>
     public static QemuMachine Start(QemuMachineSetup setup)
     {

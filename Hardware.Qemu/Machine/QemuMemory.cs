@@ -24,10 +24,7 @@ internal sealed unsafe class QemuMemory : IPhysicalMemory, IDisposable
     private long _allocatedBytes;
     private bool _disposed;
 
-    /// <summary>Maps a file.</summary>
     /// <param name="path">The file, of the size of the RAM.</param>
-    /// <param name="ramBase">Guest physical address of its first byte.</param>
-    /// <param name="bytes">Its size.</param>
     /// <param name="firstFree">First guest physical address that may be allocated.</param>
     public QemuMemory(string path, ulong ramBase, long bytes, ulong firstFree)
     {
@@ -42,13 +39,11 @@ internal sealed unsafe class QemuMemory : IPhysicalMemory, IDisposable
         _ram = start + _view.PointerOffset;
     }
 
-    /// <summary>Guest physical address of the RAM's first byte.</summary>
     public ulong RamBase { get; }
 
     /// <summary>Size of the RAM in bytes.</summary>
     public long RamBytes { get; }
 
-    /// <summary>First guest physical address that may be allocated.</summary>
     public ulong FirstPage { get; }
 
     /// <summary>Nothing from here on was allocated so far.</summary>
@@ -100,9 +95,7 @@ internal sealed unsafe class QemuMemory : IPhysicalMemory, IDisposable
             if (!_live.TryGetValue(address, out (int Bytes, int Alignment) live)
                 || live.Bytes != ((bytes + 4095) & ~4095))
             {
-                throw new ArgumentException(
-                    Text($"No allocation of {bytes} bytes at 0x{address:x}."),
-                    nameof(address));
+                throw new ArgumentException(Text($"No allocation of {bytes} bytes at 0x{address:x}."), nameof(address));
             }
 
             _live.Remove(address);
@@ -186,9 +179,7 @@ internal sealed unsafe class QemuMemory : IPhysicalMemory, IDisposable
     {
         if ((address & (bytes - 1)) != 0)
         {
-            throw new ArgumentException(
-                Text($"Address 0x{address:x} is not a multiple of {bytes}."),
-                nameof(address));
+            throw new ArgumentException(Text($"Address 0x{address:x} is not a multiple of {bytes}."), nameof(address));
         }
     }
 
@@ -197,7 +188,6 @@ internal sealed unsafe class QemuMemory : IPhysicalMemory, IDisposable
         ObjectDisposedException.ThrowIf(_disposed, this);
         return IsBacked(address, bytes)
             ? _ram + (address - RamBase)
-            : throw new ArgumentException(
-                Text($"No memory at 0x{address:x}."), nameof(address));
+            : throw new ArgumentException(Text($"No memory at 0x{address:x}."), nameof(address));
     }
 }

@@ -15,8 +15,6 @@ internal static class QemuStarter
 
     static QemuStarter() => new Thread(Run) { IsBackground = true, Name = "QEMU starter" }.Start();
 
-    /// <summary>Starts a process.</summary>
-    /// <param name="info">What and how.</param>
     /// <returns>The process; null where none was started.</returns>
     /// <exception cref="System.ComponentModel.Win32Exception">It cannot be started.</exception>
     public static Process? Start(ProcessStartInfo info)

@@ -47,32 +47,20 @@ internal sealed class SmmuQemu : QemuHardware
         | TestHardwareTraits.KeepsConfiguration | TestHardwareTraits.Silence | TestHardwareTraits.Concurrent
         | TestHardwareTraits.ManyProcesses;
 
-    /// <summary>Starts a machine.</summary>
-    /// <param name="devices">How many devices, 1 to <see cref="MaxDevices"/>.</param>
+    /// <param name="devices">1 to <see cref="MaxDevices"/>.</param>
     /// <param name="pasidBits">PASID width that is reported, 0 to 20.</param>
     /// <exception cref="QemuException">It does not start.</exception>
     public static SmmuQemu Start(QemuInstallation installation, int devices, int pasidBits = Pasid.MaxBits)
     {
         ArgumentNullException.ThrowIfNull(installation);
-        ArgumentOutOfRangeException.ThrowIfLessThan(devices, 1);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(devices, MaxDevices);
-        QemuMachine machine = QemuMachine.Start(new QemuMachineSetup
+        return Start(devices, MaxDevices, () => new QemuMachineSetup
         {
             Installation = installation,
             Target = QemuTarget.Arm,
             Machine = "virt,iommu=smmuv3,highmem-ecam=off",
             RamBase = RamStart,
             Arguments = ["-cpu", "cortex-a57", .. EduArguments(FirstSlot, devices)],
-        });
-        try
-        {
-            return new SmmuQemu(machine, devices, pasidBits);
-        }
-        catch
-        {
-            machine.Dispose();
-            throw;
-        }
+        }, machine => new SmmuQemu(machine, devices, pasidBits));
     }
 
     /// <summary>No: the model has no substreams.</summary>
@@ -154,12 +142,7 @@ internal sealed class SmmuQemu : QemuHardware
     private ulong Context(ulong first, uint pasid)
     {
         ulong table = first & AddressBits;
-        int leafBits = ((first >> 4) & 3) switch
-        {
-            1 => 6,
-            2 => 10,
-            _ => 0,
-        };
+        int leafBits = ((first >> 4) & 3) switch { 1 => 6, 2 => 10, _ => 0 };
         if (pasid >> (int)(first >> 59) != 0)
         {
             return 0;

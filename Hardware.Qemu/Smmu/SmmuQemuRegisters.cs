@@ -7,9 +7,6 @@ namespace PasidFramework.Qemu.Smmu;
 /// stream table that the driver names is kept from QEMU, which walks one of this back end. Section numbers: Arm IHI
 /// 0070.
 /// </summary>
-/// <param name="client">QTest.</param>
-/// <param name="registers">Where they are.</param>
-/// <param name="memory">Where the queues are.</param>
 /// <param name="substreamBits">Width to report, 0 (no substreams) to 20.</param>
 internal sealed class SmmuQemuRegisters(QTestClient client, ulong registers, QemuMemory memory, int substreamBits)
     : IRegisterFile

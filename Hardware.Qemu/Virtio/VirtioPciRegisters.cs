@@ -9,7 +9,6 @@ namespace PasidFramework.Qemu.Virtio;
 /// <remarks>Safe for concurrent use as far as the registers are.</remarks>
 internal sealed class VirtioPciRegisters : IRegisterFile
 {
-    /// <summary>Offset of Status.</summary>
     public const int Status = 0x70;
 
     /// <summary>Offset of the device's configuration space.</summary>
@@ -29,9 +28,6 @@ internal sealed class VirtioPciRegisters : IRegisterFile
     private uint _queue;
 
     /// <summary>Finds the device's structures and maps its BAR.</summary>
-    /// <param name="client">QTest.</param>
-    /// <param name="pci">Configuration space.</param>
-    /// <param name="requester">The device.</param>
     /// <param name="bar">Where its memory BAR goes.</param>
     /// <exception cref="QemuException">It is not a modern virtio device.</exception>
     public VirtioPciRegisters(QTestClient client, IPciConfiguration pci, RequesterId requester, ulong bar)
@@ -99,8 +95,7 @@ internal sealed class VirtioPciRegisters : IRegisterFile
     private ulong Common => _structures[CommonStructure];
 
     /// <summary>Where the driver has put a queue: size 0 before it did, and after a reset.</summary>
-    public VirtioRing Ring(int queue) =>
-        new(_sizes[queue], _rings[queue, 0], _rings[queue, 1], _rings[queue, 2]);
+    public VirtioRing Ring(int queue) => new(_sizes[queue], _rings[queue, 0], _rings[queue, 1], _rings[queue, 2]);
 
     public uint Read32(int offset) => offset switch
     {
@@ -139,7 +134,11 @@ internal sealed class VirtioPciRegisters : IRegisterFile
                 break;
             case 0x038:
                 _client.Write16(Common + 0x18, value);
-                Note(_sizes, (int)value);
+                if (_queue < (uint)_sizes.Length)
+                {
+                    _sizes[_queue] = (int)value;
+                }
+
                 break;
             case 0x044:
                 _client.Write16(Common + 0x1C, value);
@@ -186,14 +185,6 @@ internal sealed class VirtioPciRegisters : IRegisterFile
         {
             ref ulong ring = ref _rings[_queue, part];
             ring = isHigh ? (ring & 0xFFFF_FFFF) | ((ulong)value << 32) : (ring & ~0xFFFF_FFFFUL) | value;
-        }
-    }
-
-    private void Note(int[] values, int value)
-    {
-        if (_queue < (uint)values.Length)
-        {
-            values[_queue] = value;
         }
     }
 }

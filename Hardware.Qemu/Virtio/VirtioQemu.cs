@@ -48,15 +48,12 @@ internal sealed class VirtioQemu : QemuHardware
     public override IReadOnlyDictionary<string, string> UnitOptions { get; } =
         new Dictionary<string, string> { ["dialect"] = "map" };
 
-    /// <summary>Starts a machine.</summary>
-    /// <param name="devices">How many devices, 1 to <see cref="MaxDevices"/>.</param>
+    /// <param name="devices">1 to <see cref="MaxDevices"/>.</param>
     /// <exception cref="QemuException">It does not start.</exception>
     public static VirtioQemu Start(QemuInstallation installation, int devices)
     {
         ArgumentNullException.ThrowIfNull(installation);
-        ArgumentOutOfRangeException.ThrowIfLessThan(devices, 1);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(devices, MaxDevices);
-        QemuMachine machine = QemuMachine.Start(new QemuMachineSetup
+        return Start(devices, MaxDevices, () => new QemuMachineSetup
         {
             Installation = installation,
             Target = QemuTarget.X86,
@@ -67,16 +64,7 @@ internal sealed class VirtioQemu : QemuHardware
                 "-device", Text($"virtio-iommu-pci,addr={IommuSlot:x}.0,aw-bits={AddressBits}"),
                 .. EduArguments(FirstSlot, devices),
             ],
-        });
-        try
-        {
-            return new VirtioQemu(machine, devices);
-        }
-        catch
-        {
-            machine.Dispose();
-            throw;
-        }
+        }, machine => new VirtioQemu(machine, devices));
     }
 
     /// <summary>No: the standard's record has no PASID.</summary>

@@ -67,22 +67,17 @@ internal sealed class VtdQemu : QemuHardware
     /// <summary>Whether a version has no use for RID_PASID.</summary>
     public static bool IgnoresRidPasid(QemuInstallation installation) => installation.Version.Major >= 11;
 
-    /// <summary>Starts a machine.</summary>
-    /// <param name="installation">Which QEMU.</param>
-    /// <param name="devices">How many devices, 1 to <see cref="MaxDevices"/>.</param>
+    /// <param name="devices">1 to <see cref="MaxDevices"/>.</param>
     /// <param name="pasidBits">PASID width that is reported, 0 to 20.</param>
-    /// <param name="stage">What it walks.</param>
     /// <exception cref="QemuException">It does not start.</exception>
     public static VtdQemu Start(
         QemuInstallation installation, int devices, int pasidBits = Pasid.MaxBits, VtdStage stage = VtdStage.First)
     {
         ArgumentNullException.ThrowIfNull(installation);
-        ArgumentOutOfRangeException.ThrowIfLessThan(devices, 1);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(devices, MaxDevices);
         string properties = IgnoresRidPasid(installation)
             ? "scalable-mode=on,aw-bits=48,pasid-bits=20,fsts="
             : "x-scalable-mode=on,aw-bits=48,x-pasid-mode=on,x-flts=";
-        QemuMachine machine = QemuMachine.Start(new QemuMachineSetup
+        return Start(devices, MaxDevices, () => new QemuMachineSetup
         {
             Installation = installation,
             Target = QemuTarget.X86,
@@ -93,16 +88,7 @@ internal sealed class VtdQemu : QemuHardware
                 "-device", $"intel-iommu,intremap=off,{properties}{(stage == VtdStage.First ? "on" : "off")}",
                 .. EduArguments(FirstSlot, devices),
             ],
-        });
-        try
-        {
-            return new VtdQemu(machine, devices, pasidBits);
-        }
-        catch
-        {
-            machine.Dispose();
-            throw;
-        }
+        }, machine => new VtdQemu(machine, devices, pasidBits));
     }
 
     /// <summary>A record of a fault in the page tables does on 10.x; one of a fault in directory or table has none (PP

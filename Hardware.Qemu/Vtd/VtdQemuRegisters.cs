@@ -6,8 +6,6 @@ namespace PasidFramework.Qemu.Vtd;
 /// The registers over QTest. The PASID width is the one that was asked for: QEMU 10.0 says 1 bit although its walker
 /// takes all 20. Section numbers: Intel VT-d, D51397-018 (rev 5.10).
 /// </summary>
-/// <param name="client">QTest.</param>
-/// <param name="registers">Where they are.</param>
 /// <param name="pasidBits">Width to report, 0 (no PASIDs) to 20.</param>
 internal sealed class VtdQemuRegisters(QTestClient client, ulong registers, int pasidBits) : IRegisterFile
 {
