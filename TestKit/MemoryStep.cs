@@ -2,7 +2,6 @@
 namespace PasidFramework.TestKit;
 
 /// <summary>One step of a driver.</summary>
-/// <param name="Kind">What it is.</param>
 /// <param name="Address">Byte address, offset of a register, or PASID.</param>
 /// <param name="Value">Value of a store, bytes of everything else.</param>
 public readonly record struct MemoryStep(StepKind Kind, ulong Address, ulong Value)

@@ -45,8 +45,6 @@ public sealed class ModelScenario : IDisposable
         _mutation = mutation;
     }
 
-    /// <summary>Runs it.</summary>
-    /// <param name="setup">On what.</param>
     /// <param name="mutation">What the driver does wrong; null for the driver as it is. A mutated run ends at the first
     /// failure.</param>
     public static ScenarioReport Run(ScenarioSetup setup, Mutation? mutation = null)
@@ -111,18 +109,10 @@ public sealed class ModelScenario : IDisposable
     private void Play()
     {
         OpResult<IIommuUnit> unit = default;
-        Driver("start the unit", () => unit = _setup.Driver.CreateUnit(new UnitSetup
-        {
-            Name = "unit0",
-            Hardware = _hardware!,
-            Options = _setup.UnitOptions,
-        }));
+        Driver("start the unit", () => unit = _setup.CreateUnit(_hardware!));
         Must(unit.Outcome);
-        _core = new IommuCore(new OptionsWrapper<PasidOptions>(new PasidOptions
-        {
-            Ownership = _setup.Ownership,
-            First = FirstPasid,
-        }));
+        _core = new IommuCore(new OptionsWrapper<PasidOptions>(
+            new PasidOptions { Ownership = _setup.Ownership, First = FirstPasid }));
         IommuInstance instance = _core!.AddInstance("under-test", unit.Value!);
 
         Domain shared = Make("domain of A and B", () => _core!.CreateDomain(instance, "shared", 20));
@@ -312,19 +302,20 @@ public sealed class ModelScenario : IDisposable
     private void Remap(Process process, ulong start, int pages, bool everything = false)
     {
         ProbeAll();
-        for (int page = 0; page < pages; page++)
+        ulong end = start + ((ulong)pages * 0x1000);
+        for (ulong page = start; page < end; page += 0x1000)
         {
-            ProbePage(process, start + ((ulong)page * 0x1000));
-            process.Map(start + ((ulong)page * 0x1000));
+            ProbePage(process, page);
+            process.Map(page);
         }
 
         Step($"invalidate {pages} new mappings of {process.Name}", () => Must(everything
             ? _core!.Invalidate(process, 0, 0)
-            : _core!.Invalidate(process, start, start + ((ulong)pages * 0x1000))));
+            : _core!.Invalidate(process, start, end)));
         process.Settle();
-        for (int page = 0; page < pages; page++)
+        for (ulong page = start; page < end; page += 0x1000)
         {
-            ProbePage(process, start + ((ulong)page * 0x1000));
+            ProbePage(process, page);
         }
 
         ProbeAll();

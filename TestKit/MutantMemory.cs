@@ -6,38 +6,28 @@ namespace PasidFramework.TestKit;
 /// Stands between a correct driver and the memory of a model, and makes it a broken one: everything passes but the one
 /// action that the mutation names. What the driver wanted is recorded.
 /// </summary>
-public sealed class MutantMemory(IModelMemory inner, Mutation? mutation) : IPhysicalMemory
+public sealed class MutantMemory(IModelMemory inner, Mutation? mutation) : PassingMemory(inner)
 {
     private readonly List<DriverAction> _actions = [];
     private (ulong Address, ulong Value)? _held;
     private int _stores;
     private int _flushes;
     private int _barriers;
-
-    /// <summary>Whether the mutated action was reached.</summary>
     public bool Applied { get; private set; }
 
     /// <summary>What the driver did, or wanted to.</summary>
     public IReadOnlyList<DriverAction> Actions => _actions;
 
-    public OpResult<ulong> AllocatePages(int bytes, int alignmentBytes = 4096) =>
-        inner.AllocatePages(bytes, alignmentBytes);
+    public override void WriteQword(ulong address, ulong value) => Store(address, value);
 
-    public void FreePages(ulong address, int bytes) => inner.FreePages(address, bytes);
-    public ulong ReadQword(ulong address) => inner.ReadQword(address);
-    public uint ReadDword(ulong address) => inner.ReadDword(address);
-    public void Read(ulong address, Span<byte> destination) => inner.Read(address, destination);
-    public bool IsBacked(ulong address, long bytes) => inner.IsBacked(address, bytes);
-    public void WriteQword(ulong address, ulong value) => Store(address, value);
-
-    public void WriteDword(ulong address, uint value)
+    public override void WriteDword(ulong address, uint value)
     {
         ulong word = address & ~7UL;
         int shift = (int)(address & 4) * 8;
-        Store(word, (inner.ReadQword(word) & ~(0xFFFF_FFFFUL << shift)) | ((ulong)value << shift));
+        Store(word, (Inner.ReadQword(word) & ~(0xFFFF_FFFFUL << shift)) | ((ulong)value << shift));
     }
 
-    public void Write(ulong address, ReadOnlySpan<byte> source)
+    public override void Write(ulong address, ReadOnlySpan<byte> source)
     {
         Span<byte> bytes = stackalloc byte[8];
         while (!source.IsEmpty)
@@ -45,7 +35,7 @@ public sealed class MutantMemory(IModelMemory inner, Mutation? mutation) : IPhys
             ulong word = address & ~7UL;
             int offset = (int)(address & 7);
             int count = Math.Min(8 - offset, source.Length);
-            inner.Read(word, bytes);
+            Inner.Read(word, bytes);
             source[..count].CopyTo(bytes[offset..]);
             Store(word, System.Buffers.Binary.BinaryPrimitives.ReadUInt64LittleEndian(bytes));
             source = source[count..];
@@ -53,30 +43,30 @@ public sealed class MutantMemory(IModelMemory inner, Mutation? mutation) : IPhys
         }
     }
 
-    public void Flush(ulong address, int bytes)
+    public override void Flush(ulong address, int bytes)
     {
         int number = _flushes++;
         _actions.Add(new DriverAction(MemoryEventKind.Flush, number, address, (ulong)bytes));
-        if (mutation is Mutation.DropFlush drop && drop.Number == number)
+        if (!IsDropped((mutation as Mutation.DropFlush)?.Number, number))
         {
-            Applied = true;
-            return;
+            base.Flush(address, bytes);
         }
-
-        inner.Flush(address, bytes);
     }
 
-    public void StoreBarrier()
+    public override void StoreBarrier()
     {
         int number = _barriers++;
         _actions.Add(new DriverAction(MemoryEventKind.Barrier, number, 0, 0));
-        if (mutation is Mutation.DropBarrier drop && drop.Number == number)
+        if (!IsDropped((mutation as Mutation.DropBarrier)?.Number, number))
         {
-            Applied = true;
-            return;
+            base.StoreBarrier();
         }
+    }
 
-        inner.StoreBarrier();
+    private bool IsDropped(int? dropped, int number)
+    {
+        Applied |= dropped == number;
+        return dropped == number;
     }
 
     private void Store(ulong address, ulong value)
@@ -100,12 +90,12 @@ public sealed class MutantMemory(IModelMemory inner, Mutation? mutation) : IPhys
                 break;
         }
 
-        inner.WriteQword(address, value);
+        Inner.WriteQword(address, value);
         if (_held is { } held && (mutation is not Mutation.DelayStore late || late.After == number))
         {
             _held = null;
             Applied = true;
-            inner.WriteQword(held.Address, held.Value);
+            Inner.WriteQword(held.Address, held.Value);
         }
     }
 }

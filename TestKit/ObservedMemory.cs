@@ -18,7 +18,6 @@ public sealed class ObservedMemory : PassingMemory
     private long _allocatedBytes;
     private int _failing;
 
-    /// <summary>Observes plain memory.</summary>
     public ObservedMemory(ulong baseAddress = 0x1_0000_0000)
         : this(new SystemMemory(baseAddress))
     {
@@ -27,13 +26,8 @@ public sealed class ObservedMemory : PassingMemory
     public ObservedMemory(IPhysicalMemory inner)
         : base(inner) => Walker = new WalkerFace(this);
 
-    /// <summary>What happened, in order.</summary>
     public List<MemoryStep> Steps { get; } = [];
-
-    /// <summary>Whether steps are kept.</summary>
     public bool IsRecording { get; set; } = true;
-
-    /// <summary>Called after each step.</summary>
     public Action<MemoryStep>? OnStep { get; set; }
 
     /// <summary>Which allocation from now on is refused, from 1; 0: none.</summary>

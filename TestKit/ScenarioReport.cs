@@ -3,8 +3,6 @@ namespace PasidFramework.TestKit;
 
 /// <summary>What a scenario found.</summary>
 /// <param name="Failures">What was wrong, oldest first; empty for a correct driver.</param>
-/// <param name="Actions">Every store, flush and barrier that the driver asked for.</param>
-/// <param name="Applied">Whether the mutated action was reached.</param>
 /// <param name="Probes">Accesses that were tried.</param>
 public sealed record ScenarioReport(
     IReadOnlyList<string> Failures, IReadOnlyList<DriverAction> Actions, bool Applied, long Probes);

@@ -25,10 +25,13 @@ public sealed record ScenarioSetup
     /// <summary>Whether an access after the exit of its process is aborted without a record (D12).</summary>
     public bool QuietExit { get; init; } = true;
 
-    /// <summary>Requesters of the three devices.</summary>
     public IReadOnlyList<RequesterId> Requesters { get; init; } =
         [new RequesterId(0x0118), new RequesterId(0x0120), new RequesterId(0x0290)];
 
     /// <summary>Called after every step; what it returns is a failure.</summary>
     public Func<IIommuModel, string?>? Check { get; init; }
+
+    internal OpResult<IIommuUnit> CreateUnit(
+        IIommuHardware hardware, IReadOnlyDictionary<string, string>? options = null) => Driver.CreateUnit(
+        new UnitSetup { Name = "unit0", Hardware = hardware, Options = options ?? UnitOptions });
 }

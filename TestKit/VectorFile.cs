@@ -12,7 +12,6 @@ public static class VectorFile
         File.ReadLines(Path.Combine(AppContext.BaseDirectory, "Vectors", name))
             .Where(line => line.Length > 0 && line[0] != '#');
 
-    /// <summary>The lines of a file in <c>Vectors</c>, split.</summary>
     public static IEnumerable<string[]> Read(string name) =>
         Lines(name).Select(line => line.Split('|', StringSplitOptions.TrimEntries));
 

@@ -9,9 +9,6 @@ namespace PasidFramework.TestKit.Mutations;
 public sealed record Mutant(string Kind, string Name, string? Excuse, Func<MutantRun> Run)
 {
     /// <summary>A mutant of what the driver does to memory.</summary>
-    /// <param name="kind">What it does wrong.</param>
-    /// <param name="name">Where.</param>
-    /// <param name="run">Runs the scenario with it.</param>
     public static Mutant Of(
         string kind, string name, string? excuse, Mutation mutation, Func<Mutation, ScenarioReport> run) =>
         new(kind, name, excuse, () => MutantRun.Of(run(mutation)));

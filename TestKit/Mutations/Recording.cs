@@ -8,8 +8,6 @@ namespace PasidFramework.TestKit.Mutations;
 public class Recording(IReadOnlyList<DriverAction> actions, Func<Mutation, ScenarioReport> run)
 {
     private readonly HashSet<int> _unchanged = Unchanged(actions);
-
-    /// <summary>All of them, in their order.</summary>
     public IReadOnlyList<DriverAction> Actions => actions;
 
     /// <summary>The stores; each one's number is its index.</summary>
@@ -20,8 +18,6 @@ public class Recording(IReadOnlyList<DriverAction> actions, Func<Mutation, Scena
     public bool IsUnchanged(int store) => _unchanged.Contains(store);
 
     /// <summary>A mutant of an action.</summary>
-    /// <param name="kind">What is done.</param>
-    /// <param name="name">To which.</param>
     protected Mutant Make(string kind, InvariantText name, string? excuse, Mutation mutation) =>
         Mutant.Of(kind, Text(name), excuse, mutation, run);
 

@@ -3,11 +3,8 @@
 namespace PasidFramework.TestKit.PageTables;
 
 /// <summary>One map or unmap of a sequence.</summary>
-/// <param name="IsMap">Whether it maps; else it unmaps.</param>
 /// <param name="Address">First byte, a multiple of the size.</param>
 /// <param name="Target">Physical byte address of a map.</param>
-/// <param name="IsWritable">Whether a map permits writes.</param>
-/// <param name="Bytes">Size of the page.</param>
 public readonly record struct PageOperation(bool IsMap, ulong Address, ulong Target, bool IsWritable, ulong Bytes)
 {
     // Larger pages have too many pieces to enumerate them.

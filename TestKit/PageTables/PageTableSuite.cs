@@ -121,16 +121,8 @@ public sealed class PageTableSuite(IPageTableFormat format)
         table.Dispose();
         table.Dispose();
         Expect(0L, memory.AllocatedBytes, $"bytes after dispose");
-        try
-        {
-            table.Map(0, Smallest, true);
-        }
-        catch (ObjectDisposedException)
-        {
-            return;
-        }
-
-        throw new SuiteFailedException($"{format.Name}: a disposed table maps");
+        Suite.Throws<ObjectDisposedException>(
+            () => table.Map(0, Smallest, true), $"{format.Name}: a disposed table maps");
     }
 
     public void SizesDoNotOverlap()
@@ -297,11 +289,6 @@ public sealed class PageTableSuite(IPageTableFormat format)
         }
     }
 
-    private void Expect<T>(T expected, T found, InvariantText what)
-    {
-        if (!EqualityComparer<T>.Default.Equals(expected, found))
-        {
-            throw new SuiteFailedException(Text($"{format.Name}: {Text(what)}: expected {expected}, found {found}"));
-        }
-    }
+    private void Expect<T>(T expected, T found, InvariantText what) =>
+        Suite.Expect(expected, found, what, format.Name);
 }

@@ -8,7 +8,6 @@ public sealed class ObservedSync(ObservedMemory memory) : IPasidTableSync
     /// <summary>Which call is refused, counted from 1; 0: none.</summary>
     public int FailCall { get; set; }
 
-    /// <summary>Calls so far.</summary>
     public int Calls { get; private set; }
 
     public OpResult ConfigurationChanged(Pasid pasid, bool leafOnly)

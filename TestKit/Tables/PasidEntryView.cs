@@ -7,7 +7,6 @@ public readonly record struct PasidEntryView(PasidEntryKind Kind, ulong Root = 0
 
 /// <summary>Finds and decodes an entry by the specification, without the driver's code.</summary>
 /// <param name="memory">Memory as some walker sees it; addresses outside of it throw.</param>
-/// <param name="attach">Attach parameters of the table.</param>
 /// <param name="pasid">Below the table's width.</param>
 /// <returns>Malformed where any bit is not what the format demands.</returns>
 public delegate PasidEntryView PasidEntryDecoder(

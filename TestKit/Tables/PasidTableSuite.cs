@@ -116,16 +116,8 @@ public sealed class PasidTableSuite(IPasidTableFormat format, PasidEntryDecoder 
         table.Dispose();
         table.Dispose();
         Expect(0L, memory.AllocatedBytes, $"bytes after dispose");
-        try
-        {
-            table.Set(new Pasid(1), Entry(1));
-        }
-        catch (ObjectDisposedException)
-        {
-            return;
-        }
-
-        throw new SuiteFailedException($"{format.Name}: a disposed table takes an entry");
+        Suite.Throws<ObjectDisposedException>(
+            () => table.Set(new Pasid(1), Entry(1)), $"{format.Name}: a disposed table takes an entry");
     }
 
     public void WidthsAreKept()
@@ -515,11 +507,6 @@ public sealed class PasidTableSuite(IPasidTableFormat format, PasidEntryDecoder 
         }
     }
 
-    private void Expect<T>(T expected, T found, InvariantText what)
-    {
-        if (!EqualityComparer<T>.Default.Equals(expected, found))
-        {
-            throw new SuiteFailedException(Text($"{format.Name}: {Text(what)}: expected {expected}, found {found}"));
-        }
-    }
+    private void Expect<T>(T expected, T found, InvariantText what) =>
+        Suite.Expect(expected, found, what, format.Name);
 }

@@ -26,7 +26,6 @@ internal sealed class PatchedMemory(IMemoryReader inner) : IMemoryReader
     /// <summary>Takes a page away until <see cref="Restore"/>.</summary>
     public void Hide(ulong page) => _hidden.Add(page);
 
-    /// <summary>Everything is as it was copied.</summary>
     public void Restore()
     {
         for (int i = _changed.Count - 1; i >= 0; i--)

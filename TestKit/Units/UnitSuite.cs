@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Options;
 using PasidFramework.Engine;
+using static PasidFramework.TestKit.Suite;
 
 namespace PasidFramework.TestKit.Units;
 
@@ -46,7 +47,7 @@ public sealed class UnitSuite(ScenarioSetup setup)
                     var range = new PasidRange(index == 0 ? 1u : 0x12345, Pasid.MaxValue);
                     Device device = Try(bench, ref hasFailed, () => core.AddDevice(
                         domain, $"device {index}", setup.Requesters[index], range, setup.Features));
-                    Process process = bench.Process(index + 1);
+                    SuiteProcess process = bench.Process(index + 1);
                     Pasid pasid = Try(bench, ref hasFailed, () =>
                     {
                         OpResult<Pasid> bound = core.Bind(device, process);
@@ -58,7 +59,7 @@ public sealed class UnitSuite(ScenarioSetup setup)
 
                         return bound;
                     });
-                    Expect(process.Target, bench.Read(device, pasid), $"what PASID {pasid} leads to");
+                    Expect(TargetOf(process.Pid), bench.Read(device, pasid), $"what PASID {pasid} leads to");
                     Expect((uint)range.First, pasid.Value, $"the lowest PASID, handed out again after a refusal");
                 }
             }
@@ -93,13 +94,13 @@ public sealed class UnitSuite(ScenarioSetup setup)
 
         Domain domain = Must(core.CreateDomain(instance, "domain", 8));
         Device device = Add(core, domain, 0);
-        Process[] processes = [bench.Process(1), bench.Process(2)];
+        SuiteProcess[] processes = [bench.Process(1), bench.Process(2)];
         Pasid first = Must(core.Bind(device, processes[0]));
         Pasid second = Must(core.Bind(device, processes[1]));
-        Expect(processes[0].Target, bench.Read(device, first), $"first process");
+        Expect(TargetOf(processes[0].Pid), bench.Read(device, first), $"first process");
         Expect(Errno.None, core.Unbind(device, first).Errno, $"unbind");
         Expect(null, bench.Read(device, first), $"what an unbound PASID leads to");
-        Expect(processes[1].Target, bench.Read(device, second), $"second process");
+        Expect(TargetOf(processes[1].Pid), bench.Read(device, second), $"second process");
         Expect(Errno.None, core.Unbind(device, second).Errno, $"unbind");
         Expect(Errno.None, core.RemoveDevice(device).Errno, $"remove the device");
         Expect(Errno.None, core.RemoveDomain(domain).Errno, $"remove the domain");
@@ -147,18 +148,10 @@ public sealed class UnitSuite(ScenarioSetup setup)
         Expect(0, bench.Memory.Allocations, $"allocations of a refusal");
     }
 
+    // What a process's one page leads to.
+    private static ulong TargetOf(int process) => 0x4_0000_0000 + ((ulong)process << 24);
+
     private static IommuCore Core() => new(new OptionsWrapper<PasidOptions>(new PasidOptions()));
-
-    private static T Must<T>(OpResult<T> result) =>
-        result.IsOk ? result.Value! : throw new SuiteFailedException($"{result}");
-
-    private static void Expect<T>(T expected, T found, InvariantText what)
-    {
-        if (!EqualityComparer<T>.Default.Equals(expected, found))
-        {
-            throw new SuiteFailedException(Text($"{Text(what)}: expected {expected}, found {found}"));
-        }
-    }
 
     // A call of which an allocation may be refused, and which must succeed then.
     private static T Try<T>(Bench bench, ref bool hasFailed, Func<OpResult<T>> call)
@@ -198,15 +191,14 @@ public sealed class UnitSuite(ScenarioSetup setup)
         public bool IsCoherent => Model.IsCoherent;
 
         public OpResult<IIommuUnit> Start(IReadOnlyDictionary<string, string> options) =>
-            _setup.Driver.CreateUnit(new UnitSetup { Name = "unit0", Hardware = this, Options = options });
+            _setup.CreateUnit(this, options);
 
-        public Process Process(int number)
+        public SuiteProcess Process(int number)
         {
             IPageTable pages = Must(_setup.PageTables.Create(Model.ModelMemory));
-            var process = new Process(number, pages.Root);
-            Expect(Errno.None, pages.Map(Address, process.Target, writable: true).Errno, $"map");
+            Expect(Errno.None, pages.Map(Address, TargetOf(number), writable: true).Errno, $"map");
             Model.ModelMemory.StoreBarrier();
-            return process;
+            return new SuiteProcess(number, pages.Root);
         }
 
         /// <summary>Where a device gets with a PASID; null for nowhere.</summary>
@@ -218,17 +210,5 @@ public sealed class UnitSuite(ScenarioSetup setup)
 
         public TranslationResult Translate(in DmaAccess access) => Model.Translate(access);
         public void Dispose() => Model.Dispose();
-    }
-
-    private sealed class Process(int number, ulong root) : IAddressSpace
-    {
-        public ulong Target => 0x4_0000_0000 + ((ulong)number << 24);
-        public AddressSpaceId Id => new((ulong)number);
-        public int Pid => number;
-
-        public string Name => Text($"process {number}");
-
-        public bool IsAlive => true;
-        public ulong PageTableRoot => root;
     }
 }

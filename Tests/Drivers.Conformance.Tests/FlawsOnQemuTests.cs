@@ -6,6 +6,7 @@ using PasidFramework.Conformance.Running;
 using PasidFramework.Conformance.Tests.Flaws;
 using PasidFramework.Contracts;
 using PasidFramework.Hosting.Plugins;
+using PasidFramework.Qemu.Tests.Support;
 using PasidFramework.TestKit;
 
 namespace PasidFramework.Drivers.Conformance.Tests;

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 
-namespace PasidFramework.TestKit;
+namespace PasidFramework.Qemu.Tests.Support;
 
 /// <summary>
 /// Stands between a driver and a machine, and makes some of the driver's commands into ones that do nothing: a driver
 /// that forgets them.
 /// </summary>
-public sealed class DroppingHardware : IIommuHardware, IRegisterFile
+/// <remarks>Names are whole: the file belongs to two projects, of which one has the namespace everywhere.</remarks>
+internal sealed class DroppingHardware : PasidFramework.Hardware.IIommuHardware, PasidFramework.Hardware.IRegisterFile
 {
-    private readonly IIommuHardware _inner;
+    private readonly PasidFramework.Hardware.IIommuHardware _inner;
     private readonly Func<ulong, bool> _isDropped;
     private readonly int _doorbell;
     private readonly int _bytes;
@@ -16,11 +17,9 @@ public sealed class DroppingHardware : IIommuHardware, IRegisterFile
     private ulong _queue;
     private uint _last;
 
-    /// <summary>Stands before a machine.</summary>
-    /// <param name="inner">The machine.</param>
     /// <param name="isVtd">VT-d, or SMMUv3.</param>
     /// <param name="isDropped">Whether a command is dropped, by its first word.</param>
-    public DroppingHardware(IIommuHardware inner, bool isVtd, Func<ulong, bool> isDropped)
+    public DroppingHardware(PasidFramework.Hardware.IIommuHardware inner, bool isVtd, Func<ulong, bool> isDropped)
     {
         _inner = inner;
         _isDropped = isDropped;
@@ -31,16 +30,15 @@ public sealed class DroppingHardware : IIommuHardware, IRegisterFile
         _harmless = isVtd ? 0x0000_FFFF_0000_0031UL : 1;
     }
 
-    /// <summary>Whether commands are dropped now.</summary>
     public bool IsOn { get; set; }
-
-    /// <summary>How many were.</summary>
     public int Dropped { get; private set; }
-
-    public IPhysicalMemory Memory => _inner.Memory;
-    public IRegisterFile Registers => this;
+    public PasidFramework.Hardware.IPhysicalMemory Memory => _inner.Memory;
+    public PasidFramework.Hardware.IRegisterFile Registers => this;
     public bool IsCoherent => _inner.IsCoherent;
-    public TranslationResult Translate(in DmaAccess access) => _inner.Translate(access);
+
+    public PasidFramework.Hardware.TranslationResult Translate(in PasidFramework.Hardware.DmaAccess access) =>
+        _inner.Translate(access);
+
     public uint Read32(int offset) => _inner.Registers.Read32(offset);
     public ulong Read64(int offset) => _inner.Registers.Read64(offset);
 
