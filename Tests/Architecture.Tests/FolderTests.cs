@@ -35,6 +35,7 @@ public sealed partial class FolderTests
         ["Comparison"] = ["Inputs", "Traces", "Scenarios", "Replay", "Running", "Reports"],
         ["Conformance"] = ["Results", "Bench", "Catalogue", "Waivers", "Running", "Reports"],
         ["Hardware.Qemu"] = ["Machine", "Devices", "Hardware", "Smmu", "Virtio", "Vtd"],
+        ["Benchmarks"] = ["Measuring", "Works", "Rows", "Micro"],
         ["Cli"] = ["Common", "Compare", "Drivers", "Structures", "Verify"],
         ["DriverKit"] = ["PageTables", "Tables", "Units", "Queues", "Emulation"],
         ["TestKit"] = [".", "Mutations", "PageTables", "Tables", "Units"],

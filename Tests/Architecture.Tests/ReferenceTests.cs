@@ -20,7 +20,7 @@ public sealed class ReferenceTests
     {
         ["Core"] = [],
         ["Core.Hosting"] = ["Core", "DriverKit"],
-        ["Benchmarks"] = ["Core"],
+        ["Benchmarks"] = ["Core", "DriverKit", "Drivers.ArmSmmu", "Drivers.IntelVtd"],
         ["DriverKit"] = ["Core"],
         ["TestKit"] = ["Core", "DriverKit"],
         ["Comparison"] = ["Core"],
