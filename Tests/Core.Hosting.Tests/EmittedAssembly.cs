@@ -2,7 +2,6 @@
 using System.Reflection;
 using System.Reflection.Emit;
 using System.Text;
-using PasidFramework.Allocation;
 
 namespace PasidFramework.Hosting.Tests;
 
@@ -111,8 +110,7 @@ internal sealed class EmittedAssembly
         MethodAttributes constructor = MethodAttributes.Public,
         Type[]? parameters = null,
         bool importing = false,
-        Action<ILGenerator>? body = null) => AddClass(
-            name,
+        Action<ILGenerator>? body = null) => AddClass(name,
             [_contract.Driver],
             constructor: constructor,
             parameters: parameters,

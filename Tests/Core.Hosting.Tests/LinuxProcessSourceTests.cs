@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Logging;
-using PasidFramework.Hardware;
 
 namespace PasidFramework.Hosting.Tests;
 
@@ -28,11 +27,8 @@ public sealed class LinuxProcessSourceTests
     }
 
     [Theory]
-    [InlineData(LibC.EPERM, Errno.EPERM)]
-    [InlineData(LibC.EACCES, Errno.EPERM)]
-    [InlineData(LibC.EMFILE, Errno.ENOMEM)]
-    [InlineData(LibC.ESRCH, Errno.ESRCH)]
-    [InlineData(LibC.EINVAL, Errno.ESRCH)]
+    [InlineData(LibC.EPERM, Errno.EPERM), InlineData(LibC.EACCES, Errno.EPERM), InlineData(LibC.EMFILE, Errno.ENOMEM)]
+    [InlineData(LibC.ESRCH, Errno.ESRCH), InlineData(LibC.EINVAL, Errno.ESRCH)]
     public void A_refused_open_keeps_the_kernels_error(int error, Errno expected)
     {
         using LinuxProcessSource source = Source();
@@ -239,9 +235,7 @@ public sealed class LinuxProcessSourceTests
     }
 
     [Theory]
-    [InlineData('Z', 4096)]
-    [InlineData('X', 4096)]
-    [InlineData('R', 0)]
+    [InlineData('Z', 4096), InlineData('X', 4096), InlineData('R', 0)]
     public void C16_dead_and_exiting_processes_are_refused(char state, int virtualBytes)
     {
         using LinuxProcessSource source = Source();
@@ -266,10 +260,7 @@ public sealed class LinuxProcessSourceTests
     }
 
     [Theory]
-    [InlineData(0)]
-    [InlineData(-1)]
-    [InlineData(int.MinValue)]
-    [InlineData(int.MaxValue)]
+    [InlineData(0), InlineData(-1), InlineData(int.MinValue), InlineData(int.MaxValue)]
     public void C16_an_id_without_a_process_is_refused(int pid)
     {
         using LinuxProcessSource source = Source();

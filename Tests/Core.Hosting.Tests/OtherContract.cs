@@ -27,8 +27,7 @@ internal sealed class OtherContract : IDisposable
             driver.DefineMethod(
                 method,
                 MethodAttributes.Public | MethodAttributes.Abstract | MethodAttributes.Virtual
-                | MethodAttributes.HideBySig
-                    | MethodAttributes.NewSlot,
+                | MethodAttributes.HideBySig | MethodAttributes.NewSlot,
                 typeof(void),
                 []);
         }

@@ -4,7 +4,6 @@ using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Options;
 using Moq;
-using PasidFramework.Allocation;
 using PasidFramework.Engine;
 using PasidFramework.Hosting.Options;
 
@@ -129,9 +128,7 @@ public sealed class PasidConfigurationTests : IDisposable
     }
 
     [Theory]
-    [InlineData("{ }")]
-    [InlineData("{ \"Pasid\": { } }")]
-    [InlineData("{ \"Pasid\": { \"Reserved\": [] } }")]
+    [InlineData("{ }"), InlineData("{ \"Pasid\": { } }"), InlineData("{ \"Pasid\": { \"Reserved\": [] } }")]
     [InlineData("\uFEFF{ \"Pasid\": { } }")]
     public void An_empty_section_is_fine(string json) =>
         Assert.Empty(Bound(new PasidConfigurationSources { JsonFile = Write("empty.json", json) }).Reserved);
@@ -239,8 +236,7 @@ public sealed class PasidConfigurationTests : IDisposable
     }
 
     [Theory]
-    [InlineData("Pasid:Last=99999999", "Pasid:Last")]
-    [InlineData("Pasid:Ownership=nobody", "core")]
+    [InlineData("Pasid:Last=99999999", "Pasid:Last"), InlineData("Pasid:Ownership=nobody", "core")]
     [InlineData("Pasid:Allocator=fastest", "lowest")]
     public void A_value_beyond_its_limit_is_reported_at_start_and_makes_no_core(string pair, string expected)
     {

@@ -2,31 +2,25 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Loader;
 using Microsoft.Extensions.Logging.Abstractions;
-using PasidFramework.Allocation;
-using PasidFramework.Hardware;
-using PasidFramework.Hosting.Plugins;
-using PasidFramework.Identifiers;
 using PasidFramework.Records;
 
 namespace PasidFramework.Hosting.Tests;
 
 /// <summary>What is loaded, and how. The numbers are those of the composition behaviours that design.md
 /// lists.</summary>
-public sealed class PluginCatalogTests
+public sealed class PluginCatalogTests : PluginTests
 {
     private const int CollectionRounds = 50;
 
     [Fact]
     public void Behaviour_1_a_driver_lives_in_its_own_context_with_its_own_library()
     {
-        using PluginFolder folder = new();
-        string path = folder.Add("Good");
-        using PluginCatalog catalog = folder.Load();
+        string path = Folder.Add("Good");
 
-        LoadedDriver driver = Assert.Single(catalog.Drivers);
-        Assert.Empty(catalog.Refusals);
-        Assert.Empty(catalog.Warnings);
-        Assert.Equal([folder.Root], catalog.SearchedDirectories);
+        LoadedDriver driver = Assert.Single(Catalog.Drivers);
+        Assert.Empty(Catalog.Refusals);
+        Assert.Empty(Catalog.Warnings);
+        Assert.Equal([Folder.Root], Catalog.SearchedDirectories);
         Assert.Equal(
             ("good", "good-table", 16, "Tests", 1, 0),
             (driver.Name, driver.Metadata.TableFormat, driver.Metadata.PasidBits, driver.Metadata.Vendor,
@@ -51,17 +45,15 @@ public sealed class PluginCatalogTests
     [Fact]
     public void Behaviour_1_an_unloaded_driver_really_goes()
     {
-        using PluginFolder folder = new();
-        folder.Add("Good");
-        using PluginCatalog catalog = folder.Load();
+        Folder.Add("Good");
 
-        (WeakReference context, LoadedDriver kept) = UseAndUnload(catalog);
+        (WeakReference context, LoadedDriver kept) = UseAndUnload();
 
         AssertCollected(context);
-        Assert.Empty(catalog.Drivers);
-        Assert.Empty(catalog.TableFormats);
+        Assert.Empty(Catalog.Drivers);
+        Assert.Empty(Catalog.TableFormats);
         Assert.Throws<ObjectDisposedException>(() => kept.Instance);
-        OpResult again = catalog.Unload("good");
+        OpResult again = Catalog.Unload("good");
         Assert.Equal(Errno.ENOENT, again.Errno);
         Assert.Equal("no driver 'good' is loaded; loaded are: none", again.Reason);
     }
@@ -69,56 +61,50 @@ public sealed class PluginCatalogTests
     [Fact]
     public void Structures_models_readers_and_page_tables_are_collected_and_doubles_are_named()
     {
-        using PluginFolder folder = new();
-        string path = folder.Add("Structures");
-        using PluginCatalog catalog = folder.Load();
+        string path = Folder.Add("Structures");
 
-        Assert.Empty(catalog.Refusals);
-        Assert.True(catalog.Structures.TryFind("pcie/ats_cap", out Layout? layout));
+        Assert.Empty(Catalog.Refusals);
+        Assert.True(Catalog.Structures.TryFind("pcie/ats_cap", out Layout? layout));
         Assert.Equal(16, layout.Bits);
 
         // Which of two classes of one name is taken is composition's choice; one is, and the other is named.
-        Assert.NotEqual(catalog.Structures.TryFind("test/entry", out _),
-            catalog.Structures.TryFind("test/more", out _));
-        Assert.Equal(["test"], catalog.Models.Keys);
-        Assert.Equal(["test"], catalog.TableReaders.Keys);
-        Assert.Equal(["test"], catalog.PageTables.Keys.Except(FrameworkPageTables.All.Keys));
-        Assert.Contains(
-            $"{path}: structures 'test' not taken, it is there from {path}", catalog.Warnings);
+        Assert.NotEqual(Catalog.Structures.TryFind("test/entry", out _),
+            Catalog.Structures.TryFind("test/more", out _));
+        Assert.Equal(["test"], Catalog.Models.Keys);
+        Assert.Equal(["test"], Catalog.TableReaders.Keys);
+        Assert.Equal(["test"], Catalog.PageTables.Keys.Except(FrameworkPageTables.All.Keys));
+        Assert.Contains($"{path}: structures 'test' not taken, it is there from {path}", Catalog.Warnings);
         Assert.Contains(
             $"{path}: page tables without a name (class PasidFramework.TestDrivers.NamelessPageTables)",
-            catalog.Warnings);
-        if (catalog.Structures.TryFind("test/entry", out _))
+            Catalog.Warnings);
+        if (Catalog.Structures.TryFind("test/entry", out _))
         {
-            Assert.Contains($"{path}: structure 'pcie/ats_cap' not taken, it is there already", catalog.Warnings);
+            Assert.Contains($"{path}: structure 'pcie/ats_cap' not taken, it is there already", Catalog.Warnings);
         }
     }
 
     [Fact]
     public void Structures_of_an_unloaded_catalogue_are_gone_but_for_those_of_no_vendor()
     {
-        using PluginFolder folder = new();
-        folder.Add("Structures");
-        PluginCatalog catalog = folder.Load();
+        Folder.Add("Structures");
 
-        catalog.Dispose();
+        Catalog.Dispose();
 
-        Assert.All(catalog.Structures.All, layout => Assert.Contains(layout, PcieLayouts.All));
-        Assert.Empty(catalog.Models);
-        Assert.Empty(catalog.TableReaders);
-        Assert.Equal(FrameworkPageTables.All.Keys.Order(), catalog.PageTables.Keys.Order());
+        Assert.All(Catalog.Structures.All, layout => Assert.Contains(layout, PcieLayouts.All));
+        Assert.Empty(Catalog.Models);
+        Assert.Empty(Catalog.TableReaders);
+        Assert.Equal(FrameworkPageTables.All.Keys.Order(), Catalog.PageTables.Keys.Order());
     }
 
     [Fact]
     public void Disposing_the_catalogue_unloads_every_context()
     {
-        using PluginFolder folder = new();
-        folder.Add("Good");
-        folder.Add("ImportsFormats");
-        folder.Add("AllocatorOnly");
-        folder.Add("Structures");
+        Folder.Add("Good");
+        Folder.Add("ImportsFormats");
+        Folder.Add("AllocatorOnly");
+        Folder.Add("Structures");
 
-        foreach (WeakReference context in UseAndDispose(folder))
+        foreach (WeakReference context in UseAndDispose())
         {
             AssertCollected(context);
         }
@@ -127,11 +113,9 @@ public sealed class PluginCatalogTests
     [Fact]
     public void A_refused_plugin_leaves_no_context_behind()
     {
-        using PluginFolder folder = new();
-        string path = folder.Add("ThrowingConstructor");
-        using PluginCatalog catalog = folder.Load();
+        string path = Folder.Add("ThrowingConstructor");
 
-        Assert.Single(catalog.Refusals);
+        Assert.Single(Catalog.Refusals);
         for (int round = 0; round < CollectionRounds && IsLoaded(path); round++)
         {
             GC.Collect();
@@ -144,39 +128,33 @@ public sealed class PluginCatalogTests
     [Fact]
     public void Behaviour_2_a_copy_of_the_contract_beside_the_driver_is_not_used_and_is_named()
     {
-        using PluginFolder folder = new();
-        string path = folder.Add("BringsItsOwnCore");
-        using PluginCatalog catalog = folder.Load();
+        string path = Folder.Add("BringsItsOwnCore");
 
-        LoadedDriver driver = Assert.Single(catalog.Drivers);
+        LoadedDriver driver = Assert.Single(Catalog.Drivers);
         Assert.Same(typeof(IPasidDriver).Assembly, driver.Instance.GetType().GetInterface("IPasidDriver")!.Assembly);
         string copy = Path.Combine(Path.GetDirectoryName(path)!, "PasidFramework.Core.dll");
         Assert.Contains($"{copy}: the host shares its own PasidFramework.Core; this copy is not used",
-            catalog.Warnings);
+            Catalog.Warnings);
     }
 
     [Fact]
     public void Behaviours_5_and_6_one_instance_of_a_table_format_serves_everyone()
     {
-        using PluginFolder folder = new();
-        folder.Add("Good");
-        folder.Add("ImportsFormats");
-        using PluginCatalog catalog = folder.Load();
+        Folder.Add("Good");
+        Folder.Add("ImportsFormats");
 
-        Assert.Same(catalog.Find("borrowing").Value!.Instance, catalog.Find("borrowing").Value!.Instance);
-        object borrowing = catalog.Find("borrowing").Value!.Instance;
-        Assert.Same(catalog.TableFormats["good-table"], Property(borrowing, "Required"));
-        Assert.Same(catalog.TableFormats["good-table"], Property(borrowing, "Optional"));
+        Assert.Same(Catalog.Find("borrowing").Value!.Instance, Catalog.Find("borrowing").Value!.Instance);
+        object borrowing = Catalog.Find("borrowing").Value!.Instance;
+        Assert.Same(Catalog.TableFormats["good-table"], Property(borrowing, "Required"));
+        Assert.Same(Catalog.TableFormats["good-table"], Property(borrowing, "Optional"));
     }
 
     [Fact]
     public void Behaviour_9_parts_need_not_be_public()
     {
-        using PluginFolder folder = new();
-        folder.Add("Good");
-        using PluginCatalog catalog = folder.Load();
+        Folder.Add("Good");
 
-        Assert.False(Assert.Single(catalog.Drivers).Instance.GetType().IsPublic);
+        Assert.False(Assert.Single(Catalog.Drivers).Instance.GetType().IsPublic);
     }
 
     [Fact]
@@ -196,12 +174,11 @@ public sealed class PluginCatalogTests
     [Fact]
     public void Behaviour_18_host_services_and_foreign_table_formats_reach_properties_and_constructors()
     {
-        using PluginFolder folder = new();
-        folder.Add("Good", "z-good"); // Composed on demand: its importer comes first.
-        folder.Add("ImportsFormats", "a-imports");
+        Folder.Add("Good", "z-good"); // Composed on demand: its importer comes first.
+        Folder.Add("ImportsFormats", "a-imports");
         using NullLoggerFactory logs = new();
         FixedTime time = new();
-        using PluginCatalog catalog = folder.Load(new PluginHostServices { LoggerFactory = logs, Time = time });
+        using PluginCatalog catalog = Folder.Load(new PluginHostServices { LoggerFactory = logs, Time = time });
 
         Assert.Empty(catalog.Refusals);
         LoadedDriver borrowing = catalog.Find("borrowing").Value!;
@@ -216,60 +193,49 @@ public sealed class PluginCatalogTests
     [Fact]
     public void Page_tables_and_readers_of_other_plug_ins_are_imported_by_prefix_and_name()
     {
-        using PluginFolder folder = new();
-        folder.Add("Good");
-        folder.Add("ImportsFormats", "a-imports");
-        folder.Add("Structures", "z-structures"); // Composed on demand: its importer comes first.
-        using PluginCatalog catalog = folder.Load();
+        Folder.Add("Good");
+        Folder.Add("ImportsFormats", "a-imports");
+        Folder.Add("Structures", "z-structures"); // Composed on demand: its importer comes first.
 
-        Assert.Empty(catalog.Refusals);
-        LoadedDriver borrowing = catalog.Find("borrowing").Value!;
-        Assert.Same(catalog.PageTables["test"], Property(borrowing.Instance, "Pages"));
+        Assert.Empty(Catalog.Refusals);
+        LoadedDriver borrowing = Catalog.Find("borrowing").Value!;
+        Assert.Same(Catalog.PageTables["test"], Property(borrowing.Instance, "Pages"));
         Assert.Null(Property(borrowing.Instance, "AbsentPages"));
-        Assert.Same(catalog.TableReaders["test"], Property(borrowing.Instance, "Reader"));
+        Assert.Same(Catalog.TableReaders["test"], Property(borrowing.Instance, "Reader"));
         Assert.Null(Property(borrowing.Instance, "AbsentReader"));
         Assert.Equal(["good-table", "page-table/test", "table-reader/test"], borrowing.ImportedTableFormats);
     }
 
     [Fact]
-    public void Page_tables_of_CPUs_need_no_plug_in()
-    {
-        using PluginFolder folder = new();
-        using PluginCatalog catalog = folder.Load();
-
+    public void Page_tables_of_CPUs_need_no_plug_in() =>
         Assert.Equal(
             [
                 "arm-lpae-16k", "arm-lpae-16k-stage2", "arm-lpae-4k", "arm-lpae-4k-stage2", "arm-lpae-64k",
                 "arm-lpae-64k-stage2", "riscv-sv39", "riscv-sv48", "riscv-sv57", "vtd-second-stage",
                 "vtd-second-stage-3level", "vtd-second-stage-5level", "x86-64", "x86-64-5level",
             ],
-            catalog.PageTables.Keys.Order(StringComparer.Ordinal));
-    }
+            Catalog.PageTables.Keys.Order(StringComparer.Ordinal));
 
     [Fact]
     public void Page_table_formats_that_no_part_has_stay_null()
     {
-        using PluginFolder folder = new();
-        folder.Add("Good");
-        folder.Add("ImportsFormats");
-        using PluginCatalog catalog = folder.Load();
+        Folder.Add("Good");
+        Folder.Add("ImportsFormats");
 
-        Assert.Empty(catalog.Refusals);
-        LoadedDriver borrowing = catalog.Find("borrowing").Value!;
+        Assert.Empty(Catalog.Refusals);
+        LoadedDriver borrowing = Catalog.Find("borrowing").Value!;
         Assert.Null(Property(borrowing.Instance, "Pages"));
-        Assert.Same(catalog.PageTables["x86-64"], Property(borrowing.Instance, "CpuPages"));
+        Assert.Same(Catalog.PageTables["x86-64"], Property(borrowing.Instance, "CpuPages"));
         Assert.Equal(["good-table"], borrowing.ImportedTableFormats);
     }
 
     [Fact]
     public void A_borrowed_table_format_writes_a_table()
     {
-        using PluginFolder folder = new();
-        folder.Add("Good");
-        using PluginCatalog catalog = folder.Load();
+        Folder.Add("Good");
         SystemMemory memory = new();
 
-        OpResult<IPasidTable> table = catalog.TableFormats["good-table"].Create(memory, 4, new SilentSync());
+        OpResult<IPasidTable> table = Catalog.TableFormats["good-table"].Create(memory, 4, new SilentSync());
         Assert.True(table.IsOk, table.Reason);
         Assert.True(table.Value.Set(new Pasid(15), new PasidTableEntry(0x1000, 0)).IsOk);
         Assert.Equal(0x1001UL, memory.ReadQword(table.Value.AttachParameters["Base"] + (15 * 8)));
@@ -281,13 +247,12 @@ public sealed class PluginCatalogTests
     [Fact]
     public void Behaviours_19_and_20_unloading_disposes_shared_and_unshared_parts()
     {
-        using PluginFolder folder = new();
-        string path = folder.Add("Good");
-        using PluginCatalog catalog = folder.Load();
+        string path = Folder.Add("Good");
+        Assert.Empty(Catalog.Refusals);
         Assert.Null(AppContext.GetData($"{path}#GoodDriver"));
         Assert.Null(AppContext.GetData($"{path}#GoodTableFormat"));
 
-        Assert.True(catalog.Unload("good").IsOk);
+        Assert.True(Catalog.Unload("good").IsOk);
 
         Assert.Equal("disposed", AppContext.GetData($"{path}#GoodDriver"));
         Assert.Equal("disposed", AppContext.GetData($"{path}#GoodTableFormat"));
@@ -296,48 +261,42 @@ public sealed class PluginCatalogTests
     [Fact]
     public void A_driver_whose_table_format_is_in_use_is_not_unloaded()
     {
-        using PluginFolder folder = new();
-        folder.Add("Good");
-        folder.Add("ImportsFormats");
-        using PluginCatalog catalog = folder.Load();
+        Folder.Add("Good");
+        Folder.Add("ImportsFormats");
 
-        OpResult refused = catalog.Unload("good");
+        OpResult refused = Catalog.Unload("good");
         Assert.Equal(Errno.EBUSY, refused.Errno);
         Assert.Equal("driver 'good' cannot be unloaded: driver 'borrowing' uses its table format 'good-table'",
             refused.Reason);
-        Assert.Equal(["borrowing", "good"], catalog.Drivers.Select(driver => driver.Name));
+        Assert.Equal(["borrowing", "good"], Catalog.Drivers.Select(driver => driver.Name));
 
-        Assert.True(catalog.Unload("borrowing").IsOk);
-        Assert.True(catalog.Unload("good").IsOk);
-        Assert.Empty(catalog.Drivers);
+        Assert.True(Catalog.Unload("borrowing").IsOk);
+        Assert.True(Catalog.Unload("good").IsOk);
+        Assert.Empty(Catalog.Drivers);
     }
 
     [Fact]
     public void A_driver_that_is_copied_loose_into_the_directory_appears()
     {
-        using PluginFolder folder = new();
-        string path = folder.AddLoose("ThrowingConstructor");
-        string good = folder.AddLoose("Good");
-        folder.AddLoose("GoodLibrary"); // Referenced by a loose plug-in, so nothing is expected of it.
-        using PluginCatalog catalog = folder.Load();
+        string path = Folder.AddLoose("ThrowingConstructor");
+        string good = Folder.AddLoose("Good");
+        Folder.AddLoose("GoodLibrary"); // Referenced by a loose plug-in, so nothing is expected of it.
 
-        LoadedDriver driver = Assert.Single(catalog.Drivers);
+        LoadedDriver driver = Assert.Single(Catalog.Drivers);
         Assert.Equal(("good", good), (driver.Name, driver.Path));
         Assert.Equal("good-unit0", MakeUnit(driver).Name);
-        Assert.Equal(path, Assert.Single(catalog.Refusals).Path);
+        Assert.Equal(path, Assert.Single(Catalog.Refusals).Path);
     }
 
     [Fact]
     public void A_plugin_may_bring_an_allocation_policy_only()
     {
-        using PluginFolder folder = new();
-        folder.Add("AllocatorOnly");
-        using PluginCatalog catalog = folder.Load();
+        Folder.Add("AllocatorOnly");
 
-        Assert.Empty(catalog.Refusals);
-        Assert.Empty(catalog.Drivers);
-        IPasidAllocator odd = Assert.Single(catalog.Allocators).Value.Create(new PasidRange(2, 5), seed: 1);
-        Assert.Equal("odd", Assert.Single(catalog.Allocators).Key);
+        Assert.Empty(Catalog.Refusals);
+        Assert.Empty(Catalog.Drivers);
+        IPasidAllocator odd = Assert.Single(Catalog.Allocators).Value.Create(new PasidRange(2, 5), seed: 1);
+        Assert.Equal("odd", Assert.Single(Catalog.Allocators).Key);
         PasidRequest request = new(PasidRange.Full);
         Assert.Equal(
             [PasidAllocation.Of(3), PasidAllocation.Of(5), PasidAllocation.None(PasidAllocationStatus.NoSpace)],
@@ -347,48 +306,43 @@ public sealed class PluginCatalogTests
     [Fact]
     public void A_folder_with_several_assemblies_and_one_export_is_one_plugin()
     {
-        using PluginFolder folder = new();
-        folder.Add("Good");
+        Folder.Add("Good");
         File.Copy(
             Path.Combine(PluginFolder.Built("NoExport"), PluginFolder.FileName("NoExport")),
-            Path.Combine(folder.Root, "Good", "unused.dll"));
-        using PluginCatalog catalog = folder.Load();
+            Path.Combine(Folder.Root, "Good", "unused.dll"));
 
-        Assert.Equal("good", Assert.Single(catalog.Drivers).Name);
-        Assert.Empty(catalog.Refusals);
+        AssertLoaded("good");
+        Assert.Empty(Catalog.Refusals);
     }
 
     [Fact]
     public void Directories_are_searched_once_each_and_a_missing_one_is_a_line()
     {
-        using PluginFolder folder = new();
-        folder.Add("Good");
-        string absent = Path.Combine(folder.Root, "absent");
-        string file = folder.AddFile("Good/readme.txt", []);
-        using PluginCatalog catalog = PluginCatalog.Load([folder.Root, absent, folder.Root + "/", file]);
+        Folder.Add("Good");
+        string absent = Path.Combine(Folder.Root, "absent");
+        string file = Folder.AddFile("Good/readme.txt", []);
+        using PluginCatalog catalog = PluginCatalog.Load([Folder.Root, absent, Folder.Root + "/", file]);
 
         Assert.Single(catalog.Drivers);
         Assert.Equal(
             [(file, "is a file, not a directory of plug-ins"), (absent, "no such directory")],
             catalog.Refusals.Select(refusal => (refusal.Path, refusal.Message)));
         Assert.All(catalog.Refusals, refusal => Assert.Equal(RefusalReason.DirectoryUnreadable, refusal.Reason));
-        Assert.Equal(
-            $"no driver 'x' is loaded; loaded are: good", catalog.Find("x").Reason);
+        Assert.Equal($"no driver 'x' is loaded; loaded are: good", catalog.Find("x").Reason);
     }
 
     [Fact]
     public void A_loaded_file_can_be_replaced()
     {
-        using PluginFolder folder = new();
-        string path = folder.Add("Good");
-        using PluginCatalog catalog = folder.Load();
+        string path = Folder.Add("Good");
+        Assert.Empty(Catalog.Refusals);
 
         // A new file under the old name, as package managers and `install` write it.
-        string next = folder.AddFile("next.tmp", File.ReadAllBytes(path));
+        string next = Folder.AddFile("next.tmp", File.ReadAllBytes(path));
         File.Move(next, path, overwrite: true);
         File.Delete(path);
 
-        Assert.Equal("good-unit0", MakeUnit(Assert.Single(catalog.Drivers)).Name);
+        Assert.Equal("good-unit0", MakeUnit(Assert.Single(Catalog.Drivers)).Name);
     }
 
     private static IIommuUnit MakeUnit(LoadedDriver driver)
@@ -410,23 +364,23 @@ public sealed class PluginCatalogTests
 
     // A frame of its own: the caller's must not keep what it used alive.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static (WeakReference Context, LoadedDriver Kept) UseAndUnload(PluginCatalog catalog)
+    private (WeakReference Context, LoadedDriver Kept) UseAndUnload()
     {
-        LoadedDriver driver = catalog.Find("good").Value!;
+        LoadedDriver driver = Catalog.Find("good").Value!;
         using IIommuUnit unit = MakeUnit(driver);
         Assert.Equal("good-unit0", unit.Name);
         AssemblyLoadContext loaded = ContextOf(driver.Instance);
         bool unloading = false;
         loaded.Unloading += _ => unloading = true;
-        Assert.True(catalog.Unload("good").IsOk);
+        Assert.True(Catalog.Unload("good").IsOk);
         Assert.True(unloading, "the context was not asked to unload");
         return (new WeakReference(loaded, trackResurrection: true), driver);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static WeakReference[] UseAndDispose(PluginFolder folder)
+    private WeakReference[] UseAndDispose()
     {
-        using PluginCatalog catalog = folder.Load();
+        using PluginCatalog catalog = Folder.Load();
         Assert.Empty(catalog.Refusals);
         return
         [

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Reflection;
-using PasidFramework.Hosting.Plugins;
 
 namespace PasidFramework.Hosting.Tests;
 
@@ -50,6 +49,5 @@ internal sealed class PluginFolder : IDisposable
     public void Dispose() => Directory.Delete(Root, recursive: true);
 
     private static string Metadata(string key) => typeof(PluginFolder).Assembly
-        .GetCustomAttributes<AssemblyMetadataAttribute>()
-        .Single(attribute => attribute.Key == key).Value!;
+        .GetCustomAttributes<AssemblyMetadataAttribute>().Single(attribute => attribute.Key == key).Value!;
 }

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Globalization;
 using System.Runtime.InteropServices;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Hosting.Tests;
 
