@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Buffers.Binary;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 
@@ -30,11 +29,7 @@ public sealed class DeviceRulesTests
     }
 
     [Theory]
-    [InlineData(0)]
-    [InlineData(6)]
-    [InlineData(7)]
-    [InlineData(0x80)]
-    [InlineData(255)]
+    [InlineData(0), InlineData(6), InlineData(7), InlineData(0x80), InlineData(255)]
     public void An_unknown_type_is_returned_with_length_0_and_an_untouched_buffer(int type)
     {
         using Fixture fixture = Fixture.Start("none");
@@ -61,10 +56,7 @@ public sealed class DeviceRulesTests
     }
 
     [Theory]
-    [InlineData("attach")]
-    [InlineData("detach")]
-    [InlineData("map")]
-    [InlineData("unmap")]
+    [InlineData("attach"), InlineData("detach"), InlineData("map"), InlineData("unmap")]
     public void The_heads_reserved_bytes_are_ignored(string name)
     {
         using Fixture fixture = Fixture.Start("none");
@@ -76,8 +68,7 @@ public sealed class DeviceRulesTests
     }
 
     [Theory]
-    [InlineData(16)]
-    [InlineData(19)]
+    [InlineData(16), InlineData(19)]
     public void ATTACH_with_a_reserved_byte_is_INVAL_and_attaches_nothing(int offset)
     {
         using Fixture fixture = Fixture.Start("none");
@@ -89,9 +80,7 @@ public sealed class DeviceRulesTests
     }
 
     [Theory]
-    [InlineData(2u)]
-    [InlineData(0x8000_0000u)]
-    [InlineData(3u)]
+    [InlineData(2u), InlineData(0x8000_0000u), InlineData(3u)]
     public void ATTACH_with_an_unknown_flag_is_INVAL(uint flags)
     {
         using Fixture fixture = Fixture.Start("none");
@@ -123,8 +112,7 @@ public sealed class DeviceRulesTests
     }
 
     [Theory]
-    [InlineData(0u, 1u)]
-    [InlineData(1u, 0u)]
+    [InlineData(0u, 1u), InlineData(1u, 0u)]
     public void ATTACH_to_a_domain_with_the_other_bypass_setting_is_INVAL(uint first, uint second)
     {
         using Fixture fixture = Fixture.Start("none");
@@ -191,10 +179,8 @@ public sealed class DeviceRulesTests
     }
 
     [Theory]
-    [InlineData(0x1001UL, 0x1fffUL, 0x5000UL)]
-    [InlineData(0x1000UL, 0x1ffeUL, 0x5000UL)]
-    [InlineData(0x1000UL, 0x2000UL, 0x5000UL)]
-    [InlineData(0x1000UL, 0x1fffUL, 0x5800UL)]
+    [InlineData(0x1001UL, 0x1fffUL, 0x5000UL), InlineData(0x1000UL, 0x1ffeUL, 0x5000UL)]
+    [InlineData(0x1000UL, 0x2000UL, 0x5000UL), InlineData(0x1000UL, 0x1fffUL, 0x5800UL)]
     public void MAP_that_is_misaligned_is_RANGE(ulong start, ulong last, ulong physical)
     {
         using Fixture fixture = Fixture.Start("none");
@@ -209,17 +195,13 @@ public sealed class DeviceRulesTests
         using Fixture fixture = Fixture.Start("none");
         fixture.Started.Standard.Attach(1, Endpoint, 0);
 
-        Assert.Equal(
-            OpResult.Ok, fixture.Started.Standard.Map(1, 0xFFFF_FFFF_FFFF_F000, ulong.MaxValue, 0x5000, 1));
+        Assert.Equal(OpResult.Ok, fixture.Started.Standard.Map(1, 0xFFFF_FFFF_FFFF_F000, ulong.MaxValue, 0x5000, 1));
         Assert.Equal(0x5FFFUL, Access(fixture, ulong.MaxValue).Address);
     }
 
     [Theory]
-    [InlineData(0x10000UL, 0x1ffffUL)]
-    [InlineData(0x1f000UL, 0x20fffUL)]
-    [InlineData(0x0UL, 0x10fffUL)]
-    [InlineData(0x0UL, 0xfffffUL)]
-    [InlineData(0x12000UL, 0x12fffUL)]
+    [InlineData(0x10000UL, 0x1ffffUL), InlineData(0x1f000UL, 0x20fffUL), InlineData(0x0UL, 0x10fffUL)]
+    [InlineData(0x0UL, 0xfffffUL), InlineData(0x12000UL, 0x12fffUL)]
     public void MAP_that_overlaps_is_INVAL_and_the_old_mapping_stays(ulong start, ulong last)
     {
         using Fixture fixture = Fixture.Start("none");
@@ -240,9 +222,7 @@ public sealed class DeviceRulesTests
     }
 
     [Theory]
-    [InlineData("none", 8u, Errno.EINVAL)]
-    [InlineData("none", 4u, Errno.None)]
-    [InlineData("B", 4u, Errno.EINVAL)]
+    [InlineData("none", 8u, Errno.EINVAL), InlineData("none", 4u, Errno.None), InlineData("B", 4u, Errno.EINVAL)]
     public void MAP_with_an_unknown_flag_is_INVAL_and_MMIO_needs_its_feature(string dialect, uint flags, Errno expected)
     {
         using Fixture fixture = Fixture.Start(dialect);
@@ -276,9 +256,7 @@ public sealed class DeviceRulesTests
     }
 
     [Theory]
-    [InlineData(0x10000UL, 0x10fffUL)]
-    [InlineData(0x1f000UL, 0x1ffffUL)]
-    [InlineData(0x8000UL, 0x18fffUL)]
+    [InlineData(0x10000UL, 0x10fffUL), InlineData(0x1f000UL, 0x1ffffUL), InlineData(0x8000UL, 0x18fffUL)]
     [InlineData(0x0UL, 0x30fffUL)]
     public void UNMAP_that_would_split_is_RANGE_and_removes_nothing(ulong start, ulong last)
     {
@@ -311,11 +289,9 @@ public sealed class DeviceRulesTests
     }
 
     [Theory]
-    [InlineData("B", "on", TranslationStatus.Bypassed)]
-    [InlineData("B", "off", TranslationStatus.Faulted)]
+    [InlineData("B", "on", TranslationStatus.Bypassed), InlineData("B", "off", TranslationStatus.Faulted)]
     [InlineData("none", "on", TranslationStatus.Faulted)] // BYPASS_CONFIG: the driver switches it off
-    [InlineData("none", "off", TranslationStatus.Faulted)]
-    [InlineData("E", "on", TranslationStatus.Faulted)]
+    [InlineData("none", "off", TranslationStatus.Faulted), InlineData("E", "on", TranslationStatus.Faulted)]
     public void An_endpoint_without_a_domain_follows_the_bypass_setting(
         string dialect, string bypass, TranslationStatus expected)
     {
@@ -349,8 +325,7 @@ public sealed class DeviceRulesTests
     }
 
     [Theory]
-    [InlineData("fault", 0x7f0012345000UL)]
-    [InlineData("fault_39_bit", 0x7f12345000UL)]
+    [InlineData("fault", 0x7f0012345000UL), InlineData("fault_39_bit", 0x7f12345000UL)]
     public void A_fault_is_reported_in_the_vectors_bytes(string name, ulong address)
     {
         using Fixture fixture = Fixture.Start("none");

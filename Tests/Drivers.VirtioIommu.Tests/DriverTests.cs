@@ -11,9 +11,7 @@ public sealed class DriverTests
     public void The_table_format_arrives_as_an_import_by_its_name()
     {
         using CompositionHost host = new ContainerConfiguration()
-            .WithPart<VirtioIommuDriver>()
-            .WithPart<FakeArmFormat>()
-            .CreateContainer();
+            .WithPart<VirtioIommuDriver>().WithPart<FakeArmFormat>().CreateContainer();
 
         Lazy<IPasidDriver, DriverMetadata> export = host.GetExport<Lazy<IPasidDriver, DriverMetadata>>();
 
@@ -25,12 +23,10 @@ public sealed class DriverTests
     }
 
     [Theory]
-    [InlineData("B")]
-    [InlineData("E")]
+    [InlineData("B"), InlineData("E")]
     public void Without_the_format_a_unit_is_refused_with_ENODEV_naming_format_and_plug_in(string dialect)
     {
-        using CompositionHost host =
-            new ContainerConfiguration().WithPart<VirtioIommuDriver>().CreateContainer();
+        using CompositionHost host = new ContainerConfiguration().WithPart<VirtioIommuDriver>().CreateContainer();
         IPasidDriver driver = host.GetExport<IPasidDriver>();
         using IIommuHardware hardware = driver.CreateHardware(new SystemMemory(), Fixture.Setup(dialect));
 
@@ -81,12 +77,8 @@ public sealed class DriverTests
     }
 
     [Theory]
-    [InlineData("B", 20, 20, 20)]
-    [InlineData("B", 10, 20, 10)]
-    [InlineData("B", 20, 8, 8)]
-    [InlineData("B", 0, 20, 0)]
-    [InlineData("E", 16, 20, 16)]
-    [InlineData("E", 20, 12, 12)]
+    [InlineData("B", 20, 20, 20), InlineData("B", 10, 20, 10), InlineData("B", 20, 8, 8), InlineData("B", 0, 20, 0)]
+    [InlineData("E", 16, 20, 16), InlineData("E", 20, 12, 12)]
     public void The_width_is_the_narrower_of_device_and_limit(string dialect, int device, int limit, int expected)
     {
         var driver = new VirtioIommuDriver { ArmSmmuV3Format = new FakeArmFormat(),
@@ -124,8 +116,7 @@ public sealed class DriverTests
     {
         var driver = new VirtioIommuDriver { ArmSmmuV3Format = new FakeArmFormat(),
             ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() };
-        using IIommuHardware hardware =
-            driver.CreateHardware(new SystemMemory(), new HardwareSetup { PasidBits = 11 });
+        using IIommuHardware hardware = driver.CreateHardware(new SystemMemory(), new HardwareSetup { PasidBits = 11 });
 
         using IIommuUnit unit = Start(driver, new UnitSetup { Name = "viommu0", Hardware = hardware });
 
@@ -133,8 +124,7 @@ public sealed class DriverTests
     }
 
     [Theory]
-    [InlineData("v0.9-devel", "B")]
-    [InlineData("vsmmu", "E")]
+    [InlineData("v0.9-devel", "B"), InlineData("vsmmu", "E")]
     public void A_proposal_has_a_name_and_its_letter_means_the_same(string name, string letter)
     {
         Assert.True(TableDialect.TryParse(name, out TableDialect? named));
@@ -166,8 +156,7 @@ public sealed class DriverTests
     }
 
     [Theory]
-    [InlineData(0)]
-    [InlineData(21)]
+    [InlineData(0), InlineData(21)]
     public void A_width_limit_that_is_no_width_is_EINVAL(int limit)
     {
         IIommuHardware hardware = new Mock<IIommuHardware>(MockBehavior.Strict).Object;
@@ -181,9 +170,7 @@ public sealed class DriverTests
     }
 
     [Theory]
-    [InlineData("dialect", "Z")]
-    [InlineData("bypass", "maybe")]
-    [InlineData("endpoints", "0x18,huh")]
+    [InlineData("dialect", "Z"), InlineData("bypass", "maybe"), InlineData("endpoints", "0x18,huh")]
     [InlineData("colour", "red")]
     public void An_unknown_option_of_the_hardware_throws(string name, string value)
     {
@@ -196,8 +183,7 @@ public sealed class DriverTests
     }
 
     [Theory]
-    [InlineData(-1)]
-    [InlineData(21)]
+    [InlineData(-1), InlineData(21)]
     public void Hardware_of_an_impossible_width_throws(int bits)
     {
         Assert.Throws<ArgumentException>(() => new VirtioIommuDriver().CreateHardware(
@@ -205,9 +191,7 @@ public sealed class DriverTests
     }
 
     [Theory]
-    [InlineData(0)]
-    [InlineData(-3)]
-    [InlineData(11)]
+    [InlineData(0), InlineData(-3), InlineData(11)]
     public void A_domain_of_a_width_that_the_unit_lacks_is_EINVAL(int bits)
     {
         using VirtioIommuUnit unit = StartUnit("B", "B", pasidBits: 10);

@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using Microsoft.Extensions.Options;
-using PasidFramework.Allocation;
-using PasidFramework.Engine;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 
@@ -85,9 +82,7 @@ public sealed class EngineTests
     }
 
     [Theory]
-    [InlineData("none", "none")]
-    [InlineData("none", "B")]
-    [InlineData("none", "E")]
+    [InlineData("none", "none"), InlineData("none", "B"), InlineData("none", "E")]
     public void A_standard_only_device_refuses_PASIDs_through_the_core_with_a_clear_error(string device, string asked)
     {
         using var system = new SystemUnderTest(device, asked);
@@ -227,11 +222,7 @@ public sealed class EngineTests
 
         /// <summary>The invalidations since the last call, as <c>kind domain/pasid ...</c>.</summary>
         public string[] TakeInvalidations() =>
-        [
-            .. Hardware.Device.TakeLog()
-                .Where(r => r.Bytes[0] == 7)
-                .Select(Describe),
-        ];
+        [.. Hardware.Device.TakeLog().Where(r => r.Bytes[0] == 7).Select(Describe)];
 
         public void Dispose()
         {

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 
@@ -92,10 +91,7 @@ public sealed class FaultTests
     }
 
     [Theory]
-    [InlineData("B", true)]
-    [InlineData("B", false)]
-    [InlineData("E", true)]
-    [InlineData("E", false)]
+    [InlineData("B", true), InlineData("B", false), InlineData("E", true), InlineData("E", false)]
     public void F5_detach_and_exit_forget_the_leaving_PASIDs_faults_and_no_others(string dialect, bool exit)
     {
         using var fixture = new ModelFixture(dialect);

@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-using FsCheck;
-using FsCheck.Fluent;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 
 public sealed class FormatTests
 {
-    private static readonly AttachWords s_table =
-        new(1, 0x840000000, 16, 2, 0x800000084000001b, 0x100000d6);
+    private static readonly AttachWords s_table = new(1, 0x840000000, 16, 2, 0x800000084000001b, 0x100000d6);
 
     public static TheoryData<string> Names => [.. Vector.All.Keys];
     public static TheoryData<string> Violations => [.. ViolationVector.All.Keys];
@@ -50,8 +47,7 @@ public sealed class FormatTests
 
         Assert.Equal(ids, KnownStructure.All.Keys.Order(StringComparer.Ordinal));
         Assert.Equal(ids, Vector.Positions.Values.Select(v => v.Layout.Id).Order(StringComparer.Ordinal));
-        Assert.Equal(
-            ids, ViolationVector.All.Values.Select(v => v.Layout.Id).Distinct().Order(StringComparer.Ordinal));
+        Assert.Equal(ids, ViolationVector.All.Values.Select(v => v.Layout.Id).Distinct().Order(StringComparer.Ordinal));
     }
 
     [Theory]
@@ -208,21 +204,10 @@ public sealed class FormatTests
     }
 
     [Theory]
-    [InlineData("attach")]
-    [InlineData("detach")]
-    [InlineData("map")]
-    [InlineData("unmap")]
-    [InlineData("probe")]
-    [InlineData("attach_pst_arm")]
-    [InlineData("b_inv_config")]
-    [InlineData("b_inv_path")]
-    [InlineData("b_inv_tlb")]
-    [InlineData("b_inv_range")]
-    [InlineData("e_attach")]
-    [InlineData("e_inv_config")]
-    [InlineData("e_inv_path")]
-    [InlineData("e_inv_tlb")]
-    [InlineData("e_inv_range")]
+    [InlineData("attach"), InlineData("detach"), InlineData("map"), InlineData("unmap"), InlineData("probe")]
+    [InlineData("attach_pst_arm"), InlineData("b_inv_config"), InlineData("b_inv_path"), InlineData("b_inv_tlb")]
+    [InlineData("b_inv_range"), InlineData("e_attach"), InlineData("e_inv_config"), InlineData("e_inv_path")]
+    [InlineData("e_inv_tlb"), InlineData("e_inv_range")]
     public void The_drivers_encoder_writes_the_vectors_bytes(string name)
     {
         // Whatever was in the buffer before must not show.
@@ -247,8 +232,7 @@ public sealed class FormatTests
         };
 
         Vector vector = Vector.All[name];
-        Assert.Equal(
-            Convert.ToHexStringLower(vector.Bytes), Convert.ToHexStringLower(vector.Layout.ToBytes(encoded)));
+        Assert.Equal(Convert.ToHexStringLower(vector.Bytes), Convert.ToHexStringLower(vector.Layout.ToBytes(encoded)));
     }
 
     [Fact]

@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using Microsoft.Extensions.Logging.Abstractions;
-using Microsoft.Extensions.Options;
-using PasidFramework.Allocation;
-using PasidFramework.Engine;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 
@@ -30,8 +26,7 @@ public sealed class MapTests : IDisposable
     }
 
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
+    [InlineData(true), InlineData(false)]
     public void D1_every_page_of_a_process_is_reached_without_a_PASID_and_nothing_else(bool coherent)
     {
         Start(coherent);
@@ -505,8 +500,7 @@ public sealed class MapTests : IDisposable
             all[name] = value;
         }
 
-        _model = new VirtioIommuModel(
-            _memory, new HardwareSetup { Coherent = coherent, Options = all });
+        _model = new VirtioIommuModel(_memory, new HardwareSetup { Coherent = coherent, Options = all });
         _model.Device.LogCapacity = 4096;
         _format = new TestPageTables();
         OpResult<IIommuUnit> unit = MapUnit.Start(Setup(_model), _format, Fixture.Short);

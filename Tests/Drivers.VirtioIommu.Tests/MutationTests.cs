@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Buffers.Binary;
 using PasidFramework.TestKit.Mutations;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
@@ -24,8 +23,7 @@ public abstract class MutationTests(string dialect, ITestOutputHelper output)
         otherwise: "error");
 
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
+    [InlineData(true), InlineData(false)]
     public void Every_broken_driver_is_caught_or_equivalent_for_a_reason(bool coherent)
     {
         MutationReport report = s_runner.Run(

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Buffers.Binary;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 
@@ -38,10 +37,8 @@ public sealed class QueueTests
     }
 
     [Theory]
-    [InlineData(0u, RequestStatus.Unrecognised)]
-    [InlineData(1u, RequestStatus.Truncated)]
-    [InlineData(3u, RequestStatus.Truncated)]
-    [InlineData(4u, RequestStatus.Ok)]
+    [InlineData(0u, RequestStatus.Unrecognised), InlineData(1u, RequestStatus.Truncated)]
+    [InlineData(3u, RequestStatus.Truncated), InlineData(4u, RequestStatus.Ok)]
     public void The_used_length_decides_whether_there_is_a_status(uint length, object expected)
     {
         var bench = new Bench(8);
@@ -321,10 +318,8 @@ public sealed class QueueTests
     }
 
     [Theory]
-    [InlineData("an id beyond the queue")]
-    [InlineData("a tail descriptor as head")]
-    [InlineData("a slot that is not in flight")]
-    [InlineData("more elements than requests")]
+    [InlineData("an id beyond the queue"), InlineData("a tail descriptor as head")]
+    [InlineData("a slot that is not in flight"), InlineData("more elements than requests")]
     public void An_impossible_used_ring_takes_the_queue_out_of_use_as_EIO(string fault)
     {
         var bench = new Bench(8);
@@ -366,12 +361,7 @@ public sealed class QueueTests
     }
 
     [Theory]
-    [InlineData(0)]
-    [InlineData(1)]
-    [InlineData(2)]
-    [InlineData(3)]
-    [InlineData(4)]
-    [InlineData(5)]
+    [InlineData(0), InlineData(1), InlineData(2), InlineData(3), InlineData(4), InlineData(5)]
     public void A_malformed_chain_makes_the_device_ask_for_a_reset(int fault)
     {
         using Fixture fixture = Fixture.Start("none");

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Buffers.Binary;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 
@@ -121,9 +120,7 @@ public sealed class RandomBytesTests(ITestOutputHelper output)
     }
 
     [Theory]
-    [InlineData("none")]
-    [InlineData("B")]
-    [InlineData("E")]
+    [InlineData("none"), InlineData("B"), InlineData("E")]
     public void Random_requests_are_answered_by_device_and_model(string dialect)
     {
         const int Requests = 60_000;
@@ -168,8 +165,7 @@ public sealed class RandomBytesTests(ITestOutputHelper output)
     }
 
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
+    [InlineData(false), InlineData(true)]
     public void Random_rings_make_the_device_ask_for_a_reset_at_worst(bool model)
     {
         int rounds = Effort.Of(20_000);

@@ -9,8 +9,7 @@ public sealed class ReaderTests
     private static readonly Pasid s_far = new(0x1234);
 
     [Theory]
-    [InlineData("B")]
-    [InlineData("E")]
+    [InlineData("B"), InlineData("E")]
     public void Everything_that_is_installed_is_listed_in_order_and_nothing_else(string dialect)
     {
         using var fixture = new ModelFixture(dialect);
@@ -32,8 +31,7 @@ public sealed class ReaderTests
     }
 
     [Theory]
-    [InlineData("B")]
-    [InlineData("E")]
+    [InlineData("B"), InlineData("E")]
     public void A_walk_names_every_entry_and_ends_where_the_model_ends(string dialect)
     {
         using var fixture = new ModelFixture(dialect);
@@ -76,8 +74,7 @@ public sealed class ReaderTests
     }
 
     [Theory]
-    [InlineData(0, TranslationStatus.Faulted)]
-    [InlineData(1, TranslationStatus.Bypassed)]
+    [InlineData(0, TranslationStatus.Faulted), InlineData(1, TranslationStatus.Bypassed)]
     public void Requests_without_a_PASID_follow_S1DSS(int s1Dss, object status)
     {
         var memory = new SystemMemory();

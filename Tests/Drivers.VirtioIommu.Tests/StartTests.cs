@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 
@@ -69,12 +68,9 @@ public sealed class StartTests
     }
 
     [Theory]
-    [InlineData(MmioRegister.MagicValue, 0u, "MagicValue")]
-    [InlineData(MmioRegister.Version, 1u, "version")]
-    [InlineData(MmioRegister.DeviceId, 1u, "device id")]
-    [InlineData(MmioRegister.DeviceFeatures, 0u, "VERSION_1")]
-    [InlineData(MmioRegister.QueueNumMax, 0u, "queue 0")]
-    [InlineData(MmioRegister.QueueReady, 1u, "in use")]
+    [InlineData(MmioRegister.MagicValue, 0u, "MagicValue"), InlineData(MmioRegister.Version, 1u, "version")]
+    [InlineData(MmioRegister.DeviceId, 1u, "device id"), InlineData(MmioRegister.DeviceFeatures, 0u, "VERSION_1")]
+    [InlineData(MmioRegister.QueueNumMax, 0u, "queue 0"), InlineData(MmioRegister.QueueReady, 1u, "in use")]
     [InlineData(MmioRegister.Config + ConfigOffset.ProbeSize, 0x7FFF_FFFFu, "probe_size")]
     public void Hardware_that_is_not_what_is_needed_is_ENODEV(int register, uint value, string named)
     {
@@ -177,23 +173,15 @@ public sealed class StartTests
     }
 
     [Theory]
-    [InlineData(0u, 9u, 1, 1u)]
-    [InlineData(1u, 9u, 1, 1u)]
-    [InlineData(5u, 9u, 1, 5u)]
-    [InlineData(5u, 9u, 5, 9u)]
+    [InlineData(0u, 9u, 1, 1u), InlineData(1u, 9u, 1, 1u), InlineData(5u, 9u, 1, 5u), InlineData(5u, 9u, 5, 9u)]
     [InlineData(0u, uint.MaxValue, int.MaxValue, (uint)int.MaxValue)]
-    public void A_domain_gets_a_number_in_the_devices_range(uint first, uint last, int id, uint expected)
-    {
+    public void A_domain_gets_a_number_in_the_devices_range(uint first, uint last, int id, uint expected) =>
         Assert.Equal(expected, new DeviceConfig(4096, 0, ulong.MaxValue, first, last, 0).DomainNumber(id).Value);
-    }
 
     [Theory]
-    [InlineData(5u, 9u, 6)]
-    [InlineData(0u, 0u, 1)]
-    public void A_domain_beyond_the_devices_range_is_ENOSPC(uint first, uint last, int id)
-    {
+    [InlineData(5u, 9u, 6), InlineData(0u, 0u, 1)]
+    public void A_domain_beyond_the_devices_range_is_ENOSPC(uint first, uint last, int id) =>
         Assert.Equal(Errno.ENOSPC, new DeviceConfig(4096, 0, ulong.MaxValue, first, last, 0).DomainNumber(id).Errno);
-    }
 
     [Fact]
     public void A_start_that_fails_at_any_allocation_leaves_nothing()

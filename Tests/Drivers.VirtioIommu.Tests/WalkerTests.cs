@@ -11,12 +11,8 @@ public sealed class WalkerTests
     private readonly ObservedMemory _memory = new();
 
     [Theory]
-    [InlineData(0, 5, 3u)]
-    [InlineData(0, 10, 1023u)]
-    [InlineData(1, 16, 0x1234u)]
-    [InlineData(1, 20, 0xFFFFFu)]
-    [InlineData(2, 12, 1025u)]
-    [InlineData(2, 20, 0xFFFFFu)]
+    [InlineData(0, 5, 3u), InlineData(0, 10, 1023u), InlineData(1, 16, 0x1234u), InlineData(1, 20, 0xFFFFFu)]
+    [InlineData(2, 12, 1025u), InlineData(2, 20, 0xFFFFFu)]
     public void Every_shape_leads_to_the_descriptor(int format, int width, uint pasid)
     {
         DeviceTable table = Build(format, width, pasid, Word0);
@@ -64,8 +60,7 @@ public sealed class WalkerTests
     }
 
     [Theory]
-    [InlineData(0, TranslationStatus.Faulted)]
-    [InlineData(1, TranslationStatus.Bypassed)]
+    [InlineData(0, TranslationStatus.Faulted), InlineData(1, TranslationStatus.Bypassed)]
     [InlineData(2, TranslationStatus.ReachedPageTable)]
     public void Requests_without_PASID_follow_S1DSS(int s1Dss, object status)
     {
@@ -84,8 +79,7 @@ public sealed class WalkerTests
     }
 
     [Theory]
-    [InlineData(5, 32u)]
-    [InlineData(0, 0u)]
+    [InlineData(5, 32u), InlineData(0, 0u)]
     public void A_substream_beyond_S1CDMax_is_a_configuration_fault(int width, uint pasid)
     {
         DeviceTable table = Build(0, 6, pasid, Word0) with { S1CdMax = width, S1Dss = 0 };
@@ -96,10 +90,8 @@ public sealed class WalkerTests
     }
 
     [Fact]
-    public void A_table_outside_of_memory_is_a_fault_and_not_an_exception()
-    {
+    public void A_table_outside_of_memory_is_a_fault_and_not_an_exception() =>
         Assert.Equal(TranslationStatus.Faulted, Walk(new DeviceTable(1, 0x40, 16, 2), 3).Status);
-    }
 
     private DeviceTable Build(int format, int width, uint pasid, ulong word0)
     {

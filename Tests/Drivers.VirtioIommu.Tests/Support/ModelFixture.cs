@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using Microsoft.Extensions.Logging.Abstractions;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests.Support;
 
@@ -10,6 +9,8 @@ internal sealed class ModelFixture : IDisposable
     public const ulong Page = 0x7F00_1234_5000;
     public const ulong Target = 0x5_6789_A000;
     public const uint Asid = 7;
+    public static readonly Pasid Pasid = new(0x1234);
+    public static readonly Pasid Neighbour = new(0x1235);
 
     public ModelFixture(
         string dialect,
@@ -82,6 +83,73 @@ internal sealed class ModelFixture : IDisposable
 
     public RequestStatus Send(ReadOnlySpan<ulong> request) => Started.Requests.Send(request, Dialect!.InvalidateBytes);
     public string[] Rules() => [.. Model.Violations.Select(c => c.Rule).Distinct()];
+
+    public void Leave(DomainTable table)
+    {
+        Assert.Empty(Rules());
+        Assert.Equal(OpResult.Ok, table.RemoveEndpoint(Endpoint));
+    }
+
+    /// <summary>An invalidation, right but for one thing.</summary>
+    public ulong[] Request(string what)
+    {
+        var words = new ulong[TableDialect.MaxWords];
+        bool isB = Dialect is V09Dialect;
+        uint domain = what == "other domain" ? 2u : 1;
+        uint pasid = what == "other PASID" ? Neighbour.Value : Pasid.Value;
+        uint id = what == "other id" ? Asid + 1 : Asid;
+        Span<ulong> request = what switch
+        {
+            "config" => Dialect!.EncodeConfiguration(words, domain, pasid, leafOnly: false),
+            "page" => Dialect!.EncodeRange(words, domain, pasid, id, Page, 1, 12),
+            "no page" => Dialect!.EncodeRange(words, domain, pasid, id, Page, 0, 12),
+            "next page" => Dialect!.EncodeRange(words, domain, pasid, id, Page + 0x1000, 1, 12),
+            _ => Dialect!.EncodeTranslations(words, domain, pasid, id),
+        };
+        if (what == "domain")
+        {
+            // The number is the same in both.
+            request.Set(isB ? ProposalBInvalidate.Scope : ProposalEInvalidate.Scope, ProposalBInvalidate.ScopeDomain);
+        }
+        else if (what == "no id")
+        {
+            request.Set(ProposalEInvalidate.Flags, ProposalEInvalidate.FlagPasid);
+        }
+        else if (what == "both caches")
+        {
+            request.Set(ProposalEInvalidate.Caches, 3);
+        }
+
+        return request.ToArray();
+    }
+
+    public ulong[] Leaf(ulong[] request)
+    {
+        Field flags = Dialect is V09Dialect ? ProposalBInvalidate.Flags : ProposalEInvalidate.Flags;
+        Span<ulong> words = request;
+        words.Set(flags, words.Get(flags)
+            | (Dialect is V09Dialect ? ProposalBInvalidate.FlagLeaf : (ulong)ProposalEInvalidate.FlagLeaf));
+        return request;
+    }
+
+    /// <summary>The table of a level on the way to the page.</summary>
+    public ulong Level(int level)
+    {
+        ulong table = PageTable.Root;
+        for (int i = 0; i < level; i++)
+        {
+            table = Memory.ReadQword(table + ((Page >> (39 - (9 * i)) & 511) * 8)) & 0x0000_FFFF_FFFF_F000;
+        }
+
+        return table;
+    }
+
+    public ulong Descriptor(DomainTable table, Pasid pasid)
+    {
+        Assert.Equal(16, table.PasidBits);
+        ulong leaf = Memory.ReadQword(TableRoot + ((pasid.Value >> 10) * 8UL)) & ~0xFFFUL;
+        return leaf + ((pasid.Value & 1023) * 64UL);
+    }
 
     private StartedDevice Start()
     {

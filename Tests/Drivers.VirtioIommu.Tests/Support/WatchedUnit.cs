@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Allocation;
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests.Support;
 
@@ -59,8 +58,7 @@ internal sealed class WatchedUnit(IIommuUnit inner) : IIommuUnit
 
     public OpResult Exit(IommuContext context) => Note(inner.Exit(context));
 
-    public OpResult Invalidate(IommuContext context, IovaRange range) =>
-        Note(inner.Invalidate(context, range));
+    public OpResult Invalidate(IommuContext context, IovaRange range) => Note(inner.Invalidate(context, range));
 
     public void Dispose()
     {
