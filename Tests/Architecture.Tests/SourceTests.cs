@@ -12,8 +12,7 @@ public sealed partial class SourceTests
     private static readonly string[] s_files = [.. Files(ReferenceTests.Root).Order(StringComparer.Ordinal)];
 
     [Fact]
-    public void Every_file_begins_with_the_licence() =>
-        Assert.Equal([], s_files.Where(f => Read(f)[0] != Header));
+    public void Every_file_begins_with_the_licence() => Assert.Equal([], s_files.Where(f => Read(f)[0] != Header));
 
     [Fact]
     public void No_line_is_longer_than_the_screen_of_a_review() =>
@@ -80,10 +79,7 @@ public sealed partial class SourceTests
         .Where(m => m.Success)
         .Select(m => m.Groups[1].Value)
         .Distinct()
-        .GroupBy(n => n.EndsWith("Attribute", StringComparison.Ordinal))
-        .OrderBy(g => g.Key)
-        .Take(1)
-        .SelectMany(g => g);
+        .GroupBy(n => n.EndsWith("Attribute", StringComparison.Ordinal)).OrderBy(g => g.Key).Take(1).SelectMany(g => g);
 
     [GeneratedRegex(@"^public (?:(?:static|sealed|abstract|partial|readonly|ref|unsafe) )*"
         + @"(?:class|struct|interface|enum|record(?: struct| class)?) (\w+)")]

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Text.Json;
 
 namespace PasidFramework.Cli.Tests;
 
@@ -90,10 +89,8 @@ public sealed class DefaultComparisonTests(DefaultComparison comparison) : IClas
     }
 
     [Fact]
-    public void Nothing_but_the_two_files_is_left()
-    {
+    public void Nothing_but_the_two_files_is_left() =>
         Assert.Equal(
             ["events.jsonl", "report.json"],
             Directory.EnumerateFileSystemEntries(comparison.Root).Select(f => Path.GetFileName(f)).Order());
-    }
 }

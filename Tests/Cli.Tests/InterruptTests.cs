@@ -8,8 +8,7 @@ namespace PasidFramework.Cli.Tests;
 public class InterruptTests
 {
     [Theory]
-    [InlineData("INT")]
-    [InlineData("TERM")]
+    [InlineData("INT"), InlineData("TERM")]
     public void A_signal_while_the_trace_is_read_ends_with_130_and_no_result(string signal)
     {
         using var folder = new TemporaryFolder();

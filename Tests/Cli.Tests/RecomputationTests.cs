@@ -5,8 +5,7 @@ namespace PasidFramework.Cli.Tests;
 public sealed class RecomputationTests(CyclicComparison comparison) : IClassFixture<CyclicComparison>
 {
     [Theory]
-    [InlineData("\"kind\":\"bind\"", "\"kind\":\"skip\"")]
-    [InlineData("\"kind\":\"unbind\"", "\"kind\":\"exit\"")]
+    [InlineData("\"kind\":\"bind\"", "\"kind\":\"skip\""), InlineData("\"kind\":\"unbind\"", "\"kind\":\"exit\"")]
     [InlineData("\"kind\":\"free\"", "\"kind\":\"exit\"")]
     [InlineData("\"errno\":\"EOVERFLOW\"", "\"errno\":\"ENOSPC\"")]
     [InlineData("\"commands\":{\"virtio-iommu\":2}", "\"commands\":{\"virtio-iommu\":3}")]

@@ -35,9 +35,7 @@ public sealed class StructurePageTests
     }
 
     [Theory]
-    [InlineData("--list")]
-    [InlineData("--jsonl")]
-    [InlineData("--bytes")]
+    [InlineData("--list"), InlineData("--jsonl"), InlineData("--bytes")]
     public void Pages_and_another_output_exclude_each_other(string other)
     {
         Outcome outcome = Tool.Run("explain", "--pages", "nowhere", other);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
 using System.Text;
-using System.Text.Json;
 using System.Text.Json.Nodes;
 
 namespace PasidFramework.Cli.Tests;
@@ -167,8 +166,7 @@ public sealed class StructureTests
     }
 
     [Theory]
-    [InlineData("0x12345001 0x100020001")]
-    [InlineData("0000000012345001\n0000000100020001")]
+    [InlineData("0x12345001 0x100020001"), InlineData("0000000012345001\n0000000100020001")]
     [InlineData("0x12345001, 0x100020001,")]
     public void Words_of_a_pasted_dump_may_be_one_argument(string dump)
     {
@@ -269,8 +267,7 @@ public sealed class StructureTests
         {
             process.StandardInput.Write(Line("pcie/ats_ctrl", "fields", new JsonObject { ["STU"] = i }) + "\n");
             process.StandardInput.Flush();
-            Assert.Equal(
-                $"0x{i:x}", (string?)JsonNode.Parse(process.StandardOutput.ReadLine()!)!["words64"]![0]);
+            Assert.Equal($"0x{i:x}", (string?)JsonNode.Parse(process.StandardOutput.ReadLine()!)!["words64"]![0]);
         }
 
         process.StandardInput.Close();
@@ -308,8 +305,7 @@ public sealed class StructureTests
         Assert.Equal(3, Tool.Run("explain", "--drivers", folder.Root, "intel-vtd/rtaddr", "0").ExitCode);
     }
 
-    private static string[] Structures() =>
-        [.. s_bytes.Keys];
+    private static string[] Structures() => [.. s_bytes.Keys];
 
     private static IEnumerable<Example> Examples()
     {
@@ -351,8 +347,7 @@ public sealed class StructureTests
     }
 
     private static IEnumerable<string[]> Rows(string file) => File.ReadLines(file)
-        .Where(l => l.Length > 0 && l[0] != '#')
-        .Select(l => (string[])[.. l.Split('|').Select(p => p.Trim())]);
+        .Where(l => l.Length > 0 && l[0] != '#').Select(l => (string[])[.. l.Split('|').Select(p => p.Trim())]);
 
     private static Dictionary<string, ulong> Values(string text, bool isHex) => text is "-" or "" ? [] : text
         .Split(' ', StringSplitOptions.RemoveEmptyEntries)

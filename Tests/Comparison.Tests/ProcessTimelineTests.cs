@@ -14,9 +14,7 @@ public class ProcessTimelineTests
     {
         string text = File.ReadAllText(Path.Combine(TestData.Vectors, "timelines", name + ".trace"));
         string[] expected =
-        [
-            .. text.Split('\n').Where(l => l.StartsWith("# expect ", StringComparison.Ordinal)).Select(l => l[9..]),
-        ];
+        [.. text.Split('\n').Where(l => l.StartsWith("# expect ", StringComparison.Ordinal)).Select(l => l[9..])];
         Assert.NotEmpty(expected);
 
         ProcessTimeline timeline = ProcessTimeline.Build(TestData.Require(TestData.ReadTrace(text)));

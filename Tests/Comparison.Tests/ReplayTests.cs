@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
-using System.Text;
 using System.Text.Json;
 using PasidFramework.Allocation;
-using PasidFramework.Comparison.Replay;
-using PasidFramework.Comparison.Reports;
-using PasidFramework.Comparison.Running;
-using PasidFramework.Contracts;
 
 namespace PasidFramework.Comparison.Tests;
 
@@ -80,8 +75,7 @@ public class ReplayTests
         Assert.Equal(new ReuseDistance(9, 0, 0), RunOne("core/lowest", rules, Programs(10)).ReuseDistance);
         Assert.Equal(new ReuseDistance(0, null, null), RunOne("core/cyclic", rules, Programs(10)).ReuseDistance);
 
-        RunResult quarantine = RunOne(
-            "core/quarantine", rules, Programs(10), new PasidOptions { QuarantineFrees = 3 });
+        RunResult quarantine = RunOne("core/quarantine", rules, Programs(10), new PasidOptions { QuarantineFrees = 3 });
 
         Assert.Equal(3, quarantine.ReuseDistance.Minimum);
         Assert.Equal(6, quarantine.ReuseDistance.Reuses);
@@ -392,6 +386,5 @@ public class ReplayTests
     private static string Exit(int pid, string name, int micros) =>
         Line(micros, $"sched_process_exit: comm={name} pid={pid} prio=120 group_dead=true");
 
-    private static string Line(int micros, string rest) =>
-        Text($"x-1 [000] ..... 0.{micros:D6}: {rest}\n");
+    private static string Line(int micros, string rest) => Text($"x-1 [000] ..... 0.{micros:D6}: {rest}\n");
 }

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Text.Json;
-using PasidFramework.Comparison.Replay;
-using PasidFramework.Comparison.Reports;
-using PasidFramework.Comparison.Running;
 
 namespace PasidFramework.Comparison.Tests;
 

@@ -1,9 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Text;
-using PasidFramework.Comparison.Inputs;
-using PasidFramework.Comparison.Scenarios;
-using PasidFramework.Contracts;
-using PasidFramework.Identifiers;
 
 namespace PasidFramework.Comparison.Tests;
 
@@ -86,19 +81,11 @@ public class ScenarioTests
     }
 
     [Theory]
-    [InlineData("*", "", true)]
-    [InlineData("", "", true)]
-    [InlineData("", "a", false)]
-    [InlineData("a*", "abc", true)]
-    [InlineData("*c", "abc", true)]
-    [InlineData("a?c", "abc", true)]
-    [InlineData("a?c", "ac", false)]
-    [InlineData("*b*b*", "abxb", true)]
-    [InlineData("*ab", "aab", true)]
-    [InlineData("qemu-system-*", "qemu-system-x86_64", true)]
-    [InlineData("Qemu*", "qemu", false)]
-    [InlineData("a\\*", "a\\b", true)]
-    [InlineData("a\\*", "ab", false)]
+    [InlineData("*", "", true), InlineData("", "", true), InlineData("", "a", false), InlineData("a*", "abc", true)]
+    [InlineData("*c", "abc", true), InlineData("a?c", "abc", true), InlineData("a?c", "ac", false)]
+    [InlineData("*b*b*", "abxb", true), InlineData("*ab", "aab", true)]
+    [InlineData("qemu-system-*", "qemu-system-x86_64", true), InlineData("Qemu*", "qemu", false)]
+    [InlineData("a\\*", "a\\b", true), InlineData("a\\*", "ab", false)]
     public void Globs_match_whole_names(string pattern, string name, bool expected) =>
         Assert.Equal(expected, Glob.IsMatch(pattern, name));
 

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.IO.Compression;
-using System.Text;
-using PasidFramework.Comparison.Inputs;
-using PasidFramework.Comparison.Scenarios;
 
 namespace PasidFramework.Comparison.Tests;
 
@@ -13,8 +10,7 @@ internal static class TestData
     public static string BundledTrace =>
         Path.Combine(AppContext.BaseDirectory, "data", "traces", "dotnet-build.trace.gz");
 
-    public static string BundledScenario =>
-        Path.Combine(AppContext.BaseDirectory, "data", "scenarios", "default.json");
+    public static string BundledScenario => Path.Combine(AppContext.BaseDirectory, "data", "scenarios", "default.json");
 
     public static InputResult<Trace> ReadTrace(byte[] bytes) => TraceReader.Read(new MemoryStream(bytes), "t.trace");
     public static InputResult<Trace> ReadTrace(string text) => ReadTrace(Encoding.UTF8.GetBytes(text));

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Security.Cryptography;
-using System.Text;
-using PasidFramework.Comparison.Inputs;
 
 namespace PasidFramework.Comparison.Tests;
 
@@ -126,9 +124,7 @@ public class TraceReaderTests
     }
 
     [Theory]
-    [InlineData("")]
-    [InlineData("# tracer: nop\n#\n")]
-    [InlineData("CPU:1 [LOST 5 EVENTS]\n")]
+    [InlineData(""), InlineData("# tracer: nop\n#\n"), InlineData("CPU:1 [LOST 5 EVENTS]\n")]
     [InlineData("a-1 [000] ..... 1.000000: sched_switch: x\n")]
     public void A_trace_without_an_event_is_refused(string text)
     {

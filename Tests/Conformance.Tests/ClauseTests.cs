@@ -1,9 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Text;
-using PasidFramework.Conformance.Catalogue;
-using PasidFramework.Conformance.Results;
-using PasidFramework.Conformance.Running;
-using PasidFramework.Conformance.Waivers;
 
 namespace PasidFramework.Conformance.Tests;
 
@@ -11,15 +6,9 @@ namespace PasidFramework.Conformance.Tests;
 public sealed class ClauseTests
 {
     [Theory]
-    [InlineData("D5", "D5")]
-    [InlineData("C3-C5, D1", "C3 C4 C5 D1")]
-    [InlineData("A9-A11", "A9 A10 A11")]
-    [InlineData("UnitSetup.Name", "UnitSetup.Name")]
-    [InlineData("C5-C3", "C5-C3")]
-    [InlineData("X-D1", "X-D1")]
-    [InlineData("D1-X", "D1-X")]
-    [InlineData("A1-B-D5", "A1-B-D5")]
-    [InlineData("-", "-")]
+    [InlineData("D5", "D5"), InlineData("C3-C5, D1", "C3 C4 C5 D1"), InlineData("A9-A11", "A9 A10 A11")]
+    [InlineData("UnitSetup.Name", "UnitSetup.Name"), InlineData("C5-C3", "C5-C3"), InlineData("X-D1", "X-D1")]
+    [InlineData("D1-X", "D1-X"), InlineData("A1-B-D5", "A1-B-D5"), InlineData("-", "-")]
     [InlineData("IHI 0070", "IHI 0070")]
     public void A_list_is_expanded(string list, string ids) =>
         Assert.Equal(ids.Split(ids.StartsWith("IHI", StringComparison.Ordinal) ? '#' : ' '),
@@ -107,12 +96,9 @@ public sealed class ClauseTests
     }
 
     [Theory]
-    [InlineData(null, "qemu-10.0.13", true)]
-    [InlineData("qemu", "qemu-10.0.13", true)]
-    [InlineData("qemu-10.0.13", "qemu-10.0.13", true)]
-    [InlineData("qemu-10.0.1", "qemu-10.0.13", false)]
-    [InlineData("qemu-10.0.13", "qemu", false)]
-    [InlineData("model", "qemu-10.0.13", false)]
+    [InlineData(null, "qemu-10.0.13", true), InlineData("qemu", "qemu-10.0.13", true)]
+    [InlineData("qemu-10.0.13", "qemu-10.0.13", true), InlineData("qemu-10.0.1", "qemu-10.0.13", false)]
+    [InlineData("qemu-10.0.13", "qemu", false), InlineData("model", "qemu-10.0.13", false)]
     public void A_waiver_covers_its_back_end_or_all_of_its_kind(string? hardware, string on, bool covers)
     {
         var waiver = new Waiver("INV-001", hardware, "known", "ACME-1", new DateOnly(2999, 1, 1));

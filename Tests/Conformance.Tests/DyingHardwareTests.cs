@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Conformance.Catalogue;
-using PasidFramework.Conformance.Results;
-using PasidFramework.Conformance.Running;
-using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Tests;
 
@@ -13,9 +8,7 @@ namespace PasidFramework.Conformance.Tests;
 public sealed class DyingHardwareTests
 {
     [Theory]
-    [InlineData("TRN-001")]
-    [InlineData("LIF-002")]
-    [InlineData("INV-003")]
+    [InlineData("TRN-001"), InlineData("LIF-002"), InlineData("INV-003")]
     public void A_machine_that_dies_at_any_access_is_an_error_of_one_line(string id)
     {
         ConformanceCase one = ConformanceCatalogue.Cases.Single(c => c.Id == id);

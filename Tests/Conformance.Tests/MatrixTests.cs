@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Text;
-using PasidFramework.Conformance.Bench;
-using PasidFramework.Conformance.Catalogue;
-using PasidFramework.Conformance.Results;
-using PasidFramework.Conformance.Running;
 using PasidFramework.Conformance.Tests.Flaws;
-using PasidFramework.Contracts;
 
 namespace PasidFramework.Conformance.Tests;
 
@@ -62,10 +56,8 @@ public sealed class MatrixTests
     }
 
     [Theory]
-    [InlineData("FLT-006", Verdict.NotApplicable)]
-    [InlineData("LIF-002", Verdict.Pass)]
-    [InlineData("TRN-003", Verdict.Pass)]
-    [InlineData("INV-009", Verdict.Pass)]
+    [InlineData("FLT-006", Verdict.NotApplicable), InlineData("LIF-002", Verdict.Pass)]
+    [InlineData("TRN-003", Verdict.Pass), InlineData("INV-009", Verdict.Pass)]
     public void A_driver_that_declares_that_it_has_no_quiet_entries_need_not_be_silent(string id, Verdict verdict)
     {
         DriverUnderTest loud = AllFlaws.All.Single(f => f.Name == "loud-exit").Bend(ReferenceSubject.Create());
@@ -80,8 +72,7 @@ public sealed class MatrixTests
 
     [Theory]
     [MemberData(nameof(CaseIds))]
-    public void Every_case_has_a_broken_driver(string id) =>
-        Assert.Contains(AllFlaws.All, f => f.Cases.Contains(id));
+    public void Every_case_has_a_broken_driver(string id) => Assert.Contains(AllFlaws.All, f => f.Cases.Contains(id));
 
     [Fact]
     public void The_matrix_in_the_docs_is_that_of_the_code() => Pages.Check("conformance-matrix.md", Matrix());

@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Conformance.Bench;
-using PasidFramework.Conformance.Running;
-using PasidFramework.Contracts;
 using PasidFramework.Drivers.Reference;
 
 namespace PasidFramework.Conformance.Tests;

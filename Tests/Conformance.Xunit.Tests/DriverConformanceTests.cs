@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Reflection;
-using PasidFramework.Conformance.Bench;
 using PasidFramework.Conformance.Catalogue;
 using PasidFramework.Conformance.Results;
-using PasidFramework.Conformance.Running;
 using PasidFramework.Conformance.Waivers;
-using PasidFramework.Contracts;
 using Xunit.Sdk;
 
 namespace PasidFramework.Conformance.Xunit.Tests;

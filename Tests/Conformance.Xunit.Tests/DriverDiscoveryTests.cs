@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Security.Cryptography;
-using PasidFramework.Conformance.Bench;
-using PasidFramework.Conformance.Running;
-using PasidFramework.Contracts;
 
 namespace PasidFramework.Conformance.Xunit.Tests;
 

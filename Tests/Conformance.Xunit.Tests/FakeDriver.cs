@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Composition;
-using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 using PasidFramework.Records;
 using PasidFramework.Results;
@@ -81,9 +80,7 @@ public sealed class FakePages : IPageTableFormat
 public sealed class FakeStructures : IStructureProvider
 {
     public IReadOnlyList<Layout> Layouts { get; } =
-    [
-        new("fake-v1/entry", 64, "nowhere", [LayoutField.Value(new Field(63, 0, "ALL"), "everything")]),
-    ];
+    [new("fake-v1/entry", 64, "nowhere", [LayoutField.Value(new Field(63, 0, "ALL"), "everything")])];
 }
 
 /// <summary>Only a host can make it.</summary>

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using FsCheck.Fluent;
-using FsCheck;
 
 namespace PasidFramework.Core.Tests;
 
@@ -13,8 +11,7 @@ public sealed class IovaRangeTests
     [InlineData(0x1000ul, 0ul, 0x1000ul, Top)] // to the top of memory
     [InlineData(Top, 0ul, Top, Top)]
     [InlineData(0ul, 1ul, 0ul, 0ul)] // one byte
-    [InlineData(0ul, Top, 0ul, Top - 1)]
-    [InlineData(0x1000ul, 0x3000ul, 0x1000ul, 0x2FFFul)]
+    [InlineData(0ul, Top, 0ul, Top - 1), InlineData(0x1000ul, 0x3000ul, 0x1000ul, 0x2FFFul)]
     [InlineData(0x3000ul, 0x1000ul, 0ul, Top)] // over the top
     [InlineData(2ul, 1ul, 0ul, Top)]
     public void D6_the_corners_of_start_and_end(ulong start, ulong end, ulong first, ulong last)
@@ -26,9 +23,7 @@ public sealed class IovaRangeTests
     }
 
     [Theory]
-    [InlineData(1ul)]
-    [InlineData(0x1000ul)]
-    [InlineData(Top)]
+    [InlineData(1ul), InlineData(0x1000ul), InlineData(Top)]
     public void D6_another_end_that_equals_the_start_is_empty(ulong at) =>
         Assert.True(IovaRange.FromStartEnd(at, at).IsEmpty);
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.TestKit.Tables;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 
@@ -21,8 +20,7 @@ public sealed class CdTableTests
         Assert.Equal(Vector.Of("cd/process").Padded(8), Entry(table, 0x1234));
         Assert.True(DecodedCd.IsClean(Entry(table, 0x1234)));
         Assert.Equal(
-            new DecodedCd(
-                true, 16, 0, 1, 1, 3, false, true, 5, true, false, true, true, true, 0x2a, Root, 0x04ff44),
+            new DecodedCd(true, 16, 0, 1, 1, 3, false, true, 5, true, false, true, true, true, 0x2a, Root, 0x04ff44),
             DecodedCd.From(Entry(table, 0x1234)));
     }
 
@@ -80,8 +78,7 @@ public sealed class CdTableTests
         MemoryStep[] steps = [.. _memory.Steps];
         int word0 = IndexOfStore(steps, entry);
         int tail = Array.FindLastIndex(steps, word0 - 1, s => s.Kind == StepKind.Store);
-        Assert.Equal(
-            [entry + 8, entry + 24, entry], steps.Where(s => s.Kind == StepKind.Store).Select(s => s.Address));
+        Assert.Equal([entry + 8, entry + 24, entry], steps.Where(s => s.Kind == StepKind.Store).Select(s => s.Address));
         StepKind[] between = [.. steps[(tail + 1)..word0].Select(s => s.Kind)];
         Assert.Equal([StepKind.Flush, StepKind.Configuration], between);
         StepKind[] after = [.. steps[(word0 + 1)..].Select(s => s.Kind)];

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Queues;
-using PasidFramework.Drivers.ArmSmmu.Queues;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 
@@ -23,10 +21,7 @@ public sealed class CommandQueueTests : IDisposable
     public void Dispose() => _hardware.Dispose();
 
     [Theory]
-    [InlineData(0)]
-    [InlineData(1)]
-    [InlineData(3)]
-    [InlineData(8)]
+    [InlineData(0), InlineData(1), InlineData(3), InlineData(8)]
     public void Commands_arrive_once_and_in_order_over_many_wraps(int log2)
     {
         using CommandQueue queue = Start(_hardware.Registers, log2);
@@ -307,8 +302,7 @@ public sealed class CommandQueueTests : IDisposable
     }
 
     [Theory]
-    [InlineData(2, "CERROR_ABT")]
-    [InlineData(3, "CERROR_ATC_INV_SYNC")]
+    [InlineData(2, "CERROR_ABT"), InlineData(3, "CERROR_ATC_INV_SYNC")]
     public void An_error_that_stays_is_EIO_with_its_name_after_the_bounded_wait(int code, string name)
     {
         var bent = new ObservedRegisters(_hardware.Registers);

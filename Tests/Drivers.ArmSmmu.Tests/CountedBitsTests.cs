@@ -9,8 +9,7 @@ public sealed class CountedBitsTests
     private static readonly int s_rounds = Effort.Of(200_000);
 
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
+    [InlineData(false), InlineData(true)]
     public void D4_writer_and_model_count_the_same_bits_in_any_entry(bool isContext)
     {
         var random = new Random(20_261);

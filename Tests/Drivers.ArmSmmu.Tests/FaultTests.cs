@@ -34,8 +34,7 @@ public sealed class FaultTests : IDisposable
     }
 
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
+    [InlineData(true), InlineData(false)]
     public void A_fault_of_a_translation_names_requester_PASID_address_direction_and_reason(bool coherent)
     {
         Start(coherent);
@@ -58,8 +57,7 @@ public sealed class FaultTests : IDisposable
     }
 
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
+    [InlineData(true), InlineData(false)]
     public void A_fault_of_the_configuration_names_its_event_and_only_what_its_record_has(bool coherent)
     {
         Start(coherent);
@@ -70,10 +68,8 @@ public sealed class FaultTests : IDisposable
         Assert.Equal(0x0A, Access(new Pasid(0x12346), Page, true).FaultCode);
 
         Succeeds(_unit.TakeFaults(_faults));
-        Assert.Equal(
-            ["C_BAD_STREAMID", "C_BAD_STE", "C_BAD_SUBSTREAMID", "C_BAD_CD"], _faults.Select(f => f.Reason));
-        Assert.Equal(
-            [0x7F00u, Sid + 1, Sid, Sid], _faults.Select(f => f.Requester!.Value.Value));
+        Assert.Equal(["C_BAD_STREAMID", "C_BAD_STE", "C_BAD_SUBSTREAMID", "C_BAD_CD"], _faults.Select(f => f.Reason));
+        Assert.Equal([0x7F00u, Sid + 1, Sid, Sid], _faults.Select(f => f.Requester!.Value.Value));
 
         // C_BAD_SUBSTREAMID has no SSV, and its SubstreamID is always valid.
         Assert.Equal([0x12345u, 0x12345u, 1u, 0x12346u], _faults.Select(f => f.Pasid!.Value.Value));
@@ -151,8 +147,7 @@ public sealed class FaultTests : IDisposable
     }
 
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
+    [InlineData(true), InlineData(false)]
     public void Faults_are_taken_once_and_oldest_first_through_many_wraps_of_the_queue(bool coherent)
     {
         Start(coherent, eventBits: 3);

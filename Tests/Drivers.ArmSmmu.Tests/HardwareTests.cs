@@ -271,8 +271,7 @@ public sealed class HardwareTests : IDisposable
     }
 
     [Theory]
-    [InlineData("4K", 6)]
-    [InlineData("64K", 10)]
+    [InlineData("4K", 6), InlineData("64K", 10)]
     public void Both_leaf_sizes_of_a_two_level_table_are_walked(string leaf, int leafBits)
     {
         // A table by hand: the driver itself writes 64 KiB leaves only.
@@ -296,10 +295,7 @@ public sealed class HardwareTests : IDisposable
     }
 
     [Theory]
-    [InlineData("ril", "2")]
-    [InlineData("sid-bits", "33")]
-    [InlineData("sid-bits", "0")]
-    [InlineData("oas", "39")]
+    [InlineData("ril", "2"), InlineData("sid-bits", "33"), InlineData("sid-bits", "0"), InlineData("oas", "39")]
     [InlineData("asid16", "yes")]
     public void A_value_out_of_range_is_refused_by_name(string name, string value)
     {

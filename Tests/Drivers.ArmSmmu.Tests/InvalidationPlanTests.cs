@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using FsCheck;
-using FsCheck.Fluent;
-using PasidFramework.DriverKit.Queues;
-using PasidFramework.Drivers.ArmSmmu.Queues;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 
@@ -43,8 +39,7 @@ public sealed class InvalidationPlanTests : IDisposable
         select (start, start + length);
 
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
+    [InlineData(true), InlineData(false)]
     public void D6_tlb_commands_cover_the_range_and_no_other_page_unless_they_name_the_whole_space(bool hasRange) =>
         Prop.ForAll(s_range.Where(r => r.Start != r.End).ToArbitrary(), range =>
         {
@@ -98,11 +93,8 @@ public sealed class InvalidationPlanTests : IDisposable
         }).QuickCheckThrowOnFailure();
 
     [Theory]
-    [InlineData(0UL, 0UL)]
-    [InlineData(0UL, ulong.MaxValue)]
-    [InlineData(0x2000UL, 0x1000UL)]
-    [InlineData(0x1800UL, 0x1400UL)]
-    [InlineData(0UL, 1UL << 48)]
+    [InlineData(0UL, 0UL), InlineData(0UL, ulong.MaxValue), InlineData(0x2000UL, 0x1000UL)]
+    [InlineData(0x1800UL, 0x1400UL), InlineData(0UL, 1UL << 48)]
     public void D6_everything_and_what_runs_over_the_top_is_one_command_for_the_asid(ulong start, ulong end)
     {
         SmmuCommand command = Assert.Single(Plan(true, start, end));
@@ -124,8 +116,7 @@ public sealed class InvalidationPlanTests : IDisposable
     }
 
     [Theory]
-    [InlineData(512, 512)]
-    [InlineData(513, 1)]
+    [InlineData(512, 512), InlineData(513, 1)]
     public void D6_without_range_commands_a_bound_separates_pages_from_the_asid(int pages, int commands) =>
         Assert.Equal(commands, Plan(false, 0x7000_0000, 0x7000_0000 + ((ulong)pages << 12)).Count);
 

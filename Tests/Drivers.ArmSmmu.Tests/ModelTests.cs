@@ -70,8 +70,7 @@ public sealed class ModelTests : IDisposable
     }
 
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
+    [InlineData(true), InlineData(false)]
     public void D6_a_translation_stays_until_its_own_ASID_address_and_VMID_are_named(bool sync)
     {
         Reach(5, Page);

@@ -13,8 +13,7 @@ public sealed class PageTableTests
         {
             var memory = new ModelMemory();
             using IIommuModel model = new Emulation.Caching.SmmuModel(memory, new HardwareSetup());
-            using Unit.SmmuUnit unit =
-                Unit.SmmuUnit.Start(new UnitSetup { Name = "smmu0", Hardware = model }).Value!;
+            using Unit.SmmuUnit unit = Unit.SmmuUnit.Start(new UnitSetup { Name = "smmu0", Hardware = model }).Value!;
             Unit.SmmuDomain domain = unit.CreateDomain(6).Value!;
             Assert.True(unit.AddStream(domain, new RequesterId(3), ats: false).IsOk);
             ulong root = memory.AllocatePages(4096).Value;

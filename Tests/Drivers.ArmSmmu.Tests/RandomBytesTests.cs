@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
-using PasidFramework.Drivers.ArmSmmu.Reader;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
-using PasidFramework.DriverKit.Tables;
-using PasidFramework.Drivers.ArmSmmu.Reader;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 
@@ -11,8 +9,7 @@ public sealed class ReaderTests
     private const ulong Address = 0x7f00_1234_5678;
 
     [Theory]
-    [InlineData("16", 20)]
-    [InlineData("8", 10)]
+    [InlineData("16", 20), InlineData("8", 10)]
     public void D1_devices_and_their_pasids_are_listed_in_order_with_the_words_that_are_in_memory(string sidBits,
         int bits)
     {
@@ -234,10 +231,8 @@ public sealed class ReaderTests
 
     [Theory]
     [InlineData("STRTAB_BASE", 0x1000UL, "STRTAB_BASE_CFG is missing")]
-    [InlineData("STRTAB_BASE_CFG", 0x20000UL, "FMT is 2")]
-    [InlineData("STRTAB_BASE_CFG", 33UL, "LOG2SIZE is 33")]
-    [InlineData("STRTAB_BASE_CFG", 0x10010UL, "SPLIT is 0")]
-    [InlineData("RTADDR", 0UL, "'RTADDR'")]
+    [InlineData("STRTAB_BASE_CFG", 0x20000UL, "FMT is 2"), InlineData("STRTAB_BASE_CFG", 33UL, "LOG2SIZE is 33")]
+    [InlineData("STRTAB_BASE_CFG", 0x10010UL, "SPLIT is 0"), InlineData("RTADDR", 0UL, "'RTADDR'")]
     public void Registers_that_say_nothing_are_EINVAL(string name, ulong value, string expected)
     {
         var registers = new Dictionary<string, ulong> { ["STRTAB_BASE"] = 0x1000 };

@@ -8,8 +8,7 @@ public sealed class RemovalTests
     private const ulong Page = 0x7f00_1234_5000;
 
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
+    [InlineData(false), InlineData(true)]
     public void D5_what_a_device_took_from_its_domains_table_is_gone_when_it_is_added_elsewhere(bool wasBound)
     {
         var memory = new ModelMemory();

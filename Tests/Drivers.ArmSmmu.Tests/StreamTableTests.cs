@@ -16,12 +16,8 @@ public sealed class StreamTableTests : IStreamTableSync
     }
 
     [Theory]
-    [InlineData(1, 0x00000001u, 128)]
-    [InlineData(8, 0x00000008u, 16384)]
-    [InlineData(9, 0x00010209u, 64)]
-    [InlineData(16, 0x00010210u, 2048)]
-    [InlineData(25, 0x00010219u, 1048576)]
-    [InlineData(32, 0x00010219u, 1048576)]
+    [InlineData(1, 0x00000001u, 128), InlineData(8, 0x00000008u, 16384), InlineData(9, 0x00010209u, 64)]
+    [InlineData(16, 0x00010210u, 2048), InlineData(25, 0x00010219u, 1048576), InlineData(32, 0x00010219u, 1048576)]
     public void Shape_size_and_configuration_follow_the_width_of_stream_ids(int bits, uint configuration, int bytes)
     {
         using StreamTable table = Create(bits);
@@ -43,8 +39,7 @@ public sealed class StreamTableTests : IStreamTableSync
     }
 
     [Theory]
-    [InlineData(8)]
-    [InlineData(16)]
+    [InlineData(8), InlineData(16)]
     public void D2_whatever_step_a_walker_reads_at_it_sees_no_entry_or_a_whole_one(int bits)
     {
         using StreamTable table = Create(bits);
@@ -91,8 +86,7 @@ public sealed class StreamTableTests : IStreamTableSync
         Assert.True(table.Clear(3).IsOk);
 
         Assert.Equal(new MemoryStep(StepKind.Store, table.Root + (3 * 64), 0), _memory.Steps[0]);
-        Assert.Equal(
-            [StepKind.Store, StepKind.Flush, StepKind.Configuration], _memory.Steps.Select(s => s.Kind));
+        Assert.Equal([StepKind.Store, StepKind.Flush, StepKind.Configuration], _memory.Steps.Select(s => s.Kind));
         Assert.Equal(0UL, _memory.Walker.ReadQword(table.Root + (3 * 64)));
         Assert.True(table.Set(3, Vector.Of("ste/stage1-linear").Padded(8)).IsOk);
         Assert.Equal(Vector.Of("ste/stage1-linear").Padded(8), _memory.WalkerWords(table.Root + (3 * 64), 8));
@@ -162,9 +156,7 @@ public sealed class StreamTableTests : IStreamTableSync
     }
 
     [Theory]
-    [InlineData(16, 1)]
-    [InlineData(8, 1)]
-    [InlineData(8, 2)]
+    [InlineData(16, 1), InlineData(8, 1), InlineData(8, 2)]
     public void A_synchronisation_that_fails_leaves_no_valid_entry(int bits, int failing)
     {
         using StreamTable table = Create(bits);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Composition.Hosting;
-using System.Globalization;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 
@@ -32,9 +31,7 @@ public sealed class StructureListTests
     public void Every_field_of_every_structure_is_not_0_in_at_least_one_vector()
     {
         HashSet<string> covered =
-        [
-            .. Vector.All.SelectMany(v => v.Fields.Where(f => f.Value != 0).Select(f => $"{v.Structure}.{f.Field}")),
-        ];
+        [.. Vector.All.SelectMany(v => v.Fields.Where(f => f.Value != 0).Select(f => $"{v.Structure}.{f.Field}"))];
         HashSet<string> structures = [.. Vector.All.Select(v => $"arm-smmuv3/{v.Structure}")];
 
         string[] withoutVector = [.. Expected().Select(e => e.Id).Where(id => !structures.Contains(id))];

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Globalization;
-using PasidFramework.DriverKit.Tables;
 
 namespace PasidFramework.Drivers.ArmSmmu.Tests;
 
@@ -12,8 +10,7 @@ public sealed class TransitionTests
     private static readonly Dictionary<string, (Layout Layout, ulong[] Words)> s_entries =
         VectorFile.Lines("transitions.txt")
         .Select(line => line.Split('|', StringSplitOptions.TrimEntries))
-        .Where(parts => parts[0] == "entry")
-        .ToDictionary(parts => parts[1], parts => Build(parts[2], parts[3]));
+        .Where(parts => parts[0] == "entry").ToDictionary(parts => parts[1], parts => Build(parts[2], parts[3]));
 
     public static TheoryData<string, string, int, string> Changes
     {

@@ -32,14 +32,10 @@ public sealed class UnitTests
     }
 
     [Theory]
-    [InlineData(0x00, 1u << 1, 0u, "IDR0.S1P")]
-    [InlineData(0x00, 3u << 2, 1u << 2, "IDR0.TTF")]
-    [InlineData(0x00, 3u << 24, 2u << 24, "IDR0.STALL_MODEL")]
-    [InlineData(0x00, 1u << 19, 0u, "IDR0.CD2L")]
-    [InlineData(0x04, 31u << 6, 0u, "IDR1.SSIDSIZE")]
-    [InlineData(0x04, 1u << 29, 1u << 29, "IDR1.QUEUES_PRESET")]
-    [InlineData(0x04, 1u << 30, 1u << 30, "IDR1.TABLES_PRESET")]
-    [InlineData(0x14, 1u << 4, 0u, "IDR5.GRAN4K")]
+    [InlineData(0x00, 1u << 1, 0u, "IDR0.S1P"), InlineData(0x00, 3u << 2, 1u << 2, "IDR0.TTF")]
+    [InlineData(0x00, 3u << 24, 2u << 24, "IDR0.STALL_MODEL"), InlineData(0x00, 1u << 19, 0u, "IDR0.CD2L")]
+    [InlineData(0x04, 31u << 6, 0u, "IDR1.SSIDSIZE"), InlineData(0x04, 1u << 29, 1u << 29, "IDR1.QUEUES_PRESET")]
+    [InlineData(0x04, 1u << 30, 1u << 30, "IDR1.TABLES_PRESET"), InlineData(0x14, 1u << 4, 0u, "IDR5.GRAN4K")]
     public void Hardware_that_lacks_something_is_ENODEV_naming_the_field(
         int register, uint mask, uint value, string field)
     {
@@ -63,9 +59,7 @@ public sealed class UnitTests
     }
 
     [Theory]
-    [InlineData(20, 9, 9)]
-    [InlineData(9, 20, 9)]
-    [InlineData(16, 16, 16)]
+    [InlineData(20, 9, 9), InlineData(9, 20, 9), InlineData(16, 16, 16)]
     public void The_width_is_the_smaller_one_of_hardware_and_limit(int hardware, int limit, int expected)
     {
         using var fixture = new Fixture(new HardwareSetup { PasidBits = hardware });
@@ -77,11 +71,8 @@ public sealed class UnitTests
     }
 
     [Theory]
-    [InlineData("command-queue-log2", "0")]
-    [InlineData("command-queue-log2", "20")]
-    [InlineData("event-queue-log2", "x")]
-    [InlineData("poll-limit", "-1")]
-    [InlineData("speed", "1")]
+    [InlineData("command-queue-log2", "0"), InlineData("command-queue-log2", "20"), InlineData("event-queue-log2", "x")]
+    [InlineData("poll-limit", "-1"), InlineData("speed", "1")]
     public void An_unknown_option_or_value_is_EINVAL_with_its_name(string name, string value)
     {
         using var fixture = new Fixture();
@@ -91,9 +82,7 @@ public sealed class UnitTests
     }
 
     [Theory]
-    [InlineData(0x24, 0u, "CR0ACK")]
-    [InlineData(0x44, 1u << 31, "GBPA.UPDATE")]
-    [InlineData(0x9C, 0u, "CMDQ_CONS")]
+    [InlineData(0x24, 0u, "CR0ACK"), InlineData(0x44, 1u << 31, "GBPA.UPDATE"), InlineData(0x9C, 0u, "CMDQ_CONS")]
     public void A_register_that_never_answers_is_ETIMEDOUT_with_its_name(int register, uint value, string name)
     {
         using var fixture = new Fixture();
@@ -255,8 +244,7 @@ public sealed class UnitTests
         // The path to the new leaf, which has the descriptor in it already: for each stream, bound or not.
         Assert.True(domain.Attach(link, pasid, Root, first: true).IsOk);
         string[] all = ["CFGI_CD a/5 leaf=1", "CFGI_CD b/5 leaf=1", "CFGI_CD c/5 leaf=1", "SYNC"];
-        Assert.Equal(
-            ["CFGI_CD a/5 leaf=0", "CFGI_CD b/5 leaf=0", "CFGI_CD c/5 leaf=0", "SYNC"], fixture.TakeLog());
+        Assert.Equal(["CFGI_CD a/5 leaf=0", "CFGI_CD b/5 leaf=0", "CFGI_CD c/5 leaf=0", "SYNC"], fixture.TakeLog());
         Assert.True(domain.Attach(link, pasid, Root, first: false).IsOk);
         Assert.True(domain.Attach(link, pasid, Root, first: false).IsOk);
         Assert.Empty(fixture.TakeLog());
@@ -306,8 +294,7 @@ public sealed class UnitTests
     }
 
     [Theory]
-    [InlineData("1")]
-    [InlineData("0")]
+    [InlineData("1"), InlineData("0")]
     public void D6_invalidate_reaches_the_tlb_before_the_devices_and_waits_for_both(string range)
     {
         using var fixture = new Fixture(("ril", range));

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Reflection;
-using PasidFramework.Conformance.Bench;
 using PasidFramework.Conformance.Xunit;
-using PasidFramework.Contracts;
-using PasidFramework.Hosting.Plugins;
 using PasidFramework.Qemu;
 using PasidFramework.Qemu.Machine;
 using PasidFramework.Records;

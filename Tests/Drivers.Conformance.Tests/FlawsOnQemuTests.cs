@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Conformance.Bench;
-using PasidFramework.Conformance.Catalogue;
 using PasidFramework.Conformance.Results;
 using PasidFramework.Conformance.Running;
 using PasidFramework.Conformance.Tests.Flaws;
-using PasidFramework.Contracts;
-using PasidFramework.Hosting.Plugins;
 using PasidFramework.Qemu.Tests.Support;
 using PasidFramework.TestKit;
 

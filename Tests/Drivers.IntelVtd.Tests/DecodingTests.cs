@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 
@@ -16,8 +15,7 @@ public sealed class DecodingTests
     private const int ImagePages = 12;
 
     [Theory]
-    [InlineData(20_000)]
-    [InlineData(10_000_000)]
+    [InlineData(20_000), InlineData(10_000_000)]
     public void Any_structure_decodes(int rounds)
     {
         int count = Effort.Of(rounds);
@@ -62,8 +60,7 @@ public sealed class DecodingTests
     }
 
     [Theory]
-    [InlineData(3_000)]
-    [InlineData(100_000)]
+    [InlineData(3_000), InlineData(100_000)]
     public void Any_image_can_be_listed_and_walked(int rounds)
     {
         int count = Effort.Of(rounds);

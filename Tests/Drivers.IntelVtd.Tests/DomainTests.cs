@@ -84,9 +84,7 @@ public sealed class DomainTests
         int erased = events.FindIndex(e => e.Kind == StepKind.Store && e.Address == entry + 8);
         Assert.True(cleared >= 0 && cleared < flushed && flushed < rung && rung < erased,
             $"cleared {cleared}, flushed {flushed}, rung {rung}, erased {erased}");
-        Assert.All(
-            [1, 2],
-            i => Assert.Contains(new MemoryStep(StepKind.Store, entry + ((ulong)i * 8), 0), events));
+        Assert.All([1, 2], i => Assert.Contains(new MemoryStep(StepKind.Store, entry + ((ulong)i * 8), 0), events));
     }
 
     [Fact]
@@ -128,8 +126,7 @@ public sealed class DomainTests
     [Theory]
     [InlineData("", "PC1 fence PIOTLB2 fence PDEV:0118 wait PIOTLB2 PDEV:0118 drain")]
     [InlineData("PDS", "PC1 fence PIOTLB2 fence PDEV:0118 wait")]
-    [InlineData("PRS", "PC1 fence PIOTLB2 fence PDEV:0118 wait")]
-    [InlineData("DT", "PC1 fence PIOTLB2 wait")]
+    [InlineData("PRS", "PC1 fence PIOTLB2 fence PDEV:0118 wait"), InlineData("DT", "PC1 fence PIOTLB2 wait")]
     public void D5_page_requests_are_drained_last_where_device_and_hardware_have_them(string without, string expected)
     {
         var fixture = new Fixture(Fixture.With(("without", without)));
@@ -233,9 +230,7 @@ public sealed class DomainTests
         string[] steps = fixture.Sequence(() => Fixture.Ok(domain.Exit(s_pasid, link))).Split(' ');
 
         Assert.Equal(["PC1", "fence", "PIOTLB2", "fence"], steps[..4]);
-        Assert.Equal(
-            Enumerable.Range(0, 40).Select(i => $"PDEV:{0x1000 + i:x4}"),
-            steps[4..].Where(s => s != "wait"));
+        Assert.Equal(Enumerable.Range(0, 40).Select(i => $"PDEV:{0x1000 + i:x4}"), steps[4..].Where(s => s != "wait"));
         Assert.Equal("wait", steps[^1]);
     }
 

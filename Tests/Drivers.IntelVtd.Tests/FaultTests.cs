@@ -23,8 +23,7 @@ public sealed class FaultTests : IDisposable
     public void Dispose() => _model?.Dispose();
 
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
+    [InlineData(true), InlineData(false)]
     public void A_fault_of_a_page_table_names_requester_PASID_page_direction_and_reason(bool coherent)
     {
         Start(coherent);
@@ -45,8 +44,7 @@ public sealed class FaultTests : IDisposable
     }
 
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
+    [InlineData(true), InlineData(false)]
     public void A_fault_of_the_tables_that_lead_there_names_its_reason(bool coherent)
     {
         Start(coherent);

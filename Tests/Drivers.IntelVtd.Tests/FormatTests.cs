@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Reflection;
-using FsCheck;
-using FsCheck.Fluent;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 
@@ -51,12 +48,10 @@ public sealed class FormatTests
     }
 
     [Fact]
-    public void Every_structure_has_an_example_beyond_the_worked_ones()
-    {
+    public void Every_structure_has_an_example_beyond_the_worked_ones() =>
         Assert.Equal(
             IntelVtdLayouts.All.Select(layout => layout.Id),
             VectorFile.Read("examples.txt").Select(line => line[1]).Distinct().Order(StringComparer.Ordinal));
-    }
 
     [Fact]
     public void The_structures_are_exported_under_the_name_of_the_format()
@@ -195,53 +190,37 @@ public sealed class FormatTests
     [InlineData("intel-vtd/pasid_entry", "P=1 PGTT=3 AW=1 FSPTPTR=0x8000000000", "FSPTPTR")]
     [InlineData("intel-vtd/pasid_entry", "P=1 PGTT=3 AW=2 FSPTPTR=0x1000000000000", "FSPTPTR")]
     [InlineData("intel-vtd/pasid_entry", "P=1 PGTT=3 AW=3 FSPTPTR=0x200000000000000", "FSPTPTR")]
-    [InlineData("intel-vtd/rtaddr", "TTM=2", "TTM")]
-    [InlineData("intel-vtd/ecap", "PASID=1 PSS=20", "PSS")]
+    [InlineData("intel-vtd/rtaddr", "TTM=2", "TTM"), InlineData("intel-vtd/ecap", "PASID=1 PSS=20", "PSS")]
     [InlineData("intel-vtd/inv_dev_tlb", "S=1 ADDR=0xfffffffffffff000", "ADDR")]
     [InlineData("intel-vtd/inv_p_dev_tlb", "S=1 ADDR=0xfffffffffffff000", "ADDR")]
     [InlineData("intel-vtd/page_group_response", "RC=2", "RC")]
-    [InlineData("intel-vtd/page_group_response", "RC=14", "RC")]
-    [InlineData("intel-vtd/page_request", "LPIG=1", "PP")]
-    [InlineData("intel-vtd/vcmd", "CMD=3", "CMD")]
-    [InlineData("intel-vtd/vcrsp", "SC=2", "SC")]
-    [InlineData("intel-vtd/vcrsp", "SC=17", "SC")]
-    [InlineData("intel-vtd/inv_context_cache", "G=0", "G")]
-    [InlineData("intel-vtd/inv_iotlb", "G=0", "G")]
-    [InlineData("intel-vtd/inv_iotlb", "G=3 AM=1 ADDR=0x1000", "ADDR")]
+    [InlineData("intel-vtd/page_group_response", "RC=14", "RC"), InlineData("intel-vtd/page_request", "LPIG=1", "PP")]
+    [InlineData("intel-vtd/vcmd", "CMD=3", "CMD"), InlineData("intel-vtd/vcrsp", "SC=2", "SC")]
+    [InlineData("intel-vtd/vcrsp", "SC=17", "SC"), InlineData("intel-vtd/inv_context_cache", "G=0", "G")]
+    [InlineData("intel-vtd/inv_iotlb", "G=0", "G"), InlineData("intel-vtd/inv_iotlb", "G=3 AM=1 ADDR=0x1000", "ADDR")]
     [InlineData("intel-vtd/inv_p_iotlb", "G=1", "G")]
     [InlineData("intel-vtd/inv_p_iotlb", "G=3 AM=3 ADDR=0x4000", "ADDR")]
     [InlineData("intel-vtd/inv_pasid_cache", "G=2", "G")]
-    public void Forbidden_combinations_are_violations_of_the_named_field(string structure, string fields, string field)
-    {
+    public void Forbidden_combinations_are_violations_of_the_named_field(string structure, string fields, string field) =>
         Assert.Equal([field], Check(structure, fields).Select(v => v.Field));
-    }
 
     [Theory]
     [InlineData("intel-vtd/sm_context_entry", "P=1 DTE=1 PRE=1")]
     [InlineData("intel-vtd/sm_context_entry", "P=1 PDTS=0 RID_PASID=0x1fff")]
-    [InlineData("intel-vtd/sm_context_entry", "P=0 PRE=1")]
-    [InlineData("intel-vtd/pasid_entry", "P=0 FPD=1 PGTT=0")]
+    [InlineData("intel-vtd/sm_context_entry", "P=0 PRE=1"), InlineData("intel-vtd/pasid_entry", "P=0 FPD=1 PGTT=0")]
     [InlineData("intel-vtd/pasid_entry", "P=1 PGTT=4 FSPM=2")]
     [InlineData("intel-vtd/pasid_entry", "P=1 PGTT=1 AW=0 PAT=0x70456140")]
     [InlineData("intel-vtd/pasid_entry", "P=1 PGTT=3 AW=1 FSPTPTR=0x7ffffff000")]
     [InlineData("intel-vtd/pasid_entry", "P=1 PGTT=3 AW=3 FSPTPTR=0x1fffffffffff000")]
     [InlineData("intel-vtd/pasid_entry", "P=1 PGTT=1 AW=1 FSPTPTR=0x8000000000")]
-    [InlineData("intel-vtd/ecap", "PASID=1 PSS=19")]
-    [InlineData("intel-vtd/inv_dev_tlb", "S=0 ADDR=0xfffffffffffff000")]
+    [InlineData("intel-vtd/ecap", "PASID=1 PSS=19"), InlineData("intel-vtd/inv_dev_tlb", "S=0 ADDR=0xfffffffffffff000")]
     [InlineData("intel-vtd/inv_dev_tlb", "S=1 ADDR=0x7ffffffffffff000")]
     [InlineData("intel-vtd/inv_p_dev_tlb", "S=1 ADDR=0x7ffffffffffff000")]
-    [InlineData("intel-vtd/inv_p_iotlb", "G=2 AM=2 ADDR=0x1000")]
-    [InlineData("intel-vtd/page_group_response", "RC=15")]
-    [InlineData("intel-vtd/page_request", "LPIG=1 PP=1")]
-    [InlineData("intel-vtd/page_request", "LPIG=1 WRR=1")]
-    [InlineData("intel-vtd/vcmd", "CMD=2 PASID=1")]
-    [InlineData("intel-vtd/vcrsp", "IP=1 SC=2")]
-    [InlineData("intel-vtd/inv_p_iotlb", "G=3 AM=2 ADDR=0x4000")]
-    [InlineData("intel-vtd/inv_pasid_cache", "G=0")]
-    public void Allowed_combinations_are_not(string structure, string fields)
-    {
-        Assert.Empty(Check(structure, fields));
-    }
+    [InlineData("intel-vtd/inv_p_iotlb", "G=2 AM=2 ADDR=0x1000"), InlineData("intel-vtd/page_group_response", "RC=15")]
+    [InlineData("intel-vtd/page_request", "LPIG=1 PP=1"), InlineData("intel-vtd/page_request", "LPIG=1 WRR=1")]
+    [InlineData("intel-vtd/vcmd", "CMD=2 PASID=1"), InlineData("intel-vtd/vcrsp", "IP=1 SC=2")]
+    [InlineData("intel-vtd/inv_p_iotlb", "G=3 AM=2 ADDR=0x4000"), InlineData("intel-vtd/inv_pasid_cache", "G=0")]
+    public void Allowed_combinations_are_not(string structure, string fields) => Assert.Empty(Check(structure, fields));
 
     private static IReadOnlyList<Violation> Check(string structure, string fields)
     {

@@ -82,9 +82,7 @@ public sealed class HardwareTests
     }
 
     [Theory]
-    [InlineData(0x00007fffffffffff, 0)]
-    [InlineData(0x0000800000000000, 0x80)]
-    [InlineData(0xffff7fffffffffff, 0x80)]
+    [InlineData(0x00007fffffffffff, 0), InlineData(0x0000800000000000, 0x80), InlineData(0xffff7fffffffffff, 0x80)]
     [InlineData(0xffff800000000000, 0)]
     public void Only_canonical_addresses_reach_a_4_level_table(ulong address, int fault)
     {
@@ -223,8 +221,7 @@ public sealed class HardwareTests
 
         fixture.Translate(new DmaAccess(Fixture.Nic, null, 0x9000, true));
         record = Record(fixture, 1);
-        Assert.Equal(
-            [0UL, 0UL, 0UL, 1UL], new[] { "PP", "PV", "T1", "F" }.Select(name => decoder.Get(record, name)));
+        Assert.Equal([0UL, 0UL, 0UL, 1UL], new[] { "PP", "PV", "T1", "F" }.Select(name => decoder.Get(record, name)));
 
         fixture.Registers.Write32(FRCD + 12, 0x8000_0000);
         Assert.Equal(0x102u, fixture.Registers.Read32(FSTS)); // PPF, FRI = 1
@@ -303,10 +300,8 @@ public sealed class HardwareTests
     }
 
     [Fact]
-    public void A_requester_that_is_not_PCI_is_misuse()
-    {
+    public void A_requester_that_is_not_PCI_is_misuse() =>
         Assert.Throws<ArgumentException>(() => new Fixture().Read(new RequesterId(0x10000), 1));
-    }
 
     private static Fixture Attached(out VtdDomain domain, int pasidBits = 20, int hardwareBits = 20)
     {

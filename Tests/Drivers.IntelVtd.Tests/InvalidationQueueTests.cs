@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
-using PasidFramework.Drivers.IntelVtd.Queues;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 
@@ -237,8 +235,7 @@ public sealed class InvalidationQueueTests
     }
 
     [Theory]
-    [InlineData(2)]
-    [InlineData(3)]
+    [InlineData(2), InlineData(3)]
     public void The_upper_half_of_a_descriptor_must_be_0(int word)
     {
         var fixture = new Fixture();

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Numerics;
-using FsCheck;
-using FsCheck.Fluent;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 
@@ -29,9 +27,7 @@ public sealed class InvalidationRangeTests
         select (unchecked(0 - length), 0UL));
 
     [Theory]
-    [InlineData(18)]
-    [InlineData(0)]
-    [InlineData(52)]
+    [InlineData(18), InlineData(0), InlineData(52)]
     public void D6_the_descriptors_cover_the_range_and_less_than_four_times_its_pages(int mamv)
     {
         var fixture = new Fixture(Fixture.With(("mamv", $"{mamv}")));

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 
@@ -26,8 +25,7 @@ public sealed class ModelRuleTests : IDisposable
     public void Dispose() => _model?.Dispose();
 
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
+    [InlineData(false), InlineData(true)]
     public void D5_a_device_that_was_removed_keeps_nothing_of_its_neighbours_process(bool exits)
     {
         Start(DeviceFeatures.Ats);
@@ -51,10 +49,7 @@ public sealed class ModelRuleTests : IDisposable
     }
 
     [Theory]
-    [InlineData(15, false)]
-    [InlineData(16, false)]
-    [InlineData(40, false)]
-    [InlineData(40, true)]
+    [InlineData(15, false), InlineData(16, false), InlineData(40, false), InlineData(40, true)]
     public void D5_page_requests_of_any_number_of_devices_are_drained(int count, bool exits)
     {
         const DeviceFeatures Pri = DeviceFeatures.Ats | DeviceFeatures.Pri;
@@ -98,10 +93,7 @@ public sealed class ModelRuleTests : IDisposable
     [InlineData("i,d,p", true)] // in parts, each completed
     [InlineData("i d,p,p", true)]
     [InlineData("d,i,p", false)] // the device may have been answered from the IOTLB
-    [InlineData("i,p,d", false)]
-    [InlineData("d,p", false)]
-    [InlineData("i,p", false)]
-    [InlineData("i d", false)]
+    [InlineData("i,p,d", false), InlineData("d,p", false), InlineData("i,p", false), InlineData("i d", false)]
     [InlineData("", false)]
     public void A_drain_is_whole_when_its_parts_completed_in_order(string parts, bool drained)
     {
@@ -134,12 +126,10 @@ public sealed class ModelRuleTests : IDisposable
     [Theory]
     [InlineData(0x0000_0006_0001_0017UL, true)] // PASID 6 in domain 1
     [InlineData(0x0000_0009_0001_0017UL, true)] // another PASID below the same directory entry
-    [InlineData(0x0000_0000_0001_0007UL, true)]
-    [InlineData(0x0000_0000_0000_0037UL, true)]
+    [InlineData(0x0000_0000_0001_0007UL, true), InlineData(0x0000_0000_0000_0037UL, true)]
     [InlineData(0x0000_0118_0000_0031UL, true)] // its context entry: software may leave out the rest
     [InlineData(0x0000_0046_0001_0017UL, false)] // below the next directory entry
-    [InlineData(0x0000_0006_0001_0026UL, false)]
-    [InlineData(0x0000_0000_0001_00E2UL, false)]
+    [InlineData(0x0000_0006_0001_0026UL, false), InlineData(0x0000_0000_0001_00E2UL, false)]
     public void A_directory_entry_is_kept_for_all_its_PASIDs_though_nothing_is_behind_it(ulong low, bool drops)
     {
         Start(DeviceFeatures.None);
@@ -183,12 +173,9 @@ public sealed class ModelRuleTests : IDisposable
     }
 
     [Theory]
-    [InlineData("root", "root table")]
-    [InlineData("contexts", "root entry of bus 01")]
-    [InlineData("directory", "context entry of SID 0x0118")]
-    [InlineData("leaf", "directory entry 0x0 of SID 0x0118")]
-    [InlineData("top", "entry of SID 0x0118 PASID 0x5")]
-    [InlineData("table", "upper page table entry")]
+    [InlineData("root", "root table"), InlineData("contexts", "root entry of bus 01")]
+    [InlineData("directory", "context entry of SID 0x0118"), InlineData("leaf", "directory entry 0x0 of SID 0x0118")]
+    [InlineData("top", "entry of SID 0x0118 PASID 0x5"), InlineData("table", "upper page table entry")]
     [InlineData("frame", "a translation of DID 1 PASID 0x5")]
     public void What_is_freed_while_a_cache_leads_there_is_complained_about(string what, string named)
     {
@@ -242,18 +229,14 @@ public sealed class ModelRuleTests : IDisposable
     }
 
     [Theory]
-    [InlineData(1, true)]
-    [InlineData(2, false)]
+    [InlineData(1, true), InlineData(2, false)]
     public void In_caching_mode_the_entry_of_requests_without_a_PASID_goes_by_its_domain_id(ulong domain, bool drops)
     {
         Start(DeviceFeatures.None, ("caching-mode", "1"));
         Assert.Equal(0UL, Reach(Fixture.Nic, null));
         PasidTableTests.StoreUnnoticed(_memory, _domain.Table, 0, _table.Root);
 
-        Send(
-            [0x17 | (domain << 16), 0, 0, 0],
-            [Fence, _queue + 0xF00, 0, 0],
-            [0x26 | (domain << 16), 0, 0, 0]);
+        Send([0x17 | (domain << 16), 0, 0, 0], [Fence, _queue + 0xF00, 0, 0], [0x26 | (domain << 16), 0, 0, 0]);
 
         Assert.Equal(drops ? _frame : 0UL, Reach(Fixture.Nic, null));
     }
@@ -331,8 +314,7 @@ public sealed class ModelRuleTests : IDisposable
     }
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(3)]
+    [InlineData(1), InlineData(3)]
     [InlineData(int.MaxValue)] // it gives up in the end
     public void An_entry_that_changed_before_its_flag_was_set_is_read_again(int changes)
     {
@@ -364,8 +346,7 @@ public sealed class ModelRuleTests : IDisposable
     private ulong Reach(RequesterId requester, Pasid? pasid) =>
         _model.Translate(new DmaAccess(requester, pasid, Page, false)).Address;
 
-    private void Send(params ulong[][] descriptors) =>
-        Submit([.. descriptors, [0x25, _queue + 0xF00, 0, 0]]);
+    private void Send(params ulong[][] descriptors) => Submit([.. descriptors, [0x25, _queue + 0xF00, 0, 0]]);
 
     private void Submit(ulong[][] descriptors)
     {

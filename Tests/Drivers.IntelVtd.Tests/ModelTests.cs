@@ -53,8 +53,7 @@ public sealed class ModelTests : IDisposable
     [InlineData(0x0000_0006_0118_0018UL, 0x7FFF_FFFF_FFFF_F801UL, true)] // GI: any PASID
     [InlineData(0x0000_0006_0118_0018UL, 0x7FFF_FFFF_FFFF_F800UL, false)]
     [InlineData(0x0000_0005_0119_0018UL, 0x7FFF_FFFF_FFFF_F800UL, false)]
-    [InlineData(0x0000_0005_0118_0018UL, 0x6000UL, false)]
-    [InlineData(0x0000_0005_0118_0018UL, 0x6800UL, false)]
+    [InlineData(0x0000_0005_0118_0018UL, 0x6000UL, false), InlineData(0x0000_0005_0118_0018UL, 0x6800UL, false)]
     [InlineData(0x0000_0118_0001_0003UL, 0x7FFF_FFFF_FFFF_F001UL, false)] // without PASID
     public void A_devices_TLB_goes_with_its_own_invalidation_only(ulong low, ulong high, bool drops)
     {
@@ -73,12 +72,10 @@ public sealed class ModelTests : IDisposable
     [InlineData(0x0000_0005_0001_0017UL, true)]
     [InlineData(0x0000_0000_0001_0007UL, true)] // domain
     [InlineData(0x0000_0000_0000_0037UL, true)] // global
-    [InlineData(0x0000_0006_0001_0017UL, false)]
-    [InlineData(0x0000_0005_0002_0017UL, false)]
+    [InlineData(0x0000_0006_0001_0017UL, false), InlineData(0x0000_0005_0002_0017UL, false)]
     [InlineData(0x0000_0000_0002_0007UL, false)]
     [InlineData(0x0000_0005_0001_0026UL, false)] // P_IOTLB does not drop entries
-    [InlineData(0x0000_0000_0000_00D2UL, false)]
-    [InlineData(0x0000_0000_0000_0011UL, false)]
+    [InlineData(0x0000_0000_0000_00D2UL, false), InlineData(0x0000_0000_0000_0011UL, false)]
     public void A_PASID_entry_goes_with_a_matching_PASID_cache_invalidation_only(ulong low, bool drops)
     {
         Start(DeviceFeatures.None);
@@ -92,13 +89,11 @@ public sealed class ModelTests : IDisposable
     }
 
     [Theory]
-    [InlineData(0x0000_0118_0000_0031UL, true)]
-    [InlineData(0x0000_0000_0000_0011UL, true)]
+    [InlineData(0x0000_0118_0000_0031UL, true), InlineData(0x0000_0000_0000_0011UL, true)]
     [InlineData(0x0000_0000_0000_0021UL, true)] // domain acts as global
     [InlineData(0x0003_011F_0000_0031UL, true)] // FM 3: all functions of the device
     [InlineData(0x0001_011A_0000_0031UL, false)] // FM 1 leaves out bit 2 only
-    [InlineData(0x0000_0119_0000_0031UL, false)]
-    [InlineData(0x0000_0000_0000_0037UL, false)]
+    [InlineData(0x0000_0119_0000_0031UL, false), InlineData(0x0000_0000_0000_0037UL, false)]
     public void A_context_entry_goes_with_a_matching_context_cache_invalidation_only(ulong low, bool drops)
     {
         Start(DeviceFeatures.None);
@@ -210,8 +205,7 @@ public sealed class ModelTests : IDisposable
 
     [Theory]
     [InlineData(0x0000_0000_0007_00F2UL, 0x5000UL, true)] // page in domain 7
-    [InlineData(0x0000_0000_0007_00E2UL, 0UL, true)]
-    [InlineData(0x0000_0000_0007_00F2UL, 0x6000UL, false)]
+    [InlineData(0x0000_0000_0007_00E2UL, 0UL, true), InlineData(0x0000_0000_0007_00F2UL, 0x6000UL, false)]
     [InlineData(0x0000_0000_0001_00F2UL, 0x5000UL, false)]
     [InlineData(0x0000_0006_0007_0026UL, 0UL, false)] // P_IOTLB is for first-stage translations
     public void Second_stage_translations_go_by_domain(ulong low, ulong high, bool drops)
@@ -282,11 +276,9 @@ public sealed class ModelTests : IDisposable
         Assert.Empty(_model.Violations);
     }
 
-    private void Start(
-        DeviceFeatures features, int cachingMode = 0, params (string Name, string Value)[] options)
+    private void Start(DeviceFeatures features, int cachingMode = 0, params (string Name, string Value)[] options)
     {
-        _model = new VtdModel(
-            _memory, Fixture.With([("caching-mode", $"{cachingMode}"), .. options]));
+        _model = new VtdModel(_memory, Fixture.With([("caching-mode", $"{cachingMode}"), .. options]));
         _unit = Fixture.Ok(VtdUnit.Start(new UnitSetup { Name = "dmar0", Hardware = _model }));
         _domain = Fixture.Ok(_unit.AddDomain(20));
         VtdDevice device = Fixture.Ok(_unit.AddDevice(Fixture.Nic, features, _domain));
@@ -303,8 +295,7 @@ public sealed class ModelTests : IDisposable
     // Where a read ends; 0 for nowhere.
     private ulong Reach(Pasid? pasid = null, ulong address = Page) => Access(pasid ?? s_pasid, address, false).Address;
 
-    private void Send(params ulong[][] descriptors) =>
-        Submit([.. descriptors, [0x25, _queue + 0xF00, 0, 0]]);
+    private void Send(params ulong[][] descriptors) => Submit([.. descriptors, [0x25, _queue + 0xF00, 0, 0]]);
 
     private void Submit(ulong[][] descriptors)
     {

@@ -148,13 +148,11 @@ public sealed class MutationTests(ITestOutputHelper output)
         public IEnumerable<Mutant> Descriptors() => Of(_ => true);
 
         // The submissions whose closing wait has PD.
-        public IEnumerable<Mutant> Drains() =>
-            Of(store => (Submission(store.Number)[^1].Value & 0x8F) == 0x85);
+        public IEnumerable<Mutant> Drains() => Of(store => (Submission(store.Number)[^1].Value & 0x8F) == 0x85);
 
         private IEnumerable<Mutant> Of(Func<DriverAction, bool> choose)
         {
-            foreach (DriverAction store in Stores.Where(
-                s => IsQueue(s.Address) && (s.Address & 31) == 0 && choose(s)))
+            foreach (DriverAction store in Stores.Where(s => IsQueue(s.Address) && (s.Address & 31) == 0 && choose(s)))
             {
                 int at = store.Number;
                 ulong low = store.Value;

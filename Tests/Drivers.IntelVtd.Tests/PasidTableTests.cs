@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Drivers.IntelVtd.Tables;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 
@@ -22,8 +21,7 @@ public sealed class PasidTableTests
     }
 
     [Theory]
-    [InlineData("SRS", 0x800001, 0x10abcd000)]
-    [InlineData("SMPWCS", 0x1, 0x10abcd001)]
+    [InlineData("SRS", 0x800001, 0x10abcd000), InlineData("SMPWCS", 0x1, 0x10abcd001)]
     public void A_field_of_an_absent_capability_stays_0(string without, ulong word1, ulong word2)
     {
         VtdCapabilities capabilities = CapabilitiesOf(new Fixture(Fixture.With(("without", without))));
@@ -35,10 +33,7 @@ public sealed class PasidTableTests
     }
 
     [Theory]
-    [InlineData(1, 0, 4096)]
-    [InlineData(13, 0, 4096)]
-    [InlineData(14, 1, 4096)]
-    [InlineData(16, 3, 8192)]
+    [InlineData(1, 0, 4096), InlineData(13, 0, 4096), InlineData(14, 1, 4096), InlineData(16, 3, 8192)]
     [InlineData(20, 7, 131072)]
     public void The_directory_is_sized_by_the_width(int pasidBits, int pdts, long bytes)
     {
@@ -150,8 +145,7 @@ public sealed class PasidTableTests
     private static VtdCapabilities CapabilitiesOf(Fixture fixture) =>
         new(fixture.Registers.Read64(0x08), fixture.Registers.Read64(0x10));
 
-    private VtdTable Table(int pasidBits) =>
-        Fixture.Ok(VtdTable.Create(_memory, pasidBits, _sync, s_settings));
+    private VtdTable Table(int pasidBits) => Fixture.Ok(VtdTable.Create(_memory, pasidBits, _sync, s_settings));
 
     private sealed class Counting : IPasidTableSync
     {

@@ -5,14 +5,10 @@ namespace PasidFramework.Drivers.IntelVtd.Tests;
 public sealed class ScenarioTests
 {
     [Theory]
-    [InlineData(true, StoreOrder.Immediate, 0, 0)]
-    [InlineData(true, StoreOrder.Weak, 0, 0)]
-    [InlineData(false, StoreOrder.Immediate, 0, 0)]
-    [InlineData(false, StoreOrder.Weak, 0, 0)]
-    [InlineData(true, StoreOrder.Immediate, 1, 0)]
-    [InlineData(true, StoreOrder.Weak, 1, 0)]
-    [InlineData(false, StoreOrder.Immediate, 1, 0)]
-    [InlineData(false, StoreOrder.Weak, 1, 0)]
+    [InlineData(true, StoreOrder.Immediate, 0, 0), InlineData(true, StoreOrder.Weak, 0, 0)]
+    [InlineData(false, StoreOrder.Immediate, 0, 0), InlineData(false, StoreOrder.Weak, 0, 0)]
+    [InlineData(true, StoreOrder.Immediate, 1, 0), InlineData(true, StoreOrder.Weak, 1, 0)]
+    [InlineData(false, StoreOrder.Immediate, 1, 0), InlineData(false, StoreOrder.Weak, 1, 0)]
     [InlineData(false, StoreOrder.Weak, 0, 1)]
     public void D1_D2_D3_D5_D6_the_driver_leads_every_access_right_in_every_intermediate_state(
         bool coherent, StoreOrder order, int cachingMode, int writeBuffer)
@@ -24,8 +20,7 @@ public sealed class ScenarioTests
     }
 
     [Theory]
-    [InlineData(0)]
-    [InlineData(1)]
+    [InlineData(0), InlineData(1)]
     public void D5_page_requests_are_drained_before_a_PASID_is_free(int cachingMode)
     {
         ScenarioReport report = ModelScenario.Run(Setup(true, StoreOrder.Immediate, cachingMode) with

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 
@@ -58,8 +57,7 @@ public sealed class TableReaderTests
     {
         TableWalk walk = Walk(5, 0x80_4020_1678);
 
-        Assert.Equal(
-            new TranslationResult(TranslationStatus.Translated, 0x1234_5678, At(4), 0, null), walk.Result);
+        Assert.Equal(new TranslationResult(TranslationStatus.Translated, 0x1234_5678, At(4), 0, null), walk.Result);
         Assert.Equal(
             [At(0) + 0x10, At(1) + (0x18 * 32), At(2), At(3) + (5 * 64), At(4) + 8, At(5) + 8, At(6) + 8, At(7) + 8],
             walk.Steps.Select(step => step.Address));
@@ -108,10 +106,8 @@ public sealed class TableReaderTests
         Assert.Equal(0x59, Walk(10, 0).Result.FaultCode);
         Assert.Equal(0x51, Walk(64, 0).Result.FaultCode);
         Assert.Equal(0x46, Walk(0x2000, 0).Result.FaultCode);
-        Assert.Equal(
-            0x41, Open().Walk(new DmaAccess(new RequesterId(0x0119), null, 0, false)).Result.FaultCode);
-        Assert.Equal(
-            0x39, Open().Walk(new DmaAccess(new RequesterId(0x0198), null, 0, false)).Result.FaultCode);
+        Assert.Equal(0x41, Open().Walk(new DmaAccess(new RequesterId(0x0119), null, 0, false)).Result.FaultCode);
+        Assert.Equal(0x39, Open().Walk(new DmaAccess(new RequesterId(0x0198), null, 0, false)).Result.FaultCode);
         Assert.Equal(
             TranslationStatus.AbortedQuietly,
             Open().Walk(new DmaAccess(new RequesterId(0x1_0000), null, 0, false)).Result.Status);
@@ -150,8 +146,7 @@ public sealed class TableReaderTests
     [InlineData(1, 0x18 * 32, 0x1018UL | 1, "PRE", "43h")] // PRE without DTE
     [InlineData(1, (0x18 * 32) + 8, 0x2000UL, "RID_PASID", "43h")] // beyond 13 bits
     [InlineData(2, 0, 0x0010_0000_0000_1001UL, "SMPTBLPTR", "0x10000000001000 has bits above")]
-    [InlineData(3, 5 * 64, 0x0149UL, "PGTT", "5bh")]
-    [InlineData(3, 6 * 64, 0x1081UL, "AW", "5bh")]
+    [InlineData(3, 5 * 64, 0x0149UL, "PGTT", "5bh"), InlineData(3, 6 * 64, 0x1081UL, "AW", "5bh")]
     [InlineData(3, (5 * 64) + 16, 0x1009UL, "FSPM", "5bh")]
     [InlineData(3, (7 * 64) + 16, 0x0001_0000_0000_0000UL, "FSPTPTR", "5bh")] // a guest address beyond AW
     [InlineData(3, (5 * 64) + 16, 0x0010_0000_0000_1001UL, "FSPTPTR", "83h")]
@@ -209,11 +204,8 @@ public sealed class TableReaderTests
     }
 
     [Theory]
-    [InlineData("RTADDR", 0x1000UL, "TTM")]
-    [InlineData("RTADDR", 0x1C00UL, "TTM")]
-    [InlineData("RTADDR", 0x1401UL, "reserved")]
-    [InlineData("CAP", 0UL, "RTADDR")]
-    [InlineData("TTBR", 0UL, "TTBR")]
+    [InlineData("RTADDR", 0x1000UL, "TTM"), InlineData("RTADDR", 0x1C00UL, "TTM")]
+    [InlineData("RTADDR", 0x1401UL, "reserved"), InlineData("CAP", 0UL, "RTADDR"), InlineData("TTBR", 0UL, "TTBR")]
     public void Registers_that_say_nothing_are_EINVAL(string name, ulong value, string named)
     {
         OpResult<ITableView> view = new VtdTableReader().Open(

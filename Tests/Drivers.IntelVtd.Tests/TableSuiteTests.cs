@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using FsCheck;
-using FsCheck.Fluent;
-using PasidFramework.Drivers.IntelVtd.Tables;
-using PasidFramework.TestKit.Tables;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 

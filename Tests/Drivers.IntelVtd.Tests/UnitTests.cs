@@ -18,10 +18,8 @@ public sealed class UnitTests
 
         Assert.Equal("CC1 fence PC3 fence IOTLB1 wait", sequence);
         MemoryStep[] writes = [.. fixture.Recorder.Steps.Where(e => e.Kind == StepKind.Register)];
-        Assert.Equal(
-            [QIE, QIE | SRTP, QIE | TE], writes.Where(e => e.Address == GCMD).Select(e => (uint)e.Value));
-        Assert.Equal(
-            [0xC0, 0xC8, 0xD0, 0x88, 0x90, GCMD, 0x20, GCMD, 0x88, GCMD], writes.Select(e => e.Address));
+        Assert.Equal([QIE, QIE | SRTP, QIE | TE], writes.Where(e => e.Address == GCMD).Select(e => (uint)e.Value));
+        Assert.Equal([0xC0, 0xC8, 0xD0, 0x88, 0x90, GCMD, 0x20, GCMD, 0x88, GCMD], writes.Select(e => e.Address));
         MemoryStep iqa = writes.Single(e => e.Address == 0x90);
         Assert.Equal(0x801UL, iqa.Value & 0xFFF); // 256-bit descriptors, two pages
         MemoryStep rtaddr = writes.Single(e => e.Address == 0x20);
@@ -30,9 +28,7 @@ public sealed class UnitTests
     }
 
     [Theory]
-    [InlineData("SMTS")]
-    [InlineData("QI")]
-    [InlineData("FSTS")]
+    [InlineData("SMTS"), InlineData("QI"), InlineData("FSTS")]
     public void Hardware_without_a_needed_capability_is_refused_by_its_name(string bit)
     {
         var fixture = new Fixture(Fixture.With(("without", bit)));
@@ -56,10 +52,7 @@ public sealed class UnitTests
     }
 
     [Theory]
-    [InlineData(20, 20, 20)]
-    [InlineData(8, 20, 8)]
-    [InlineData(20, 16, 16)]
-    [InlineData(1, 20, 1)]
+    [InlineData(20, 20, 20), InlineData(8, 20, 8), InlineData(20, 16, 16), InlineData(1, 20, 1)]
     public void The_width_is_the_smaller_of_hardware_and_setup(int hardware, int setup, int expected)
     {
         var fixture = new Fixture(new HardwareSetup { PasidBits = hardware });
@@ -76,10 +69,8 @@ public sealed class UnitTests
 
     [Theory]
     [InlineData("queue-size", "1", "queue-pages-log2, rid-pasid, timeout-ms")]
-    [InlineData("queue-pages-log2", "8", "from 0 to 7")]
-    [InlineData("timeout-ms", "0", "from 1 to 60000")]
-    [InlineData("rid-pasid", "-1", "from 0 to 1048575")]
-    [InlineData("rid-pasid", "0x10", "from 0 to 1048575")]
+    [InlineData("queue-pages-log2", "8", "from 0 to 7"), InlineData("timeout-ms", "0", "from 1 to 60000")]
+    [InlineData("rid-pasid", "-1", "from 0 to 1048575"), InlineData("rid-pasid", "0x10", "from 0 to 1048575")]
     public void An_unknown_option_or_value_of_a_unit_is_EINVAL_and_names_what_is_allowed(
         string name, string value, string allowed)
     {
@@ -93,8 +84,7 @@ public sealed class UnitTests
 
     [Theory]
     [InlineData("coherency", "1", "caching-mode, haw, mamv, rwbf, second-stage, without")]
-    [InlineData("caching-mode", "yes", "0 or 1")]
-    [InlineData("mamv", "53", "from 0 to 52")]
+    [InlineData("caching-mode", "yes", "0 or 1"), InlineData("mamv", "53", "from 0 to 52")]
     [InlineData("haw", "31", "from 32 to 52")]
     [InlineData("without", "NEST", "DT, FSTS, PDS, PRS, QI, RPS, SMPWCS, SMTS, SRS")]
     public void An_unknown_option_or_value_of_hardware_throws_and_names_what_is_allowed(
@@ -152,8 +142,7 @@ public sealed class UnitTests
     }
 
     [Theory]
-    [InlineData(DeviceFeatures.None, "", 0x8)]
-    [InlineData(DeviceFeatures.Ats, "", 0xC)]
+    [InlineData(DeviceFeatures.None, "", 0x8), InlineData(DeviceFeatures.Ats, "", 0xC)]
     [InlineData(DeviceFeatures.Ats | DeviceFeatures.Pri, "", 0x1C)]
     [InlineData(DeviceFeatures.Ats | DeviceFeatures.Pri, "PRS", 0xC)]
     [InlineData(DeviceFeatures.Ats | DeviceFeatures.Pri, "DT", 0x8)]

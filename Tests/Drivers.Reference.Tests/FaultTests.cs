@@ -47,9 +47,7 @@ public sealed class FaultTests
     }
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(4)]
-    [InlineData(64)]
+    [InlineData(1), InlineData(4), InlineData(64)]
     public void Lost_records_are_EOVERFLOW_once_and_the_others_are_there(int room)
     {
         var fixture = new Fixture(Fixture.With(("fault-records", $"{room}")));

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using FsCheck;
-using FsCheck.Fluent;
 using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.Reference.Tests;
@@ -64,8 +62,7 @@ public sealed class FormatTests
     }
 
     [Theory]
-    [InlineData(4096, false)]
-    [InlineData(4097, true)]
+    [InlineData(4096, false), InlineData(4097, true)]
     public void D6_one_command_covers_4096_pages(ulong pages, bool isAll) =>
         Assert.Equal(isAll, PageRange.Cover(new IovaRange(0x5FFF, 0x5000 + (pages * 4096) - 4096)).IsAll);
 
@@ -159,9 +156,7 @@ public sealed class FormatTests
         }).QuickCheckThrowOnFailure();
 
     [Theory]
-    [InlineData(0UL, 0UL)]
-    [InlineData(0UL, 1UL << 63)]
-    [InlineData(0x2000UL, 0x1000UL)]
+    [InlineData(0UL, 0UL), InlineData(0UL, 1UL << 63), InlineData(0x2000UL, 0x1000UL)]
     public void D6_all_of_memory_a_huge_range_and_one_that_wraps_are_everything(ulong start, ulong end) =>
         Assert.True(PageRange.Cover(IovaRange.FromStartEnd(start, end)).IsAll);
 

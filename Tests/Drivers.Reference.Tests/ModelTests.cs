@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Drivers.Reference.Emulation.Caching;
 
 namespace PasidFramework.Drivers.Reference.Tests;
 
@@ -87,9 +86,7 @@ public sealed class ModelTests
     [InlineData(0UL, 0UL)] // no operation
     [InlineData(5UL, 0UL)]
     [InlineData(0x11UL, 0UL)] // DEVICE has no ALL
-    [InlineData(0x1UL, 1UL)]
-    [InlineData(0x2UL, 0x1001UL)]
-    [InlineData(0x2UL, 1UL << 52)]
+    [InlineData(0x1UL, 1UL), InlineData(0x2UL, 0x1001UL), InlineData(0x2UL, 1UL << 52)]
     [InlineData(0x23UL, 0UL)] // TRANSLATIONS has no ANY
     [InlineData(0x4UL | (1UL << 48), 0UL)]
     public void An_ill_formed_command_is_an_error_and_a_complaint(ulong word0, ulong word1)
@@ -184,13 +181,8 @@ public sealed class ModelTests
     }
 
     [Theory]
-    [InlineData("asid-bits", "0")]
-    [InlineData("asid-bits", "17")]
-    [InlineData("ats", "2")]
-    [InlineData("ats", "yes")]
-    [InlineData("fault-records", "0")]
-    [InlineData("fault-records", "65")]
-    [InlineData("colour", "1")]
+    [InlineData("asid-bits", "0"), InlineData("asid-bits", "17"), InlineData("ats", "2"), InlineData("ats", "yes")]
+    [InlineData("fault-records", "0"), InlineData("fault-records", "65"), InlineData("colour", "1")]
     public void An_option_of_the_hardware_that_is_unknown_or_out_of_range_throws_and_is_named(string name, string value)
     {
         HardwareSetup setup = Fixture.With((name, value));
@@ -210,8 +202,7 @@ public sealed class ModelTests
     }
 
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
+    [InlineData(true), InlineData(false)]
     public void The_ID_register_says_what_was_set_up(bool coherent)
     {
         HardwareSetup setup = Fixture.With(("asid-bits", "9"), ("ats", coherent ? "0" : "1"), ("fault-records", "7"))

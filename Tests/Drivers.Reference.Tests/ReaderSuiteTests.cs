@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Drivers.Reference.Reader;
-using PasidFramework.TestKit.Tables;
 
 namespace PasidFramework.Drivers.Reference.Tests;
 

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Drivers.Reference.Emulation.Caching;
-using PasidFramework.Drivers.Reference.PageTables;
 
 namespace PasidFramework.Drivers.Reference.Tests;
 

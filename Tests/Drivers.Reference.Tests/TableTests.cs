@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Drivers.Reference.PageTables;
-using PasidFramework.Drivers.Reference.Reader;
 using PasidFramework.TestKit.PageTables;
 
 namespace PasidFramework.Drivers.Reference.Tests;
@@ -96,8 +94,7 @@ public sealed class TableTests
     }
 
     [Theory]
-    [InlineData(new[] { "RTADDR" }, "RTADDR")]
-    [InlineData(new string[0], "DEVICE_TABLE")]
+    [InlineData(new[] { "RTADDR" }, "RTADDR"), InlineData(new string[0], "DEVICE_TABLE")]
     public void A_register_that_is_unknown_or_missing_is_EINVAL(string[] names, string named)
     {
         OpResult<ITableView> view = new ReferenceTableReader().Open(
@@ -108,10 +105,7 @@ public sealed class TableTests
     }
 
     [Theory]
-    [InlineData(0UL)]
-    [InlineData(17UL)]
-    [InlineData(0x21UL)]
-    [InlineData(1UL | (1UL << 52))]
+    [InlineData(0UL), InlineData(17UL), InlineData(0x21UL), InlineData(1UL | (1UL << 52))]
     public void A_device_table_that_cannot_be_is_EINVAL(ulong register) => Assert.Equal(
         Errno.EINVAL,
         new ReferenceTableReader().Open(

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Emulation;
-using PasidFramework.Engine;
 
 namespace PasidFramework.Drivers.Reference.Tests;
 
@@ -30,8 +28,7 @@ public sealed class UnitTests
     }
 
     [Theory]
-    [InlineData(0UL)]
-    [InlineData(ulong.MaxValue)]
+    [InlineData(0UL), InlineData(ulong.MaxValue)]
     [InlineData(0x10_2142UL)] // version 2
     [InlineData(0x10_2151UL)] // PASIDs of 21 bits
     [InlineData(0x10_0141UL)] // no ASIDs
@@ -58,8 +55,7 @@ public sealed class UnitTests
     }
 
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
+    [InlineData(false), InlineData(true)]
     public void Hardware_that_does_not_switch_is_ETIMEDOUT_whatever_the_clock_does(bool isClockStopped)
     {
         var fixture = new Fixture(time: isClockStopped ? new StoppedClock() : new SteppingClock());
@@ -114,12 +110,8 @@ public sealed class UnitTests
     }
 
     [Theory]
-    [InlineData(1, 1u, 1)]
-    [InlineData(8, 255u, 1)]
-    [InlineData(9, 256u, 1)]
-    [InlineData(9, 511u, 1)]
-    [InlineData(20, 0x12345u, 8)]
-    [InlineData(20, 0xFFFFFu, 8)]
+    [InlineData(1, 1u, 1), InlineData(8, 255u, 1), InlineData(9, 256u, 1), InlineData(9, 511u, 1)]
+    [InlineData(20, 0x12345u, 8), InlineData(20, 0xFFFFFu, 8)]
     public void D7_D8_the_last_PASID_of_a_width_works_and_takes_one_leaf(int bits, uint pasid, int directoryPages)
     {
         var fixture = new Fixture();
@@ -203,8 +195,7 @@ public sealed class UnitTests
     }
 
     [Theory]
-    [InlineData(NeverDone, Errno.ETIMEDOUT)]
-    [InlineData(Refused, Errno.EIO)]
+    [InlineData(NeverDone, Errno.ETIMEDOUT), InlineData(Refused, Errno.EIO)]
     public void An_attach_that_is_not_confirmed_is_rolled_back_and_its_PASID_and_ASID_are_not_used_again(
         ulong status, Errno expected)
     {
@@ -226,11 +217,8 @@ public sealed class UnitTests
     }
 
     [Theory]
-    [InlineData(0, NeverDone, Errno.ETIMEDOUT)]
-    [InlineData(1, NeverDone, Errno.ETIMEDOUT)]
-    [InlineData(2, NeverDone, Errno.ETIMEDOUT)]
-    [InlineData(0, Refused, Errno.EIO)]
-    [InlineData(1, Refused, Errno.EIO)]
+    [InlineData(0, NeverDone, Errno.ETIMEDOUT), InlineData(1, NeverDone, Errno.ETIMEDOUT)]
+    [InlineData(2, NeverDone, Errno.ETIMEDOUT), InlineData(0, Refused, Errno.EIO), InlineData(1, Refused, Errno.EIO)]
     [InlineData(2, Refused, Errno.EIO)]
     public void A_detach_that_is_not_confirmed_counts_and_its_PASID_and_ASID_are_not_used_again(
         int command, ulong status, Errno expected)
@@ -341,8 +329,7 @@ public sealed class UnitTests
     }
 
     [Theory]
-    [InlineData(0)]
-    [InlineData(1)]
+    [InlineData(0), InlineData(1)]
     public void A_device_whose_removal_is_not_confirmed_keeps_the_table_until_Dispose_and_comes_back_clean(int command)
     {
         var fixture = new Fixture();
@@ -386,8 +373,7 @@ public sealed class UnitTests
     }
 
     [Theory]
-    [InlineData(0)]
-    [InlineData(1)]
+    [InlineData(0), InlineData(1)]
     public void A_device_that_is_not_confirmed_is_not_added(int command)
     {
         var fixture = new Fixture();

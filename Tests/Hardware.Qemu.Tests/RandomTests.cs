@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using FsCheck;
 using FsCheck.Fluent;
-using PasidFramework.TestKit;
 
 namespace PasidFramework.Qemu.Tests;
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Drivers.IntelVtd;
 using PasidFramework.Qemu.Vtd;
 
 namespace PasidFramework.Qemu.Tests;
@@ -100,8 +99,7 @@ public sealed class SecondStageTests
             entry,
             Structure.Vtd("pasid_entry", ("P", 1), ("PGTT", 2), ("AW", 2), ("DID", DomainId), ("SSPTPTR", page)));
         ulong directory = memory.AllocatePages(4096).Value;
-        memory.Store(
-            directory + ((Number >> 6) * 8), Structure.Vtd("pasid_dir_entry", ("P", 1), ("SMPTBLPTR", leaf)));
+        memory.Store(directory + ((Number >> 6) * 8), Structure.Vtd("pasid_dir_entry", ("P", 1), ("SMPTBLPTR", leaf)));
         ulong contexts = memory.AllocatePages(4096).Value;
         memory.Store(
             contexts + (requester.DevFn * 32UL),

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Drivers.VirtioIommu;
 using PasidFramework.Qemu.Virtio;
 
 namespace PasidFramework.Qemu.Tests;

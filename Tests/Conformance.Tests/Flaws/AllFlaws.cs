@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
 using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Tests.Flaws;
 
@@ -21,8 +19,7 @@ internal static class AllFlaws
         Flaw.OfMemory("wrong-root", "points PASID entries at the page behind the page table", ["ENC-002", "TIL-001"],
             m => new ChangesEntries(m, v => v + 0x1000)),
         Flaw.OfUnit("last-pasid", "refuses the last PASID of a table", ["TIL-002"], u => new RefusesLast(u)),
-        Flaw.OfUnit("late-reserve", "reserves a PASID after the core has asked", ["TIL-003"], u =>
-            new ReservesLate(u)),
+        Flaw.OfUnit("late-reserve", "reserves a PASID after the core has asked", ["TIL-003"], u => new ReservesLate(u)),
         Flaw.OfMemory("aliases", "gives entries that lie 64 places apart one place", ["TIL-001", "TIL-004"], m =>
             new AliasesEntries(m)),
         Flaw.OfMemory("valid-first", "stores the valid bit before the rest of an entry", ["TRN-001", "TRN-006"], m =>

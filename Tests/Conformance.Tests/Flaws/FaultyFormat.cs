@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Tests.Flaws;
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Hardware;
 using PasidFramework.TestKit;
-using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Tests.Flaws;
 

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Conformance.Bench;
-using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 
 namespace PasidFramework.Conformance.Tests.Flaws;

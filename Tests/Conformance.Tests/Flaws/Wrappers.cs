@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 using PasidFramework.Allocation;
-using PasidFramework.Contracts;
 using PasidFramework.Hardware;
 using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Tests.Flaws;
 
@@ -54,8 +52,7 @@ internal abstract class PassingUnit(IIommuUnit inner) : IIommuUnit
 
     public virtual OpResult Exit(IommuContext context) => Inner.Exit(context);
 
-    public virtual OpResult Invalidate(IommuContext context, IovaRange range) =>
-        Inner.Invalidate(context, range);
+    public virtual OpResult Invalidate(IommuContext context, IovaRange range) => Inner.Invalidate(context, range);
 
     public virtual OpResult TakeFaults(ICollection<IommuFault> faults) => Inner.TakeFaults(faults);
     public virtual void Dispose() => Inner.Dispose();

@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Text;
 using System.Text.Json;
 using System.Xml;
 using System.Xml.Linq;
-using PasidFramework.Conformance.Catalogue;
 using PasidFramework.Conformance.Reports;
-using PasidFramework.Conformance.Results;
-using PasidFramework.Conformance.Running;
 
 namespace PasidFramework.Conformance.Tests.Reports;
 

@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Conformance.Catalogue;
-using PasidFramework.Conformance.Results;
-using PasidFramework.Conformance.Running;
-using PasidFramework.Conformance.Waivers;
 
 namespace PasidFramework.Conformance.Tests.Reports;
 

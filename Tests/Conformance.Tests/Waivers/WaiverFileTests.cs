@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Text;
-using PasidFramework.Conformance.Waivers;
-using PasidFramework.Results;
 
 namespace PasidFramework.Conformance.Tests.Waivers;
 
@@ -26,9 +23,7 @@ public sealed class WaiverFileTests
     }
 
     [Theory]
-    [InlineData("[]")]
-    [InlineData(" \n [ ] \n")]
-    [InlineData("\ufeff[]")]
+    [InlineData("[]"), InlineData(" \n [ ] \n"), InlineData("\ufeff[]")]
     public void A_file_without_waivers_is_fine(string text) => Assert.Empty(Read(text).Value!);
 
     [Theory]

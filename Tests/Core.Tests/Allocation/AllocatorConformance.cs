@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using FsCheck;
-using FsCheck.Fluent;
 
 namespace PasidFramework.Core.Tests.Allocation;
 
@@ -94,9 +92,7 @@ public abstract class AllocatorConformance
     }
 
     [Theory]
-    [InlineData(0u, 15u, 10u, 15u)]
-    [InlineData(15u, 25u, 15u, 25u)]
-    [InlineData(25u, 0xFFFFFu, 25u, 30u)]
+    [InlineData(0u, 15u, 10u, 15u), InlineData(15u, 25u, 15u, 25u), InlineData(25u, 0xFFFFFu, 25u, 30u)]
     [InlineData(0u, uint.MaxValue, 10u, 30u)]
     public void A1_a_request_that_reaches_beyond_the_allocator_gets_what_both_have(
         uint first, uint last, uint expectedFirst, uint expectedLast)
@@ -204,10 +200,7 @@ public abstract class AllocatorConformance
     }
 
     [Theory]
-    [InlineData(0u)]
-    [InlineData(1u)]
-    [InlineData(64u)]
-    [InlineData(0xFFFFFu)]
+    [InlineData(0u), InlineData(1u), InlineData(64u), InlineData(0xFFFFFu)]
     public void A4_a_range_of_one_PASID_works_again_and_again(uint only)
     {
         PasidRange range = new(only, only);
@@ -248,8 +241,7 @@ public abstract class AllocatorConformance
     {
         IPasidAllocator allocator = Create(PasidRange.Empty).Allocator;
 
-        Assert.Equal(
-            PasidAllocationStatus.InvalidRange, allocator.Allocate(new PasidRequest(PasidRange.Full)).Status);
+        Assert.Equal(PasidAllocationStatus.InvalidRange, allocator.Allocate(new PasidRequest(PasidRange.Full)).Status);
         Assert.Equal(PasidFreeStatus.NotAllocated, allocator.Free(new Pasid(0)));
         Assert.Equal(PasidFreeStatus.NotAllocated, allocator.Free(new Pasid(1)));
         Assert.False(allocator.IsLive(new Pasid(1)));
@@ -258,9 +250,7 @@ public abstract class AllocatorConformance
     }
 
     [Theory]
-    [InlineData(0u, 0u)]
-    [InlineData(10u, 30u)]
-    [InlineData(0u, 4096u)]
+    [InlineData(0u, 0u), InlineData(10u, 30u), InlineData(0u, 4096u)]
     public void A5_a_full_range_answers_NoSpace_and_changes_nothing(uint first, uint last)
     {
         PasidRange range = new(first, last);
@@ -341,14 +331,10 @@ public abstract class AllocatorConformance
     }
 
     [Theory]
-    [InlineData(0u, 0x100000u)]
-    [InlineData(0x100000u, 0x100000u)]
-    [InlineData(0u, 0x80000000u)]
+    [InlineData(0u, 0x100000u), InlineData(0x100000u, 0x100000u), InlineData(0u, 0x80000000u)]
     [InlineData(0u, uint.MaxValue)]
-    public void A8_a_range_of_more_than_20_bits_is_refused(uint first, uint last)
-    {
+    public void A8_a_range_of_more_than_20_bits_is_refused(uint first, uint last) =>
         Assert.Throws<ArgumentOutOfRangeException>(() => Create(new PasidRange(first, last)));
-    }
 
     [Fact]
     public void A8_all_20_bits_are_allocated_and_taken_back()

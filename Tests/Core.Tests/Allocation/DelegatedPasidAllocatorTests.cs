@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using Moq;
 
 namespace PasidFramework.Core.Tests.Allocation;
 
@@ -45,13 +44,9 @@ public sealed class DelegatedPasidAllocatorTests
     }
 
     [Theory]
-    [InlineData(9u, "allocate, free 9")]
-    [InlineData(21u, "allocate, free 21")]
-    [InlineData(0u, "allocate, free 0")]
-    [InlineData(0xFFFFFu, "allocate, free 1048575")]
-    [InlineData(0x100000u, "allocate")]
-    [InlineData(0x10000Au, "allocate")]
-    [InlineData(uint.MaxValue, "allocate")]
+    [InlineData(9u, "allocate, free 9"), InlineData(21u, "allocate, free 21"), InlineData(0u, "allocate, free 0")]
+    [InlineData(0xFFFFFu, "allocate, free 1048575"), InlineData(0x100000u, "allocate")]
+    [InlineData(0x10000Au, "allocate"), InlineData(uint.MaxValue, "allocate")]
     public void A11_a_PASID_outside_of_the_range_goes_back_and_is_an_error(uint pasid, string calls)
     {
         FakeHost host = new(s_range) { Records = true };
@@ -135,9 +130,7 @@ public sealed class DelegatedPasidAllocatorTests
     }
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(16)]
-    [InlineData(99)]
+    [InlineData(1), InlineData(16), InlineData(99)]
     public void A11_a_free_that_the_host_refuses_leaves_the_PASID_live(int status)
     {
         FakeHost host = new(s_range);
@@ -170,12 +163,8 @@ public sealed class DelegatedPasidAllocatorTests
     public void A_host_that_throws_leaves_everything_as_it_was()
     {
         Mock<IPasidHost> host = new(MockBehavior.Strict);
-        host.SetupSequence(h => h.Allocate())
-            .Throws<TimeoutException>()
-            .Returns(new PasidHostResponse(0, 12));
-        host.SetupSequence(h => h.Free(new Pasid(12)))
-            .Throws<TimeoutException>()
-            .Returns(new PasidHostResponse(0));
+        host.SetupSequence(h => h.Allocate()).Throws<TimeoutException>().Returns(new PasidHostResponse(0, 12));
+        host.SetupSequence(h => h.Free(new Pasid(12))).Throws<TimeoutException>().Returns(new PasidHostResponse(0));
         QuotaPasidAllocator allocator = new(
             new QuarantinePasidAllocator(
                 new DelegatedPasidAllocator(host.Object, s_range), 0, 0, TimeProvider.System), 1);

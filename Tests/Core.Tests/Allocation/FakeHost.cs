@@ -83,8 +83,7 @@ internal sealed class FakeHost : IPasidHost
     }
 
     // One pair of registers: a second command before the first is answered would be lost.
-    private void Enter() =>
-        Assert.True(Interlocked.Exchange(ref _inside, 1) == 0, "The host was asked twice at once.");
+    private void Enter() => Assert.True(Interlocked.Exchange(ref _inside, 1) == 0, "The host was asked twice at once.");
 
     private void Leave() => Volatile.Write(ref _inside, 0);
 }

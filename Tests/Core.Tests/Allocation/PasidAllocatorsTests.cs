@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using Moq;
 
 namespace PasidFramework.Core.Tests.Allocation;
 
@@ -21,10 +20,8 @@ public sealed class PasidAllocatorsTests
     }
 
     [Theory]
-    [InlineData("cyclic", typeof(CyclicPasidAllocator))]
-    [InlineData("lowest", typeof(LowestPasidAllocator))]
-    [InlineData("top-down", typeof(TopDownPasidAllocator))]
-    [InlineData("random", typeof(RandomPasidAllocator))]
+    [InlineData("cyclic", typeof(CyclicPasidAllocator)), InlineData("lowest", typeof(LowestPasidAllocator))]
+    [InlineData("top-down", typeof(TopDownPasidAllocator)), InlineData("random", typeof(RandomPasidAllocator))]
     public void A_policy_without_decorations_is_composed_bare(string name, Type type)
     {
         IPasidAllocator allocator = Compose(new PasidOptions { Allocator = name });
@@ -45,10 +42,8 @@ public sealed class PasidAllocatorsTests
     }
 
     [Theory]
-    [InlineData(1, 0xFFFFF, 0u, 255u, 1u, 255u)]
-    [InlineData(16, 100, 0u, 0xFFFFFu, 16u, 100u)]
-    [InlineData(16, 100, 50u, 60u, 50u, 60u)]
-    [InlineData(0, 0xFFFFF, 0u, uint.MaxValue, 0u, 0xFFFFFu)]
+    [InlineData(1, 0xFFFFF, 0u, 255u, 1u, 255u), InlineData(16, 100, 0u, 0xFFFFFu, 16u, 100u)]
+    [InlineData(16, 100, 50u, 60u, 50u, 60u), InlineData(0, 0xFFFFF, 0u, uint.MaxValue, 0u, 0xFFFFFu)]
     public void The_range_is_what_options_and_space_have_in_common(
         long optionFirst, long optionLast, uint first, uint last, uint expectedFirst, uint expectedLast)
     {
@@ -144,8 +139,7 @@ public sealed class PasidAllocatorsTests
             Plugins("mine", factory.Object), PasidRange.Full, TimeProvider.System);
 
         Assert.Equal(Errno.EINVAL, result.Errno);
-        Assert.Equal(
-            "allocator 'mine' allocates [0x0, 0xfffff], must be [0x1, 0x64] as asked", result.Reason);
+        Assert.Equal("allocator 'mine' allocates [0x0, 0xfffff], must be [0x1, 0x64] as asked", result.Reason);
     }
 
     [Fact]

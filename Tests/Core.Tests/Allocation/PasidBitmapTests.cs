@@ -5,14 +5,8 @@ namespace PasidFramework.Core.Tests.Allocation;
 public sealed class PasidBitmapTests
 {
     [Theory]
-    [InlineData(0u, 1u)]
-    [InlineData(5u, 64u)]
-    [InlineData(0u, 65u)]
-    [InlineData(63u, 4096u)]
-    [InlineData(1u, 4097u)]
-    [InlineData(0u, 262144u)]
-    [InlineData(7u, 262145u)]
-    [InlineData(0u, 1048576u)]
+    [InlineData(0u, 1u), InlineData(5u, 64u), InlineData(0u, 65u), InlineData(63u, 4096u), InlineData(1u, 4097u)]
+    [InlineData(0u, 262144u), InlineData(7u, 262145u), InlineData(0u, 1048576u)]
     public void The_only_free_PASID_is_found_from_every_level_in_both_directions(uint first, uint count)
     {
         uint last = first + count - 1;

@@ -7,11 +7,7 @@ public sealed class QuarantinePasidAllocatorTests
     private static readonly PasidRequest s_any = new(PasidRange.Full);
 
     [Theory]
-    [InlineData(0)]
-    [InlineData(1)]
-    [InlineData(2)]
-    [InlineData(5)]
-    [InlineData(9)]
+    [InlineData(0), InlineData(1), InlineData(2), InlineData(5), InlineData(9)]
     public void A7_a_PASID_is_reusable_exactly_after_N_further_frees(int frees)
     {
         QuarantinePasidAllocator allocator = Filled(new LowestPasidAllocator(new PasidRange(1, 10)), frees);
@@ -58,12 +54,8 @@ public sealed class QuarantinePasidAllocatorTests
     }
 
     [Theory]
-    [InlineData(1000, 250, 250)]
-    [InlineData(1_000_000_000, 3, 3_000_000)]
-    [InlineData(3, 1000, 3)]
-    [InlineData(3, 100, 1)]
-    [InlineData(3, 334, 2)]
-    [InlineData(1, QuarantinePasidAllocator.MaxMilliseconds, 86_400)]
+    [InlineData(1000, 250, 250), InlineData(1_000_000_000, 3, 3_000_000), InlineData(3, 1000, 3), InlineData(3, 100, 1)]
+    [InlineData(3, 334, 2), InlineData(1, QuarantinePasidAllocator.MaxMilliseconds, 86_400)]
     public void A7_a_PASID_is_reusable_exactly_when_its_time_is_over(long ticksPerSecond, int milliseconds, long ticks)
     {
         ManualTime time = new(ticksPerSecond) { Now = 1000 };

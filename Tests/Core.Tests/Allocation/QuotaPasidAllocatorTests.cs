@@ -107,10 +107,7 @@ public sealed class QuotaPasidAllocatorTests
     }
 
     [Theory]
-    [InlineData(-1)]
-    [InlineData(QuotaPasidAllocator.MaxOwner + 1)]
-    [InlineData(int.MaxValue)]
-    [InlineData(int.MinValue)]
+    [InlineData(-1), InlineData(QuotaPasidAllocator.MaxOwner + 1), InlineData(int.MaxValue), InlineData(int.MinValue)]
     public void An_owner_that_cannot_be_is_misuse(int owner)
     {
         QuotaPasidAllocator allocator = Make(1);
@@ -130,8 +127,7 @@ public sealed class QuotaPasidAllocatorTests
         int[] held = new int[3];
         int highest = 0;
         bool exact = true;
-        using Barrier barrier = new(
-            2, _ => exact &= allocator.HeldBy(1) == held[1] && allocator.HeldBy(2) == held[2]);
+        using Barrier barrier = new(2, _ => exact &= allocator.HeldBy(1) == held[1] && allocator.HeldBy(2) == held[2]);
         void Work()
         {
             List<(Pasid Pasid, int Owner)> mine = [];

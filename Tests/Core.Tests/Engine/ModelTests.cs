@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using FsCheck;
-using FsCheck.Fluent;
 
 namespace PasidFramework.Core.Tests.Engine;
 

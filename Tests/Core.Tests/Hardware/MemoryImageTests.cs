@@ -24,11 +24,8 @@ public sealed class MemoryImageTests
     }
 
     [Theory]
-    [InlineData(0x1000, 16, true)]
-    [InlineData(0x1004, 8, true)]
-    [InlineData(0x1000, 17, false)]
-    [InlineData(0x0FFF, 2, false)]
-    [InlineData(0x2000, 0, true)]
+    [InlineData(0x1000, 16, true), InlineData(0x1004, 8, true), InlineData(0x1000, 17, false)]
+    [InlineData(0x0FFF, 2, false), InlineData(0x2000, 0, true)]
     public void Backed_is_what_lies_in_pieces_without_a_hole(ulong address, long bytes, bool expected)
     {
         var image = new MemoryImage();

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-using Microsoft.Extensions.Options;
 
 namespace PasidFramework.Core.Tests.Options;
 
 public sealed class PasidOptionsValidatorTests
 {
     [Fact]
-    public void The_defaults_are_valid()
-    {
-        Assert.Empty(Failures(new PasidOptions()));
-    }
+    public void The_defaults_are_valid() => Assert.Empty(Failures(new PasidOptions()));
 
     [Fact]
     public void Every_limit_is_valid_itself()

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Records;
 
 namespace PasidFramework.Core.Tests.Records;
 
@@ -50,11 +49,9 @@ public sealed class LayoutTests
     }
 
     [Theory]
-    [InlineData("P", 2, "1 bit,")]
-    [InlineData("PFSID", 0x10000, "16 bits")]
+    [InlineData("P", 2, "1 bit,"), InlineData("PFSID", 0x10000, "16 bits")]
     [InlineData("PTR", 0x8000, "multiple of 0x10000")]
-    [InlineData("PTR", 0x10_0000_0000_0000, "at most 0xfffffffff0000")]
-    [InlineData("TYPE", 5, "no field")]
+    [InlineData("PTR", 0x10_0000_0000_0000, "at most 0xfffffffff0000"), InlineData("TYPE", 5, "no field")]
     [InlineData("RSVD", 0, "no field")]
     public void A_value_that_does_not_fit_is_refused_with_its_limit(string name, ulong value, string limit)
     {

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
-using FsCheck;
-using FsCheck.Fluent;
-using PasidFramework.Records;
 
 namespace PasidFramework.Core.Tests.Records;
 
@@ -111,17 +108,14 @@ public sealed class PcieLayoutTests
         {
             bool named = positions.Any(p => p.Lsb <= bit && bit <= p.Msb);
 
-            bool reported = layout.Check([1UL << bit])
-                .Any(v => v.Field.StartsWith("RSVD", StringComparison.Ordinal));
+            bool reported = layout.Check([1UL << bit]).Any(v => v.Field.StartsWith("RSVD", StringComparison.Ordinal));
 
             Assert.True(named != reported, $"{structure}, bit {bit}");
         }
     }
 
     [Theory]
-    [InlineData(20, false)]
-    [InlineData(21, true)]
-    [InlineData(31, true)]
+    [InlineData(20, false), InlineData(21, true), InlineData(31, true)]
     public void A_PASID_capability_wider_than_20_bits_is_a_violation(uint width, bool violates)
     {
         Layout layout = LayoutOf("pcie/pasid_cap");
@@ -138,8 +132,7 @@ public sealed class PcieLayoutTests
     private static IEnumerable<(string Name, int Msb, int Lsb)> Positions(string structure) =>
         Read("pcie-positions.txt").Single(line => line[0] == structure)[2]
             .Split(',', StringSplitOptions.TrimEntries)
-            .Select(field => field.Split(' ', ':'))
-            .Select(f => (f[0], (int)Number(f[1]), (int)Number(f[2])));
+            .Select(field => field.Split(' ', ':')).Select(f => (f[0], (int)Number(f[1]), (int)Number(f[2])));
 
     private static IEnumerable<string[]> Read(string name) =>
         File.ReadLines(Path.Combine(AppContext.BaseDirectory, "Records", "Vectors", name))

@@ -38,8 +38,7 @@ public sealed class ModelMemoryTests
     }
 
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
+    [InlineData(true), InlineData(false)]
     public void Weakly_ordered_stores_are_certain_only_after_a_barrier(bool isCoherent)
     {
         var memory = new ModelMemory(isCoherent, StoreOrder.Weak);

@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using FsCheck;
-using FsCheck.Fluent;
-using PasidFramework.DriverKit.PageTables;
 using PasidFramework.TestKit.PageTables;
 
 namespace PasidFramework.DriverKit.Tests.PageTables;

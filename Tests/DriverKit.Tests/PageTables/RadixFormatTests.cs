@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
-using PasidFramework.DriverKit.PageTables;
-using PasidFramework.TestKit;
 
 namespace PasidFramework.DriverKit.Tests.PageTables;
 

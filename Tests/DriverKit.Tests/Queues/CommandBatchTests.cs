@@ -33,12 +33,9 @@ public class CommandBatchTests
     }
 
     [Theory]
-    [InlineData(16, false, new[] { 17u })]
-    [InlineData(17, false, new[] { 16u, 18u })]
-    [InlineData(40, false, new[] { 16u, 32u, 41u })]
-    [InlineData(16, true, new[] { 17u })]
-    [InlineData(17, true, new[] { 17u, 19u })]
-    [InlineData(40, true, new[] { 17u, 34u, 43u })]
+    [InlineData(16, false, new[] { 17u }), InlineData(17, false, new[] { 16u, 18u })]
+    [InlineData(40, false, new[] { 16u, 32u, 41u }), InlineData(16, true, new[] { 17u })]
+    [InlineData(17, true, new[] { 17u, 19u }), InlineData(40, true, new[] { 17u, 34u, 43u })]
     public void A_batch_that_outgrows_its_buffer_goes_on_in_order(int count, bool isWhole, uint[] doorbells)
     {
         using TestRing ring = TestRing.Create(8, canFill: !isWhole, isWhole);

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using FsCheck;
-using FsCheck.Fluent;
 
 namespace PasidFramework.DriverKit.Tests.Queues;
 
@@ -34,8 +32,7 @@ public class CommandRingTests
     }
 
     [Theory]
-    [InlineData(2, true)]
-    [InlineData(5, false)]
+    [InlineData(2, true), InlineData(5, false)]
     public void A_ring_is_filled_to_its_last_usable_place_and_not_beyond(int log2, bool canFill)
     {
         using TestRing ring = TestRing.Create(log2, canFill, isWhole: !canFill, maxPolls: 5);
@@ -177,8 +174,7 @@ public class CommandRingTests
     }
 
     [Theory]
-    [InlineData(2, true, false)]
-    [InlineData(5, false, true)]
+    [InlineData(2, true, false), InlineData(5, false, true)]
     public void Concurrent_producers_keep_their_order_and_return_only_when_theirs_is_done(
         int log2, bool canFill, bool isWhole)
     {

@@ -7,8 +7,7 @@ public class DeviceRingTests
     private readonly SystemMemory _memory = new();
 
     [Theory]
-    [InlineData(0)]
-    [InlineData(3)]
+    [InlineData(0), InlineData(3)]
     public void Entries_are_found_again_over_wraps_and_full_and_empty_differ(int log2)
     {
         var ring = new DeviceRing(_memory, _memory.AllocatePages(4096).Value, log2, 16);

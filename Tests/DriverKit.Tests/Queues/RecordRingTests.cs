@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-using FsCheck;
-using FsCheck.Fluent;
 
 namespace PasidFramework.DriverKit.Tests.Queues;
 
 public class RecordRingTests
 {
     [Theory]
-    [InlineData(0)]
-    [InlineData(1)]
-    [InlineData(10)]
+    [InlineData(0), InlineData(1), InlineData(10)]
     public void Records_are_taken_once_and_in_order_over_wraps(int log2)
     {
         using var ring = new TestRecords(log2);

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Tables;
 
 namespace PasidFramework.DriverKit.Tests.Tables;
 
@@ -44,8 +43,7 @@ public sealed class PasidTableTests
     }
 
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
+    [InlineData(true), InlineData(false)]
     public void C6_an_entry_that_was_not_confirmed_does_not_stay(bool inNewLeaf)
     {
         using SmallTable table = Create();

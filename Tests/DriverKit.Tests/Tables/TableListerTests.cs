@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Buffers.Binary;
-using PasidFramework.DriverKit.Tables;
 using PasidFramework.Records;
 
 namespace PasidFramework.DriverKit.Tests.Tables;
@@ -34,8 +33,7 @@ public sealed class TableListerTests
         Put(1, 2, At(3) | 2);
         Put(2, 0, At(9) | 3);
 
-        Assert.Equal(
-            ["3 leads", "3 RSVD[11:4]", "3 RSVD after", "2 ends", "5 leads", "0 page"], List(1000));
+        Assert.Equal(["3 leads", "3 RSVD[11:4]", "3 RSVD after", "2 ends", "5 leads", "0 page"], List(1000));
         TableItem[] items = [.. Items(1000)];
         Assert.Equal([new RequesterId(3), new RequesterId(5)], items.Where(i => i.Text == "leads")
             .Select(i => i.Requester!.Value));
@@ -164,8 +162,7 @@ public sealed class TableListerTests
     }
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(3)]
+    [InlineData(1), InlineData(3)]
     public void No_more_tables_are_remembered_than_items_are_asked_for(int most)
     {
         for (int i = 0; i < 4; i++)
@@ -204,12 +201,8 @@ public sealed class TableListerTests
     }
 
     [Theory]
-    [InlineData(0, 1, "")]
-    [InlineData(1, 1, "0")]
-    [InlineData(2, 1, "more at 0")]
-    [InlineData(3, 2, "0, more at 1")]
-    [InlineData(3, 3, "0, 1, 2")]
-    [InlineData(9, 3, "0, 1, more at 2")]
+    [InlineData(0, 1, ""), InlineData(1, 1, "0"), InlineData(2, 1, "more at 0"), InlineData(3, 2, "0, more at 1")]
+    [InlineData(3, 3, "0, 1, 2"), InlineData(9, 3, "0, 1, more at 2")]
     public void A_list_is_cut_at_the_first_item_that_does_not_fit(int items, int most, string expected)
     {
         int made = 0;

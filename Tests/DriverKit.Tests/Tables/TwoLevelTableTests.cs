@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Tables;
 
 namespace PasidFramework.DriverKit.Tests.Tables;
 

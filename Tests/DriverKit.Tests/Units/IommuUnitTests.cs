@@ -53,9 +53,7 @@ public sealed class IommuUnitTests : IDisposable
     }
 
     [Theory]
-    [InlineData(4096ul, 4096ul, 3)]
-    [InlineData(0ul, ulong.MaxValue, 3)]
-    [InlineData(0ul, 4095ul, 3)]
+    [InlineData(4096ul, 4096ul, 3), InlineData(0ul, ulong.MaxValue, 3), InlineData(0ul, 4095ul, 3)]
     public void A_range_of_one_byte_is_invalidated_like_any_other(ulong first, ulong last, int commands)
     {
         using MinimalUnit unit = Started(out MinimalDomain domain, out UnitDevice nic, out UnitDevice gpu);

@@ -29,8 +29,7 @@ public class OptionSetTests
     [Theory]
     [InlineData("event-queue-log2", "0", "option event-queue-log2 is '0', it must be a number from 1 to 19")]
     [InlineData("event-queue-log2", "20", "a number from 1 to 19")]
-    [InlineData("event-queue-log2", "+3", "a number from 1 to 19")]
-    [InlineData("ats", "yes", "it must be 0 or 1")]
+    [InlineData("event-queue-log2", "+3", "a number from 1 to 19"), InlineData("ats", "yes", "it must be 0 or 1")]
     [InlineData("pages", "X86-64", "it must be one of x86-64, arm-lpae-4k")]
     [InlineData("evtq", "3", "fake has no option 'evtq'; it has event-queue-log2, ats, pages")]
     public void A_mistake_is_refused_with_what_is_allowed(string name, string value, string expected)
@@ -44,10 +43,7 @@ public class OptionSetTests
     }
 
     [Theory]
-    [InlineData(-1, false, false)]
-    [InlineData(0, false, true)]
-    [InlineData(1, true, true)]
-    [InlineData(20, true, true)]
+    [InlineData(-1, false, false), InlineData(0, false, true), InlineData(1, true, true), InlineData(20, true, true)]
     [InlineData(21, false, false)]
     public void A_unit_has_1_to_20_PASID_bits_and_hardware_0_to_20(int bits, bool unit, bool hardware)
     {

@@ -18,9 +18,7 @@ public class PollBudgetTests
     }
 
     [Theory]
-    [InlineData(1)]
-    [InlineData(50)]
-    [InlineData(5000)]
+    [InlineData(1), InlineData(50), InlineData(5000)]
     public void A_wait_ends_after_the_most_polls_whatever_the_clock_says(int maxPolls)
     {
         PollBudget budget = new PollTimeout(TimeProvider.System, TimeSpan.MaxValue, maxPolls).Start();

@@ -20,8 +20,7 @@ internal static class UnitExtensions
 
     public static OpResult<UnitDevice> AddStream(this SmmuUnit unit, SmmuDomain domain, RequesterId requester, bool ats)
     {
-        OpResult<UnitDevice> stream =
-            unit.AddDevice(domain, requester, ats ? DeviceFeatures.Ats : DeviceFeatures.None);
+        OpResult<UnitDevice> stream = unit.AddDevice(domain, requester, ats ? DeviceFeatures.Ats : DeviceFeatures.None);
         if (stream.IsOk)
         {
             s_domains.Add(stream.Value, domain);

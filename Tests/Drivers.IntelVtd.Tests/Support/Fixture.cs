@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Drivers.IntelVtd.Emulation.Functional;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 

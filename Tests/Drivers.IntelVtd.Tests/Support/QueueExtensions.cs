@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using PasidFramework.DriverKit.Queues;
-using PasidFramework.Drivers.IntelVtd.Queues;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 

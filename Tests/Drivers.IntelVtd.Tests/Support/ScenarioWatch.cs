@@ -167,8 +167,7 @@ internal sealed class ScenarioWatch(ScenarioSetup setup) : IPasidDriver, IIommuM
 
         public OpResult Exit(IommuContext context) => Note(unit.Exit(context));
 
-        public OpResult Invalidate(IommuContext context, IovaRange range) =>
-            Note(unit.Invalidate(context, range));
+        public OpResult Invalidate(IommuContext context, IovaRange range) => Note(unit.Invalidate(context, range));
 
         public void Dispose() => unit.Dispose();
 

@@ -18,8 +18,7 @@ internal static class UnitExtensions
         this VtdDomain domain, Pasid pasid, ulong root, VtdDevice device, bool first, ref UnitLink? link) =>
         domain.Attach(pasid, root, null, device, first, ref link);
 
-    public static OpResult Detach(
-        this VtdDomain domain, Pasid pasid, VtdDevice device, bool last, ref UnitLink? link)
+    public static OpResult Detach(this VtdDomain domain, Pasid pasid, VtdDevice device, bool last, ref UnitLink? link)
     {
         Assert.True(link is null || link.Pasid == pasid);
         return domain.Detach(device, last, ref link);

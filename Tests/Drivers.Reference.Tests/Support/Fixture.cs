@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Options;
-using PasidFramework.DriverKit.Emulation;
-using PasidFramework.Drivers.Reference.Emulation.Caching;
-using PasidFramework.Drivers.Reference.PageTables;
-using PasidFramework.Engine;
 
 namespace PasidFramework.Drivers.Reference.Tests;
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using Microsoft.Extensions.Logging;
-using PasidFramework.Drivers.Reference.Reader;
 
 namespace PasidFramework.Drivers.Reference.Tests;
 
@@ -215,8 +214,7 @@ internal sealed class ScenarioWatch(ScenarioSetup setup, CommandMutation? mutati
 
         public OpResult Exit(IommuContext context) => Ended(unit.Exit(context));
 
-        public OpResult Invalidate(IommuContext context, IovaRange range) =>
-            Ended(unit.Invalidate(context, range));
+        public OpResult Invalidate(IommuContext context, IovaRange range) => Ended(unit.Invalidate(context, range));
 
         public void Dispose() => unit.Dispose();
 

@@ -3,8 +3,6 @@ using Microsoft.Extensions.Options;
 using PasidFramework.Allocation;
 using PasidFramework.DriverKit.PageTables;
 using PasidFramework.Drivers.ArmSmmu;
-using PasidFramework.Drivers.IntelVtd;
-using PasidFramework.Drivers.VirtioIommu;
 using PasidFramework.Engine;
 
 namespace PasidFramework.Qemu.Tests.Support;

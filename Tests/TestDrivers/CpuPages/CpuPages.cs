@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Allocation;
-using PasidFramework.Contracts;
 
 namespace PasidFramework.TestDrivers;
 

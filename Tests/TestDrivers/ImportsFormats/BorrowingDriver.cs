@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Composition;
 using Microsoft.Extensions.Logging;
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.Results;
 
 namespace PasidFramework.TestDrivers;
 

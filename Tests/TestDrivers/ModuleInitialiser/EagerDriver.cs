@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Runtime.CompilerServices;
-using PasidFramework.Contracts;
 
 namespace PasidFramework.TestDrivers;
 

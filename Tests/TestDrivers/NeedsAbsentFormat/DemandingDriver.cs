@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Composition;
-using PasidFramework.Contracts;
 
 namespace PasidFramework.TestDrivers;
 

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Hardware;
 using System.Collections.Concurrent;
 
 namespace PasidFramework.TestDrivers;

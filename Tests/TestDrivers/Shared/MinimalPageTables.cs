@@ -1,9 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Allocation;
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 
 namespace PasidFramework.TestDrivers;
 

@@ -1,7 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
-using PasidFramework.Identifiers;
-using PasidFramework.Results;
 using System.Collections.Concurrent;
 
 namespace PasidFramework.TestDrivers;

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Composition;
-using PasidFramework.Allocation;
-using PasidFramework.Contracts;
-using PasidFramework.Hardware;
-using PasidFramework.Identifiers;
 using PasidFramework.Records;
-using PasidFramework.Results;
 
 namespace PasidFramework.TestDrivers;
 
@@ -32,8 +27,7 @@ internal sealed class Structures : IStructureProvider
 [StructureProvider("test")]
 internal sealed class MoreStructures : IStructureProvider
 {
-    public IReadOnlyList<Layout> Layouts { get; } =
-        [new("test/more", 64, "the test", [LayoutField.Reserved(63, 0)])];
+    public IReadOnlyList<Layout> Layouts { get; } = [new("test/more", 64, "the test", [LayoutField.Reserved(63, 0)])];
 }
 
 /// <summary>A reader that reads nothing.</summary>

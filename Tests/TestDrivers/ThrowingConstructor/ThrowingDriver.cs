@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
 
 namespace PasidFramework.TestDrivers;
 
