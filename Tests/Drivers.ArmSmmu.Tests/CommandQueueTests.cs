@@ -202,10 +202,7 @@ public sealed class CommandQueueTests : IDisposable
             batch.Add(Commands.CfgiCdAll(i));
         }
 
-        OpResult result = batch.Complete();
-
-        Assert.Equal(Errno.ETIMEDOUT, result.Errno);
-        Assert.Contains("full", result.Reason, StringComparison.Ordinal);
+        Refused(Errno.ETIMEDOUT, "full", batch.Complete());
         Assert.Equal(4, queue.Commands);
         bent.Release();
         Assert.Equal([0u, 1u, 2u, 3u], _hardware.RegisterFile.Log().Select(c => (uint)(c.Word0 >> 32)));
@@ -221,10 +218,7 @@ public sealed class CommandQueueTests : IDisposable
         using CommandQueue queue = Start(bent, 4, pollLimit: 50);
         bent.Hold(0x98);
 
-        OpResult result = Sync(queue);
-
-        Assert.Equal(Errno.ETIMEDOUT, result.Errno);
-        Assert.Contains("CMDQ_CONS", result.Reason, StringComparison.Ordinal);
+        Refused(Errno.ETIMEDOUT, "CMDQ_CONS", Sync(queue));
     }
 
     [Fact]
@@ -282,8 +276,7 @@ public sealed class CommandQueueTests : IDisposable
 
         Assert.True(others.IsOk, others.ToString());
         Assert.True(before.WaitForCompletion().IsOk);
-        Assert.Equal(Errno.EIO, own.Errno);
-        Assert.Contains("CERROR_ILL", own.Reason, StringComparison.Ordinal);
+        Refused(Errno.EIO, "CERROR_ILL", own);
         Assert.Contains("000000000000007f", own.Reason, StringComparison.Ordinal);
         Assert.Equal(Commands.CfgiCdAll(9), _hardware.RegisterFile.Log()[4]);
     }
@@ -312,10 +305,7 @@ public sealed class CommandQueueTests : IDisposable
         bent.Reads[Gerrorn] = _ => 0;
         bent.Reads[CmdqCons] = _ => (uint)code << 24;
 
-        OpResult result = Sync(queue);
-
-        Assert.Equal(Errno.EIO, result.Errno);
-        Assert.Contains(name, result.Reason, StringComparison.Ordinal);
+        Refused(Errno.EIO, name, Sync(queue));
     }
 
     [Theory]

@@ -76,9 +76,7 @@ public sealed class UnitTests
     public void An_unknown_option_or_value_is_EINVAL_with_its_name(string name, string value)
     {
         using var fixture = new Fixture();
-        OpResult<IIommuUnit> refused = fixture.TryStart(20, (name, value));
-        Assert.Equal(Errno.EINVAL, refused.Errno);
-        Assert.Contains(name, refused.Reason, StringComparison.Ordinal);
+        Refused(Errno.EINVAL, name, fixture.TryStart(20, (name, value)));
     }
 
     [Theory]
@@ -88,10 +86,7 @@ public sealed class UnitTests
         using var fixture = new Fixture();
         fixture.Bent.Reads[register] = _ => value;
 
-        OpResult<IIommuUnit> refused = fixture.TryStart(20, ("poll-limit", "50"));
-
-        Assert.Equal(Errno.ETIMEDOUT, refused.Errno);
-        Assert.Contains(name, refused.Reason, StringComparison.Ordinal);
+        Refused(Errno.ETIMEDOUT, name, fixture.TryStart(20, ("poll-limit", "50")));
 
         // CR0ACK says 0, that is "off": then everything can be freed. Where it says nothing of the kind it must stay.
         Assert.Equal(0, fixture.AllocatedBytes);
@@ -347,21 +342,15 @@ public sealed class UnitTests
         SmmuDomain domain = unit.CreateDomain(8).Value!;
         UnitDevice a = unit.AddStream(domain, new RequesterId(0xA), ats: true).Value!;
         var link = new SmmuLink(unit.CreateProcess().Value!);
-        // The runtime may charge this thread for something of its own once in a while: the best round counts, since
-        // what a call allocates, it allocates in each.
-        long allocated = long.MaxValue;
-        for (int round = 0; round < 50; round++)
+        bool ok = true;
+        AllocatesNothing(50, () =>
         {
-            long before = GC.GetAllocatedBytesForCurrentThread();
-            bool ok = domain.Attach(link, new Pasid(5), Root, first: true).IsOk;
+            ok &= domain.Attach(link, new Pasid(5), Root, first: true).IsOk;
             ok &= domain.Invalidate(link, new Pasid(5), 0x1000, 0x9000).IsOk;
             ok &= domain.Exit(link, new Pasid(5)).IsOk;
             ok &= domain.Detach(link, a, new Pasid(5), last: true).IsOk;
-            allocated = Math.Min(allocated, GC.GetAllocatedBytesForCurrentThread() - before);
-            Assert.True(ok);
-        }
-
-        Assert.Equal(0, allocated);
+        });
+        Assert.True(ok);
     }
 
     [Fact]
@@ -372,8 +361,7 @@ public sealed class UnitTests
         SmmuDomain domain = unit.CreateDomain(8).Value!;
         UnitDevice a = unit.AddStream(domain, new RequesterId(0xA), ats: true).Value!;
         OpResult refused = domain.Attach(new SmmuLink(unit.CreateProcess().Value!), new Pasid(0), Root, first: true);
-        Assert.Equal(Errno.EINVAL, refused.Errno);
-        Assert.Contains("S1DSS", refused.Reason, StringComparison.Ordinal);
+        Refused(Errno.EINVAL, "S1DSS", refused);
     }
 
     [Fact]
@@ -400,9 +388,7 @@ public sealed class UnitTests
         using var fixture = new Fixture(("asid16", "0"));
         using SmmuUnit unit = fixture.Start();
         UnitProcess[] processes = [.. Enumerable.Range(0, 255).Select(_ => unit.CreateProcess().Value!)];
-        OpResult<UnitProcess> refused = unit.CreateProcess();
-        Assert.Equal(Errno.ENOSPC, refused.Errno);
-        Assert.Contains("1 to 255", refused.Reason, StringComparison.Ordinal);
+        Refused(Errno.ENOSPC, "1 to 255", unit.CreateProcess());
         unit.FreeProcess(processes[100]);
         Assert.Equal(processes[100].Tag, unit.CreateProcess().Value!.Tag);
     }
@@ -451,17 +437,6 @@ public sealed class UnitTests
 
         // The stream table's leaf stays with the stream table.
         Assert.Equal(started + 16384, fixture.AllocatedBytes);
-        unit.Dispose();
-        Assert.Equal(0, fixture.AllocatedBytes);
-    }
-
-    [Fact]
-    public void A_unit_that_is_disposed_with_domains_in_it_frees_them()
-    {
-        using var fixture = new Fixture();
-        SmmuUnit unit = fixture.Start();
-        SmmuDomain domain = unit.CreateDomain(20).Value!;
-        unit.AddStream(domain, new RequesterId(1), ats: false);
         unit.Dispose();
         Assert.Equal(0, fixture.AllocatedBytes);
     }

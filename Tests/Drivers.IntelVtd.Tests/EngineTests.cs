@@ -127,26 +127,17 @@ public sealed class EngineTests : IDisposable
             AddDevice(AddDomain("gpu", 20), Fixture.Gpu, DeviceFeatures.None),
         ];
         const int Rounds = 400;
-        using var barrier = new Barrier(2);
-        var wrong = new List<string>();
-        void Run(int thread)
+        Race.Run(2, (thread, barrier) =>
         {
             for (int round = 0; round < Rounds; round++)
             {
                 IAddressSpace process = _processes.Start((thread * 10_000) + round + 1, "p").Value!;
                 barrier.SignalAndWait();
                 OpResult<Pasid> bound = _core.Bind(devices[thread], process);
-                ulong root = bound.IsOk
-                    ? _fixture.Read(devices[thread].Requester, bound.Value.Value).PageTableRoot
-                    : 0;
-                if (root != process.PageTableRoot)
-                {
-                    lock (wrong)
-                    {
-                        wrong.Add($"{bound}: 0x{root:x}");
-                    }
-                }
-
+                Assert.True(bound.IsOk, bound.ToString());
+                Assert.Equal(
+                    process.PageTableRoot,
+                    _fixture.Read(devices[thread].Requester, bound.Value.Value).PageTableRoot);
                 if ((round & 1) == 0)
                 {
                     _core.Unbind(devices[thread], bound.Value);
@@ -154,14 +145,8 @@ public sealed class EngineTests : IDisposable
 
                 _processes.Exit(process.Pid);
             }
-        }
+        });
 
-        var other = new Thread(() => Run(1));
-        other.Start();
-        Run(0);
-        other.Join();
-
-        Assert.Empty(wrong);
         Assert.Equal(0, devices[0].Domain.Space.LiveCount);
     }
 

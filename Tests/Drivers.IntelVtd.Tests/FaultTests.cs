@@ -125,8 +125,7 @@ public sealed class FaultTests : IDisposable
 
         OpResult lost = _unit.TakeFaults(_faults);
 
-        Assert.Equal(Errno.EOVERFLOW, lost.Errno);
-        Assert.Contains("PFO", lost.Reason);
+        Refused(Errno.EOVERFLOW, "PFO", lost);
         Assert.Contains("8 records", lost.Reason);
         Assert.Equal(Enumerable.Range(1, Records).Select(i => (ulong)i << 12), _faults.Select(f => f.Address!.Value));
         Assert.Equal(0u, _model.Registers.Read32(FSTS));

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Reflection;
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 
-public sealed class FormatTests
+public sealed class FormatTests() : LayoutSuiteTests("intel-vtd", new IntelVtdStructures())
 {
     public static TheoryData<string> Structures => [.. PositionDecoder.Structures];
 
@@ -28,6 +27,7 @@ public sealed class FormatTests
         string[] ids = [.. IntelVtdLayouts.All.Select(layout => layout.Id)];
 
         Assert.Equal(ids.Order(StringComparer.Ordinal), ids);
+        Assert.Same(IntelVtdLayouts.All, new IntelVtdStructures().Layouts);
         Assert.Equal(PositionDecoder.Structures.Order(StringComparer.Ordinal), ids);
         Assert.All(IntelVtdLayouts.All, layout => Assert.Contains("D51397-018 (rev 5.10)", layout.Source));
     }
@@ -52,17 +52,6 @@ public sealed class FormatTests
         Assert.Equal(
             IntelVtdLayouts.All.Select(layout => layout.Id),
             VectorFile.Read("examples.txt").Select(line => line[1]).Distinct().Order(StringComparer.Ordinal));
-
-    [Fact]
-    public void The_structures_are_exported_under_the_name_of_the_format()
-    {
-        StructureProviderAttribute? export =
-            typeof(IntelVtdStructures).GetCustomAttribute<StructureProviderAttribute>();
-
-        Assert.Equal(("intel-vtd", typeof(IStructureProvider)), (export?.Name, export?.ContractType));
-        Assert.Same(IntelVtdLayouts.All, new IntelVtdStructures().Layouts);
-        Assert.All(IntelVtdLayouts.All, layout => Assert.StartsWith("intel-vtd/", layout.Id, StringComparison.Ordinal));
-    }
 
     [Theory]
     [MemberData(nameof(Structures))]

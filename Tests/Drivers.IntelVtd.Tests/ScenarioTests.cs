@@ -2,8 +2,11 @@
 
 namespace PasidFramework.Drivers.IntelVtd.Tests;
 
-public sealed class ScenarioTests
+public sealed class ScenarioTests : DriverSuiteTests
 {
+    private protected override ScenarioSetup SuiteSetup => Setup(coherent: true, StoreOrder.Immediate, 0);
+    private protected override ITableReader Reader => new VtdTableReader();
+
     [Theory]
     [InlineData(true, StoreOrder.Immediate, 0, 0), InlineData(true, StoreOrder.Weak, 0, 0)]
     [InlineData(false, StoreOrder.Immediate, 0, 0), InlineData(false, StoreOrder.Weak, 0, 0)]

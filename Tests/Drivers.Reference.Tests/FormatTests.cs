@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.Reference.Tests;
 
-public sealed class FormatTests
+public sealed class FormatTests() : LayoutSuiteTests("reference", new ReferenceStructures())
 {
     private static readonly StructureCatalog s_catalog = new(new ReferenceStructures().Layouts);
 
@@ -70,18 +69,6 @@ public sealed class FormatTests
     public void Every_structure_has_a_vector() => Assert.Equal(
         s_catalog.All.Select(l => l.Id),
         VectorFile.Read("examples.txt").Select(line => line[0]).Distinct().Order(StringComparer.Ordinal));
-
-    [Fact]
-    public void Every_bit_of_every_structure_is_declared_once()
-    {
-        foreach (Layout layout in s_catalog.All)
-        {
-            int bits = layout.Fields.Sum(f => f.Parts.Sum(p => p.Width));
-            Assert.Equal(layout.Bits, bits);
-            Assert.Equal(bits, layout.Fields.SelectMany(f => f.Parts)
-                .SelectMany(p => Enumerable.Range(p.Lsb, p.Width)).Distinct().Count());
-        }
-    }
 
     [Fact]
     public void What_the_driver_writes_into_commands_is_what_their_layouts_read() => Prop.ForAll(

@@ -2,8 +2,11 @@
 
 namespace PasidFramework.Drivers.Reference.Tests;
 
-public sealed class ScenarioTests
+public sealed class ScenarioTests : DriverSuiteTests
 {
+    private protected override ScenarioSetup SuiteSetup => Setup(coherent: true, StoreOrder.Immediate);
+    private protected override ITableReader Reader => new ReferenceTableReader();
+
     public static TheoryData<bool, StoreOrder, string> Worlds
     {
         get

@@ -2,19 +2,10 @@
 
 namespace PasidFramework.Drivers.Reference.Tests;
 
-/// <summary>The writer by the suite of the kit, seen through the architecture's bits.</summary>
-public sealed class TableSuiteTests
+/// <summary>The decoder of the suite: the architecture's bits.</summary>
+public sealed class TableSuiteTests : PasidTableSuiteTests
 {
-    private static readonly PasidTableSuite s_suite = new(new ReferenceTableFormat(), Decode);
-    public static TheoryData<string> Checks => [.. PasidTableSuite.Checks.Keys];
-
-    [Theory]
-    [MemberData(nameof(Checks))]
-    public void The_table_keeps_its_contract(string check) => PasidTableSuite.Checks[check](s_suite);
-
-    [Fact]
-    public void Any_sequence_of_changes_ends_as_a_dictionary_says() => Prop.ForAll<uint, int[]>((bits, codes) =>
-        s_suite.RunSequence(1 + (int)(bits % 20), codes.Select(code => code * 7919))).QuickCheckThrowOnFailure();
+    private protected override PasidTableSuite Suite { get; } = new(new ReferenceTableFormat(), Decode);
 
     private static PasidEntryView Decode(IMemoryReader memory, IReadOnlyDictionary<string, ulong> attach, uint pasid)
     {

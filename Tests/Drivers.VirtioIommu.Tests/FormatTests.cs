@@ -2,7 +2,7 @@
 
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 
-public sealed class FormatTests
+public sealed class FormatTests() : LayoutSuiteTests("virtio-iommu", new VirtioIommuStructures())
 {
     private static readonly AttachWords s_table = new(1, 0x840000000, 16, 2, 0x800000084000001b, 0x100000d6);
 
@@ -119,90 +119,6 @@ public sealed class FormatTests
         }
     }
 
-    [Fact]
-    public void D11_every_field_survives_encoding_and_reserved_bits_stay_zero()
-    {
-        foreach (Layout layout in VirtioIommuLayouts.All)
-        {
-            LayoutField[] named = [.. layout.Fields.Where(f => f.IsNamed)];
-            Prop.ForAll<ulong[]>(values =>
-            {
-                var words = new ulong[layout.Words];
-                for (int i = 0; i < named.Length; i++)
-                {
-                    ulong value = Value(values, i) & named[i].Maximum;
-                    Assert.True(layout.TrySet(words, named[i].Mnemonic, value).IsOk);
-                }
-
-                byte[] bytes = layout.ToBytes(words);
-                ulong[] decoded = layout.FromBytes(bytes);
-                for (int i = 0; i < named.Length; i++)
-                {
-                    Assert.Equal(Value(values, i) & named[i].Maximum, named[i].Get(decoded));
-                }
-
-                Assert.DoesNotContain(layout.Check(decoded), v => v.Field.StartsWith("RSVD", StringComparison.Ordinal));
-                foreach (LayoutField ignored in layout.Fields.Where(f => f.Kind == FieldKind.Ignored))
-                {
-                    Assert.All(ignored.Parts, part => Assert.Equal(0UL, ((ReadOnlySpan<ulong>)decoded).Get(part)));
-                }
-            }).QuickCheckThrowOnFailure();
-        }
-    }
-
-    [Fact]
-    public void Any_bytes_decode_and_come_back_from_their_fields()
-    {
-        foreach (Layout layout in VirtioIommuLayouts.All)
-        {
-            Prop.ForAll<ulong[]>(values =>
-            {
-                var words = new ulong[layout.Words];
-                for (int i = 0; i < words.Length; i++)
-                {
-                    words[i] = Value(values, i);
-                }
-
-                byte[] bytes = layout.ToBytes(words);
-                ulong[] decoded = layout.FromBytes(bytes);
-                var again = new ulong[layout.Words];
-                foreach (LayoutField field in layout.Fields)
-                {
-                    if (field.IsNamed)
-                    {
-                        Assert.True(layout.TrySet(again, field.Mnemonic, field.Get(decoded)).IsOk);
-                        continue;
-                    }
-
-                    foreach (Field part in field.Parts)
-                    {
-                        again.AsSpan().Set(part, ((ReadOnlySpan<ulong>)decoded).Get(part));
-                    }
-                }
-
-                Assert.Equal(bytes, layout.ToBytes(again));
-                Assert.All(layout.Check(decoded), v => Assert.NotEmpty(v.Message));
-            }).QuickCheckThrowOnFailure();
-        }
-    }
-
-    [Theory]
-    [MemberData(nameof(Ids))]
-    public void A_value_that_is_one_too_wide_is_refused_and_nothing_changes(string id)
-    {
-        Vector vector = Vector.Positions.Values.Single(v => v.Layout.Id == id);
-        foreach (LayoutField field in vector.Layout.Fields.Where(f => f.IsNamed && f.Width < 64))
-        {
-            ulong[] words = vector.Layout.FromBytes(vector.Bytes);
-
-            Assert.Equal(Errno.EINVAL, vector.Layout.TrySet(words, field.Mnemonic, field.Maximum + 1).Errno);
-
-            Assert.Equal(vector.Bytes, vector.Layout.ToBytes(words));
-            Assert.True(vector.Layout.TrySet(words, field.Mnemonic, field.Maximum).IsOk);
-            Assert.Equal(field.Maximum, field.Get(words));
-        }
-    }
-
     [Theory]
     [InlineData("attach"), InlineData("detach"), InlineData("map"), InlineData("unmap"), InlineData("probe")]
     [InlineData("attach_pst_arm"), InlineData("b_inv_config"), InlineData("b_inv_path"), InlineData("b_inv_tlb")]
@@ -249,7 +165,4 @@ public sealed class FormatTests
         Assert.Equal(ProbeRequest.DriverBytes, ProbeRequest.Layout.Bytes);
         Assert.Equal(FaultEvent.Bytes, FaultEvent.Layout.Bytes);
     }
-
-    private static ulong Value(ulong[] values, int index) =>
-        index < values.Length ? values[index] * 0x9E37_79B9_7F4A_7C15 : ulong.MaxValue;
 }

@@ -4,8 +4,13 @@ using Microsoft.Extensions.Logging;
 namespace PasidFramework.Drivers.VirtioIommu.Tests;
 
 /// <summary>The driver under the real core on the strict model: lives of processes, judged by accesses.</summary>
-public sealed class ScenarioTests
+public sealed class ScenarioTests : DriverSuiteTests
 {
+    private protected override ScenarioSetup SuiteSetup => Scenarios.Setup("B", coherent: true, StoreOrder.Immediate);
+
+    private protected override ITableReader Reader =>
+        new VirtioTableReader { ArmSmmuV3Reader = new ArmSmmu.Reader.SmmuTableReader() };
+
     public static TheoryData<string, bool, StoreOrder> Worlds
     {
         get

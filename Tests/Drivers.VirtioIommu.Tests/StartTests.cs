@@ -78,10 +78,7 @@ public sealed class StartTests
         using var hardware = new TestHardware(memory, Fixture.Setup("none"));
         hardware.ReadOverrides[register] = _ => value;
 
-        OpResult<StartedDevice> started = Start(hardware);
-
-        Assert.Equal(Errno.ENODEV, started.Errno);
-        Assert.Contains(named, started.Reason, StringComparison.Ordinal);
+        Refused(Errno.ENODEV, named, Start(hardware));
         Assert.Equal(0, memory.AllocatedBytes);
     }
 

@@ -29,8 +29,7 @@ public sealed class SecondStageTests
 
         OpResult<IIommuUnit> unit = new VtdDriver().CreateUnit(new UnitSetup { Name = "dmar0", Hardware = hardware });
 
-        Assert.Equal(Errno.ENODEV, unit.Errno);
-        Assert.Contains("ECAP.FSTS", unit.Reason, StringComparison.Ordinal);
+        Refused(Errno.ENODEV, "ECAP.FSTS", unit);
         Assert.Equal(before, hardware.Ram.AllocatedBytes);
     }
 

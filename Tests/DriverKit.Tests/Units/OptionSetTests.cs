@@ -34,9 +34,7 @@ public class OptionSetTests
     [InlineData("evtq", "3", "fake has no option 'evtq'; it has event-queue-log2, ats, pages")]
     public void A_mistake_is_refused_with_what_is_allowed(string name, string value, string expected)
     {
-        OpResult<OptionValues> refused = s_options.Read(Setup((name, value)));
-        Assert.Equal(Errno.EINVAL, refused.Errno);
-        Assert.Contains(expected, refused.Reason, StringComparison.Ordinal);
+        Refused(Errno.EINVAL, expected, s_options.Read(Setup((name, value))));
         var hardware = new HardwareSetup { Options = new Dictionary<string, string> { [name] = value } };
         ArgumentException thrown = Assert.Throws<ArgumentException>(() => s_options.Read(hardware));
         Assert.Contains(expected, thrown.Message, StringComparison.Ordinal);

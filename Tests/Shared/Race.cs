@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-namespace PasidFramework.Drivers.ArmSmmu.Tests.Support;
+
+namespace PasidFramework.Tests;
 
 /// <summary>Threads that start each round together.</summary>
 internal static class Race
