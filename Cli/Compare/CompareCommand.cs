@@ -69,7 +69,7 @@ internal sealed class CompareCommand(Terminal terminal, CancellationToken cancel
 
         Scenario scenario = Read(
             "--scenario", parsed.GetValue(_scenario) ?? Bundled("scenarios", "default.json"), ScenarioReader.Read);
-        Trace trace = Read(
+        using Trace trace = Read(
             "--trace",
             parsed.GetValue(_trace) ?? Bundled("traces", "dotnet-build.trace.gz"),
             (stream, name) => TraceReader.Read(stream, name, cancellation));
@@ -79,9 +79,10 @@ internal sealed class CompareCommand(Terminal terminal, CancellationToken cancel
         ulong? seed = ParseSeed(parsed.GetValue(_seed));
         PasidOptions options = Settings.Load(
             parsed.GetValue(_config), parsed.GetValue(_settings) ?? [], policies, seed, catalog.Allocators.Keys);
+        using ProcessTimeline timeline = ProcessTimeline.Build(trace);
         var request = new ComparisonRequest
         {
-            Timeline = ProcessTimeline.Build(trace),
+            Timeline = timeline,
             Scenario = scenario,
             Policies = policies,
             Drivers = catalog.Drivers.ToDictionary(d => d.Name, d => d.Instance),

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Buffers;
 using System.Text.Json;
 
 namespace PasidFramework.Comparison.Replay;
@@ -6,7 +7,9 @@ namespace PasidFramework.Comparison.Replay;
 /// <summary>Writes what happens as JSON, one object a line; the keys are described with <c>--events</c>.</summary>
 internal sealed class EventWriter : IReplaySink, IDisposable
 {
+    private const int FlushBytes = 1 << 16;
     private readonly Stream _stream;
+    private readonly ArrayBufferWriter<byte> _buffer = new(FlushBytes * 2);
     private readonly Utf8JsonWriter _json;
     private string _policy = string.Empty;
     private IReadOnlyList<string> _drivers = [];
@@ -15,9 +18,10 @@ internal sealed class EventWriter : IReplaySink, IDisposable
     public EventWriter(Stream stream)
     {
         _stream = stream;
-        _json = new Utf8JsonWriter(stream, new JsonWriterOptions
+        _json = new Utf8JsonWriter(_buffer, new JsonWriterOptions
         {
             Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+            SkipValidation = true,
         });
     }
 
@@ -45,7 +49,7 @@ internal sealed class EventWriter : IReplaySink, IDisposable
 
         if (happened.Process is { } process)
         {
-            _json.WriteNumber("process", process.Id);
+            _json.WriteNumber("process", process.Number);
             _json.WriteNumber("pid", process.Pid);
             _json.WriteString("name", process.Name);
         }
@@ -60,7 +64,24 @@ internal sealed class EventWriter : IReplaySink, IDisposable
         _json.WriteEndObject();
         _json.Flush();
         _json.Reset();
-        _stream.WriteByte((byte)'\n');
+        _buffer.GetSpan(1)[0] = (byte)'\n';
+        _buffer.Advance(1);
+        if (_buffer.WrittenCount >= FlushBytes)
+        {
+            Flush();
+        }
+    }
+
+    public void Ended(SimulatedAddressSpace process)
+    {
+        // The events have said so.
+    }
+
+    /// <summary>Hands on what is held back.</summary>
+    public void Flush()
+    {
+        _stream.Write(_buffer.WrittenSpan);
+        _buffer.ResetWrittenCount();
     }
 
     public void Dispose() => _json.Dispose();
@@ -117,7 +138,7 @@ internal sealed class EventWriter : IReplaySink, IDisposable
             return;
         }
 
-        if (commands.Any(c => c != 0))
+        if (commands.AsSpan().ContainsAnyExcept(0))
         {
             _json.WriteStartObject("commands");
             for (int i = 0; i < _drivers.Count; i++)
@@ -132,7 +153,7 @@ internal sealed class EventWriter : IReplaySink, IDisposable
         }
 
         bool all = happened.Kind is ReplayEventKind.Setup or ReplayEventKind.End;
-        if (all || !bytes.SequenceEqual(_tableBytes))
+        if (all || !bytes.AsSpan().SequenceEqual(_tableBytes))
         {
             _json.WriteStartObject("tableBytes");
             for (int i = 0; i < _drivers.Count; i++)

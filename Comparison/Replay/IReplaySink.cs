@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 namespace PasidFramework.Comparison.Replay;
 
-/// <summary>Receives what happens in the replays, one run after the other.</summary>
+/// <summary>Receives what happens in one replay.</summary>
 internal interface IReplaySink
 {
     /// <summary>A run begins.</summary>
@@ -10,4 +10,7 @@ internal interface IReplaySink
 
     /// <summary>Something happened.</summary>
     void Add(ReplayEvent happened);
+
+    /// <summary>Nothing more will happen to a process.</summary>
+    void Ended(SimulatedAddressSpace process);
 }

@@ -14,20 +14,19 @@ internal sealed class PolicyReplay : ICoreObserver, IDisposable
     private readonly TraceClock _clock = new();
     private readonly SystemMemory _memory = new();
     private readonly List<IIommuHardware> _hardware = [];
-    private readonly List<(IIommuUnit Unit, int Driver)> _units = [];
+    private readonly List<Unit> _units = [];
     private readonly List<Domain> _domains = [];
     private readonly Device[] _devices;
     private readonly string[] _drivers;
     private readonly IommuCore _core;
-    private readonly SimulatedAddressSpace?[] _processes;
-    private readonly Pasid?[] _bound;
-    private readonly List<int>?[] _bindsOf;
-    private readonly Dictionary<int, int> _deviceOf = [];
+    private readonly int[] _unitOf;
     private readonly List<ReplayEvent> _happened = [];
-    private readonly long[] _commandsBefore;
+    private readonly long[] _commands;
+    private readonly long[] _tableBytes;
+    private int _happenedCount;
     private ReplayOperation _operation;
     private string _cause = string.Empty;
-    private int _calls;
+    private long _calls;
     private bool _isDisposed;
 
     public PolicyReplay(
@@ -42,11 +41,10 @@ internal sealed class PolicyReplay : ICoreObserver, IDisposable
         _sink = sink;
         _drivers = [.. scenario.Instances.Select(i => i.Driver).Distinct().Order(StringComparer.Ordinal)];
         _devices = new Device[scenario.Devices.Count];
-        _processes = new SimulatedAddressSpace?[workload.Timeline.Lives.Count];
-        _bindsOf = new List<int>?[workload.Timeline.Lives.Count];
-        _bound = new Pasid?[workload.Binds];
-        _commandsBefore = new long[_drivers.Length];
-        _clock.MoveTo(workload.Timeline.Trace.FirstNanoseconds);
+        _unitOf = new int[scenario.Devices.Count];
+        _commands = new long[_drivers.Length];
+        _tableBytes = new long[_drivers.Length];
+        _clock.MoveTo(workload.FirstNanoseconds);
         _core = new IommuCore(options, allocators, this, _clock);
     }
 
@@ -68,7 +66,7 @@ internal sealed class PolicyReplay : ICoreObserver, IDisposable
             }
 
             instances[instance.Name] = _core.AddInstance(instance.Driver, unit.Value);
-            _units.Add((unit.Value, Array.IndexOf(_drivers, instance.Driver)));
+            _units.Add(new Unit(unit.Value, Array.IndexOf(_drivers, instance.Driver)));
         }
 
         InputError? error = AddDevices(instances);
@@ -77,22 +75,17 @@ internal sealed class PolicyReplay : ICoreObserver, IDisposable
             return error;
         }
 
-        Add(new ReplayEvent
-        {
-            Kind = ReplayEventKind.Setup,
-            Operation = _operation,
-            Call = _calls,
-            Nanoseconds = _clock.Nanoseconds,
-        });
+        _ = Add(ReplayEventKind.Setup);
         Leave();
         return null;
     }
 
-    /// <summary>UsablePasids out the steps, then ends the run while all tables still stand.</summary>
+    /// <summary>Carries out the steps, then ends the run while all tables still stand.</summary>
     /// <exception cref="OperationCanceledException">Cancelled.</exception>
-    public void Run(Action<int>? stepsDone, CancellationToken cancellation)
+    public void Run(Action<long>? stepsDone, CancellationToken cancellation)
     {
-        for (int i = 0; i < _workload.Steps.Count; i++)
+        Workload.Reader steps = _workload.Open();
+        for (long i = 0; steps.TryRead(out WorkloadStep step); i++)
         {
             if ((i & 0xFF) == 0)
             {
@@ -100,7 +93,6 @@ internal sealed class PolicyReplay : ICoreObserver, IDisposable
                 stepsDone?.Invoke(i);
             }
 
-            WorkloadStep step = _workload.Steps[i];
             _clock.MoveTo(step.Nanoseconds);
             switch (step.Kind)
             {
@@ -108,10 +100,10 @@ internal sealed class PolicyReplay : ICoreObserver, IDisposable
                     Bind(step);
                     break;
                 case StepKind.Unbind:
-                    Unbind(step.Life, step.Bind, "hold");
+                    Unbind(step.Process, step.Bind, "hold");
                     break;
                 case StepKind.End:
-                    End(step.Life);
+                    End(step.Process);
                     break;
                 default:
                     Skip(step);
@@ -119,16 +111,10 @@ internal sealed class PolicyReplay : ICoreObserver, IDisposable
             }
         }
 
-        stepsDone?.Invoke(_workload.Steps.Count);
-        _clock.MoveTo(_workload.Timeline.Trace.LastNanoseconds);
+        stepsDone?.Invoke(_workload.Steps);
+        _clock.MoveTo(_workload.LastNanoseconds);
         Enter(ReplayOperation.End, string.Empty);
-        Add(new ReplayEvent
-        {
-            Kind = ReplayEventKind.End,
-            Operation = _operation,
-            Call = _calls,
-            Nanoseconds = _clock.Nanoseconds,
-        });
+        _ = Add(ReplayEventKind.End);
         Leave();
     }
 
@@ -184,22 +170,26 @@ internal sealed class PolicyReplay : ICoreObserver, IDisposable
     }
 
     void ICoreObserver.Allocated(PasidSpace space, Pasid pasid, IAddressSpace process) =>
-        Add(Event(ReplayEventKind.Allocate, process, null, space, pasid));
+        Add(ReplayEventKind.Allocate, process, null, space, pasid);
 
     void ICoreObserver.Freed(PasidSpace space, Pasid pasid, IAddressSpace process) =>
-        Add(Event(ReplayEventKind.Free, process, null, space, pasid));
+        Add(ReplayEventKind.Free, process, null, space, pasid);
 
     void ICoreObserver.Bound(Device device, Pasid pasid, IAddressSpace process) =>
-        Add(Event(ReplayEventKind.Bind, process, device, device.Domain.Space, pasid));
+        Add(ReplayEventKind.Bind, process, device, device.Domain.Space, pasid);
 
     void ICoreObserver.Unbound(Device device, Pasid pasid, IAddressSpace process, UnbindCause cause) =>
-        Add(Event(ReplayEventKind.Unbind, process, device, device.Domain.Space, pasid, _cause));
+        Add(ReplayEventKind.Unbind, process, device, device.Domain.Space, pasid, _cause);
 
     void ICoreObserver.Exited(IAddressSpace process) =>
-        Add(Event(ReplayEventKind.Exit, process, null, null, null, _cause));
+        Add(ReplayEventKind.Exit, process, null, null, null, _cause);
 
-    void ICoreObserver.Refused(Device device, IAddressSpace? process, OpResult refusal) =>
-        Add(Event(ReplayEventKind.Refuse, process, device, device.Domain.Space, null, null, refusal));
+    void ICoreObserver.Refused(Device device, IAddressSpace? process, OpResult refusal)
+    {
+        ReplayEvent refused = Add(ReplayEventKind.Refuse, process, device, device.Domain.Space, null);
+        refused.Errno = refusal.Errno;
+        refused.Reason = refusal.Reason;
+    }
 
     private static void Require(OpResult result, string what)
     {
@@ -280,97 +270,88 @@ internal sealed class PolicyReplay : ICoreObserver, IDisposable
             }
 
             _devices[i] = added.Value;
+            _unitOf[i] = FindInstance(device.Instance);
         }
 
         return null;
     }
 
+    private int FindInstance(string name)
+    {
+        int index = 0;
+        while (_scenario.Instances[index].Name != name)
+        {
+            index++;
+        }
+
+        return index;
+    }
+
     private void Bind(in WorkloadStep step)
     {
-        SimulatedAddressSpace process = Process(step.Life);
+        SimulatedAddressSpace process = step.Process;
+        GivePageTable(process);
         Enter(ReplayOperation.Bind, string.Empty);
         OpResult<Pasid> bound = _core.Bind(_devices[step.Device], process);
-        Leave();
+        Leave(_unitOf[step.Device]);
         if (bound.IsOk)
         {
-            _bound[step.Bind] = bound.Value;
-            (_bindsOf[step.Life] ??= []).Add(step.Bind);
-            _deviceOf[step.Bind] = step.Device;
+            process.Bindings.Add(new SimulatedAddressSpace.Binding(step.Bind, step.Device, bound.Value));
         }
     }
 
-    private void Unbind(int life, int bind, string cause)
+    private void Unbind(SimulatedAddressSpace process, int bind, string cause)
     {
-        if (_bound[bind] is not { } pasid)
+        int at = process.Bindings.FindIndex(b => b.Bind == bind);
+        if (at < 0)
         {
             return;
         }
 
+        SimulatedAddressSpace.Binding binding = process.Bindings[at];
+        process.Bindings.RemoveAt(at);
         Enter(ReplayOperation.Unbind, cause);
-        OpResult result = _core.Unbind(_devices[_deviceOf[bind]], pasid);
-        Leave();
-        _bound[bind] = null;
-        _bindsOf[life]!.Remove(bind);
-        _deviceOf.Remove(bind);
 
         // A failed invalidation is a result of the run: the core has reported it and keeps the PASID.
-        _ = result;
+        _ = _core.Unbind(_devices[binding.Device], binding.Pasid);
+        Leave(_unitOf[binding.Device]);
     }
 
-    private void End(int life)
+    private void End(SimulatedAddressSpace process)
     {
-        if (_processes[life] is not { } process)
+        if (process.PageTableRoot == 0)
         {
             return;
         }
 
-        if (_scenario.ExitBehaviour == ExitBehaviour.UnbindFirst && _bindsOf[life] is { } binds)
+        while (_scenario.ExitBehaviour == ExitBehaviour.UnbindFirst && process.Bindings is [{ } binding, ..])
         {
-            foreach (int bind in binds.ToArray())
-            {
-                Unbind(life, bind, "unbind-first");
-            }
+            Unbind(process, binding.Bind, "unbind-first");
         }
 
         process.End();
-        Enter(ReplayOperation.Exit, CauseOf(process.Life.Ended));
+        Enter(ReplayOperation.Exit, CauseOf(process.Ended));
         _core.ProcessEnded(process);
         Leave();
         _memory.FreePages(process.PageTableRoot, SimulatedAddressSpace.PageTableBytes);
-        _processes[life] = null;
-        foreach (int bind in _bindsOf[life] ?? [])
-        {
-            _bound[bind] = null;
-            _deviceOf.Remove(bind);
-        }
-
-        _bindsOf[life] = null;
+        process.Bindings.Clear();
+        _sink.Ended(process);
     }
 
     private void Skip(in WorkloadStep step)
     {
-        AddressSpaceLife life = _workload.Timeline.Lives[step.Life];
         Enter(ReplayOperation.Bind, string.Empty);
-        Add(new ReplayEvent
-        {
-            Kind = ReplayEventKind.Skip,
-            Operation = _operation,
-            Call = _calls,
-            Nanoseconds = _clock.Nanoseconds,
-            Process = life,
-            Tenant = _workload.Tenants[step.Life],
-            Device = _devices[step.Device].Name,
-            Driver = _devices[step.Device].Instance.DriverName,
-            Reason = "the process ended before the bind was due",
-        });
-        Leave();
+        Device device = _devices[step.Device];
+        ReplayEvent skipped = Add(ReplayEventKind.Skip, step.Process, device);
+        skipped.Reason = "the process ended before the bind was due";
+        Leave(_unitOf[step.Device]);
     }
 
-    private SimulatedAddressSpace Process(int life)
+    private void GivePageTable(SimulatedAddressSpace process)
     {
-        if (_processes[life] is { } known)
+        if (process.PageTableRoot != 0)
         {
-            return known;
+            return;
         }
 
         OpResult<ulong> root = _memory.AllocatePages(SimulatedAddressSpace.PageTableBytes);
@@ -379,95 +360,90 @@ internal sealed class PolicyReplay : ICoreObserver, IDisposable
             throw new InvalidOperationException($"no memory for a page table: {root.Reason}");
         }
 
-        var made = new SimulatedAddressSpace(_workload.Timeline.Lives[life], _workload.Tenants[life], root.Value);
-        _processes[life] = made;
-        return made;
+        process.PageTableRoot = root.Value;
     }
 
     private void Enter(ReplayOperation operation, string cause)
     {
         _operation = operation;
         _cause = cause;
-        ReadCommands(_commandsBefore);
     }
 
-    // Hands on what happened in a call; its last event carries what the drivers did in it.
-    private void Leave()
+    // Hands on what happened in a call; its last event carries what the drivers did in it. Nothing is sent between two
+    // calls, and a bind or unbind concerns one unit, so that only what may have changed is read.
+    private void Leave(int only = -1)
     {
-        var commands = new long[_drivers.Length];
-        var bytes = new long[_drivers.Length];
-        ReadCommands(commands);
+        Array.Clear(_commands);
         bool any = false;
-        for (int i = 0; i < commands.Length; i++)
+        for (int i = only < 0 ? 0 : only; i < (only < 0 ? _units.Count : only + 1); i++)
         {
-            // Before the first call no unit was there.
-            commands[i] -= _operation == ReplayOperation.Setup ? 0 : _commandsBefore[i];
-            any |= commands[i] != 0;
+            Unit unit = _units[i];
+            UnitStatistics now = unit.Iommu.Statistics;
+            any |= now.Commands != unit.Last.Commands;
+            _commands[unit.Driver] += now.Commands - unit.Last.Commands;
+            _tableBytes[unit.Driver] += now.PasidTableBytes - unit.Last.PasidTableBytes;
+            unit.Last = now;
         }
 
-        foreach ((IIommuUnit unit, int driver) in _units)
+        if (_happenedCount > 0)
         {
-            bytes[driver] += unit.Statistics.PasidTableBytes;
-        }
-
-        if (_happened.Count > 0)
-        {
-            _happened[^1].Commands = commands;
-            _happened[^1].TableBytes = bytes;
+            _happened[_happenedCount - 1].Commands = _commands;
+            _happened[_happenedCount - 1].TableBytes = _tableBytes;
         }
         else if (any)
         {
             throw new InvalidOperationException($"A call of kind {_operation} sent commands and reported nothing.");
         }
 
-        foreach (ReplayEvent happened in _happened)
+        for (int i = 0; i < _happenedCount; i++)
         {
-            _sink.Add(happened);
+            _sink.Add(_happened[i]);
         }
 
-        _happened.Clear();
+        _happenedCount = 0;
         _calls++;
     }
 
-    private void ReadCommands(long[] commands)
-    {
-        Array.Clear(commands);
-        foreach ((IIommuUnit unit, int driver) in _units)
-        {
-            commands[driver] += unit.Statistics.Commands;
-        }
-    }
-
-    // What the core reports after the last call belongs to the removal, which is not measured.
-    private void Add(ReplayEvent happened)
-    {
-        if (!_isDisposed)
-        {
-            _happened.Add(happened);
-        }
-    }
-
-    private ReplayEvent Event(
+    // What the core reports after the last call belongs to the removal, which is not measured and not handed on.
+    private ReplayEvent Add(
         ReplayEventKind kind,
-        IAddressSpace? process,
-        Device? device,
-        PasidSpace? space,
-        Pasid? pasid,
-        string? cause = null,
-        OpResult refusal = default) => new()
+        IAddressSpace? process = null,
+        Device? device = null,
+        PasidSpace? space = null,
+        Pasid? pasid = null,
+        string? cause = null)
+    {
+        if (_happenedCount == _happened.Count)
         {
-            Kind = kind,
-            Operation = _operation,
-            Call = _calls,
-            Nanoseconds = _clock.Nanoseconds,
-            Space = space?.Name,
-            Pasid = pasid,
-            Process = (process as SimulatedAddressSpace)?.Life,
-            Tenant = process?.Tenant,
-            Device = device?.Name,
-            Driver = device?.Instance.DriverName,
-            Errno = refusal.Errno,
-            Reason = refusal.Reason,
-            Cause = cause,
-        };
+            _happened.Add(new ReplayEvent());
+        }
+
+        ReplayEvent happened = _happened[_happenedCount];
+        _happenedCount += _isDisposed ? 0 : 1;
+        happened.Kind = kind;
+        happened.Operation = _operation;
+        happened.Call = _calls;
+        happened.Nanoseconds = _clock.Nanoseconds;
+        happened.Space = space?.Name;
+        happened.Pasid = pasid;
+        happened.Process = process as SimulatedAddressSpace;
+        happened.Tenant = process?.Tenant;
+        happened.Device = device?.Name;
+        happened.Driver = device?.Instance.DriverName;
+        happened.Errno = Errno.None;
+        happened.Reason = null;
+        happened.Cause = cause;
+        happened.Commands = null;
+        happened.TableBytes = null;
+        return happened;
+    }
+
+    private sealed class Unit(IIommuUnit unit, int driver)
+    {
+        public IIommuUnit Iommu { get; } = unit;
+        public int Driver { get; } = driver;
+
+        /// <summary>What was read last.</summary>
+        public UnitStatistics Last { get; set; }
+    }
 }

@@ -31,31 +31,31 @@ internal enum ReplayOperation
     End,
 }
 
-/// <summary>Something that happened in a replay.</summary>
+/// <summary>Something that happened in a replay; valid until the next call into the core.</summary>
 internal sealed class ReplayEvent
 {
-    public required ReplayEventKind Kind { get; init; }
-    public required ReplayOperation Operation { get; init; }
+    public ReplayEventKind Kind { get; set; }
+    public ReplayOperation Operation { get; set; }
 
     /// <summary>Index of the call, from 0; its events follow each other.</summary>
-    public required int Call { get; init; }
+    public long Call { get; set; }
 
-    public required long Nanoseconds { get; init; }
-    public string? Space { get; init; }
-    public Pasid? Pasid { get; init; }
-    public AddressSpaceLife? Process { get; init; }
-    public string? Tenant { get; init; }
-    public string? Device { get; init; }
-    public string? Driver { get; init; }
-    public Errno Errno { get; init; }
-    public string? Reason { get; init; }
-    public string? Cause { get; init; }
+    public long Nanoseconds { get; set; }
+    public string? Space { get; set; }
+    public Pasid? Pasid { get; set; }
+    public SimulatedAddressSpace? Process { get; set; }
+    public string? Tenant { get; set; }
+    public string? Device { get; set; }
+    public string? Driver { get; set; }
+    public Errno Errno { get; set; }
+    public string? Reason { get; set; }
+    public string? Cause { get; set; }
 
     /// <summary>
     /// On the last event of a call: commands of each driver in the call, in the order of the drivers.
     /// </summary>
-    public IReadOnlyList<long>? Commands { get; set; }
+    public long[]? Commands { get; set; }
 
     /// <summary>On the last event of a call: bytes of each driver's PASID tables after it.</summary>
-    public IReadOnlyList<long>? TableBytes { get; set; }
+    public long[]? TableBytes { get; set; }
 }

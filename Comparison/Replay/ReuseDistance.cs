@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+using PasidFramework.Comparison.Spooling;
+
 namespace PasidFramework.Comparison.Replay;
 
 /// <summary>How long freed PASIDs rest before they mean another process.</summary>
@@ -8,15 +10,22 @@ namespace PasidFramework.Comparison.Replay;
 public sealed record ReuseDistance(int Reuses, long? Minimum, long? Percentile01)
 {
     /// <summary>Of the distances of all reuses.</summary>
-    internal static ReuseDistance Of(List<long> distances)
+    internal static ReuseDistance Of(SortedSpool<long> distances)
     {
-        if (distances.Count == 0)
+        distances.Seal();
+        SortedSpool<long>.Reader reader = distances.Open();
+        if (!reader.TryRead(out long minimum))
         {
             return new ReuseDistance(0, null, null);
         }
 
-        distances.Sort();
-        int rank = Math.Max(1, (distances.Count + 99) / 100);
-        return new ReuseDistance(distances.Count, distances[0], distances[rank - 1]);
+        long rank = Math.Max(1, (distances.Count + 99) / 100);
+        long percentile = minimum;
+        for (long i = 1; i < rank && reader.TryRead(out long next); i++)
+        {
+            percentile = next;
+        }
+
+        return new ReuseDistance((int)distances.Count, minimum, percentile);
     }
 }

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+using PasidFramework.Comparison.Spooling;
 
 namespace PasidFramework.Comparison.Replay;
 
-/// <summary>Turns the events of one run into its figures; it sees exactly what the event file holds.</summary>
-internal sealed class RunMetrics(string policy, IReadOnlyList<string> drivers)
+/// <summary>
+/// Turns the events of one run into its figures; it sees exactly what the event file holds. Of a process it keeps
+/// nothing beyond its end.
+/// </summary>
+internal sealed class RunMetrics(string policy, IReadOnlyList<string> drivers) : IDisposable
 {
     // The two that every report names, so that a script finds their zeros.
     private readonly SortedDictionary<string, int> _failures = new(StringComparer.Ordinal)
@@ -13,15 +17,31 @@ internal sealed class RunMetrics(string policy, IReadOnlyList<string> drivers)
     };
 
     private readonly SortedDictionary<string, SpaceCounts> _spaces = new(StringComparer.Ordinal);
-    private readonly Dictionary<ulong, Dictionary<string, uint>> _numbers = [];
-    private readonly HashSet<ulong> _bound = [];
-    private readonly HashSet<ulong> _differing = [];
+    private readonly Dictionary<string, SpaceCounts> _spaceOf = new(StringComparer.Ordinal);
+    private readonly SortedSpool<long> _distances = new();
+    private readonly Dictionary<ulong, ProcessRecord> _processes = [];
+    private readonly Stack<ProcessRecord> _unused = new();
     private readonly DriverCounts[] _drivers = [.. drivers.Select(_ => new DriverCounts())];
     private int _binds;
     private int _unbinds;
     private int _skipped;
     private int _live;
     private int _peakLive;
+    private int _processesBound;
+    private int _differing;
+
+    /// <summary>Processes of which something is kept.</summary>
+    public int ProcessesHeld => _processes.Count;
+
+    /// <summary>A process ended.</summary>
+    public void End(ulong process)
+    {
+        if (_processes.Remove(process, out ProcessRecord? record))
+        {
+            record.Clear();
+            _unused.Push(record);
+        }
+    }
 
     public void Add(ReplayEvent happened)
     {
@@ -29,7 +49,11 @@ internal sealed class RunMetrics(string policy, IReadOnlyList<string> drivers)
         switch (happened.Kind)
         {
             case ReplayEventKind.Allocate:
-                Space(happened).Allocate(happened.Pasid!.Value.Value);
+                if (Space(happened).Allocate(happened.Pasid!.Value.Value) is { } distance)
+                {
+                    _distances.Add(distance);
+                }
+
                 _peakLive = Math.Max(_peakLive, ++_live);
                 break;
             case ReplayEventKind.Free:
@@ -39,12 +63,16 @@ internal sealed class RunMetrics(string policy, IReadOnlyList<string> drivers)
             case ReplayEventKind.Bind:
                 _binds++;
                 driver!.Binds++;
-                Bound(happened.Process!.Id, happened.Device!, happened.Pasid!.Value.Value);
+                Bound(happened.Process!.Number, happened.Device!, happened.Pasid!.Value.Value);
                 break;
             case ReplayEventKind.Unbind:
                 _unbinds++;
                 driver!.Unbinds++;
-                _numbers[happened.Process!.Id].Remove(happened.Device!);
+                if (_processes.TryGetValue(happened.Process!.Number, out ProcessRecord? record))
+                {
+                    record.Remove(happened.Device!);
+                }
+
                 break;
             case ReplayEventKind.Refuse:
                 string errno = happened.Errno.ToString();
@@ -58,7 +86,7 @@ internal sealed class RunMetrics(string policy, IReadOnlyList<string> drivers)
                 break;
         }
 
-        for (int i = 0; happened.Commands is { } commands && i < commands.Count; i++)
+        for (int i = 0; happened.Commands is { } commands && i < commands.Length; i++)
         {
             _drivers[i].Add(happened.Operation, commands[i], happened.TableBytes![i]);
         }
@@ -72,9 +100,9 @@ internal sealed class RunMetrics(string policy, IReadOnlyList<string> drivers)
         Failures = _failures,
         SkippedBinds = _skipped,
         PeakLive = _peakLive,
-        ReuseDistance = ReuseDistance.Of([.. _spaces.Values.SelectMany(s => s.Distances)]),
-        ProcessesBound = _bound.Count,
-        ProcessesWithDifferingPasids = _differing.Count,
+        ReuseDistance = ReuseDistance.Of(_distances),
+        ProcessesBound = _processesBound,
+        ProcessesWithDifferingPasids = _differing,
         Drivers = [.. _drivers.Select((d, i) => d.Result(drivers[i]))],
         Spaces = [.. _spaces.Select(s => s.Value.Result(s.Key))],
     };
@@ -92,61 +120,127 @@ internal sealed class RunMetrics(string policy, IReadOnlyList<string> drivers)
         throw new ArgumentException($"No driver '{driver}' in this run.", nameof(driver));
     }
 
+    public void Dispose()
+    {
+        _distances.Dispose();
+        foreach (SpaceCounts space in _spaces.Values)
+        {
+            space.Dispose();
+        }
+    }
+
     private void Bound(ulong process, string device, uint pasid)
     {
-        _bound.Add(process);
-        if (!_numbers.TryGetValue(process, out Dictionary<string, uint>? numbers))
+        if (!_processes.TryGetValue(process, out ProcessRecord? record))
         {
-            _numbers[process] = numbers = new Dictionary<string, uint>(StringComparer.Ordinal);
+            record = _unused.TryPop(out ProcessRecord? unused) ? unused : new ProcessRecord();
+            _processes[process] = record;
+            _processesBound++;
         }
 
-        foreach (uint other in numbers.Values)
+        if (record.Add(device, pasid))
         {
-            if (other != pasid)
-            {
-                _differing.Add(process);
-                break;
-            }
+            _differing++;
         }
-
-        numbers[device] = pasid;
     }
 
     private SpaceCounts Space(ReplayEvent happened)
     {
-        if (!_spaces.TryGetValue(happened.Space!, out SpaceCounts? space))
+        if (!_spaceOf.TryGetValue(happened.Space!, out SpaceCounts? space))
         {
-            _spaces[happened.Space!] = space = new SpaceCounts();
+            _spaceOf[happened.Space!] = _spaces[happened.Space!] = space = new SpaceCounts();
         }
 
         return space;
     }
 
-    private sealed class SpaceCounts
+    // The bindings of a process that stand, and whether their PASIDs have ever differed.
+    private sealed class ProcessRecord
     {
-        private readonly Dictionary<uint, long> _freedAt = [];
+        private readonly List<(string Device, uint Pasid)> _bindings = [];
+        private bool _differs;
+
+        /// <summary>Adds a binding; whether its PASID is the first that differs.</summary>
+        public bool Add(string device, uint pasid)
+        {
+            bool differed = _differs;
+            foreach ((string _, uint other) in _bindings)
+            {
+                _differs |= other != pasid;
+            }
+
+            Remove(device);
+            _bindings.Add((device, pasid));
+            return _differs && !differed;
+        }
+
+        public void Remove(string device)
+        {
+            for (int i = 0; i < _bindings.Count; i++)
+            {
+                if (_bindings[i].Device == device)
+                {
+                    _bindings.RemoveAt(i);
+                    return;
+                }
+            }
+        }
+
+        public void Clear()
+        {
+            _bindings.Clear();
+            _differs = false;
+        }
+    }
+
+    private sealed class SpaceCounts : IDisposable
+    {
+        private const int PageBits = 9;
+        private readonly SortedSpool<long> _distances = new();
+
+        // By PASID the space's frees at its last free, 0 for none: a page for each 512 that are used.
+        private long[]?[] _freedAt = [];
         private int _allocations;
         private int _frees;
         private int _live;
         private int _peakLive;
         private uint _highest;
-        public List<long> Distances { get; } = [];
-
-        public void Allocate(uint pasid)
+        /// <summary>Counts an allocation; its reuse distance, null where the PASID is new.</summary>
+        public long? Allocate(uint pasid)
         {
             _allocations++;
             _peakLive = Math.Max(_peakLive, ++_live);
             _highest = Math.Max(_highest, pasid);
-            if (_freedAt.Remove(pasid, out long freedAt))
+            ref long freedAt = ref FreedAt(pasid);
+            if (freedAt == 0)
             {
-                Distances.Add(_frees - freedAt);
+                return null;
             }
+
+            long distance = _frees - freedAt;
+            freedAt = 0;
+            _distances.Add(distance);
+            return distance;
         }
 
         public void Free(uint pasid)
         {
             _live--;
-            _freedAt[pasid] = ++_frees;
+            FreedAt(pasid) = ++_frees;
+        }
+
+        public void Dispose() => _distances.Dispose();
+
+        private ref long FreedAt(uint pasid)
+        {
+            int page = (int)(pasid >> PageBits);
+            if (page >= _freedAt.Length)
+            {
+                Array.Resize(ref _freedAt, Math.Max(page + 1, _freedAt.Length * 2));
+            }
+
+            long[] numbers = _freedAt[page] ??= new long[1 << PageBits];
+            return ref numbers[pasid & ((1 << PageBits) - 1)];
         }
 
         public SpaceResult Result(string name) => new()
@@ -156,7 +250,7 @@ internal sealed class RunMetrics(string policy, IReadOnlyList<string> drivers)
             Frees = _frees,
             PeakLive = _peakLive,
             HighestPasid = _highest,
-            ReuseDistance = ReuseDistance.Of([.. Distances]),
+            ReuseDistance = ReuseDistance.Of(_distances),
         };
     }
 

@@ -27,6 +27,11 @@ public sealed record ComparisonRequest
     /// <summary>Seed of everything that is drawn.</summary>
     public ulong Seed { get; init; } = 1;
 
+    /// <summary>
+    /// How many policies run at one time, at least 1; the result and the events do not depend on it.
+    /// </summary>
+    public int Workers { get; init; } = Environment.ProcessorCount;
+
     /// <summary>Instances of the scenario whose driver is not there, with that driver's name.</summary>
     public IReadOnlyList<ScenarioInstance> MissingDrivers() =>
         [.. Scenario.Instances.Where(i => !Drivers.ContainsKey(i.Driver))];

@@ -2,7 +2,7 @@
 namespace PasidFramework.Comparison.Traces;
 
 /// <summary>A trace that was read whole.</summary>
-public sealed record Trace
+public sealed record Trace : IDisposable
 {
     /// <summary>The file's name without its folder.</summary>
     public required string File { get; init; }
@@ -10,8 +10,11 @@ public sealed record Trace
     /// <summary>SHA-256 of the file as it lies on disk, in lower case hexadecimal.</summary>
     public required string Sha256 { get; init; }
 
-    /// <summary>The events in order of time, those of one time in the order of the file; never empty.</summary>
-    public required IReadOnlyList<TraceEvent> Events { get; init; }
+    /// <summary>
+    /// The events in order of time, those of one time in the order of the file; never empty, and read anew at each
+    /// enumeration.
+    /// </summary>
+    public required IReadOnlyCollection<TraceEvent> Events { get; init; }
 
     /// <summary>Lines that say that events were lost.</summary>
     public int LostGaps { get; init; }
@@ -29,8 +32,11 @@ public sealed record Trace
     public int FirstOutOfOrderLine { get; init; }
 
     /// <summary>Time of the first event in nanoseconds on the trace's clock.</summary>
-    public long FirstNanoseconds => Events[0].Nanoseconds;
+    public required long FirstNanoseconds { get; init; }
 
     /// <summary>Time of the last event in nanoseconds on the trace's clock.</summary>
-    public long LastNanoseconds => Events[^1].Nanoseconds;
+    public required long LastNanoseconds { get; init; }
+
+    /// <summary>Removes the temporary data.</summary>
+    public void Dispose() => (Events as IDisposable)?.Dispose();
 }

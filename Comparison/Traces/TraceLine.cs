@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
+using PasidFramework.Comparison.Spooling;
 
 namespace PasidFramework.Comparison.Traces;
 
@@ -34,11 +35,17 @@ internal static class TraceLine
 
     /// <summary>Reads a line.</summary>
     /// <param name="line">The line without its end.</param>
+    /// <param name="names">Holds the names.</param>
     /// <param name="found">The event.</param>
     /// <param name="lost">Number of lost events, -1 where the line does not say how many.</param>
     /// <param name="expected">What was expected of a malformed line.</param>
     public static TraceLineKind Parse(
-        ReadOnlySpan<char> line, int number, out TraceEvent found, out long lost, out string expected)
+        ReadOnlySpan<char> line,
+        int number,
+        NameCache names,
+        out TraceEvent found,
+        out long lost,
+        out string expected)
     {
         found = default;
         lost = 0;
@@ -73,7 +80,7 @@ internal static class TraceLine
             }
 
             ReadOnlySpan<char> fields = text[(at + marker.Length)..].Trim();
-            return ParseFields(fields, number, time, kind, out found, out expected)
+            return ParseFields(fields, number, time, kind, names, out found, out expected)
                 ? TraceLineKind.Event
                 : TraceLineKind.Malformed;
         }
@@ -151,6 +158,7 @@ internal static class TraceLine
         int number,
         long time,
         TraceEventKind kind,
+        NameCache names,
         out TraceEvent found,
         out string expected)
     {
@@ -158,18 +166,19 @@ internal static class TraceLine
         {
             case TraceEventKind.Fork:
                 expected = "'comm=NAME pid=N child_comm=NAME child_pid=N' after sched_process_fork";
-                return ParseFork(fields, number, time, out found);
+                return ParseFork(fields, number, time, names, out found);
             case TraceEventKind.Exec:
                 expected = "'filename=PATH pid=N old_pid=N' after sched_process_exec";
-                return ParseExec(fields, number, time, out found);
+                return ParseExec(fields, number, time, names, out found);
             default:
                 expected = "'comm=NAME pid=N prio=N group_dead=true|false' after sched_process_exit"
                     + " (kernels that do not print group_dead are too old)";
-                return ParseExit(fields, number, time, out found);
+                return ParseExit(fields, number, time, names, out found);
         }
     }
 
-    private static bool ParseFork(ReadOnlySpan<char> fields, int number, long time, out TraceEvent found)
+    private static bool ParseFork(
+        ReadOnlySpan<char> fields, int number, long time, NameCache names, out TraceEvent found)
     {
         found = default;
         if (!TakeLastNumber(ref fields, " child_pid=", out int child) || !TakePrefix(ref fields, "comm="))
@@ -198,7 +207,7 @@ internal static class TraceLine
                 if (!any || equal)
                 {
                     found = new TraceEvent(
-                        number, time, TraceEventKind.Fork, parent, child, Intern(childName), false);
+                        number, time, TraceEventKind.Fork, parent, child, names.Get(childName), false);
                     any = true;
                 }
 
@@ -212,7 +221,8 @@ internal static class TraceLine
         return any;
     }
 
-    private static bool ParseExec(ReadOnlySpan<char> fields, int number, long time, out TraceEvent found)
+    private static bool ParseExec(
+        ReadOnlySpan<char> fields, int number, long time, NameCache names, out TraceEvent found)
     {
         found = default;
         if (!TakeLastNumber(ref fields, " old_pid=", out int old)
@@ -222,11 +232,12 @@ internal static class TraceLine
             return false;
         }
 
-        found = new TraceEvent(number, time, TraceEventKind.Exec, pid, old, Intern(fields), false);
+        found = new TraceEvent(number, time, TraceEventKind.Exec, pid, old, names.Get(fields), false);
         return true;
     }
 
-    private static bool ParseExit(ReadOnlySpan<char> fields, int number, long time, out TraceEvent found)
+    private static bool ParseExit(
+        ReadOnlySpan<char> fields, int number, long time, NameCache names, out TraceEvent found)
     {
         found = default;
         bool dead = fields.EndsWith(" group_dead=true", StringComparison.Ordinal);
@@ -251,7 +262,7 @@ internal static class TraceLine
             return false;
         }
 
-        found = new TraceEvent(number, time, TraceEventKind.Exit, pid, 0, Intern(fields), dead);
+        found = new TraceEvent(number, time, TraceEventKind.Exit, pid, 0, names.Get(fields), dead);
         return true;
     }
 
@@ -346,7 +357,4 @@ internal static class TraceLine
         nanoseconds = (seconds * 1_000_000_000) + part;
         return true;
     }
-
-    // A recording names few programs many times.
-    private static string Intern(ReadOnlySpan<char> text) => string.Intern(text.ToString());
 }

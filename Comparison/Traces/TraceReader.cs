@@ -2,6 +2,7 @@
 using System.IO.Compression;
 using System.IO.Hashing;
 using System.Text;
+using PasidFramework.Comparison.Spooling;
 
 namespace PasidFramework.Comparison.Traces;
 
@@ -36,7 +37,7 @@ public static class TraceReader
         using var start = new PrefixStream(fingerprint);
         bool isGzip = start.StartsWith([0x1F, 0x8B]);
         using Stream text = isGzip ? new GZipStream(start, CompressionMode.Decompress, leaveOpen: true) : start;
-        var parser = new Parser(file);
+        using var parser = new Parser(file);
         try
         {
             InputError? error = ReadLines(text, fingerprint, isGzip, parser, cancellation);
@@ -122,9 +123,10 @@ public static class TraceReader
         return raw.BytesRead >= 18 && (uint)raw.Tail == crc && (uint)(raw.Tail >> 32) == (uint)total;
     }
 
-    private sealed class Parser(string file)
+    private sealed class Parser(string file) : IDisposable
     {
-        private readonly List<TraceEvent> _events = [];
+        private readonly NameCache _names = new();
+        private EventLog? _events = new();
         private char[] _text = new char[1024];
         private long _lastTime = long.MinValue;
         private int _lostGaps;
@@ -151,7 +153,7 @@ public static class TraceReader
             // Names are bytes to the kernel; what is not UTF-8 becomes a replacement character.
             int count = Encoding.UTF8.GetChars(line, _text);
             TraceLineKind kind = TraceLine.Parse(
-                _text.AsSpan(0, count), Line, out TraceEvent found, out long lost, out string expected);
+                _text.AsSpan(0, count), Line, _names, out TraceEvent found, out long lost, out string expected);
             switch (kind)
             {
                 case TraceLineKind.Malformed:
@@ -175,7 +177,8 @@ public static class TraceReader
 
         public InputResult<Trace> Finish(string sha256)
         {
-            if (_events.Count == 0)
+            EventLog events = _events!;
+            if (events.Count == 0)
             {
                 return InputResult<Trace>.Refuse(new InputError(
                     file,
@@ -184,13 +187,15 @@ public static class TraceReader
                         + "sched_process_exit"));
             }
 
-            // Buffers of several processors are merged while they fill, so a line may come late. The sort is stable.
-            List<TraceEvent> events = _outOfOrder == 0 ? _events : [.. _events.OrderBy(e => e.Nanoseconds)];
+            events.Seal();
+            _events = null;
             return InputResult<Trace>.Ok(new Trace
             {
                 File = Path.GetFileName(file),
                 Sha256 = sha256,
                 Events = events,
+                FirstNanoseconds = events.First,
+                LastNanoseconds = events.Last,
                 LostGaps = _lostGaps,
                 LostEvents = _lostEvents,
                 IgnoredEvents = _ignored,
@@ -198,6 +203,9 @@ public static class TraceReader
                 FirstOutOfOrderLine = _firstOutOfOrder,
             });
         }
+
+        // A trace that was read whole has taken the events over.
+        public void Dispose() => _events?.Dispose();
 
         private void AddEvent(in TraceEvent found)
         {
@@ -211,7 +219,7 @@ public static class TraceReader
             }
 
             _lastTime = found.Nanoseconds;
-            _events.Add(found);
+            _events!.Add(found);
         }
     }
 

@@ -32,7 +32,7 @@ public sealed partial class FolderTests
     {
         ["Core"] = ["Results", "Identifiers", "Records", "Hardware", "Allocation", "Contracts", "Engine"],
         ["Core.Hosting"] = ["Plugins", "Processes", "Options"],
-        ["Comparison"] = ["Inputs", "Traces", "Scenarios", "Replay", "Running", "Reports"],
+        ["Comparison"] = ["Inputs", "Spooling", "Traces", "Scenarios", "Replay", "Running", "Reports"],
         ["Conformance"] = ["Results", "Bench", "Catalogue", "Waivers", "Running", "Reports"],
         ["Hardware.Qemu"] = ["Machine", "Devices", "Hardware", "Smmu", "Virtio", "Vtd"],
         ["Benchmarks"] = ["Measuring", "Works", "Rows", "Micro"],

@@ -2,6 +2,7 @@
 using System.Globalization;
 using System.Text.Json;
 using PasidFramework.Allocation;
+using PasidFramework.Comparison.Spooling;
 
 namespace PasidFramework.Comparison.Tests;
 
@@ -84,10 +85,21 @@ public class ReplayTests
     [Fact]
     public void The_one_percent_quantile_is_the_nearest_rank()
     {
-        Assert.Equal(5, ReuseDistance.Of([.. Enumerable.Range(5, 100).Select(i => (long)i).Reverse()]).Percentile01);
-        Assert.Equal(6, ReuseDistance.Of([.. Enumerable.Range(5, 101).Select(i => (long)i)]).Percentile01);
-        Assert.Equal(7, ReuseDistance.Of([7]).Percentile01);
-        Assert.Equal(24, ReuseDistance.Of([.. Enumerable.Range(5, 2000).Select(i => (long)i)]).Percentile01);
+        Assert.Equal(5, Of(Enumerable.Range(5, 100).Reverse()).Percentile01);
+        Assert.Equal(6, Of(Enumerable.Range(5, 101)).Percentile01);
+        Assert.Equal(7, Of([7]).Percentile01);
+        Assert.Equal(24, Of(Enumerable.Range(5, 2000)).Percentile01);
+
+        static ReuseDistance Of(IEnumerable<int> distances)
+        {
+            using var spool = new SortedSpool<long>();
+            foreach (int distance in distances)
+            {
+                spool.Add(distance);
+            }
+
+            return ReuseDistance.Of(spool);
+        }
     }
 
     [Fact]
@@ -266,6 +278,35 @@ public class ReplayTests
     }
 
     [Fact]
+    public void Policies_at_one_time_give_the_bytes_of_one_after_the_other()
+    {
+        using Trace trace = TestData.ReadBundledTrace();
+        string scenario = Rules("""{ "match": { "fraction": 0.2 }, "devices": ["wide", "peer", "narrow"] }""");
+
+        (string Json, string Events) alone = RunAll(trace, scenario, 7, workers: 1);
+        (string Json, string Events) together = RunAll(trace, scenario, 7, workers: 4);
+
+        Assert.Equal(alone.Json, together.Json);
+        Assert.Equal(alone.Events, together.Events);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(4)]
+    public void Of_several_policies_that_fail_the_first_in_order_is_the_answer(int workers)
+    {
+        ComparisonRequest request = Request(
+            "core/cyclic,core/lowest,vendor", Rules("""{ "devices": "wide" }"""), Programs(50),
+            driver: new FakeDriver(leaks: true)) with { Workers = workers };
+
+        InvalidOperationException thrown = Assert.Throws<InvalidOperationException>(
+            () => Comparer.Run(request, new MemoryStream()));
+
+        // Cyclic touches more leaves than the others do.
+        Assert.Equal("16384 bytes of page memory were not given back", thrown.Message);
+    }
+
+    [Fact]
     public void Results_do_not_depend_on_the_culture()
     {
         CultureInfo before = CultureInfo.CurrentCulture;
@@ -349,7 +390,8 @@ public class ReplayTests
         return Encoding.UTF8.GetString(stream.ToArray());
     }
 
-    private static (string Json, string Events) RunAll(Trace trace, string scenario, ulong seed)
+    private static (string Json, string Events) RunAll(
+        Trace trace, string scenario, ulong seed, int workers = 2)
     {
         using var events = new MemoryStream();
         ComparisonResult result = TestData.Require(Comparer.Run(
@@ -360,6 +402,7 @@ public class ReplayTests
                 Policies = Policy.Catalogue([]),
                 Drivers = new Dictionary<string, IPasidDriver> { ["fake"] = new FakeDriver() },
                 Seed = seed,
+                Workers = workers,
             },
             events));
         return (Json(result), Encoding.UTF8.GetString(events.ToArray()));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Globalization;
+using PasidFramework.Comparison.Spooling;
 
 namespace PasidFramework.Comparison.Tests;
 
@@ -24,7 +25,8 @@ public class TraceLineTests
     {
         Assert.NotEmpty(name);
 
-        TraceLineKind kind = TraceLine.Parse(line, 7, out TraceEvent found, out long lost, out string wanted);
+        TraceLineKind kind = TraceLine.Parse(
+            line, 7, new NameCache(), out TraceEvent found, out long lost, out string wanted);
 
         Assert.Equal(expected, Show(kind, found, lost));
         if (kind == TraceLineKind.Malformed)

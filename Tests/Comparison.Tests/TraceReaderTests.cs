@@ -103,7 +103,7 @@ public class TraceReaderTests
     public void A_compressed_trace_with_any_bit_flipped_is_refused_or_reads_the_same()
     {
         byte[] whole = TestData.Gzip(Encoding.UTF8.GetBytes(Small));
-        IReadOnlyList<TraceEvent> events = TestData.Require(TestData.ReadTrace(whole)).Events;
+        IReadOnlyCollection<TraceEvent> events = TestData.Require(TestData.ReadTrace(whole)).Events;
         int refused = 0;
         for (int bit = 0; bit < whole.Length * 8; bit++)
         {
