@@ -33,7 +33,8 @@ internal readonly struct SpaceWork : IWork<SpaceWork>
         _core = core;
         _space = space;
         _range = space.Range;
-        _process = new ProcessRecord(core, new BenchmarkSpace(thread));
+        _process = new ProcessRecord();
+        _process.Begin(core, new BenchmarkSpace(thread));
     }
 
     /// <summary>Where a reader finds what is published.</summary>
@@ -41,21 +42,21 @@ internal readonly struct SpaceWork : IWork<SpaceWork>
 
     public int Take()
     {
-        OpResult<PasidLease> taken = _space.Take(_process, _range, 0, holds: 1);
+        OpResult<Pasid> taken = _space.Take(_process.AddressSpace, _range, 0);
         if (!taken.IsOk)
         {
             return -1;
         }
 
-        _space.Publish(taken.Value);
-        return (int)taken.Value.Pasid.Value;
+        _space.Publish(taken.Value, _process);
+        return (int)taken.Value.Value;
     }
 
     public void Give(int item)
     {
-        PasidLease lease = _space.Lookup(new Pasid((uint)item))!;
-        _space.Withdraw(lease);
-        lease.Drop();
+        var pasid = new Pasid((uint)item);
+        _space.Withdraw(pasid);
+        _space.Return(pasid, _process.AddressSpace, isRetired: false);
     }
 
     public SpaceWork ForThread(int thread) => new(_core, _space, thread);
