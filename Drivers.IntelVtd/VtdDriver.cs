@@ -25,8 +25,6 @@ public sealed class VtdDriver : IPasidDriver
     {
         ArgumentNullException.ThrowIfNull(setup);
         OpResult<VtdUnit> unit = VtdUnit.Start(setup);
-        return unit.IsOk
-            ? OpResult<IIommuUnit>.Ok(unit.Value)
-            : OpResult<IIommuUnit>.Refuse(unit.Outcome);
+        return unit.IsOk ? OpResult<IIommuUnit>.Ok(unit.Value) : OpResult<IIommuUnit>.Refuse(unit.Outcome);
     }
 }

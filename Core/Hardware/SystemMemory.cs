@@ -98,9 +98,7 @@ public sealed class SystemMemory : IPhysicalMemory
         {
             if (!_live.TryGetValue(address, out (int Bytes, int Alignment) live) || live.Bytes != RoundUp(bytes))
             {
-                throw new ArgumentException(
-                    Text($"No allocation of {bytes} bytes at 0x{address:x}."),
-                    nameof(address));
+                throw new ArgumentException(Text($"No allocation of {bytes} bytes at 0x{address:x}."), nameof(address));
             }
 
             _live.Remove(address);
@@ -302,9 +300,7 @@ public sealed class SystemMemory : IPhysicalMemory
     {
         if ((address & (bytes - 1)) != 0)
         {
-            throw new ArgumentException(
-                Text($"Address 0x{address:x} is not a multiple of {bytes}."),
-                nameof(address));
+            throw new ArgumentException(Text($"Address 0x{address:x} is not a multiple of {bytes}."), nameof(address));
         }
     }
 

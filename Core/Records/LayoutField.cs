@@ -78,8 +78,7 @@ public sealed class LayoutField
     public static implicit operator LayoutField(Field field) => Value(field);
 
     /// <summary>A number whose bits lie in several places, the low bits first.</summary>
-    public static LayoutField Split(string meaning, params Field[] parts) =>
-        new(parts, FieldKind.Value, meaning, 0);
+    public static LayoutField Split(string meaning, params Field[] parts) => new(parts, FieldKind.Value, meaning, 0);
 
     /// <summary>A byte address whose low bits are not stored.</summary>
     /// <param name="field">Bits and mnemonic.</param>

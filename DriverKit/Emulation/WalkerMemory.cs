@@ -94,9 +94,7 @@ internal sealed class WalkerMemory(Lock gate, SystemMemory cpu, WalkerPages seen
     {
         if ((address & (bytes - 1)) != 0)
         {
-            throw new ArgumentException(
-                Text($"Address 0x{address:x} is not a multiple of {bytes}."),
-                nameof(address));
+            throw new ArgumentException(Text($"Address 0x{address:x} is not a multiple of {bytes}."), nameof(address));
         }
     }
 

@@ -68,9 +68,7 @@ internal sealed class WalkerPages
     {
         if (!IsLive(address, bytes))
         {
-            throw new ArgumentException(
-                Text($"No memory at 0x{address:x}: no live page is there."),
-                nameof(address));
+            throw new ArgumentException(Text($"No memory at 0x{address:x}: no live page is there."), nameof(address));
         }
     }
 

@@ -59,8 +59,7 @@ internal static class ArmEntries
         MustBeZero(words, BlockReserved, "in a block, the smallest of which is 2 MiB", found);
     }
 
-    private static void MustBeZero(
-        ReadOnlySpan<ulong> words, Field field, string where, ICollection<Violation> found)
+    private static void MustBeZero(ReadOnlySpan<ulong> words, Field field, string where, ICollection<Violation> found)
     {
         ulong value = words.Get(field);
         if (value != 0)

@@ -2,9 +2,7 @@
 
 namespace PasidFramework.DriverKit.PageTables;
 
-/// <summary>
-/// First-stage page table entry, the x86-64 format. Intel VT-d, D51397-018 (rev 5.10), section 9.7.
-/// </summary>
+/// <summary>First-stage page table entry, the x86-64 format. Intel VT-d, D51397-018 (rev 5.10), section 9.7.</summary>
 /// <remarks>
 /// An entry does not say its level nor the host address width (HAW). What depends on them is a walker's to check: PS is
 /// reserved in the two top levels, ADDR from HAW upwards, and bit 12 of a large page's ADDR is its PAT bit. There is no

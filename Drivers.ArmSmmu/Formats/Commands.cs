@@ -93,9 +93,7 @@ internal static partial class Commands
 
             // CFGI_ALL is the Range = 31 case of CFGI_STE_RANGE: an opcode with two layouts reserves what both reserve.
             ref (bool Exists, ulong Word0, ulong Word1) entry = ref reserved[opcode];
-            entry = entry.Exists
-                ? (true, entry.Word0 & words[0], entry.Word1 & words[1])
-                : (true, words[0], words[1]);
+            entry = entry.Exists ? (true, entry.Word0 & words[0], entry.Word1 & words[1]) : (true, words[0], words[1]);
         }
 
         return reserved;

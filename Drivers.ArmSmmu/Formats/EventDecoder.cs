@@ -29,8 +29,7 @@ internal static class EventDecoder
             words.ToArray());
     }
 
-    private static string UnknownEvent(int number) =>
-        Text($"event 0x{number:x2}, which is not defined");
+    private static string UnknownEvent(int number) => Text($"event 0x{number:x2}, which is not defined");
 
     private static Shape?[] BuildShapes()
     {

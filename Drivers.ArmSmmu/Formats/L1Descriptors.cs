@@ -26,9 +26,7 @@ internal static class L1StreamDescriptor
     public static Field L2Ptr => new(55, 6, "L2Ptr", "leaf: stream table entries");
 
     public static readonly Layout Layout = new("arm-smmuv3/l1_stream_desc", 64, "Arm IHI 0070 5.1", [
-        Value(Span).Reads(span => span == 0
-                ? "invalid"
-                : Text($"{1L << ((int)span - 1)} entries")),
+        Value(Span).Reads(span => span == 0 ? "invalid" : Text($"{1L << ((int)span - 1)} entries")),
         Reserved(5, 5), Address(L2Ptr), Reserved(63, 56),
     ], Check);
 

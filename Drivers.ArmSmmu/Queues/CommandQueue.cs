@@ -20,10 +20,7 @@ internal sealed class CommandQueue : CommandRing
     private long _droppedOwner;
 
     private CommandQueue(IPhysicalMemory memory, IRegisterFile registers, int log2, PollTimeout timeout, ulong address)
-        : base(
-            memory,
-            new CommandRingShape(address, log2, SmmuCommand.Words, CanFill: true, IsWhole: false),
-            timeout)
+        : base(memory, new CommandRingShape(address, log2, SmmuCommand.Words, CanFill: true, IsWhole: false), timeout)
     {
         _memory = memory;
         _registers = registers;

@@ -72,6 +72,5 @@ internal sealed class EventQueue : RecordRing
 
     protected override IommuFault Decode(ReadOnlySpan<ulong> record) => EventDecoder.Decode(record);
 
-    private OpResult Lost(InvariantText why) =>
-        OpResult.Refuse(Errno.EOVERFLOW, $"{_unit}: {Text(why)}");
+    private OpResult Lost(InvariantText why) => OpResult.Refuse(Errno.EOVERFLOW, $"{_unit}: {Text(why)}");
 }

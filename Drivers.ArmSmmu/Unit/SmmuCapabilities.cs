@@ -105,6 +105,5 @@ internal sealed record SmmuCapabilities
     }
 
     private static OpResult<SmmuCapabilities> Lacks(string field, ulong value, string why) =>
-        OpResult<SmmuCapabilities>.Refuse(
-            Errno.ENODEV, $"{field} is {value}: {why}");
+        OpResult<SmmuCapabilities>.Refuse(Errno.ENODEV, $"{field} is {value}: {why}");
 }

@@ -3,9 +3,7 @@ using PasidFramework.Drivers.ArmSmmu.Queues;
 
 namespace PasidFramework.Drivers.ArmSmmu.Unit;
 
-/// <summary>
-/// One context descriptor table with the streams that use it, and what is sent when either changes.
-/// </summary>
+/// <summary>One context descriptor table with the streams that use it, and what is sent when either changes.</summary>
 /// <remarks>
 /// The order of every removal (D5): store in the table, CFGI_CD for each StreamID, SYNC, TLBI, SYNC, ATC_INV, SYNC.
 /// Without the first SYNC a walker that still has the descriptor could load translations again after the TLBI, for the
@@ -119,8 +117,7 @@ internal sealed class SmmuDomain : UnitDomain<UnitDevice>, IPasidTableSync
 
     protected override OpResult Install(UnitLink link) => link.Pasid.Value == 0
         ? OpResult.Refuse(
-            Errno.EINVAL,
-            "PASID 0x0 cannot be a process: descriptor 0 serves requests without a PASID (STE.S1DSS 2)")
+            Errno.EINVAL, "PASID 0x0 cannot be a process: descriptor 0 serves requests without a PASID (STE.S1DSS 2)")
         : _table.Set(link.Pasid, new PasidTableEntry(link.PageTableRoot, link.Tag));
 
     /// <summary>Nothing: the table has done so.</summary>

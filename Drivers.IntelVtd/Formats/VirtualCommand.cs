@@ -58,8 +58,7 @@ internal static class VirtualCommandResponse
         ulong status = words.Get(SC);
         if (words.Get(IP) == 0 && status is not (Success or UndefinedCommand or NoPasid))
         {
-            found.Add(new Violation(SC.Mnemonic, Text(
-                $"is {status}, an undefined status (0, 1 and 16 are defined)")));
+            found.Add(new Violation(SC.Mnemonic, Text($"is {status}, an undefined status (0, 1 and 16 are defined)")));
         }
     }
 }

@@ -52,8 +52,7 @@ internal sealed class InvalidationQueue : CommandRing
     }
 
     /// <summary>What to write to IQA: base, 256-bit descriptors, size.</summary>
-    public ulong AddressRegister =>
-        Address | 0UL.With(QueueAddress.DW, 1).With(QueueAddress.QS, (ulong)_pagesLog2);
+    public ulong AddressRegister => Address | 0UL.With(QueueAddress.DW, 1).With(QueueAddress.QS, (ulong)_pagesLog2);
 
     /// <summary>Takes memory for a queue.</summary>
     /// <param name="memory">Memory that the hardware reads.</param>

@@ -82,8 +82,7 @@ internal sealed class VtdDomain(
     }
 
     protected override OpResult Install(UnitLink link) => link.Pasid == ridPasid
-        ? OpResult.Refuse(
-            Errno.EINVAL, $"PASID {link.Pasid} is RID_PASID: requests that carry it are faulted (48h)")
+        ? OpResult.Refuse(Errno.EINVAL, $"PASID {link.Pasid} is RID_PASID: requests that carry it are faulted (48h)")
         : _table.Set(link.Pasid, new PasidTableEntry(link.PageTableRoot, VtdTable.DomainId));
 
     /// <summary>Nothing: the table has done so.</summary>

@@ -25,9 +25,7 @@ internal sealed partial class VtdUnit
 
         bool deviceTlb = (features & DeviceFeatures.Ats) != 0 && Capabilities.DeviceTlb;
         return OpResult<VtdDevice>.Ok(new VtdDevice(
-            requester,
-            deviceTlb,
-            deviceTlb && (features & DeviceFeatures.Pri) != 0 && Capabilities.PageRequests));
+            requester, deviceTlb, deviceTlb && (features & DeviceFeatures.Pri) != 0 && Capabilities.PageRequests));
     }
 
     protected override OpResult Connect(VtdDomain domain, VtdDevice device)
@@ -161,9 +159,7 @@ internal sealed partial class VtdUnit
         }
 
         // A root entry changed as well where the table is new: then everything, as table 28 has it.
-        return newTable
-            ? InvalidateAll()
-            : InvalidateContext(device, pasidCache: true, deviceTlb: false);
+        return newTable ? InvalidateAll() : InvalidateContext(device, pasidCache: true, deviceTlb: false);
     }
 
     private OpResult InvalidateContext(VtdDevice device, bool pasidCache, bool deviceTlb)

@@ -73,8 +73,7 @@ internal sealed partial class VtdUnit
 
     private OpResult SetRootTable()
     {
-        Registers.Write64(
-            VtdRegisters.RTADDR, Root | 0UL.With(RootTableAddress.TTM, RootTableAddress.ScalableMode));
+        Registers.Write64(VtdRegisters.RTADDR, Root | 0UL.With(RootTableAddress.TTM, RootTableAddress.ScalableMode));
         return _command.SetRootTable();
     }
 

@@ -11,8 +11,7 @@ namespace PasidFramework.Drivers.Reference.Tables;
 /// <summary>A domain's PASID table: a directory of leaves. Reference architecture, sections 3.2 and 3.3.</summary>
 internal sealed class ReferenceTable : PasidTable<LeafLink>
 {
-    private ReferenceTable(
-        IPhysicalMemory memory, TwoLevelTable<LeafLink> table, int pasidBits, IPasidTableSync sync)
+    private ReferenceTable(IPhysicalMemory memory, TwoLevelTable<LeafLink> table, int pasidBits, IPasidTableSync sync)
         : base(memory, table, pasidBits, PasidEntry.SizeBytes / 8, sync) =>
         AttachParameters = new Dictionary<string, ulong> { ["TABLE"] = Root, ["WIDTH"] = (ulong)pasidBits };
 
@@ -95,6 +94,5 @@ internal sealed class ReferenceTable : PasidTable<LeafLink>
 /// <summary>Directory entry: section 3.2.</summary>
 internal readonly struct LeafLink : ITableLink
 {
-    public static ulong Encode(ulong leaf) =>
-        0UL.With(DirectoryEntry.V, 1).WithAddress(DirectoryEntry.LEAF, leaf);
+    public static ulong Encode(ulong leaf) => 0UL.With(DirectoryEntry.V, 1).WithAddress(DirectoryEntry.LEAF, leaf);
 }

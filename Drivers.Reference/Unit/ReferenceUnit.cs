@@ -177,8 +177,6 @@ internal sealed class ReferenceUnit : IommuUnit<ReferenceDomain, UnitDevice>
         Memory.WriteQword(at, entry);
         Memory.Publish(at, DeviceEntry.SizeBytes);
         OpResult result = _port.Run(Command.InvalidateDevice(device.Requester));
-        return result.IsOk && device.HasTlb
-            ? _port.Run(Command.InvalidateDeviceTlb(device.Requester))
-            : result;
+        return result.IsOk && device.HasTlb ? _port.Run(Command.InvalidateDeviceTlb(device.Requester)) : result;
     }
 }

@@ -175,8 +175,7 @@ internal sealed partial class CachingWalker
         Func<TranslationKey<RegimeTag>, CachedTranslation, bool> translations, Func<TranslationKey<RegimeTag>,
         bool> tables)
     {
-        List<(Tag, ulong)> forgotten =
-            [.. _caches.Tlb.Forget(translations).Select(e => (e.Value.Tag, e.Key.First))];
+        List<(Tag, ulong)> forgotten = [.. _caches.Tlb.Forget(translations).Select(e => (e.Value.Tag, e.Key.First))];
         _caches.Tables.Forget((key, _) => tables(key));
         return forgotten;
     }

@@ -44,8 +44,7 @@ internal sealed partial class CachingWalker : SmmuWalker
 
         foreach (((uint sid, uint ssid), CachedEntry entry) in _caches.Contexts)
         {
-            Check(
-                memory, entry, isContext: true, $"the descriptor of StreamID 0x{sid:x} SubstreamID 0x{ssid:x}");
+            Check(memory, entry, isContext: true, $"the descriptor of StreamID 0x{sid:x} SubstreamID 0x{ssid:x}");
         }
     }
 
@@ -68,8 +67,7 @@ internal sealed partial class CachingWalker : SmmuWalker
         Stage2Root? second = config == StreamTableEntry.ConfigNested ? Stage2Root.Of(Options, ste) : null;
         bool hasStage1 = config is StreamTableEntry.ConfigStage1 or StreamTableEntry.ConfigNested;
         return hasStage1 && !SelectTable(ref address, context.Words, out Stage1Root first).IsFault
-            ? new SmmuRegime(
-                tag.Sid, ssid, (uint)ste.Get(StreamTableEntry.S2VMID), tag.IsEl2, first, second)
+            ? new SmmuRegime(tag.Sid, ssid, (uint)ste.Get(StreamTableEntry.S2VMID), tag.IsEl2, first, second)
             : null;
     }
 

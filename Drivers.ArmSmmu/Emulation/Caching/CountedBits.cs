@@ -81,8 +81,7 @@ internal static class CountedBits
     /// <param name="other">Eight words.</param>
     /// <param name="isContext">Whether they are context descriptors.</param>
     /// <param name="free">Eight words, overwritten.</param>
-    public static void FindFree(
-        ReadOnlySpan<ulong> entry, ReadOnlySpan<ulong> other, bool isContext, Span<ulong> free)
+    public static void FindFree(ReadOnlySpan<ulong> entry, ReadOnlySpan<ulong> other, bool isContext, Span<ulong> free)
     {
         free.Clear();
         if (isContext)

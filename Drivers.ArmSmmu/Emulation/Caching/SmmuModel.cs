@@ -228,8 +228,7 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
     // A request that says it is translated: with ATSCHK the stream table entry has the last word (3.9.1).
     private WalkOutcome Translated(in DmaAccess access, in StreamRoot root, ulong address)
     {
-        var passed = new WalkOutcome(
-            new TranslationResult(TranslationStatus.Translated, address, 0, 0, null), default);
+        var passed = new WalkOutcome(new TranslationResult(TranslationStatus.Translated, address, 0, 0, null), default);
         if ((_registers.Read32(Formats.Registers.CR0) & Formats.Registers.CR0_ATSCHK) == 0)
         {
             return passed;
@@ -350,6 +349,5 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
     private static bool IsTlbi(SmmuOpcode opcode) =>
         opcode is >= SmmuOpcode.TLBI_NH_ALL and <= SmmuOpcode.TLBI_NSNH_ALL;
 
-    private static bool IsCfgi(SmmuOpcode opcode) =>
-        opcode is >= SmmuOpcode.CFGI_STE and <= SmmuOpcode.CFGI_CD_ALL;
+    private static bool IsCfgi(SmmuOpcode opcode) => opcode is >= SmmuOpcode.CFGI_STE and <= SmmuOpcode.CFGI_CD_ALL;
 }

@@ -191,8 +191,7 @@ internal static class SmmuRules
             return BadSte(Text($"S2T0SZ {64 - bits} does not fit start level {start}"));
         }
 
-        int output = Math.Min(
-            ContextDescriptor.OutputBits((int)ste.Get(StreamTableEntry.S2PS)), options.OutputBits);
+        int output = Math.Min(ContextDescriptor.OutputBits((int)ste.Get(StreamTableEntry.S2PS)), options.OutputBits);
         ulong root = ste.GetAddress(StreamTableEntry.S2TTB);
         return root >> output == 0 ? default : BadSte(Text($"S2TTB 0x{root:x} is beyond {output} bits"));
     }

@@ -141,8 +141,7 @@ internal partial class SmmuWalker(IMemoryReader memory, SmmuHardwareOptions opti
             AddStep(L1StreamDescriptor.Layout.Id, at, descriptor, Text($"Span {span}"));
             if (isBad)
             {
-                return new SmmuFault(
-                    SmmuEvent.C_BAD_STREAMID, Text($"StreamID 0x{sid:x}: first-level Span {span}"));
+                return new SmmuFault(SmmuEvent.C_BAD_STREAMID, Text($"StreamID 0x{sid:x}: first-level Span {span}"));
             }
 
             table = descriptor.GetAddress(L1StreamDescriptor.L2Ptr);
@@ -287,8 +286,7 @@ internal partial class SmmuWalker(IMemoryReader memory, SmmuHardwareOptions opti
 
         return (isHigh ? ~address : address) >> bits == 0
             ? default
-            : new SmmuFault(
-                SmmuEvent.F_TRANSLATION, Text($"address 0x{address:x} is beyond T{half}SZ {64 - bits}"));
+            : new SmmuFault(SmmuEvent.F_TRANSLATION, Text($"address 0x{address:x} is beyond T{half}SZ {64 - bits}"));
     }
 
     private static WalkOutcome Quiet() =>

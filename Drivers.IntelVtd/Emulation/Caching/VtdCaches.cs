@@ -8,15 +8,13 @@ namespace PasidFramework.Drivers.IntelVtd.Emulation.Caching;
 /// <param name="Words">The table entry; null where the directory entry ended the walk.</param>
 /// <param name="IsPresent">Whether it can be used; a cached failure otherwise.</param>
 /// <param name="RequestPasid">The request's PASID; null for none.</param>
-internal sealed record CachedEntry(
-    ulong Directory, ulong Address, ulong[]? Words, bool IsPresent, uint? RequestPasid)
+internal sealed record CachedEntry(ulong Directory, ulong Address, ulong[]? Words, bool IsPresent, uint? RequestPasid)
 {
     /// <summary>Tag; only of an entry that is present.</summary>
     public uint DomainId => (uint)Words.AsSpan().Get(PasidEntry.DID);
 
     /// <summary>Whether what it leads to is dropped for the whole domain (table 28).</summary>
-    public bool HasSecondStage =>
-        Words.AsSpan().Get(PasidEntry.PGTT) is PasidEntry.SecondStage or PasidEntry.Nested;
+    public bool HasSecondStage => Words.AsSpan().Get(PasidEntry.PGTT) is PasidEntry.SecondStage or PasidEntry.Nested;
 
     /// <summary>Whether a table that it leads to at a host address is in freed memory.</summary>
     public bool LeadsInto(AddressRange freed) => IsPresent
@@ -128,8 +126,7 @@ internal sealed class VtdCaches
     /// <summary>Translations of 4 KiB pages.</summary>
     public TranslationCache<TranslationTag, CachedPage> Pages { get; } = new("IOTLB")
     {
-        Describe = (key, page) => (
-            Tags(key, 0), $"page 0x{page.Page:x}{(page.Writable ? " writable" : string.Empty)}"),
+        Describe = (key, page) => (Tags(key, 0), $"page 0x{page.Page:x}{(page.Writable ? " writable" : string.Empty)}"),
         LeadsInto = (key, page, freed) =>
             IsPage(freed, page.Page) ? $"a translation of DID {key.Tag.DomainId} PASID 0x{key.Tag.Pasid:x}" : null,
     };

@@ -220,8 +220,7 @@ internal sealed partial class VtdModel
     // known, because hardware reads the entry in pieces.
     private void OnChange(MemoryEvent change)
     {
-        if (change.Kind is not (MemoryEventKind.Store or MemoryEventKind.Free)
-            || (Status & GlobalCommandBits.TE) == 0)
+        if (change.Kind is not (MemoryEventKind.Store or MemoryEventKind.Free) || (Status & GlobalCommandBits.TE) == 0)
         {
             return;
         }

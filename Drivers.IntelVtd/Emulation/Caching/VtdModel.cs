@@ -181,8 +181,7 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
         VtdCaches.ShiftOf(point.Level));
 
     // PS lies at the same place in both stages.
-    private static bool IsLeaf(in WalkPoint point, ulong entry) =>
-        point.Level == 1 || entry.Field(X86Entry.PS) == 1;
+    private static bool IsLeaf(in WalkPoint point, ulong entry) => point.Level == 1 || entry.Field(X86Entry.PS) == 1;
 
     private static TranslationKey<TranslationTag> PageKey(in WalkResult found, ulong address) => TranslationKey.Of(
         new TranslationTag(found.Type, found.DomainId, found.Type == PasidEntry.SecondStage ? 0 : found.Pasid),
@@ -222,8 +221,7 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
         }
 
         TranslationKey<TranslationTag> tags = PageKey(found, access.Address);
-        if (!_caches.Pages.TryGet(tags, out CachedPage? page)
-            || (access.IsWrite && page.Writable && !page.Dirty))
+        if (!_caches.Pages.TryGet(tags, out CachedPage? page) || (access.IsWrite && page.Writable && !page.Dirty))
         {
             PageResult walked = TableWalker.Translate(Rules, found, access, this);
             if (walked.Fault != 0)
@@ -254,8 +252,7 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
         return Found.Translated(page.Page | (access.Address & 0xFFF), page.Root);
     }
 
-    private readonly record struct Found(
-        TranslationStatus Status, ulong Address, ulong Root, int Fault, bool IsQuiet)
+    private readonly record struct Found(TranslationStatus Status, ulong Address, ulong Root, int Fault, bool IsQuiet)
     {
         public static Found Translated(ulong address, ulong root) =>
             new(TranslationStatus.Translated, address, root, 0, false);

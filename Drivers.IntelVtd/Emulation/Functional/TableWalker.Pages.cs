@@ -13,8 +13,7 @@ internal static partial class TableWalker
     /// <param name="rules">What the hardware accepts.</param>
     /// <param name="found">The configuration; neither a fault nor pass-through.</param>
     /// <param name="source">Gives the entries.</param>
-    public static PageResult Translate(
-        WalkRules rules, in WalkResult found, in DmaAccess access, IWalkSource source)
+    public static PageResult Translate(WalkRules rules, in WalkResult found, in DmaAccess access, IWalkSource source)
     {
         if (found.Type == PasidEntry.SecondStage)
         {
@@ -39,8 +38,7 @@ internal static partial class TableWalker
         }
 
         var walk = new SecondStageWalk(rules, found, requester, write, source);
-        PageWalker.Walk(
-            format, found.SecondStageTable, found.SecondStageLevels, input, PageRights.All, ref walk);
+        PageWalker.Walk(format, found.SecondStageTable, found.SecondStageLevels, input, PageRights.All, ref walk);
         return walk.Result;
     }
 

@@ -159,8 +159,7 @@ internal partial class VtdHardware
             return 0;
         }
 
-        if (words.Get(InvWait.SW) == 1
-            && !QueueMemory.IsBacked(words.GetAddress(InvWait.STATUS_ADDR), 4))
+        if (words.Get(InvWait.SW) == 1 && !QueueMemory.IsBacked(words.GetAddress(InvWait.STATUS_ADDR), 4))
         {
             return QueueError.FetchError;
         }

@@ -60,8 +60,7 @@ internal partial class VtdHardware
                 if ((_gsts & GlobalCommandBits.QIE) != 0)
                 {
                     OnInvalidAccess(
-                        "vtd-iqa",
-                        "IQA is written while the queue is enabled (Invalidation Queue Address Register)");
+                        "vtd-iqa", "IQA is written while the queue is enabled (Invalidation Queue Address Register)");
                 }
 
                 _iqa = value;

@@ -279,8 +279,7 @@ internal sealed partial class WalkRules(ulong cap, ulong ecap, int hostAddressBi
 
     private int DomainIdBits => 4 + (2 * (int)cap.Field(Cap.ND));
 
-    private int GuestBits(ReadOnlySpan<ulong> words) =>
-        Math.Min((int)cap.Field(Cap.MGAW) + 1, SecondStageBits(words));
+    private int GuestBits(ReadOnlySpan<ulong> words) => Math.Min((int)cap.Field(Cap.MGAW) + 1, SecondStageBits(words));
 
     private bool IsTypeSupported(ulong type) => type switch
     {

@@ -63,9 +63,7 @@ internal class ReferenceHardware : IIommuHardware, IRegisterFile, IEntrySource
     {
         lock (Gate)
         {
-            (FaultCode fault, TranslationResult result) = _isOn
-                ? Access(access)
-                : (FaultCode.Quiet, default);
+            (FaultCode fault, TranslationResult result) = _isOn ? Access(access) : (FaultCode.Quiet, default);
             return fault switch
             {
                 FaultCode.None => result,
@@ -286,7 +284,6 @@ internal class ReferenceHardware : IIommuHardware, IRegisterFile, IEntrySource
             ]);
         }
 
-        return new TranslationResult(
-            TranslationStatus.Faulted, 0, 0, (int)fault, FaultCodes.Describe((int)fault));
+        return new TranslationResult(TranslationStatus.Faulted, 0, 0, (int)fault, FaultCodes.Describe((int)fault));
     }
 }
