@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Identifiers;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.Reference.Formats;
 
@@ -105,8 +103,6 @@ internal readonly record struct Command(ulong Word0, ulong Word1)
 internal readonly record struct PageRange(ulong First, ulong Pages, bool IsAll)
 {
     private const ulong MaxPages = 1UL << 12;
-
-    /// <summary>Every address.</summary>
     public static PageRange All => new(0, 1, true);
 
     /// <summary>COMMAND_1 of an invalidation of this range.</summary>

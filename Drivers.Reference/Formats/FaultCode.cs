@@ -21,7 +21,6 @@ internal enum FaultCode
     Quiet = 14,
 }
 
-/// <summary>The codes in words.</summary>
 internal static class FaultCodes
 {
     /// <summary>All that a record may have: <see cref="FaultCode.Quiet"/> leaves none.</summary>

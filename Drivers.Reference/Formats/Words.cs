@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 using System.Diagnostics;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.Reference.Formats;
 

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
 using PasidFramework.DriverKit.PageTables;
-using PasidFramework.Drivers.Reference.Formats;
 
 namespace PasidFramework.Drivers.Reference.PageTables;
 

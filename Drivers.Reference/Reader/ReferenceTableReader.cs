@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Tables;
-using PasidFramework.Drivers.Reference.Formats;
-using PasidFramework.Hardware;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.Reference.Reader;
 

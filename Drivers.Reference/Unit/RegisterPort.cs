@@ -1,10 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Units;
 using PasidFramework.Allocation;
-using PasidFramework.Drivers.Reference.Formats;
-using PasidFramework.Hardware;
-using PasidFramework.Records;
-using PasidFramework.Results;
 
 namespace PasidFramework.Drivers.Reference.Unit;
 

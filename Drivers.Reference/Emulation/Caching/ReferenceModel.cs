@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
 using PasidFramework.Drivers.Reference.Emulation.Functional;
-using PasidFramework.Drivers.Reference.Formats;
-using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.Reference.Emulation.Caching;
 
@@ -50,7 +47,6 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
     private readonly HashSet<uint> _tlbsInDoubt = [];
     private DmaAccess _access;
 
-    /// <summary>Makes a model.</summary>
     public ReferenceModel(ModelMemory memory, HardwareSetup setup)
         : base(memory, memory.Device, setup)
     {
@@ -60,7 +56,6 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
         memory.Changed += OnChange;
     }
 
-    /// <summary>The memory with its walker's side.</summary>
     public ModelMemory ModelMemory { get; }
 
     IModelMemory IIommuModel.ModelMemory => ModelMemory;
@@ -304,9 +299,6 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
         }
     }
 
-    /// <summary>A configuration entry as it was read.</summary>
-    /// <param name="Address">Where.</param>
-    /// <param name="Words">What.</param>
     private sealed record Entry(ulong Address, ulong[] Words, DmaAccess Access)
     {
         public bool LeadsInto(Stage stage, AddressRange freed) =>
@@ -314,10 +306,7 @@ internal sealed class ReferenceModel : ReferenceHardware, IIommuModel
             && freed.Contains(Words[0].GetAddress(DirectoryEntry.LEAF));
     }
 
-    /// <summary>A translation of one page.</summary>
     /// <param name="Page">Where it leads.</param>
-    /// <param name="Root">The page table that it comes from.</param>
-    /// <param name="Access">The access that it was looked up for.</param>
     private sealed record Translation(Page Page, ulong Root, DmaAccess Access)
     {
         public TranslationResult Reach(in DmaAccess access) => new(

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.Contracts;
 using PasidFramework.DriverKit.Emulation;
-using PasidFramework.Hardware;
 
 namespace PasidFramework.Drivers.Reference.Emulation.Caching;
 

@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using PasidFramework.DriverKit.Units;
-using PasidFramework.Drivers.Reference.Formats;
-using PasidFramework.Hardware;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.Reference.Emulation.Functional;
 
@@ -29,10 +25,7 @@ internal class ReferenceHardware : IIommuHardware, IRegisterFile, IEntrySource
     private bool _isOn;
     private bool _lostFaults;
 
-    /// <summary>Makes one.</summary>
-    /// <param name="memory">The memory that it shares with the driver.</param>
     /// <param name="walker">That memory as the walker sees it.</param>
-    /// <param name="setup">What it reports of itself.</param>
     /// <exception cref="ArgumentException">An option is unknown or out of its range, or the width is.</exception>
     public ReferenceHardware(IPhysicalMemory memory, IMemoryReader walker, HardwareSetup setup)
     {
@@ -55,8 +48,6 @@ internal class ReferenceHardware : IIommuHardware, IRegisterFile, IEntrySource
 
     /// <summary>Serialises everything.</summary>
     protected Lock Gate { get; } = new();
-
-    /// <summary>Whether it translates.</summary>
     protected bool IsOn => _isOn;
 
     public TranslationResult Translate(in DmaAccess access)

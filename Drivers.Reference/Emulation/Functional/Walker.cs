@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 using PasidFramework.DriverKit.PageTables;
-using PasidFramework.Drivers.Reference.Formats;
 using PasidFramework.Drivers.Reference.PageTables;
-using PasidFramework.Hardware;
-using PasidFramework.Records;
 
 namespace PasidFramework.Drivers.Reference.Emulation.Functional;
 
@@ -17,10 +14,8 @@ internal enum Stage
 }
 
 /// <summary>Where a walk's entry is.</summary>
-/// <param name="Stage">What it is.</param>
 /// <param name="Table">The PASID table that it belongs to; 0 for device and page table entries.</param>
 /// <param name="Index">Requester, directory index or PASID; level of a page table entry.</param>
-/// <param name="Address">Its byte address.</param>
 internal readonly record struct WalkPoint(Stage Stage, ulong Table, uint Index, ulong Address);
 
 /// <summary>Where a walk's entries come from: memory, a cache, or memory with notes of every step.</summary>
@@ -41,7 +36,6 @@ internal readonly record struct Configured(FaultCode Fault, ulong Root, uint Asi
 /// <summary>Where a page table leads.</summary>
 /// <param name="Fault">None; or why the walk ended.</param>
 /// <param name="Target">Physical address of the page.</param>
-/// <param name="IsWritable">Whether devices may write.</param>
 /// <param name="Entry">Byte address of the entry that says so.</param>
 internal readonly record struct Page(FaultCode Fault, ulong Target, bool IsWritable, ulong Entry);
 
@@ -49,9 +43,7 @@ internal readonly record struct Page(FaultCode Fault, ulong Target, bool IsWrita
 internal static class Walker
 {
     /// <summary>Device entry, directory, PASID entry.</summary>
-    /// <param name="deviceTable">Register DEVICE_TABLE.</param>
     /// <param name="pasidBits">The hardware's PASID width.</param>
-    /// <param name="source">Where entries come from.</param>
     public static Configured Configure(ulong deviceTable, int pasidBits, in DmaAccess access, IEntrySource source)
     {
         uint requester = access.Requester.Value;
