@@ -6,7 +6,6 @@ namespace PasidFramework.Drivers.ArmSmmu.Formats;
 /// <summary>Every SMMUv3 structure that this assembly declares (Arm IHI 0070, issue H.a era).</summary>
 public static class ArmSmmuLayouts
 {
-    /// <summary>All layouts, by kind.</summary>
     public static IReadOnlyList<Layout> All { get; } =
     [
         StreamTableEntry.Layout,

@@ -12,7 +12,6 @@ internal static partial class Commands
     public static Field Range => new(68, 64, "Range");
 
     /// <summary>Forget the stream table entry of a StreamID and every context descriptor reached through it.</summary>
-    /// <param name="sid">StreamID.</param>
     /// <param name="leaf">Only the entry, not the first-level descriptor.</param>
     public static SmmuCommand CfgiSte(uint sid, bool leaf) =>
         new((ulong)SmmuOpcode.CFGI_STE | Put(SID, sid), Put(Leaf, leaf ? 1UL : 0));
@@ -28,7 +27,6 @@ internal static partial class Commands
 
     /// <summary>Forget one context descriptor of one StreamID.</summary>
     /// <param name="sid">StreamID: descriptor caches are keyed by StreamID and SubstreamID.</param>
-    /// <param name="ssid">SubstreamID.</param>
     /// <param name="leaf">Only the descriptor, not the first-level one.</param>
     public static SmmuCommand CfgiCd(uint sid, uint ssid, bool leaf) =>
         new((ulong)SmmuOpcode.CFGI_CD | Put(SSID, ssid) | Put(SID, sid), Put(Leaf, leaf ? 1UL : 0));

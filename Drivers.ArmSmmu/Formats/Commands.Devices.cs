@@ -7,11 +7,7 @@ internal static partial class Commands
 {
     /// <summary>Size of ATC_INV that means every address.</summary>
     public const int AtcSizeAll = 52;
-
-    /// <summary>RESUME: end the transaction with a fault.</summary>
     public const ulong ResumeTerminate = 0;
-
-    /// <summary>RESUME: try the transaction again.</summary>
     public const ulong ResumeRetry = 1;
 
     public static Field AtcSize => new(69, 64, "Size", "2^Size pages of 4 KiB");
@@ -19,7 +15,6 @@ internal static partial class Commands
     public static Field PriResp => new(77, 76, "Resp", "the answer");
     public static Field ResumeResp => new(13, 12, "Resp", "the answer");
     public static Field STAG => new(79, 64, "STAG", "tag of the stalled transaction");
-    /// <summary>SYNC: how completion is signalled besides the consumer index.</summary>
     public static Field CS => new(13, 12, "CS", "completion signal");
 
     public static Field MSH => new(23, 22, "MSH", "shareability of the message");
@@ -27,8 +22,6 @@ internal static partial class Commands
     public static Field MSIDATA => new(63, 32, "MSIDATA", "data of the message");
     public static Field MSIADDR => new(115, 66, "MSIADDR", "address of the message");
     /// <summary>Make a device forget translations of one PASID.</summary>
-    /// <param name="sid">StreamID.</param>
-    /// <param name="ssid">PASID.</param>
     /// <param name="address">Byte address, a multiple of the size.</param>
     /// <param name="sizeLog2">2^sizeLog2 pages of 4 KiB; <see cref="AtcSizeAll"/> is every address.</param>
     public static SmmuCommand AtcInv(uint sid, uint ssid, ulong address, int sizeLog2) => new(
@@ -38,13 +31,11 @@ internal static partial class Commands
     /// <summary>Make a device forget every translation of every PASID and of requests without one.</summary>
     /// <remarks>Without SSV the command reaches translations without PASID; Global widens one with SSV to all
     /// PASIDs.</remarks>
-    /// <param name="sid">StreamID.</param>
     /// <param name="withPasid">The one for translations with a PASID, or the one for those without.</param>
     public static SmmuCommand AtcInvAll(uint sid, bool withPasid) => new(
         (ulong)SmmuOpcode.ATC_INV | (withPasid ? Put(SSV, 1) | Put(Global, 1) : 0) | Put(SID, sid), AtcSizeAll);
 
     /// <summary>Answer a page request group.</summary>
-    /// <param name="sid">StreamID.</param>
     /// <param name="ssid">PASID, or null where the response carries none.</param>
     /// <param name="group">Index of the group, 9 bits.</param>
     /// <param name="response">0 failure, 1 invalid request, 2 success.</param>
@@ -57,8 +48,6 @@ internal static partial class Commands
     public static SmmuCommand Sync(ulong signal = 0) => new((ulong)SmmuOpcode.SYNC | Put(CS, signal), 0);
 
     /// <summary>Answer a stalled transaction.</summary>
-    /// <param name="sid">StreamID.</param>
-    /// <param name="tag">STAG of the event.</param>
     /// <param name="response">0 terminate, 1 retry, 2 abort.</param>
     public static SmmuCommand Resume(uint sid, uint tag, ulong response) =>
         new((ulong)SmmuOpcode.RESUME | Put(ResumeResp, response) | Put(SID, sid), Put(STAG, tag));

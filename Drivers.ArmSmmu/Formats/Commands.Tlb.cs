@@ -5,7 +5,6 @@ namespace PasidFramework.Drivers.ArmSmmu.Formats;
 // Arm IHI 0070 4.4 (translation caches).
 internal static partial class Commands
 {
-    /// <summary>TG: 4 KiB granules.</summary>
     public const ulong TlbGranule4K = 1;
 
     public static Field NUM => new(16, 12, "NUM", "(NUM+1) * 2^SCALE granules");
@@ -13,7 +12,6 @@ internal static partial class Commands
     public static Field VMID => new(47, 32, "VMID", "virtual machine");
     public static Field ASID => new(63, 48, "ASID", "address space");
     public static Field TTL => new(73, 72, "TTL", "level of the last-level entry, 0 unknown");
-    /// <summary>Granule of a range; 0: the command names one page and has no range.</summary>
     public static Field TG => new(75, 74, "TG", "granule of the range");
 
     public static Field ADDR => new(127, 76, "ADDR", "first page");
@@ -34,7 +32,6 @@ internal static partial class Commands
     /// <param name="address">Byte address, a multiple of 4096.</param>
     /// <param name="num">Pages are (num + 1) * 2^scale; 0 to 31.</param>
     /// <param name="scale">0 to 31.</param>
-    /// <param name="leaf">Only last-level translations.</param>
     /// <param name="ttl">Level of the last-level entry, 0 if unknown.</param>
     public static SmmuCommand TlbiNhVaRange(
         uint vmid, uint asid, ulong address, int num, int scale, bool leaf = false, int ttl = 0) => new(
@@ -59,7 +56,6 @@ internal static partial class Commands
             found.Add(new Violation(nameof(TG), "is not 0 while NUM, SCALE and TTL are: CERROR_ILL (4.4.1)"));
         }
     }
-
 
     private static LayoutField[] RangeFields() =>
     [

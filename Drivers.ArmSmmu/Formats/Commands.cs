@@ -9,20 +9,14 @@ namespace PasidFramework.Drivers.ArmSmmu.Formats;
 internal static partial class Commands
 {
     private const string Source = "Arm IHI 0070 4.";
-
-    /// <summary>Bits of the opcode.</summary>
     public static Field Opcode => new(7, 0, "Opcode", "what the command is");
 
     public static Field Global => new(9, 9, "Global", "every PASID of the StreamID");
-    /// <summary>Whether SSID counts.</summary>
     public static Field SSV => new(11, 11, "SSV");
 
     public static Field SSID => new(31, 12, "SSID", "SubstreamID (PASID)");
     public static Field SID => new(63, 32, "SID", "StreamID");
-    /// <summary>Only the last level changed.</summary>
     public static Field Leaf => new(64, 64, "Leaf");
-
-    /// <summary>Every layout of a command.</summary>
     public static IReadOnlyList<Layout> All { get; } = Build();
 
     // By opcode: whether there is such a command, and which of its bits must be 0.
@@ -64,7 +58,6 @@ internal static partial class Commands
     private static Layout Declare(
         string name, SmmuOpcode opcode, string section, LayoutField[] fields, params LayoutRule[] rules) => new(
             $"arm-smmuv3/cmd_{name}", 128, Source + section, [Fixed(Opcode, (ulong)opcode), .. fields], rules);
-
 
     private static Layout[] Build() =>
         [.. ConfigurationLayouts(), .. TlbLayouts(), .. DeviceLayouts(), .. QueueLayouts()];

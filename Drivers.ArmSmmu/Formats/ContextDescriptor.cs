@@ -7,16 +7,9 @@ namespace PasidFramework.Drivers.ArmSmmu.Formats;
 /// <summary>Context descriptor (CD): the page tables of one substream, that is of one PASID.</summary>
 internal static class ContextDescriptor
 {
-    /// <summary>Size in bytes, log2.</summary>
     public const int BytesLog2 = 6;
-
-    /// <summary>Size in bytes.</summary>
     public const int Bytes = 1 << BytesLog2;
-
-    /// <summary>Size in 64-bit words.</summary>
     public const int Words = Bytes / 8;
-
-    /// <summary>TG0: 4 KiB pages.</summary>
     public const ulong Granule4K = 0;
 
     /// <summary>

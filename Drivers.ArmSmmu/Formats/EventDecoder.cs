@@ -12,7 +12,6 @@ internal static class EventDecoder
     private static readonly Shape?[] s_shapes = BuildShapes();
 
     /// <summary>Reads one record.</summary>
-    /// <param name="words">Its four words.</param>
     public static IommuFault Decode(ReadOnlySpan<ulong> words)
     {
         int number = (int)words.Get(Events.ID);

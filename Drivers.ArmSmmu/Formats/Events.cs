@@ -32,19 +32,10 @@ internal enum SmmuEvent
 /// <summary>Records of the event queue.</summary>
 internal static class Events
 {
-    /// <summary>Size in bytes, log2.</summary>
     public const int BytesLog2 = 5;
-
-    /// <summary>Size in 64-bit words.</summary>
     public const int Words = 4;
-
-    /// <summary>CLASS: a context descriptor was fetched.</summary>
     public const ulong ClassContext = 0;
-
-    /// <summary>CLASS: a stage 1 page table was read.</summary>
     public const ulong ClassTable = 1;
-
-    /// <summary>CLASS: the fault is in the input address.</summary>
     public const ulong ClassInput = 2;
     public static Field ID => new(7, 0, "ID", "what happened");
     public static Field SSV => new(11, 11, "SSV", "SSID is valid");
@@ -105,7 +96,6 @@ internal static class Events
     private static Layout Declare(
         string name, SmmuEvent number, LayoutField[] fields, params LayoutRule[] rules) => new(
             $"arm-smmuv3/evt_{name}", 256, "Arm IHI 0070 7.3", [Fixed(ID, (ulong)number), .. fields], rules);
-
 
     private static LayoutField[] Requester() => [Reserved(10, 8), SSV, SSID, SID];
 

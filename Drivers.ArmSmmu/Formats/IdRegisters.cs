@@ -99,6 +99,5 @@ internal static class IdRegisters
         }
     }
 
-    /// <summary>Every layout of an ID register.</summary>
     public static IReadOnlyList<Layout> All { get; } = [Idr0, Idr1, Idr3, Idr5];
 }

@@ -7,7 +7,6 @@ namespace PasidFramework.Drivers.ArmSmmu.Formats;
 /// <summary>Descriptor of the first level of a context descriptor table.</summary>
 internal static class L1ContextDescriptor
 {
-    /// <summary>Size in bytes.</summary>
     public const int Bytes = 8;
     public static Field V => new(0, 0, "V", "the leaf exists");
     public static Field L2Ptr => new(55, 12, "L2Ptr", "leaf: 64 or 1024 context descriptors");
@@ -20,7 +19,6 @@ internal static class L1ContextDescriptor
 /// <summary>Descriptor of the first level of a stream table.</summary>
 internal static class L1StreamDescriptor
 {
-    /// <summary>Size in bytes.</summary>
     public const int Bytes = 8;
     public static Field Span => new(4, 0, "Span", "0: invalid; else the leaf has 2^(Span-1) stream table entries");
     public static Field L2Ptr => new(55, 6, "L2Ptr", "leaf: stream table entries");

@@ -7,10 +7,7 @@ namespace PasidFramework.Drivers.ArmSmmu.Formats;
 /// <summary>One entry of the PRI queue: a page request of a device.</summary>
 internal static class PageRequestEntry
 {
-    /// <summary>Size in bytes, log2.</summary>
     public const int BytesLog2 = 4;
-
-    /// <summary>Size in 64-bit words.</summary>
     public const int Words = 2;
     public static Field SID => new(31, 0, "SID", "StreamID");
     public static Field SSID => new(51, 32, "SSID", "SubstreamID (PASID)");

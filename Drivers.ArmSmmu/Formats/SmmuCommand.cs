@@ -6,19 +6,11 @@ namespace PasidFramework.Drivers.ArmSmmu.Formats;
 /// <param name="Word1">Bits 127:64.</param>
 internal readonly record struct SmmuCommand(ulong Word0, ulong Word1)
 {
-    /// <summary>Size in bytes, log2.</summary>
     public const int BytesLog2 = 4;
-
-    /// <summary>Size in bytes.</summary>
     public const int Bytes = 1 << BytesLog2;
-
-    /// <summary>Size in 64-bit words.</summary>
     public const int Words = Bytes / sizeof(ulong);
-
-    /// <summary>What the command is.</summary>
     public SmmuOpcode Opcode => (SmmuOpcode)(byte)Word0;
 
-    /// <summary>Writes the words.</summary>
     public void CopyTo(Span<ulong> words)
     {
         words[0] = Word0;

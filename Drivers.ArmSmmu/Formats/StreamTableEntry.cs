@@ -8,52 +8,25 @@ namespace PasidFramework.Drivers.ArmSmmu.Formats;
 /// <summary>Stream table entry (STE): what happens to the traffic of one StreamID.</summary>
 internal static class StreamTableEntry
 {
-    /// <summary>Size in bytes, log2.</summary>
     public const int BytesLog2 = 6;
-
-    /// <summary>Size in bytes.</summary>
     public const int Bytes = 1 << BytesLog2;
-
-    /// <summary>Size in 64-bit words.</summary>
     public const int Words = Bytes / 8;
 
     /// <summary>Config: bypass both stages. Values 0 to 3 abort without an event.</summary>
     public const ulong ConfigBypass = 4;
-
-    /// <summary>Config: stage 1 translates, stage 2 bypasses.</summary>
     public const ulong ConfigStage1 = 5;
-
-    /// <summary>Config: stage 2 translates, stage 1 bypasses.</summary>
     public const ulong ConfigStage2 = 6;
-
-    /// <summary>Config: both stages translate.</summary>
     public const ulong ConfigNested = 7;
-
-    /// <summary>S1Fmt: one linear table of context descriptors.</summary>
     public const ulong S1FmtLinear = 0;
-
-    /// <summary>S1Fmt: two levels, leaves of 4 KiB (64 descriptors).</summary>
     public const ulong S1Fmt4KLeaf = 1;
-
-    /// <summary>S1Fmt: two levels, leaves of 64 KiB (1024 descriptors).</summary>
     public const ulong S1Fmt64KLeaf = 2;
-
-    /// <summary>S1DSS: requests without a substream are terminated (F_STREAM_DISABLED).</summary>
     public const ulong S1DssTerminate = 0;
-
-    /// <summary>S1DSS: requests without a substream bypass stage 1.</summary>
     public const ulong S1DssBypass = 1;
 
     /// <summary>S1DSS: requests without a substream use descriptor 0; substream 0 itself is then invalid.</summary>
     public const ulong S1DssSubstream0 = 2;
-
-    /// <summary>EATS: no ATS.</summary>
     public const ulong EatsNone = 0;
-
-    /// <summary>EATS: full ATS.</summary>
     public const ulong EatsFull = 1;
-
-    /// <summary>EATS: split-stage ATS.</summary>
     public const ulong EatsSplit = 2;
     public static Field V => new(0, 0, "V", "the entry is valid");
     public static Field Config => new(3, 1, "Config", "which stages translate; 0xx aborts without an event");
@@ -196,8 +169,6 @@ internal static class StreamTableEntry
     }
 
     /// <summary>Alignment of a context descriptor table in bytes (5.2, S1ContextPtr).</summary>
-    /// <param name="format">S1Fmt.</param>
-    /// <param name="cdMax">S1CDMax.</param>
     public static ulong ContextTableAlignment(ulong format, int cdMax)
     {
         int leafBits = format switch

@@ -4,6 +4,5 @@ namespace PasidFramework.Drivers.ArmSmmu.Queues;
 
 internal static class CommandBatchExtensions
 {
-    /// <summary>Adds a command of the command queue.</summary>
     public static void Add(this ref CommandBatch batch, SmmuCommand command) => command.CopyTo(batch.Add());
 }

@@ -28,7 +28,6 @@ internal sealed class CommandQueue : CommandRing
         _owners = new long[Slots];
     }
 
-    /// <summary>The value of CMDQ_BASE.</summary>
     public ulong Base
     {
         get
@@ -42,7 +41,6 @@ internal sealed class CommandQueue : CommandRing
     }
 
     /// <summary>Makes an empty queue; the unit announces it to the hardware while the queue is disabled.</summary>
-    /// <param name="memory">Memory that the hardware reads.</param>
     /// <param name="registers">Producer and consumer.</param>
     /// <param name="log2">log2 of the number of commands, 0 to 19.</param>
     /// <param name="timeout">How long the consumer may stand still before ETIMEDOUT.</param>

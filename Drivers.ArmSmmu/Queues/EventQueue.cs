@@ -18,7 +18,6 @@ internal sealed class EventQueue : RecordRing
         _log2 = log2;
     }
 
-    /// <summary>The value of EVENTQ_BASE.</summary>
     public ulong Base
     {
         get
@@ -32,8 +31,6 @@ internal sealed class EventQueue : RecordRing
     }
 
     /// <summary>Makes an empty queue.</summary>
-    /// <param name="unit">The unit's name, for messages.</param>
-    /// <param name="memory">Memory that the hardware writes.</param>
     /// <param name="registers">Producer and consumer.</param>
     /// <param name="log2">log2 of the number of records, 0 to 19.</param>
     /// <returns>The queue, or ENOMEM.</returns>

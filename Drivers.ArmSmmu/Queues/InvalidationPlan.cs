@@ -22,8 +22,6 @@ internal static class InvalidationPlan
     private const ulong AllPages = 1UL << (48 - PageShift);
 
     /// <summary>Adds the TLB invalidations.</summary>
-    /// <param name="batch">Where they go.</param>
-    /// <param name="hasRange">IDR3.RIL.</param>
     /// <param name="range">The bytes, at least one.</param>
     public static void AddTlb(ref CommandBatch batch, bool hasRange, uint asid, IovaRange range)
     {

@@ -4,7 +4,6 @@ namespace PasidFramework.Drivers.ArmSmmu.Reader;
 
 /// <summary>A stream table entry that is in no stream table, such as one of an attach request.</summary>
 /// <param name="Stream">Whose it is; null for every stream's.</param>
-/// <param name="Entry">Eight words.</param>
 internal sealed record AttachedStream(RequesterId? Stream, ulong[] Entry)
 {
     /// <summary>A walker that finds this entry for its stream.</summary>

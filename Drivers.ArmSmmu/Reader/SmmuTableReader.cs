@@ -9,7 +9,6 @@ namespace PasidFramework.Drivers.ArmSmmu.Reader;
 [TableReader(ReaderName)]
 public sealed class SmmuTableReader : ITableReader
 {
-    /// <summary>Name of the architecture.</summary>
     public const string ReaderName = "arm-smmuv3";
 
     private const int MaxStreamBits = 32;

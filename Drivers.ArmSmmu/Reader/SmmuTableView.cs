@@ -3,10 +3,7 @@
 namespace PasidFramework.Drivers.ArmSmmu.Reader;
 
 /// <summary>The tables behind one stream table, whatever is in memory.</summary>
-/// <param name="memory">Memory or a dump.</param>
-/// <param name="root">Where the stream table is.</param>
 /// <param name="attached">The entry of one stream instead; null for a stream table.</param>
-/// <param name="options">What the hardware supports.</param>
 /// <param name="walksPages">Whether a walk goes on below the root of a page table.</param>
 internal sealed class SmmuTableView(
     IMemoryReader memory, StreamRoot root, AttachedStream? attached, SmmuHardwareOptions options, bool walksPages)

@@ -33,7 +33,6 @@ internal sealed class CdTable : PasidTable<ContextLink>
     private bool IsTwoLevel => PasidBits > LinearBits;
 
     /// <summary>Builds an empty table.</summary>
-    /// <param name="memory">Where.</param>
     /// <param name="pasidBits">Width in bits, 1 to 20.</param>
     /// <param name="sync">Completes invalidations.</param>
     /// <param name="settings">What the descriptors are to say beside page table and ASID.</param>
@@ -80,7 +79,6 @@ internal sealed class CdTable : PasidTable<ContextLink>
     }
 
     /// <summary>The stream table entry that leads a device to this table.</summary>
-    /// <param name="words">Eight words.</param>
     /// <param name="ats">Whether the device may send ATS requests.</param>
     public void EncodeSte(Span<ulong> words, bool ats)
     {

@@ -13,7 +13,6 @@ namespace PasidFramework.Drivers.ArmSmmu.Tables;
 [PasidTableFormat(FormatName)]
 public sealed class SmmuTableFormat : IPasidTableFormat
 {
-    /// <summary>The format's name.</summary>
     public const string FormatName = "arm-smmuv3";
 
     public string Name => FormatName;

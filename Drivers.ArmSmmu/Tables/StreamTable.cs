@@ -43,14 +43,11 @@ internal sealed class StreamTable : IDisposable
 
     /// <summary>StreamID bits that the table covers: LOG2SIZE.</summary>
     public int Bits { get; }
-
-    /// <summary>Whether there are two levels.</summary>
     public bool IsTwoLevel { get; }
 
     /// <summary>Byte address of the linear table or of the first level.</summary>
     public ulong Root => _table.Root;
 
-    /// <summary>The value of STRTAB_BASE_CFG.</summary>
     public uint BaseConfiguration
     {
         get
@@ -63,7 +60,6 @@ internal sealed class StreamTable : IDisposable
         }
     }
 
-    /// <summary>The value of STRTAB_BASE.</summary>
     public ulong Base
     {
         get
@@ -76,9 +72,6 @@ internal sealed class StreamTable : IDisposable
     }
 
     /// <summary>Builds an empty table.</summary>
-    /// <param name="memory">Where.</param>
-    /// <param name="sidBits">IDR1.SIDSIZE.</param>
-    /// <param name="hasTwoLevels">IDR0.ST_LEVEL.</param>
     /// <param name="sync">Completes invalidations.</param>
     /// <returns>The table; ENOMEM; ENODEV where a linear table would have to be larger than 4 MiB.</returns>
     public static OpResult<StreamTable> Create(
@@ -116,8 +109,6 @@ internal sealed class StreamTable : IDisposable
     }
 
     /// <summary>Installs an entry so that a walker sees none or all of it.</summary>
-    /// <param name="sid">StreamID.</param>
-    /// <param name="words">The entry.</param>
     /// <returns>Success; EINVAL out of range; EEXIST; ENOMEM; an error of the synchronisation.</returns>
     public OpResult Set(uint sid, ReadOnlySpan<ulong> words)
     {
@@ -182,7 +173,6 @@ internal sealed class StreamTable : IDisposable
         return _sync.StreamChanged(sid, leafOnly: true);
     }
 
-    /// <summary>Frees the table; the unit is off.</summary>
     public void Dispose() => _table.Dispose();
 
     private void StoreFirstWord(ulong address, ulong value)

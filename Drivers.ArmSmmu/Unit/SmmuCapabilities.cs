@@ -7,29 +7,15 @@ internal sealed record SmmuCapabilities
 {
     /// <summary>PASID width in bits, 1 to 20: the smaller one of IDR1.SSIDSIZE and the limit.</summary>
     public required int PasidBits { get; init; }
-
-    /// <summary>IDR1.SIDSIZE.</summary>
     public required int SidBits { get; init; }
 
     /// <summary>8 or 16.</summary>
     public required int AsidBits { get; init; }
-
-    /// <summary>IDR5.OAS.</summary>
     public required int OutputSize { get; init; }
-
-    /// <summary>IDR1.CMDQS.</summary>
     public required int CommandQueueLog2 { get; init; }
-
-    /// <summary>IDR1.EVTQS.</summary>
     public required int EventQueueLog2 { get; init; }
-
-    /// <summary>IDR0.ST_LEVEL.</summary>
     public required bool HasTwoLevelStreams { get; init; }
-
-    /// <summary>IDR0.ATS.</summary>
     public required bool HasAts { get; init; }
-
-    /// <summary>IDR3.RIL.</summary>
     public required bool HasRange { get; init; }
 
     /// <summary>What context descriptors say: IPS is limited to the 48 bits that 4 KiB pages reach without
@@ -37,7 +23,6 @@ internal sealed record SmmuCapabilities
     public CdSettings Descriptors => new(AsidBits, Math.Min(OutputSize, 5));
 
     /// <summary>Reads the registers.</summary>
-    /// <param name="registers">The unit's registers.</param>
     /// <param name="pasidBits">Upper limit for the PASID width in bits, 1 to 20.</param>
     /// <returns>The capabilities; or ENODEV, naming the field that lacks something this driver needs.</returns>
     public static OpResult<SmmuCapabilities> Read(IRegisterFile registers, int pasidBits)

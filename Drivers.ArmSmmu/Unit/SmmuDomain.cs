@@ -24,18 +24,13 @@ internal sealed class SmmuDomain : UnitDomain<UnitDevice>, IPasidTableSync
         _hasRange = hasRange;
     }
 
-    /// <summary>The context descriptors.</summary>
     public CdTable Table => _table;
 
     public override long TableBytes => _table.TableBytes;
     public override int Leaves => _table.Leaves;
 
     /// <summary>Builds a domain with an empty table.</summary>
-    /// <param name="memory">Where.</param>
-    /// <param name="queue">The unit's queue.</param>
     /// <param name="pasidBits">Width in bits, 1 to 20.</param>
-    /// <param name="settings">What descriptors say.</param>
-    /// <param name="hasRange">IDR3.RIL.</param>
     /// <returns>The domain; ENOMEM; EINVAL for the width.</returns>
     public static OpResult<SmmuDomain> Create(
         IPhysicalMemory memory, CommandQueue queue, int pasidBits, CdSettings settings, bool hasRange)

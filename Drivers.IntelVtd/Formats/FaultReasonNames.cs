@@ -6,7 +6,6 @@ internal static class FaultReasonNames
 {
     private static readonly Dictionary<int, string> s_names = All.ToDictionary(n => (int)n.Value, n => n.Name);
 
-    /// <summary>The reason in words.</summary>
     /// <param name="reason">Value of FR, 0 to 255.</param>
     public static string Of(int reason) => s_names.TryGetValue(reason, out string? name)
         ? name

@@ -34,7 +34,6 @@ internal static class VtdRegisters
 /// <summary>Global command and status, 0x18 and 0x1C.</summary>
 internal static class GlobalCommandBits
 {
-    /// <summary>Translation enable.</summary>
     public const uint TE = 1u << 31;
 
     /// <summary>Set root table pointer: one-shot; status bit RTPS.</summary>
@@ -42,11 +41,7 @@ internal static class GlobalCommandBits
 
     /// <summary>Write buffer flush: one-shot; the status bit is 1 while it runs.</summary>
     public const uint WBF = 1u << 27;
-
-    /// <summary>Queued invalidation enable.</summary>
     public const uint QIE = 1u << 26;
-
-    /// <summary>Interrupt remapping enable.</summary>
     public const uint IRE = 1u << 25;
 
     /// <summary>

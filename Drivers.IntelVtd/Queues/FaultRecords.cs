@@ -6,8 +6,6 @@ namespace PasidFramework.Drivers.IntelVtd.Queues;
 /// Fault recording registers. Intel VT-d, D51397-018 (rev 5.10), chapter 7, Fault Status Register, and section 11.4.14.
 /// It uses registers only, and none that another member writes.
 /// </summary>
-/// <param name="unit">The unit's name, for messages.</param>
-/// <param name="registers">The unit's registers.</param>
 /// <param name="offset">CAP.FRO, in bytes.</param>
 /// <param name="count">CAP.NFR + 1.</param>
 internal sealed class FaultRecords(string unit, IRegisterFile registers, int offset, int count)

@@ -55,8 +55,6 @@ internal sealed class InvalidationQueue : CommandRing
     public ulong AddressRegister => Address | 0UL.With(QueueAddress.DW, 1).With(QueueAddress.QS, (ulong)_pagesLog2);
 
     /// <summary>Takes memory for a queue.</summary>
-    /// <param name="memory">Memory that the hardware reads.</param>
-    /// <param name="registers">The unit's registers.</param>
     /// <param name="timeout">Bounds waiting.</param>
     /// <param name="sequence">Number of the last wait before the first.</param>
     /// <returns>The queue; ENOMEM.</returns>

@@ -16,8 +16,6 @@ internal readonly record struct InvalidationRange(ulong First, int Blocks, int A
     public const int WholeSpace = 52;
 
     private const int PageShift = 12;
-
-    /// <summary>Everything.</summary>
     public static InvalidationRange All => new(0, 1, WholeSpace);
 
     /// <summary>Whether it is everything.</summary>

@@ -47,10 +47,8 @@ internal sealed class VtdTable : PasidTable<DirectoryLink>
     protected override ulong QuietWord => PasidEntry.FPD.WordMask;
 
     /// <summary>Takes a zeroed directory.</summary>
-    /// <param name="memory">Memory that the hardware walks.</param>
     /// <param name="pasidBits">Width in bits, 1 to 20.</param>
     /// <param name="sync">Completes invalidations.</param>
-    /// <param name="settings">What the hardware supports.</param>
     /// <returns>The table; ENOMEM; EINVAL for the width.</returns>
     public static OpResult<VtdTable> Create(
         IPhysicalMemory memory, int pasidBits, IPasidTableSync sync, PasidEntrySettings settings)

@@ -12,7 +12,6 @@ namespace PasidFramework.Drivers.IntelVtd.Tables;
 [PasidTableFormat(FormatName)]
 public sealed class VtdTableFormat : IPasidTableFormat
 {
-    /// <summary>The format's name.</summary>
     public const string FormatName = "intel-vtd";
 
     public string Name => FormatName;

@@ -13,7 +13,6 @@ internal sealed class VtdCapabilities(ulong cap, ulong ecap)
         : ecap.Field(Ecap.FSTS) == 0 ? "ECAP.FSTS (first-stage translation)"
         : null;
 
-    /// <summary>Width of a PASID in bits.</summary>
     public int PasidBits { get; } = Math.Min((int)ecap.Field(Ecap.PSS) + 1, Pasid.MaxBits);
 
     /// <summary>Entries that were not present may be cached too: making one present needs an invalidation.</summary>
@@ -43,17 +42,9 @@ internal sealed class VtdCapabilities(ulong cap, ulong ecap)
 
     /// <summary>Page walks can snoop: PWSNP is not reserved.</summary>
     public bool WalkSnoop { get; } = ecap.Field(Ecap.SMPWCS) == 1;
-
-    /// <summary>Supervisor requests can be allowed: SRE is not reserved.</summary>
     public bool Supervisor { get; } = ecap.Field(Ecap.SRS) == 1;
-
-    /// <summary>RID_PASID is not reserved.</summary>
     public bool RidPasid { get; } = ecap.Field(Ecap.RPS) == 1;
-
-    /// <summary>Device TLBs are supported.</summary>
     public bool DeviceTlb { get; } = ecap.Field(Ecap.DT) == 1;
-
-    /// <summary>Page requests are supported.</summary>
     public bool PageRequests { get; } = ecap.Field(Ecap.PRS) == 1;
 
     /// <summary>A wait can drain page requests.</summary>

@@ -40,8 +40,6 @@ internal sealed partial class VtdUnit : IommuUnit<VtdDomain, VtdDevice>
     /// entries share one domain id, so that a PASID may lead to one page table only (section 6.2.3.1).
     /// </summary>
     public override PasidScope VendorScope => PasidScope.System;
-
-    /// <summary>What the hardware supports.</summary>
     public VtdCapabilities Capabilities { get; }
 
     /// <summary>PASID of requests without one.</summary>

@@ -5,8 +5,6 @@ namespace PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
 // What one command makes the caches forget, and not more (Arm IHI 0070 4.3, 4.4).
 internal sealed partial class CachingWalker
 {
-    /// <summary>Forgets configuration.</summary>
-    /// <param name="command">A CFGI command.</param>
     public void InvalidateConfiguration(SmmuCommand command)
     {
         ReadOnlySpan<ulong> words = [command.Word0, command.Word1];
@@ -57,8 +55,6 @@ internal sealed partial class CachingWalker
     /// Reads the descriptors of a stream again through its cached entry, as hardware may where the
     /// invalidation of the removed entry has not completed.
     /// </summary>
-    /// <param name="sid">StreamID.</param>
-    /// <param name="ssids">SubstreamIDs.</param>
     public void ReadContextsAgain(uint sid, IEnumerable<uint> ssids)
     {
         if (!_caches.Streams.TryGet(sid, out CachedEntry? stream)
@@ -85,8 +81,6 @@ internal sealed partial class CachingWalker
     /// <summary>SubstreamIDs of a stream whose descriptors are cached.</summary>
     public uint[] CachedSubstreams(uint sid) => [.. _caches.Contexts.Keys.Where(k => k.Sid == sid).Select(k => k.Ssid)];
 
-    /// <summary>Forgets translations.</summary>
-    /// <param name="command">A TLBI command.</param>
     /// <returns>Who brought in what is forgotten now, and for which address.</returns>
     public List<(Tag Tag, ulong Address)> InvalidateTranslations(SmmuCommand command)
     {
@@ -139,7 +133,6 @@ internal sealed partial class CachingWalker
     }
 
     /// <summary>Devices forget translations.</summary>
-    /// <param name="command">ATC_INV.</param>
     /// <returns>Who has forgotten which address.</returns>
     public List<(uint Sid, uint? Ssid, ulong Address)> InvalidateDevices(SmmuCommand command)
     {

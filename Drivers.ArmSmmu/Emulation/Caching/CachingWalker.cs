@@ -16,9 +16,6 @@ internal sealed partial class CachingWalker : SmmuWalker
     private int _split;
 
     /// <summary>Makes a walker with empty caches.</summary>
-    /// <param name="memory">What hardware sees.</param>
-    /// <param name="options">What it supports.</param>
-    /// <param name="caches">Where it keeps what it reads.</param>
     /// <param name="report">Takes rule and message.</param>
     public CachingWalker(
         IDeviceMemory memory, SmmuHardwareOptions options, SmmuCaches caches, Action<string, string> report)
@@ -49,8 +46,6 @@ internal sealed partial class CachingWalker : SmmuWalker
     }
 
     /// <summary>The regime that cached configuration gives a stream now; null where none is cached or legal.</summary>
-    /// <param name="tag">Who.</param>
-    /// <param name="address">Input address.</param>
     public SmmuRegime? CachedRegime(in Tag tag, ulong address)
     {
         if (!_caches.Streams.TryGet(tag.Sid, out CachedEntry? stream)
@@ -85,7 +80,6 @@ internal sealed partial class CachingWalker : SmmuWalker
     }
 
     /// <summary>A cached entry that says something else than memory does; null for none.</summary>
-    /// <param name="root">The stream table.</param>
     public string? FindStaleEntry(in StreamRoot root)
     {
         Span<ulong> word = [0];

@@ -25,14 +25,10 @@ internal static class CountedBits
     private static readonly (int Msb, int Lsb)[] s_lowTable = [(13, 0), (119, 68)];
 
     /// <summary>Whether an entry is valid: bit 0 of a stream table entry, bit 31 of a context descriptor.</summary>
-    /// <param name="entry">Eight words.</param>
-    /// <param name="isContext">Whether it is a context descriptor.</param>
     public static bool IsValid(ReadOnlySpan<ulong> entry, bool isContext) =>
         (entry[0] >> (isContext ? 31 : 0) & 1) != 0;
 
     /// <summary>Marks the bits that count.</summary>
-    /// <param name="entry">Eight words.</param>
-    /// <param name="isContext">Whether it is a context descriptor.</param>
     /// <param name="counted">Eight words, overwritten.</param>
     public static void Find(ReadOnlySpan<ulong> entry, bool isContext, Span<ulong> counted)
     {
@@ -77,9 +73,6 @@ internal static class CountedBits
 
     /// <summary>Marks the bits that may be the old or the new ones at any moment: MEV, and the bit of full ATS where
     /// neither entry has split-stage ATS or stalls of stage 2.</summary>
-    /// <param name="entry">Eight words.</param>
-    /// <param name="other">Eight words.</param>
-    /// <param name="isContext">Whether they are context descriptors.</param>
     /// <param name="free">Eight words, overwritten.</param>
     public static void FindFree(ReadOnlySpan<ulong> entry, ReadOnlySpan<ulong> other, bool isContext, Span<ulong> free)
     {

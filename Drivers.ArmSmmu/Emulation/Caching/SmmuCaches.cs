@@ -27,16 +27,12 @@ internal readonly record struct RegimeTag
     private const ulong Global = 1UL << 34;
     private readonly ulong _bits;
     private RegimeTag(ulong bits) => _bits = bits;
-
-    /// <summary>Whether the regime is EL2's.</summary>
     public bool IsEl2 => (_bits & El2) != 0;
 
     public uint Vmid => (ushort)_bits;
 
     /// <summary>ASID, 0 where it is global; null where stage 1 is off.</summary>
     public uint? Asid => (_bits & HasAsid) != 0 ? (ushort)(_bits >> AsidShift) : null;
-
-    /// <summary>Whether it has every ASID.</summary>
     public bool IsGlobal => (_bits & Global) != 0;
 
     /// <summary>The tags of a regime, whose VMID and ASID are of 16 bits at most.</summary>
@@ -53,24 +49,16 @@ internal readonly record struct RegimeTag
 }
 
 /// <summary>A stream table entry or context descriptor as it was read.</summary>
-/// <param name="Address">Its byte address.</param>
 /// <param name="Link">Byte address of the first-level descriptor that led to it; 0 for none.</param>
 internal sealed record CachedEntry(ulong Address, ulong Link, ulong[] Words)
 {
     /// <summary>Values of each word that a fetch under way may have read before the last synchronisation.</summary>
     public List<ulong>[] Seen { get; } = [.. Words.Select(_ => new List<ulong>())];
-
-    /// <summary>Whether a field is not 0.</summary>
     public bool IsSet(Field field) => Get(field) != 0;
-
-    /// <summary>Reads a field.</summary>
     public ulong Get(Field field) => ((ReadOnlySpan<ulong>)Words).Get(field);
-
-    /// <summary>Reads a field that holds an address.</summary>
     public ulong GetAddress(Field field) => ((ReadOnlySpan<ulong>)Words).GetAddress(field);
 }
 
-/// <summary>A first-level descriptor as it was read.</summary>
 internal readonly record struct CachedDescriptor(ulong Address, ulong Word, int LeafBits);
 
 /// <summary>A translation as it was walked, for the first address that it covers.</summary>
@@ -87,7 +75,6 @@ internal sealed record CachedTranslation(Tag Tag, int GranuleShift, ulong? Root,
 /// <summary>A table of stage 1 that a walk found.</summary>
 internal sealed record CachedTable(Tag Tag, int Level, ulong Table);
 
-/// <summary>A translation in a device.</summary>
 internal readonly record struct DeviceItem(ulong Target, bool Writable);
 
 /// <summary>Everything that is cached. Not safe for concurrent use.</summary>
@@ -147,13 +134,11 @@ internal sealed class SmmuCaches
                 : null,
     };
 
-    /// <summary>Last-level translations.</summary>
     public TranslationCache<RegimeTag, CachedTranslation> Tlb { get; } = new("TLB")
     {
         Describe = (key, entry) => (entry.Tag.ToString(), $"0x{key.First:x} to 0x{entry.Translation.Address:x}"),
     };
 
-    /// <summary>Tables of stage 1.</summary>
     public TranslationCache<RegimeTag, CachedTable> Tables { get; } = new("walk cache")
     {
         Describe = (key, entry) => ($"{entry.Tag} level {entry.Level} 0x{key.First:x}", $"table 0x{entry.Table:x}"),
@@ -175,10 +160,8 @@ internal sealed class SmmuCaches
             $"0x{item.Target:x}"),
     };
 
-    /// <summary>Everything.</summary>
     public CacheSet All { get; }
 
-    /// <summary>Makes empty caches.</summary>
     public SmmuCaches() =>
         All = new CacheSet(FirstStreams, Streams, FirstContexts, Contexts, Tlb, Tables, Intermediate, Devices);
 

@@ -31,7 +31,6 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
 
     /// <summary>Makes a model after its reset.</summary>
     /// <param name="memory">Memory; only the walker's view of it is used.</param>
-    /// <param name="setup">What it reports.</param>
     /// <exception cref="ArgumentException">An option is unknown or out of range.</exception>
     public SmmuModel(ModelMemory memory, HardwareSetup setup)
     {
@@ -43,7 +42,6 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
         memory.Changed += OnChange;
     }
 
-    /// <summary>The memory with its walker's side.</summary>
     public ModelMemory ModelMemory { get; }
 
     IModelMemory IIommuModel.ModelMemory => ModelMemory;

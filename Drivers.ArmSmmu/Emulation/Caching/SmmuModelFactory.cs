@@ -7,7 +7,6 @@ namespace PasidFramework.Drivers.ArmSmmu.Emulation.Caching;
 [IommuModel(ModelName)]
 internal sealed class SmmuModelFactory : IIommuModelFactory
 {
-    /// <summary>Name of the architecture.</summary>
     public const string ModelName = "arm-smmuv3";
 
     public string PageTables => ArmPageTables.Granule4K.Name;

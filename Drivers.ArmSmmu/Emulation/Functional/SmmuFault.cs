@@ -3,12 +3,9 @@
 namespace PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
 
 /// <summary>What went wrong with an access; the default is nothing.</summary>
-/// <param name="Event">The event's code.</param>
-/// <param name="Reason">In words.</param>
 /// <param name="Address">Address of a fetch that failed.</param>
 internal readonly record struct SmmuFault(SmmuEvent Event, string? Reason, ulong Address = 0)
 {
-    /// <summary>Whether stage 2 faulted.</summary>
     public bool IsStage2 { get; init; }
 
     /// <summary>CLASS: what was being read or translated.</summary>
@@ -16,13 +13,9 @@ internal readonly record struct SmmuFault(SmmuEvent Event, string? Reason, ulong
 
     /// <summary>The intermediate address of a stage 2 fault.</summary>
     public ulong Ipa { get; init; }
-
-    /// <summary>Whether there is a fault.</summary>
     public bool IsFault => Event != SmmuEvent.None;
 
     /// <summary>Writes the event record (Arm IHI 0070 7.3).</summary>
-    /// <param name="access">The access that faulted.</param>
-    /// <param name="record">Four words.</param>
     public void Encode(in DmaAccess access, Span<ulong> record)
     {
         record.Clear();

@@ -11,8 +11,6 @@ internal sealed class SmmuHardware : IIommuHardware
     private readonly SmmuWalker _walker;
 
     /// <summary>Makes the hardware.</summary>
-    /// <param name="memory">The memory that it shares with the driver.</param>
-    /// <param name="options">What it reports.</param>
     public SmmuHardware(IPhysicalMemory memory, SmmuHardwareOptions options)
     {
         Memory = memory;
@@ -23,11 +21,7 @@ internal sealed class SmmuHardware : IIommuHardware
 
     public IPhysicalMemory Memory { get; }
     public IRegisterFile Registers => RegisterFile;
-
-    /// <summary>The registers with their logs.</summary>
     public SmmuRegisterFile RegisterFile { get; }
-
-    /// <summary>What it reports.</summary>
     public SmmuHardwareOptions Options { get; }
 
     public bool IsCoherent => Options.Coherent;

@@ -103,7 +103,6 @@ internal sealed record SmmuHardwareOptions
         };
     }
 
-    /// <summary>IDR0.</summary>
     public uint Idr0
     {
         get
@@ -123,7 +122,6 @@ internal sealed record SmmuHardwareOptions
         }
     }
 
-    /// <summary>IDR1.</summary>
     public uint Idr1
     {
         get
@@ -137,7 +135,6 @@ internal sealed record SmmuHardwareOptions
         }
     }
 
-    /// <summary>IDR3.</summary>
     public uint Idr3
     {
         get
@@ -148,7 +145,6 @@ internal sealed record SmmuHardwareOptions
         }
     }
 
-    /// <summary>IDR5.</summary>
     public uint Idr5
     {
         get

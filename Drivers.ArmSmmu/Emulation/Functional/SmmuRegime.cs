@@ -3,14 +3,11 @@
 namespace PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
 
 /// <summary>Where the stream table is and its shape: STRTAB_BASE and STRTAB_BASE_CFG.</summary>
-/// <param name="Table">Byte address.</param>
 /// <param name="Log2Size">StreamID bits.</param>
 /// <param name="Split">StreamID bits below the first level.</param>
-/// <param name="IsTwoLevel">Whether there are two levels.</param>
 /// <param name="RecordsUnknown">CR2.RECINVSID: unknown StreamIDs are recorded.</param>
 internal readonly record struct StreamRoot(ulong Table, int Log2Size, int Split, bool IsTwoLevel, bool RecordsUnknown)
 {
-    /// <summary>Reads the values of the registers.</summary>
     public static StreamRoot Of(ulong tableBase, uint configuration, bool recordsUnknown)
     {
         ReadOnlySpan<ulong> start = [tableBase];
@@ -27,11 +24,9 @@ internal readonly record struct StreamRoot(ulong Table, int Log2Size, int Split,
 /// <summary>A stage 1 page table with what its descriptor says of the walk.</summary>
 /// <param name="Table">Byte address of the top table.</param>
 /// <param name="InputBits">Address bits that it covers.</param>
-/// <param name="GranuleShift">log2 of the granule.</param>
 /// <param name="OutputBits">Address bits that it may lead to.</param>
 /// <param name="Asid">Tag of its translations.</param>
 /// <param name="IgnoresAccessFlag">AFFD.</param>
-/// <param name="IgnoresHierarchy">HAD.</param>
 internal readonly record struct Stage1Root(
     ulong Table, int InputBits, int GranuleShift, int OutputBits, uint Asid, bool IgnoresAccessFlag,
     bool IgnoresHierarchy);
@@ -40,14 +35,11 @@ internal readonly record struct Stage1Root(
 /// <param name="Table">Byte address of the top table.</param>
 /// <param name="InputBits">Intermediate address bits.</param>
 /// <param name="StartLevel">Level of the top table.</param>
-/// <param name="GranuleShift">log2 of the granule.</param>
 /// <param name="OutputBits">Address bits that it may lead to.</param>
 /// <param name="IgnoresAccessFlag">S2AFFD.</param>
-/// <param name="Records">S2R.</param>
 internal readonly record struct Stage2Root(
     ulong Table, int InputBits, int StartLevel, int GranuleShift, int OutputBits, bool IgnoresAccessFlag, bool Records)
 {
-    /// <summary>Reads a legal stream table entry.</summary>
     public static Stage2Root Of(SmmuHardwareOptions options, ReadOnlySpan<ulong> ste)
     {
         int granule = SmmuRules.GranuleShift(ste.Get(StreamTableEntry.S2TG));
@@ -63,7 +55,6 @@ internal readonly record struct Stage2Root(
 }
 
 /// <summary>What one access is translated by.</summary>
-/// <param name="Sid">StreamID.</param>
 /// <param name="Ssid">SubstreamID of the descriptor; null where there is no stage 1.</param>
 /// <param name="Vmid">Tag of the virtual machine.</param>
 /// <param name="IsEl2">STRW: the regime of EL2, which has TLB commands of its own.</param>
@@ -77,8 +68,6 @@ internal readonly record struct SmmuTranslation
 {
     /// <summary>The fault; the default where there is none.</summary>
     public SmmuFault Fault { get; init; }
-
-    /// <summary>Output byte address.</summary>
     public ulong Address { get; init; }
 
     /// <summary>log2 of the bytes around the address that are translated alike.</summary>
@@ -106,7 +95,6 @@ internal readonly record struct SmmuTranslation
     public bool IsGlobal { get; init; }
 
     /// <summary>The same with its permission fault, if the access has one.</summary>
-    /// <param name="isWrite">Whether the access writes.</param>
     /// <param name="fetch">CLASS of the access to stage 2.</param>
     public SmmuTranslation For(bool isWrite, ulong fetch)
     {
@@ -140,7 +128,6 @@ internal readonly record struct SmmuTranslation
 
 /// <summary>What became of an access, and what is to be recorded of it.</summary>
 /// <param name="Result">The answer.</param>
-/// <param name="Fault">The event to record; the default where there is none.</param>
 internal readonly record struct WalkOutcome(TranslationResult Result, SmmuFault Fault)
 {
     /// <summary>The translation behind <see cref="TranslationStatus.Translated"/>.</summary>

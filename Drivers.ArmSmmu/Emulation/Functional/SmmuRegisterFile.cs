@@ -7,8 +7,6 @@ namespace PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
 /// The registers of the stand-in hardware with the consumer of the command queue and the producer of the event queue.
 /// Both act before a register write returns (Arm IHI 0070 3.5, 4.1, 6.3, 7.1, 7.2).
 /// </summary>
-/// <param name="memory">Where the queues are.</param>
-/// <param name="options">What the ID registers say.</param>
 /// <param name="executor">Notified of every command that was accepted; may be null.</param>
 internal sealed class SmmuRegisterFile(
     IDeviceMemory memory, SmmuHardwareOptions options, ISmmuCommandExecutor? executor) : IRegisterFile
@@ -19,8 +17,6 @@ internal sealed class SmmuRegisterFile(
     private readonly Queue<SmmuCommand> _log = new();
     private SpinGate _gate;
     private long _consumed;
-
-    /// <summary>Commands consumed so far.</summary>
     public long Consumed => Volatile.Read(ref _consumed);
 
     /// <summary>The last consumed commands, oldest first.</summary>
@@ -32,7 +28,6 @@ internal sealed class SmmuRegisterFile(
         return copy;
     }
 
-    /// <summary>Forgets the log.</summary>
     public void ClearLog()
     {
         _gate.Enter();
@@ -75,13 +70,11 @@ internal sealed class SmmuRegisterFile(
         }
     }
 
-    /// <summary>Where the stream table is.</summary>
     public StreamRoot StreamRoot => StreamRoot.Of(
         Read64(Registers.STRTAB_BASE),
         Read32(Registers.STRTAB_BASE_CFG),
         (Read32(Registers.CR2) & Registers.CR2_RECINVSID) != 0);
 
-    /// <summary>Whether the unit translates.</summary>
     public bool IsEnabled => (Read32(Registers.CR0) & Registers.CR0_SMMUEN) != 0;
 
     /// <summary>What becomes of an access while SMMUEN is 0; null while it is 1.</summary>
@@ -290,14 +283,13 @@ internal sealed class SmmuRegisterFile(
     }
 }
 
-/// <summary>UsablePasids commands out: what a model with caches plugs in. Called inside the register file's
+/// <summary>Carries commands out: what a model with caches plugs in. Called inside the register file's
 /// gate.</summary>
 internal interface ISmmuCommandExecutor
 {
-    /// <summary>UsablePasids one command out, in queue order.</summary>
+    /// <summary>Carries one command out, in queue order.</summary>
     void Execute(SmmuCommand command);
 
-    /// <summary>CR0 is written.</summary>
     void ControlChanged(uint before, uint after)
     {
     }

@@ -43,9 +43,6 @@ internal static class SmmuRules
     }
 
     /// <summary>Checks a context descriptor.</summary>
-    /// <param name="options">What the hardware supports.</param>
-    /// <param name="ste">The entry that leads to it.</param>
-    /// <param name="cd">The descriptor.</param>
     public static SmmuFault CheckContext(SmmuHardwareOptions options, ReadOnlySpan<ulong> ste, ReadOnlySpan<ulong> cd)
     {
         if (cd.Get(ContextDescriptor.V) == 0)
@@ -116,7 +113,6 @@ internal static class SmmuRules
 
     /// <summary>Level at which a stage 2 walk starts; -1 for a reserved encoding of S2SL0.</summary>
     /// <param name="granuleShift">log2 of the granule.</param>
-    /// <param name="encoding">S2SL0.</param>
     public static int Stage2StartLevel(int granuleShift, ulong encoding) => encoding > 2
         ? -1
         : granuleShift == 12 ? 2 - (int)encoding : 3 - (int)encoding;

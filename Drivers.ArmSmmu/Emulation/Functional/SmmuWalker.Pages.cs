@@ -11,18 +11,14 @@ internal partial class SmmuWalker
     private const int LevelsBelow = 4;
 
     /// <summary>Translates an address through the stages of a regime.</summary>
-    /// <param name="address">Input address.</param>
-    /// <param name="isWrite">Whether the access writes.</param>
     protected virtual SmmuTranslation Translate(in SmmuRegime regime, ulong address, bool isWrite) =>
         Walk(regime, address, isWrite);
 
     /// <summary>Translates an intermediate address; permissions are not checked yet.</summary>
-    /// <param name="address">Intermediate address.</param>
     protected virtual SmmuTranslation TranslateIntermediate(uint vmid, in Stage2Root second, ulong address) =>
         WalkStage2(second, address);
 
     /// <summary>Where a walk of stage 1 may begin below the top: what a walk cache knows.</summary>
-    /// <param name="address">Input address.</param>
     /// <param name="level">In: the top level; out: the level of the table.</param>
     /// <param name="table">Its address (an intermediate one, where there is a stage 2).</param>
     protected virtual void FindTable(in SmmuRegime regime, ulong address, ref int level, ref ulong table)
@@ -34,7 +30,6 @@ internal partial class SmmuWalker
     {
     }
 
-    /// <summary>Walks the tables of both stages.</summary>
     protected SmmuTranslation Walk(in SmmuRegime regime, ulong address, bool isWrite)
     {
         if (regime.First is not { } first)
@@ -66,7 +61,6 @@ internal partial class SmmuWalker
         }).For(isWrite, Events.ClassInput);
     }
 
-    /// <summary>Walks the tables of stage 2.</summary>
     protected SmmuTranslation WalkStage2(in Stage2Root second, ulong address)
     {
         var walk = new Stage2Walk(this, second, address);

@@ -10,8 +10,6 @@ namespace PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
 /// A model with caches derives from this class and answers from them; the rules stay here. Every loop is bounded by the
 /// number of levels, whatever is in memory.
 /// </remarks>
-/// <param name="memory">Where the tables are.</param>
-/// <param name="options">What the hardware supports.</param>
 internal partial class SmmuWalker(IMemoryReader memory, SmmuHardwareOptions options)
 {
     /// <summary>Whether page tables are followed.</summary>
@@ -19,12 +17,9 @@ internal partial class SmmuWalker(IMemoryReader memory, SmmuHardwareOptions opti
 
     /// <summary>Where every entry that is read is written down; null for nowhere.</summary>
     public List<TableStep>? Steps { get; init; }
-
-    /// <summary>What the hardware supports.</summary>
     protected SmmuHardwareOptions Options => options;
 
     /// <summary>What the hardware does with one access while SMMUEN is 1.</summary>
-    /// <param name="root">The stream table.</param>
     public WalkOutcome Follow(in DmaAccess access, in StreamRoot root)
     {
         uint sid = access.Requester.Value;
@@ -88,9 +83,6 @@ internal partial class SmmuWalker(IMemoryReader memory, SmmuHardwareOptions opti
     }
 
     /// <summary>Reads and checks the stream table entry of a StreamID.</summary>
-    /// <param name="sid">StreamID.</param>
-    /// <param name="root">The stream table.</param>
-    /// <param name="ste">Eight words.</param>
     protected virtual SmmuFault ReadStreamEntry(uint sid, in StreamRoot root, Span<ulong> ste)
     {
         SmmuFault fault = FindStreamEntry(sid, root, out ulong address);
@@ -112,7 +104,6 @@ internal partial class SmmuWalker(IMemoryReader memory, SmmuHardwareOptions opti
         return fault;
     }
 
-    /// <summary>Finds the stream table entry of a StreamID.</summary>
     protected SmmuFault FindStreamEntry(uint sid, in StreamRoot root, out ulong address)
     {
         address = 0;
@@ -153,16 +144,11 @@ internal partial class SmmuWalker(IMemoryReader memory, SmmuHardwareOptions opti
 
     /// <summary>Reads a first-level descriptor of the stream table.</summary>
     /// <param name="index">Its number.</param>
-    /// <param name="address">Its byte address.</param>
     /// <returns>Whether memory is there.</returns>
     protected virtual bool ReadFirstLevel(ulong index, ulong address, Span<ulong> word) => Load(address, word);
 
     /// <summary>Reads and checks a context descriptor.</summary>
-    /// <param name="sid">StreamID.</param>
-    /// <param name="ssid">SubstreamID.</param>
-    /// <param name="ste">The stream table entry that leads to it.</param>
     /// <param name="second">Stage 2, through which the table is reached; null for none.</param>
-    /// <param name="cd">Eight words.</param>
     protected virtual SmmuFault ReadContext(
         uint sid, uint ssid, ReadOnlySpan<ulong> ste, in Stage2Root? second, Span<ulong> cd)
     {
@@ -231,10 +217,7 @@ internal partial class SmmuWalker(IMemoryReader memory, SmmuHardwareOptions opti
     }
 
     /// <summary>Reads a first-level descriptor of a context descriptor table.</summary>
-    /// <param name="sid">StreamID.</param>
-    /// <param name="ssid">SubstreamID.</param>
     /// <param name="leafBits">Bits of the SubstreamID that select within the leaf.</param>
-    /// <param name="address">Its byte address.</param>
     /// <returns>Whether memory is there.</returns>
     protected virtual bool ReadFirstContext(uint sid, uint ssid, int leafBits, ulong address, Span<ulong> word) =>
         Load(address, word);
@@ -258,7 +241,6 @@ internal partial class SmmuWalker(IMemoryReader memory, SmmuHardwareOptions opti
 
     /// <summary>The page tables that a legal descriptor names for an address, or the fault of the address.</summary>
     /// <param name="address">Input address; without the top byte where the descriptor ignores it.</param>
-    /// <param name="cd">The descriptor.</param>
     protected SmmuFault SelectTable(ref ulong address, ReadOnlySpan<ulong> cd, out Stage1Root first)
     {
         bool isHigh = (address >> 55 & 1) != 0;

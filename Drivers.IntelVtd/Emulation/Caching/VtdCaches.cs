@@ -3,7 +3,6 @@
 namespace PasidFramework.Drivers.IntelVtd.Emulation.Caching;
 
 /// <summary>A cached PASID entry with the directory entry that led to it.</summary>
-/// <param name="Directory">The directory entry.</param>
 /// <param name="Address">Byte address of the table entry; 0 where the directory entry ended the walk.</param>
 /// <param name="Words">The table entry; null where the directory entry ended the walk.</param>
 /// <param name="IsPresent">Whether it can be used; a cached failure otherwise.</param>
@@ -25,13 +24,9 @@ internal sealed record CachedEntry(ulong Directory, ulong Address, ulong[]? Word
 }
 
 /// <summary>A cached PASID directory entry that is present.</summary>
-/// <param name="Value">The entry.</param>
 /// <param name="RequestPasid">PASID of the request that asked for it; null for none.</param>
 internal sealed record CachedDirectory(ulong Value, uint? RequestPasid);
 
-/// <summary>A cached context entry.</summary>
-/// <param name="Address">Its byte address.</param>
-/// <param name="IsPresent">Whether it can be used.</param>
 internal sealed record CachedContext(ulong Address, ulong[] Words, bool IsPresent);
 
 /// <summary>Tags of a translation or of an upper page table entry.</summary>
@@ -42,37 +37,29 @@ internal readonly record struct TranslationTag(ulong Type, uint DomainId, uint P
 /// <summary>A cached translation of one 4 KiB page.</summary>
 /// <param name="Page">Physical address of the page.</param>
 /// <param name="Level">Level of the leaf it comes from: the mapping covers that much.</param>
-/// <param name="Writable">Whether writes are permitted.</param>
 /// <param name="Dirty">Whether a write needs no update of flags.</param>
-/// <param name="Root">The page table.</param>
 /// <param name="Requester">Who asked last.</param>
 /// <param name="RequestPasid">The request's PASID; null for none.</param>
 internal sealed record CachedPage(
     ulong Page, int Level, bool Writable, bool Dirty, ulong Root, uint Requester, uint? RequestPasid);
 
 /// <summary>Tags in a device's TLB.</summary>
-/// <param name="Requester">The device.</param>
 /// <param name="Pasid">The request's PASID; null for requests without one.</param>
 internal readonly record struct DeviceTag(uint Requester, uint? Pasid);
 
 /// <summary>A translation in a device's TLB.</summary>
 /// <param name="Translation">What it was filled from.</param>
 /// <param name="Page">Physical address of the page.</param>
-/// <param name="Writable">Whether writes are permitted.</param>
-/// <param name="Root">The page table.</param>
 internal sealed record DeviceItem(TranslationKey<TranslationTag> Translation, ulong Page, bool Writable, ulong Root);
 
 /// <summary>An access that was answered with a configuration fault, kept with the translations (CM = 1).</summary>
-/// <param name="Fault">The reason.</param>
 /// <param name="IsQuiet">Whether FPD suppresses the record.</param>
-/// <param name="Address">The access's address.</param>
 /// <param name="RequestPasid">The request's PASID; null for none.</param>
 internal sealed record BlockedItem(int Fault, bool IsQuiet, ulong Address, uint? RequestPasid);
 
 /// <summary>Everything that is cached. Not safe for concurrent use.</summary>
 internal sealed class VtdCaches
 {
-    /// <summary>Everything.</summary>
     public CacheSet All { get; }
 
     /// <summary>Root entry halves by bus and half.</summary>
@@ -120,10 +107,8 @@ internal sealed class VtdCaches
             entry.LeadsInto(freed) ? $"the entry of SID 0x{key.Requester:x4} PASID 0x{key.Pasid:x}" : null,
     };
 
-    /// <summary>Upper page table entries.</summary>
     public TranslationCache<TranslationTag, ulong> Upper { get; }
 
-    /// <summary>Translations of 4 KiB pages.</summary>
     public TranslationCache<TranslationTag, CachedPage> Pages { get; } = new("IOTLB")
     {
         Describe = (key, page) => (Tags(key, 0), $"page 0x{page.Page:x}{(page.Writable ? " writable" : string.Empty)}"),
@@ -149,7 +134,6 @@ internal sealed class VtdCaches
             IsPage(freed, item.Page) ? $"a translation in the TLB of SID 0x{key.Tag.Requester:x4}" : null,
     };
 
-    /// <summary>Makes empty caches.</summary>
     public VtdCaches()
     {
         Upper = new TranslationCache<TranslationTag, ulong>("paging-structure cache")

@@ -17,9 +17,6 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
     private readonly MemorySource _uncached;
     private ulong _directory;
 
-    /// <summary>Makes a model.</summary>
-    /// <param name="memory">The memory that driver and model share.</param>
-    /// <param name="setup">Capabilities.</param>
     public VtdModel(ModelMemory memory, HardwareSetup setup)
         : base(memory, setup, memory.Device, memory.Device)
     {
@@ -32,7 +29,6 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
         memory.Changed += OnChange;
     }
 
-    /// <summary>The memory with its walker's side.</summary>
     public ModelMemory ModelMemory { get; }
 
     IModelMemory IIommuModel.ModelMemory => ModelMemory;
@@ -260,7 +256,6 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
         public static Found Failed(int fault, bool quiet) => new(TranslationStatus.Faulted, 0, 0, fault, quiet);
     }
 
-    /// <summary>Reads memory past the caches.</summary>
     private sealed class MemorySource(VtdModel model) : IWalkSource
     {
         public bool Read(in WalkPoint point, Span<ulong> words) => model.ReadWords(point.Address, words);

@@ -5,15 +5,11 @@ namespace PasidFramework.Drivers.IntelVtd.Emulation.Functional;
 /// <summary>The last descriptors that were consumed, oldest first. Not safe while the queue runs.</summary>
 internal sealed class DescriptorLog
 {
-    /// <summary>How many are kept.</summary>
     public const int Capacity = 1024;
 
     private readonly ulong[] _words = new ulong[Capacity * Invalidation.Words];
-
-    /// <summary>How many were consumed so far.</summary>
     public long Total { get; private set; }
 
-    /// <summary>Keeps one descriptor.</summary>
     public void Add(ReadOnlySpan<ulong> descriptor)
     {
         descriptor.CopyTo(_words.AsSpan((int)(Total % Capacity) * Invalidation.Words));

@@ -41,7 +41,6 @@ internal static class FaultReason
     public const int NotWritable = 0x85;
     public const int PasidBeyondHardware = 0x89;
 
-    /// <summary>The reason in words.</summary>
     public static string Describe(int reason) => reason switch
     {
         RootTableAddress => "the root table address register is invalid for this hardware",

@@ -10,9 +10,7 @@ internal static partial class TableWalker
     private const int MaxReads = 16;
 
     /// <summary>Translates an address by the page tables of a configuration.</summary>
-    /// <param name="rules">What the hardware accepts.</param>
     /// <param name="found">The configuration; neither a fault nor pass-through.</param>
-    /// <param name="source">Gives the entries.</param>
     public static PageResult Translate(WalkRules rules, in WalkResult found, in DmaAccess access, IWalkSource source)
     {
         if (found.Type == PasidEntry.SecondStage)

@@ -8,25 +8,18 @@ internal enum WalkStage
     /// <summary>One half of a root entry.</summary>
     Root,
 
-    /// <summary>Context entry.</summary>
     Context,
 
-    /// <summary>PASID directory entry.</summary>
     Directory,
 
-    /// <summary>PASID table entry.</summary>
     Entry,
 
-    /// <summary>First-stage entry.</summary>
     FirstStage,
 
-    /// <summary>Second-stage entry.</summary>
     SecondStage,
 }
 
 /// <summary>One entry that a walk reads.</summary>
-/// <param name="Stage">Which structure.</param>
-/// <param name="Address">Its byte address.</param>
 /// <param name="Requester">Whose walk it is.</param>
 /// <param name="Pasid">The PASID, from the directory on.</param>
 /// <param name="DomainId">Tag of the translation, in page tables.</param>
@@ -54,7 +47,6 @@ internal interface IWalkSource
     void Checked(in WalkPoint point, ReadOnlySpan<ulong> words, int fault);
 
     /// <summary>A page table entry gets its accessed or dirty flag.</summary>
-    /// <param name="point">Which entry.</param>
     /// <param name="expected">What was read.</param>
     /// <param name="entry">The same with the flags.</param>
     /// <returns>False where the entry has changed since it was read: it must be read again.</returns>
@@ -64,15 +56,10 @@ internal interface IWalkSource
 /// <summary>Where the walk of root, context and PASID structures ended.</summary>
 /// <param name="Fault">The fault reason, 0 for none.</param>
 /// <param name="IsQuiet">Whether an FPD bit on the way suppresses the record.</param>
-/// <param name="Type">PGTT.</param>
-/// <param name="FirstStageTable">FSPTPTR.</param>
-/// <param name="SecondStageTable">SSPTPTR.</param>
 /// <param name="FirstStageLevels">4 or 5.</param>
 /// <param name="SecondStageLevels">3 to 5.</param>
-/// <param name="SecondStageFlags">SSADE.</param>
 /// <param name="DomainId">Tag of its translations.</param>
 /// <param name="Pasid">The PASID that was looked up.</param>
-/// <param name="HasDeviceTlb">The context entry's DTE.</param>
 internal readonly record struct WalkResult(
     int Fault,
     bool IsQuiet,
@@ -97,7 +84,6 @@ internal readonly record struct WalkResult(
 /// <param name="Fault">The fault reason, 0 for none.</param>
 /// <param name="Address">Physical address of the access.</param>
 /// <param name="Level">Level of the leaf: 1 is 4 KiB; the smaller of both stages.</param>
-/// <param name="Writable">Whether writes are permitted.</param>
 /// <param name="Dirty">Whether a write needs no further update of flags.</param>
 internal readonly record struct PageResult(int Fault, ulong Address, int Level, bool Writable, bool Dirty);
 
@@ -105,10 +91,7 @@ internal readonly record struct PageResult(int Fault, ulong Address, int Level, 
 internal static partial class TableWalker
 {
     /// <summary>Finds the configuration of one access.</summary>
-    /// <param name="rules">What the hardware accepts.</param>
-    /// <param name="rtaddr">The root table address register.</param>
     /// <param name="access">The access; its requester is a PCI one.</param>
-    /// <param name="source">Gives the entries.</param>
     public static WalkResult Configure(WalkRules rules, ulong rtaddr, in DmaAccess access, IWalkSource source)
     {
         int fault = rules.CheckRootAddress(rtaddr, access.Pasid is not null);

@@ -28,7 +28,6 @@ internal partial class VtdHardware
     internal int CompletionInterrupts { get; private set; }
 
     /// <summary>A well-formed descriptor other than a wait takes effect.</summary>
-    /// <param name="descriptor">Its four words.</param>
     protected virtual void Invalidate(ReadOnlySpan<ulong> descriptor)
     {
         // Nothing is cached here.

@@ -18,9 +18,6 @@ internal partial class VtdHardware : IIommuHardware
     private readonly RegisterFile _registers;
     private SpinGate _gate;
 
-    /// <summary>Makes hardware.</summary>
-    /// <param name="memory">The memory that driver and hardware share.</param>
-    /// <param name="setup">Capabilities.</param>
     /// <param name="walkerMemory">What the table walker sees of it, where that differs: a walker that does not snoop.
     /// </param>
     /// <param name="queueMemory">Where descriptors are fetched and status is written, where that differs.</param>
@@ -46,11 +43,7 @@ internal partial class VtdHardware : IIommuHardware
     public IPhysicalMemory Memory { get; }
     public IRegisterFile Registers => _registers;
     public bool IsCoherent { get; }
-
-    /// <summary>Value of CAP.</summary>
     protected ulong Capabilities { get; }
-
-    /// <summary>Value of ECAP.</summary>
     protected ulong ExtendedCapabilities { get; }
 
     /// <summary>Memory as the table walker sees it.</summary>
@@ -58,8 +51,6 @@ internal partial class VtdHardware : IIommuHardware
 
     /// <summary>Memory as the queue's consumer sees it.</summary>
     protected IDeviceMemory QueueMemory { get; }
-
-    /// <summary>What is switched on.</summary>
     protected uint Status => Volatile.Read(ref _gsts);
 
     /// <exception cref="ArgumentException">The requester is not a PCI one.</exception>
@@ -109,7 +100,6 @@ internal partial class VtdHardware : IIommuHardware
     }
 
     /// <summary>Frees what a derived model holds.</summary>
-    /// <param name="disposing">Always true: there is no finalizer.</param>
     protected virtual void Dispose(bool disposing)
     {
     }

@@ -84,11 +84,7 @@ internal sealed class VtdHardwareOptions
 
     /// <summary>Bits of a host address; higher bits of table pointers are reserved.</summary>
     public int HostAddressBits { get; }
-
-    /// <summary>Value of CAP.</summary>
     public ulong Capabilities { get; }
-
-    /// <summary>Value of ECAP.</summary>
     public ulong ExtendedCapabilities { get; }
 
     private static bool TryParseRemoved(string list, out Field[]? fields)

@@ -6,8 +6,6 @@ namespace PasidFramework.Drivers.IntelVtd.Emulation.Functional;
 /// What hardware with given capabilities accepts in each structure, as fault reasons. Intel VT-d, D51397-018
 /// (rev 5.10), sections 9.2 to 9.8.
 /// </summary>
-/// <param name="cap">Value of CAP.</param>
-/// <param name="ecap">Value of ECAP.</param>
 /// <param name="hostAddressBits">Bits of a host address; higher bits of table pointers are reserved.</param>
 internal sealed partial class WalkRules(ulong cap, ulong ecap, int hostAddressBits)
 {
