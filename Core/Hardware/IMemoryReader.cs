@@ -29,4 +29,24 @@ public interface IMemoryReader
             words[i] = ReadQword(address + ((ulong)i * 8));
         }
     }
+
+    /// <summary>Loads the words of an entry, word by word, where every byte of it is memory.</summary>
+    /// <param name="address">Byte address of the first word, a multiple of 8.</param>
+    /// <param name="words">Receives them; 0 where a byte is no memory.</param>
+    /// <returns>Whether all of it is memory.</returns>
+    bool TryReadWords(ulong address, Span<ulong> words)
+    {
+        words.Clear();
+        if (!IsBacked(address, words.Length * 8L))
+        {
+            return false;
+        }
+
+        for (int i = 0; i < words.Length; i++)
+        {
+            words[i] = ReadQword(address + ((ulong)i * 8));
+        }
+
+        return true;
+    }
 }

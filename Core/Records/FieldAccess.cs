@@ -3,27 +3,44 @@ using System.Runtime.CompilerServices;
 
 namespace PasidFramework.Records;
 
-/// <summary>Reads and writes fields in the 64-bit words of a structure, low word first.</summary>
+/// <summary>Reads and writes fields in the 64-bit words of a structure, low word first, or in a register's
+/// one.</summary>
 public static class FieldAccess
 {
     /// <summary>Reads a field's bits.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static ulong Get(this ReadOnlySpan<ulong> words, Field field) =>
-        (words[field.Lsb >> 6] >> (field.Lsb & 63)) & (ulong.MaxValue >> (63 - (field.Msb - field.Lsb)));
+    public static ulong Get(this ReadOnlySpan<ulong> words, Field field) => words[field.Lsb >> 6].Get(field);
 
     /// <summary>Reads a field's bits.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static ulong Get(this Span<ulong> words, Field field) => Get((ReadOnlySpan<ulong>)words, field);
+    public static ulong Get(this Span<ulong> words, Field field) => words[field.Lsb >> 6].Get(field);
+
+    /// <summary>Reads a field's bits from the word that it lies in.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Get(this ulong word, Field field) =>
+        (word >> (field.Lsb & 63)) & (ulong.MaxValue >> (63 - (field.Msb - field.Lsb)));
+
+    /// <summary>Whether a field of the word is not 0.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool Has(this ulong word, Field field) => word.Get(field) != 0;
 
     /// <summary>Replaces a field's bits; a value that is too wide is cut off by its mask and is a caller's
     /// error.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Set(this Span<ulong> words, Field field, ulong value)
     {
+        ref ulong word = ref words[field.Lsb >> 6];
+        word = word.With(field, value);
+    }
+
+    /// <summary>The word with a field's bits replaced; the same limit as for
+    /// <see cref="Set(Span{ulong}, Field, ulong)"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong With(this ulong word, Field field, ulong value)
+    {
         ulong mask = ulong.MaxValue >> (63 - (field.Msb - field.Lsb));
         System.Diagnostics.Debug.Assert((value & ~mask) == 0, "the value does not fit its field");
-        ref ulong word = ref words[field.Lsb >> 6];
-        word = (word & ~(mask << (field.Lsb & 63))) | ((value & mask) << (field.Lsb & 63));
+        return (word & ~(mask << (field.Lsb & 63))) | ((value & mask) << (field.Lsb & 63));
     }
 
     /// <summary>Reads a field that holds the upper bits of a byte address: the bits below the field are 0.</summary>
@@ -31,12 +48,15 @@ public static class FieldAccess
     /// formats.</remarks>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static ulong GetAddress(this ReadOnlySpan<ulong> words, Field field) =>
-        words[field.Lsb >> 6] & ((ulong.MaxValue >> (63 - (field.Msb - field.Lsb))) << (field.Lsb & 63));
+        words[field.Lsb >> 6].GetAddress(field);
 
     /// <inheritdoc cref="GetAddress(ReadOnlySpan{ulong}, Field)"/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static ulong GetAddress(this Span<ulong> words, Field field) =>
-        GetAddress((ReadOnlySpan<ulong>)words, field);
+    public static ulong GetAddress(this Span<ulong> words, Field field) => words[field.Lsb >> 6].GetAddress(field);
+
+    /// <inheritdoc cref="GetAddress(ReadOnlySpan{ulong}, Field)"/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong GetAddress(this ulong word, Field field) => word & MaskOf(field);
 
     /// <summary>Replaces the upper bits of a byte address in place.</summary>
     /// <param name="words">The structure.</param>
@@ -45,9 +65,20 @@ public static class FieldAccess
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void SetAddress(this Span<ulong> words, Field field, ulong address)
     {
-        ulong mask = (ulong.MaxValue >> (63 - (field.Msb - field.Lsb))) << (field.Lsb & 63);
-        System.Diagnostics.Debug.Assert((address & ~mask) == 0, "the address is misaligned or does not fit");
         ref ulong word = ref words[field.Lsb >> 6];
-        word = (word & ~mask) | (address & mask);
+        word = word.WithAddress(field, address);
     }
+
+    /// <summary>The word with the upper bits of a byte address in place; it must be aligned and fit.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong WithAddress(this ulong word, Field field, ulong address)
+    {
+        System.Diagnostics.Debug.Assert(
+            (address & ~MaskOf(field)) == 0, "the address is misaligned or does not fit");
+        return (word & ~MaskOf(field)) | (address & MaskOf(field));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ulong MaskOf(Field field) =>
+        (ulong.MaxValue >> (63 - (field.Msb - field.Lsb))) << (field.Lsb & 63);
 }

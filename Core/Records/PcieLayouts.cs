@@ -74,8 +74,7 @@ public static class PcieLayouts
         ulong width = words.Get(MaxPasidWidth);
         if (width > Pasid.MaxBits)
         {
-            found.Add(new Violation(MaxPasidWidth.Mnemonic, Text(
-                $"is {width}, a PASID has at most {Pasid.MaxBits} bits")));
+            found.Add(MaxPasidWidth, $"is {width}, a PASID has at most {Pasid.MaxBits} bits");
         }
     }
 }

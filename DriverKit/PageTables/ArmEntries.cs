@@ -52,7 +52,7 @@ internal static class ArmEntries
 
         if (words.Get(ArmStage1Entry.SH) == 1)
         {
-            found.Add(new Violation(ArmStage1Entry.SH.Mnemonic, "is 1, a reserved encoding (DDI 0487 D8.3)"));
+            found.Add(ArmStage1Entry.SH, "is 1, a reserved encoding (DDI 0487 D8.3)");
         }
 
         // The smallest block of all granules is 2 MiB; bits 15:12 may hold high address bits and 16 is nT.

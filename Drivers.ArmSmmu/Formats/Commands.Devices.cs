@@ -57,27 +57,17 @@ internal static partial class Commands
         ulong size = words.Get(AtcSize);
         if (size > AtcSizeAll)
         {
-            found.Add(new Violation(AtcSize.Mnemonic, Text($"is {size}, the limit is {AtcSizeAll} (4.5)")));
+            found.Add(AtcSize, $"is {size}, the limit is {AtcSizeAll} (4.5)");
         }
     }
 
-    private static void CheckPriResponse(ReadOnlySpan<ulong> words, ICollection<Violation> found) =>
-        CheckEncoding(words, PriResp, "4.5", found);
-
-    private static void CheckResume(ReadOnlySpan<ulong> words, ICollection<Violation> found) =>
-        CheckEncoding(words, ResumeResp, "4.6", found);
-
-    private static void CheckSync(ReadOnlySpan<ulong> words, ICollection<Violation> found) =>
-        CheckEncoding(words, CS, "4.7", found);
-
-    private static void CheckEncoding(
-        ReadOnlySpan<ulong> words, Field field, string section, ICollection<Violation> found)
+    private static LayoutRule NotReserved(Field field, string section) => (words, found) =>
     {
         if (words.Get(field) == 3)
         {
-            found.Add(new Violation(field.Mnemonic, $"is 3, a reserved encoding: CERROR_ILL ({section})"));
+            found.Add(field, $"is 3, a reserved encoding: CERROR_ILL ({section})");
         }
-    }
+    };
 
     private static Layout[] DeviceLayouts() =>
     [
@@ -93,7 +83,7 @@ internal static partial class Commands
             Value(SSV, "the response carries the PASID"),
             SSID, SID, PRGI, Reserved(75, 73),
             Value(PriResp, (0, "response failure"), (1, "invalid request"), (2, "success"), (3, "illegal")),
-            Reserved(127, 78)], CheckPriResponse),
+            Reserved(127, 78)], NotReserved(PriResp, "4.5")),
     ];
 
     private static Layout[] QueueLayouts() =>
@@ -101,12 +91,12 @@ internal static partial class Commands
         Declare("resume", SmmuOpcode.RESUME, "6", [
             Reserved(11, 8),
             Value(ResumeResp, (ResumeTerminate, "terminate"), (ResumeRetry, "retry"), (2, "abort")),
-            Reserved(31, 14), SID, STAG, Reserved(127, 80)], CheckResume),
+            Reserved(31, 14), SID, STAG, Reserved(127, 80)], NotReserved(ResumeResp, "4.6")),
         Declare("stall_term", SmmuOpcode.STALL_TERM, "6", [Reserved(31, 8), SID, Reserved(127, 64)]),
         Declare("sync", SmmuOpcode.SYNC, "7", [
             Reserved(11, 8),
             Value(CS, (0, "none"), (1, "interrupt or message"), (2, "event")),
             Reserved(21, 14), MSH, MSIATTR, Reserved(31, 28), MSIDATA, Reserved(65, 64), Address(MSIADDR),
-            Reserved(127, 116)], CheckSync),
+            Reserved(127, 116)], NotReserved(CS, "4.7")),
     ];
 }

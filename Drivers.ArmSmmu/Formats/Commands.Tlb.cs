@@ -53,7 +53,7 @@ internal static partial class Commands
     {
         if (!IsRangeLegal(words))
         {
-            found.Add(new Violation(nameof(TG), "is not 0 while NUM, SCALE and TTL are: CERROR_ILL (4.4.1)"));
+            found.Add(TG, "is not 0 while NUM, SCALE and TTL are: CERROR_ILL (4.4.1)");
         }
     }
 

@@ -119,21 +119,19 @@ internal static class ContextDescriptor
         bool wide = words.Get(DS) == 1 || words.Get(granule) == (reservedGranule == 0 ? Granule64Of1 : Granule64Of0);
         if (size > 39 || size < (wide ? 12UL : 16UL))
         {
-            found.Add(new Violation(
-                inputSize.Mnemonic, Text($"is {size}, legal are 16 to 39, from 12 with DS or 64 KiB pages (5.4)")));
+            found.Add(inputSize, $"is {size}, legal are 16 to 39, from 12 with DS or 64 KiB pages (5.4)");
         }
 
         if (words.Get(granule) == reservedGranule)
         {
-            found.Add(new Violation(granule.Mnemonic, Text($"is {reservedGranule}, a reserved encoding (5.4)")));
+            found.Add(granule, $"is {reservedGranule}, a reserved encoding (5.4)");
         }
 
         int ips = (int)words.Get(IPS);
         ulong root = words.GetAddress(table);
         if (root >> OutputBits(ips) != 0)
         {
-            found.Add(new Violation(
-                table.Mnemonic, Text($"0x{root:x} is outside of the {OutputBits(ips)} bits of IPS {ips} (5.4)")));
+            found.Add(table, $"0x{root:x} is outside of the {OutputBits(ips)} bits of IPS {ips} (5.4)");
         }
     }
 

@@ -120,7 +120,7 @@ internal static class Events
     {
         if (words.Get(CLASS) == 3)
         {
-            found.Add(new Violation(nameof(CLASS), "is 3, a reserved encoding (7.3)"));
+            found.Add(CLASS, "is 3, a reserved encoding (7.3)");
         }
     }
 }

@@ -81,7 +81,7 @@ internal static class IdRegisters
     {
         if (words.Get(STALL_MODEL) == 3)
         {
-            found.Add(new Violation(STALL_MODEL.Mnemonic, "is 3, a reserved encoding (6.3)"));
+            found.Add(STALL_MODEL, "is 3, a reserved encoding (6.3)");
         }
     }
 
@@ -94,7 +94,7 @@ internal static class IdRegisters
         {
             if (words.Get(field) > limit)
             {
-                found.Add(new Violation(field.Mnemonic, Text($"is {words.Get(field)}, at most {limit} (6.3)")));
+                found.Add(field, $"is {words.Get(field)}, at most {limit} (6.3)");
             }
         }
     }

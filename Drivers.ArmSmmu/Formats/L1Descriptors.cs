@@ -34,7 +34,7 @@ internal static class L1StreamDescriptor
         ulong span = words.Get(Span);
         if (span > 11)
         {
-            found.Add(new Violation(nameof(Span), Text($"is {span}, the limit is SPLIT + 1, at most 11 (5.1)")));
+            found.Add(Span, $"is {span}, the limit is SPLIT + 1, at most 11 (5.1)");
         }
     }
 }

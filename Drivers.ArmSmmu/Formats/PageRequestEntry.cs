@@ -29,7 +29,7 @@ internal static class PageRequestEntry
     {
         if (words.Get(Last) == 1 && words.Get(Read) == 0 && words.Get(Write) == 0 && words.Get(SSV) == 0)
         {
-            found.Add(new Violation(SSV.Mnemonic, "is 0: a stop marker (Last without Read and Write) has a PASID"));
+            found.Add(SSV, "is 0: a stop marker (Last without Read and Write) has a PASID");
         }
     }
 }

@@ -62,6 +62,10 @@ internal static class Registers
     public const int CERROR_ABT = 2;
     public const int CERROR_ATC_INV_SYNC = 3;
 
+    /// <summary>The value of CMDQ_BASE or EVENTQ_BASE.</summary>
+    public static ulong QueueBase(ulong address, int log2) =>
+        0UL.WithAddress(QUEUE_ADDR, address).With(QUEUE_LOG2SIZE, (ulong)log2).With(BASE_RA, 1);
+
     /// <summary>The name of a code in CMDQ_CONS.ERR (Arm IHI 0070 4.1.3, 7.1).</summary>
     public static string CommandErrorName(int code) => code switch
     {

@@ -119,34 +119,33 @@ internal static class StreamTableEntry
         ulong format = words.Get(S1Fmt);
         if (cdMax > Pasid.MaxBits)
         {
-            found.Add(new Violation(
-                nameof(S1CDMax), Text($"is {cdMax}, IDR1.SSIDSIZE is never above {Pasid.MaxBits} (5.2)")));
+            found.Add(S1CDMax, $"is {cdMax}, IDR1.SSIDSIZE is never above {Pasid.MaxBits} (5.2)");
         }
 
         if (format == 3 && cdMax != 0)
         {
-            found.Add(new Violation(nameof(S1Fmt), "is 3, a reserved encoding (5.2)"));
+            found.Add(S1Fmt, "is 3, a reserved encoding (5.2)");
         }
 
         if (words.Get(S1DSS) == 3 && cdMax != 0)
         {
-            found.Add(new Violation(nameof(S1DSS), "is 3, a reserved encoding (5.2)"));
+            found.Add(S1DSS, "is 3, a reserved encoding (5.2)");
         }
 
         // With stage 2 the regime is NS-EL1 whatever STRW says.
         ulong regime = words.Get(STRW);
         if (config == ConfigStage1 && regime is (1 or 3))
         {
-            found.Add(new Violation(nameof(STRW), Text($"is {regime}, reserved in a Non-secure stream table (5.2)")));
+            found.Add(STRW, $"is {regime}, reserved in a Non-secure stream table (5.2)");
         }
 
         ulong pointer = words.GetAddress(S1ContextPtr);
         ulong alignment = ContextTableAlignment(format, cdMax);
         if ((pointer & (alignment - 1)) != 0)
         {
-            found.Add(new Violation(
-                nameof(S1ContextPtr),
-                Text($"0x{pointer:x} is not a multiple of 0x{alignment:x} (5.2, S1Fmt {format}, S1CDMax {cdMax})")));
+            found.Add(
+                S1ContextPtr,
+                $"0x{pointer:x} is not a multiple of 0x{alignment:x} (5.2, S1Fmt {format}, S1CDMax {cdMax})");
         }
     }
 
@@ -154,7 +153,7 @@ internal static class StreamTableEntry
     {
         if (words.Get(V) != 0 && words.Get(Config) is (ConfigStage2 or ConfigNested) && words.Get(S2TG) == 3)
         {
-            found.Add(new Violation(nameof(S2TG), "is 3, a reserved encoding (5.2)"));
+            found.Add(S2TG, "is 3, a reserved encoding (5.2)");
         }
     }
 
@@ -164,7 +163,7 @@ internal static class StreamTableEntry
         if (words.Get(V) != 0 && words.Get(EATS) == EatsSplit
             && words.Get(Config) is >= ConfigBypass and not ConfigNested)
         {
-            found.Add(new Violation(nameof(EATS), "is 2 (split-stage ATS), which needs Config 111 (5.2)"));
+            found.Add(EATS, "is 2 (split-stage ATS), which needs Config 111 (5.2)");
         }
     }
 

@@ -28,17 +28,7 @@ internal sealed class CommandQueue : CommandRing
         _owners = new long[Slots];
     }
 
-    public ulong Base
-    {
-        get
-        {
-            Span<ulong> words = [0];
-            words.SetAddress(Registers.QUEUE_ADDR, Address);
-            words.Set(Registers.QUEUE_LOG2SIZE, (ulong)_log2);
-            words.Set(Registers.BASE_RA, 1);
-            return words[0];
-        }
-    }
+    public ulong Base => Registers.QueueBase(Address, _log2);
 
     /// <summary>Makes an empty queue; the unit announces it to the hardware while the queue is disabled.</summary>
     /// <param name="registers">Producer and consumer.</param>

@@ -18,17 +18,7 @@ internal sealed class EventQueue : RecordRing
         _log2 = log2;
     }
 
-    public ulong Base
-    {
-        get
-        {
-            Span<ulong> words = [0];
-            words.SetAddress(Registers.QUEUE_ADDR, Address);
-            words.Set(Registers.QUEUE_LOG2SIZE, (ulong)_log2);
-            words.Set(Registers.BASE_RA, 1);
-            return words[0];
-        }
-    }
+    public ulong Base => Registers.QueueBase(Address, _log2);
 
     /// <summary>Makes an empty queue.</summary>
     /// <param name="registers">Producer and consumer.</param>

@@ -67,14 +67,14 @@ public sealed class SmmuTableReader : ITableReader
             return OpResult<ITableView>.Refuse(given);
         }
 
-        ReadOnlySpan<ulong> shape = [registers["STRTAB_BASE_CFG"]];
+        ulong shape = registers["STRTAB_BASE_CFG"];
         ulong format = shape.Get(Formats.Registers.STRTAB_FMT);
         if (format > 1)
         {
             return Refuse(Text($"STRTAB_BASE_CFG.FMT is {format}, 0 (linear) and 1 (two-level) exist"));
         }
 
-        var root = StreamRoot.Of(registers["STRTAB_BASE"], (uint)shape[0], recordsUnknown: true);
+        var root = StreamRoot.Of(registers["STRTAB_BASE"], (uint)shape, recordsUnknown: true);
         if (root.Log2Size > MaxStreamBits)
         {
             return Refuse(Text($"STRTAB_BASE_CFG.LOG2SIZE is {root.Log2Size}, the limit is {MaxStreamBits}"));
@@ -173,32 +173,27 @@ public sealed class SmmuTableReader : ITableReader
         var options = new SmmuHardwareOptions { StallModel = 0, HasStage2 = true, HasLargeGranules = true };
         if (registers.TryGetValue("IDR0", out ulong idr0))
         {
-            ReadOnlySpan<ulong> words = [idr0];
             options = options with
             {
-                HasStage2 = words.Get(IdRegisters.S2P) != 0,
-                HasWideAsids = words.Get(IdRegisters.ASID16) != 0,
-                HasTwoLevelContexts = words.Get(IdRegisters.CD2L) != 0,
-                StallModel = (int)words.Get(IdRegisters.STALL_MODEL),
+                HasStage2 = idr0.Get(IdRegisters.S2P) != 0,
+                HasWideAsids = idr0.Get(IdRegisters.ASID16) != 0,
+                HasTwoLevelContexts = idr0.Get(IdRegisters.CD2L) != 0,
+                StallModel = (int)idr0.Get(IdRegisters.STALL_MODEL),
             };
         }
 
         if (registers.TryGetValue("IDR1", out ulong idr1))
         {
-            ReadOnlySpan<ulong> words = [idr1];
-            options = options with
-            {
-                SubstreamBits = (int)Math.Min((ulong)Pasid.MaxBits, words.Get(IdRegisters.SSIDSIZE)),
-            };
+            int bits = (int)Math.Min((ulong)Pasid.MaxBits, idr1.Get(IdRegisters.SSIDSIZE));
+            options = options with { SubstreamBits = bits };
         }
 
         if (registers.TryGetValue("IDR5", out ulong idr5))
         {
-            ReadOnlySpan<ulong> words = [idr5];
             options = options with
             {
-                OutputBits = ContextDescriptor.OutputBits((int)words.Get(IdRegisters.OAS)),
-                HasLargeGranules = (words.Get(IdRegisters.GRAN16K) | words.Get(IdRegisters.GRAN64K)) != 0,
+                OutputBits = ContextDescriptor.OutputBits((int)idr5.Get(IdRegisters.OAS)),
+                HasLargeGranules = (idr5.Get(IdRegisters.GRAN16K) | idr5.Get(IdRegisters.GRAN64K)) != 0,
             };
         }
 

@@ -48,28 +48,10 @@ internal sealed class StreamTable : IDisposable
     /// <summary>Byte address of the linear table or of the first level.</summary>
     public ulong Root => _table.Root;
 
-    public uint BaseConfiguration
-    {
-        get
-        {
-            Span<ulong> words = [0];
-            words.Set(Registers.STRTAB_LOG2SIZE, (ulong)Bits);
-            words.Set(Registers.STRTAB_SPLIT, IsTwoLevel ? (ulong)Split : 0);
-            words.Set(Registers.STRTAB_FMT, IsTwoLevel ? 1UL : 0);
-            return (uint)words[0];
-        }
-    }
+    public uint BaseConfiguration => (uint)0UL.With(Registers.STRTAB_LOG2SIZE, (ulong)Bits)
+        .With(Registers.STRTAB_SPLIT, IsTwoLevel ? (ulong)Split : 0).With(Registers.STRTAB_FMT, IsTwoLevel ? 1UL : 0);
 
-    public ulong Base
-    {
-        get
-        {
-            Span<ulong> words = [0];
-            words.SetAddress(Registers.STRTAB_ADDR, Root);
-            words.Set(Registers.BASE_RA, 1);
-            return words[0];
-        }
-    }
+    public ulong Base => 0UL.WithAddress(Registers.STRTAB_ADDR, Root).With(Registers.BASE_RA, 1);
 
     /// <summary>Builds an empty table.</summary>
     /// <param name="sync">Completes invalidations.</param>

@@ -27,45 +27,27 @@ internal sealed record SmmuCapabilities
     /// <returns>The capabilities; or ENODEV, naming the field that lacks something this driver needs.</returns>
     public static OpResult<SmmuCapabilities> Read(IRegisterFile registers, int pasidBits)
     {
-        ReadOnlySpan<ulong> idr0 = [registers.Read32(Registers.IDR0)];
-        ReadOnlySpan<ulong> idr1 = [registers.Read32(Registers.IDR1)];
-        ReadOnlySpan<ulong> idr3 = [registers.Read32(Registers.IDR3)];
-        ReadOnlySpan<ulong> idr5 = [registers.Read32(Registers.IDR5)];
-
-        if (idr0.Get(IdRegisters.S1P) == 0)
-        {
-            return Lacks("IDR0.S1P", 0, "there is no stage 1");
-        }
-
-        if (idr0.Get(IdRegisters.TTF) is not (2 or 3) and ulong formats)
-        {
-            return Lacks("IDR0.TTF", formats, "AArch64 page tables are needed (2)");
-        }
-
-        if (idr0.Get(IdRegisters.STALL_MODEL) == 2)
-        {
-            return Lacks("IDR0.STALL_MODEL", 2, "forced stalls are not handled");
-        }
-
-        if (idr5.Get(IdRegisters.GRAN4K) == 0)
-        {
-            return Lacks("IDR5.GRAN4K", 0, "4 KiB pages are needed");
-        }
-
-        if (idr1.Get(IdRegisters.TABLES_PRESET) != 0)
-        {
-            return Lacks("IDR1.TABLES_PRESET", 1, "fixed table bases are not supported");
-        }
-
-        if (idr1.Get(IdRegisters.QUEUES_PRESET) != 0)
-        {
-            return Lacks("IDR1.QUEUES_PRESET", 1, "fixed queue bases are not supported");
-        }
-
+        ulong idr0 = registers.Read32(Registers.IDR0);
+        ulong idr1 = registers.Read32(Registers.IDR1);
+        ulong idr3 = registers.Read32(Registers.IDR3);
+        ulong idr5 = registers.Read32(Registers.IDR5);
+        ulong formats = idr0.Get(IdRegisters.TTF);
         int substreamBits = (int)idr1.Get(IdRegisters.SSIDSIZE);
-        if (substreamBits == 0)
+        foreach ((bool isMet, string field, ulong value, string why) in new (bool, string, ulong, string)[]
         {
-            return Lacks("IDR1.SSIDSIZE", 0, "there are no substreams, so no PASIDs");
+            (idr0.Has(IdRegisters.S1P), "IDR0.S1P", 0, "there is no stage 1"),
+            (formats is 2 or 3, "IDR0.TTF", formats, "AArch64 page tables are needed (2)"),
+            (idr0.Get(IdRegisters.STALL_MODEL) != 2, "IDR0.STALL_MODEL", 2, "forced stalls are not handled"),
+            (idr5.Has(IdRegisters.GRAN4K), "IDR5.GRAN4K", 0, "4 KiB pages are needed"),
+            (!idr1.Has(IdRegisters.TABLES_PRESET), "IDR1.TABLES_PRESET", 1, "fixed table bases are not supported"),
+            (!idr1.Has(IdRegisters.QUEUES_PRESET), "IDR1.QUEUES_PRESET", 1, "fixed queue bases are not supported"),
+            (substreamBits != 0, "IDR1.SSIDSIZE", 0, "there are no substreams, so no PASIDs"),
+        })
+        {
+            if (!isMet)
+            {
+                return Lacks(field, value, why);
+            }
         }
 
         int width = Math.Min(Math.Min(substreamBits, pasidBits), Pasid.MaxBits);

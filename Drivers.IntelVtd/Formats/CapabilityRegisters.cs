@@ -53,8 +53,7 @@ internal static class CapabilityRegisters
         ulong bits = words.Get(Ecap.PSS) + 1;
         if (words.Get(Ecap.PASID) == 1 && bits > Pasid.MaxBits)
         {
-            found.Add(new Violation(Ecap.PSS.Mnemonic, Text(
-                $"is {bits - 1}: PASIDs of {bits} bits, the packet carries {Pasid.MaxBits}")));
+            found.Add(Ecap.PSS, $"is {bits - 1}: PASIDs of {bits} bits, the packet carries {Pasid.MaxBits}");
         }
     }
 }

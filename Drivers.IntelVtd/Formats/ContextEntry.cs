@@ -45,19 +45,20 @@ internal static class ContextEntry
 
         if (words.Get(PRE) == 1 && words.Get(DTE) == 0)
         {
-            found.Add(new Violation(PRE.Mnemonic, "is 1 with DTE = 0: page requests need the device TLB enabled"));
+            found.Add(PRE, "is 1 with DTE = 0: page requests need the device TLB enabled");
         }
 
         if (words.Get(EPTR) == 1 && words.Get(PASIDE) == 0)
         {
-            found.Add(new Violation(EPTR.Mnemonic, "is 1 with PASIDE = 0"));
+            found.Add(EPTR, "is 1 with PASIDE = 0");
         }
 
         int bits = (int)words.Get(PDTS) + MinPasidBits;
         if (words.Get(RID_PASID) >> bits != 0)
         {
-            found.Add(new Violation(RID_PASID.Mnemonic, Text(
-                $"is 0x{words.Get(RID_PASID):x}, PDTS = {words.Get(PDTS)} allows less than 0x{1UL << bits:x}")));
+            found.Add(
+                RID_PASID,
+                $"is 0x{words.Get(RID_PASID):x}, PDTS = {words.Get(PDTS)} allows less than 0x{1UL << bits:x}");
         }
     }
 }

@@ -30,7 +30,7 @@ internal static class Invalidation
         ulong value = words.Get(granularity);
         if (((allowed >> (int)value) & 1) == 0)
         {
-            found.Add(new Violation(granularity.Mnemonic, Text($"is {value}, a reserved granularity")));
+            found.Add(granularity, $"is {value}, a reserved granularity");
         }
     }
 
@@ -42,8 +42,7 @@ internal static class Invalidation
         ulong low = mask >= 52 ? ulong.MaxValue : (1UL << (12 + mask)) - 1;
         if ((words.GetAddress(address) & low) != 0)
         {
-            found.Add(new Violation(address.Mnemonic, Text(
-                $"is 0x{words.GetAddress(address):x}, not aligned to the 2^{mask} pages of AM")));
+            found.Add(address, $"is 0x{words.GetAddress(address):x}, not aligned to the 2^{mask} pages of AM");
         }
     }
 
@@ -52,9 +51,9 @@ internal static class Invalidation
     {
         if (words.Get(size) == 1 && words.Get(address) == address.ValueMask)
         {
-            found.Add(new Violation(
-                address.Mnemonic,
-                "has no 0 bit with S = 1: the size has no end (everything is bits 62:12 all 1 and bit 63 = 0)"));
+            found.Add(
+                address,
+                "has no 0 bit with S = 1: the size has no end (everything is bits 62:12 all 1 and bit 63 = 0)");
         }
     }
 }
@@ -269,8 +268,7 @@ internal static class PageGroupResponse
     {
         if (words.Get(RC) is not (Success or InvalidRequest or Failure))
         {
-            found.Add(new Violation(RC.Mnemonic, Text(
-                $"is {words.Get(RC)}, a reserved response (0 success, 1 invalid request, 15 failure)")));
+            found.Add(RC, $"is {words.Get(RC)}, a reserved response (0 success, 1 invalid request, 15 failure)");
         }
     }
 }

@@ -38,7 +38,7 @@ internal static class PageRequest
     {
         if (words.Get(LPIG) == 1 && words.Get(RDR) == 0 && words.Get(WRR) == 0 && words.Get(PP) == 0)
         {
-            found.Add(new Violation(PP.Mnemonic, "is 0 with LPIG = 1 and RDR = WRR = 0: a stop marker has a PASID"));
+            found.Add(PP, "is 0 with LPIG = 1 and RDR = WRR = 0: a stop marker has a PASID");
         }
     }
 }

@@ -69,18 +69,17 @@ internal static class PasidEntry
         ulong type = words.Get(PGTT);
         if (type is < FirstStage or > PassThrough)
         {
-            found.Add(new Violation(PGTT.Mnemonic, Text(
-                $"is {type}, reserved (1 first-stage, 2 second-stage, 3 nested, 4 pass-through)")));
+            found.Add(PGTT, $"is {type}, reserved (1 first-stage, 2 second-stage, 3 nested, 4 pass-through)");
         }
 
         if (type is SecondStage or Nested && words.Get(AW) is < 1 or > 3)
         {
-            found.Add(new Violation(AW.Mnemonic, Text($"is {words.Get(AW)} with PGTT = {type}, reserved (1 to 3)")));
+            found.Add(AW, $"is {words.Get(AW)} with PGTT = {type}, reserved (1 to 3)");
         }
 
         if (type is FirstStage or Nested && words.Get(FSPM) > 1)
         {
-            found.Add(new Violation(FSPM.Mnemonic, Text($"is {words.Get(FSPM)}, reserved (0 4-level, 1 5-level)")));
+            found.Add(FSPM, $"is {words.Get(FSPM)}, reserved (0 4-level, 1 5-level)");
         }
     }
 
@@ -95,8 +94,8 @@ internal static class PasidEntry
         int bits = 30 + (9 * (int)words.Get(AW));
         if (words.GetAddress(FSPTPTR) >> bits != 0)
         {
-            found.Add(new Violation(FSPTPTR.Mnemonic, Text(
-                $"is 0x{words.GetAddress(FSPTPTR):x} with PGTT = 3, AW = {words.Get(AW)} allows {bits} bits")));
+            found.Add(
+                FSPTPTR, $"is 0x{words.GetAddress(FSPTPTR):x} with PGTT = 3, AW = {words.Get(AW)} allows {bits} bits");
         }
     }
 
@@ -124,8 +123,7 @@ internal static class PasidEntry
             ulong memoryType = (words.Get(PAT) >> (4 * i)) & 0xF;
             if (memoryType is 2 or 3 or > 7)
             {
-                found.Add(new Violation(PAT.Mnemonic, Text(
-                    $"PA{i} is {memoryType}, reserved (0 UC, 1 WC, 4 WT, 5 WP, 6 WB, 7 UC-)")));
+                found.Add(PAT, $"PA{i} is {memoryType}, reserved (0 UC, 1 WC, 4 WT, 5 WP, 6 WB, 7 UC-)");
             }
         }
     }

@@ -25,7 +25,7 @@ internal static class RootTableAddress
     {
         if (words.Get(TTM) == 2)
         {
-            found.Add(new Violation(TTM.Mnemonic, "is 2, a reserved mode (0 legacy, 1 scalable, 3 abort-DMA)"));
+            found.Add(TTM, "is 2, a reserved mode (0 legacy, 1 scalable, 3 abort-DMA)");
         }
     }
 }

@@ -26,8 +26,7 @@ internal static class VirtualCommand
     {
         if (words.Get(CMD) > FreePasid)
         {
-            found.Add(new Violation(CMD.Mnemonic, Text(
-                $"is {words.Get(CMD)}, an undefined command (0 null, 1 allocate PASID, 2 free PASID)")));
+            found.Add(CMD, $"is {words.Get(CMD)}, an undefined command (0 null, 1 allocate PASID, 2 free PASID)");
         }
     }
 }
@@ -58,7 +57,7 @@ internal static class VirtualCommandResponse
         ulong status = words.Get(SC);
         if (words.Get(IP) == 0 && status is not (Success or UndefinedCommand or NoPasid))
         {
-            found.Add(new Violation(SC.Mnemonic, Text($"is {status}, an undefined status (0, 1 and 16 are defined)")));
+            found.Add(SC, $"is {status}, an undefined status (0, 1 and 16 are defined)");
         }
     }
 }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Runtime.CompilerServices;
 
 namespace PasidFramework.Drivers.IntelVtd.Formats;
 
@@ -20,15 +19,6 @@ internal static class VtdRegisters
     public const int PQH = 0xC0;
     public const int PQT = 0xC8;
     public const int PQA = 0xD0;
-
-    /// <summary>Reads a field of a register value.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static ulong Field(this ulong register, Field field) =>
-        (register >> field.Shift) & (ulong.MaxValue >> (63 - (field.Msb - field.Lsb)));
-
-    /// <summary>A register value with one field set.</summary>
-    public static ulong With(this ulong register, Field field, ulong value) =>
-        (register & ~field.WordMask) | ((value & field.ValueMask) << field.Shift);
 }
 
 /// <summary>Global command and status, 0x18 and 0x1C.</summary>

@@ -54,7 +54,7 @@ public sealed class VtdTableReader : ITableReader
         return fault == 0
             ? OpResult<ITableView>.Ok(new VtdTableView(memory, rules, rtaddr))
             : OpResult<ITableView>.Refuse(Errno.EINVAL, Text(
-                $"RTADDR 0x{rtaddr:x} says TTM = {rtaddr.Field(RootTableAddress.TTM)} (1 is scalable mode) or has ")
+                $"RTADDR 0x{rtaddr:x} says TTM = {rtaddr.Get(RootTableAddress.TTM)} (1 is scalable mode) or has ")
                 + "reserved bits set");
     }
 }

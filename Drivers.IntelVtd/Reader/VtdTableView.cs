@@ -55,7 +55,7 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
         return new TableWalk(result, steps.Steps) { IsConfigured = found.Fault == 0 };
     }
 
-    private static string Reason(int fault) => Text($"{fault:x2}h: {FaultReason.Describe(fault)}");
+    private static string Reason(int fault) => Text($"{fault:x2}h: {FaultReasonNames.Of(fault)}");
 
     private TableReference Root()
     {
@@ -200,17 +200,8 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
         private bool _wasRead;
         public IReadOnlyList<TableStep> Steps => _steps;
 
-        public bool Read(in WalkPoint point, Span<ulong> words)
-        {
-            words.Clear();
-            _wasRead = memory.IsBacked(point.Address, words.Length * 8L);
-            for (int i = 0; _wasRead && i < words.Length; i++)
-            {
-                words[i] = memory.ReadQword(point.Address + ((ulong)i * 8));
-            }
-
-            return _wasRead;
-        }
+        public bool Read(in WalkPoint point, Span<ulong> words) =>
+            _wasRead = memory.TryReadWords(point.Address, words);
 
         public void Checked(in WalkPoint point, ReadOnlySpan<ulong> words, int fault) => _steps.Add(new TableStep(
             point.Stage switch
@@ -235,7 +226,7 @@ internal sealed class VtdTableView(IMemoryReader memory, WalkRules rules, ulong 
             WalkStage.Context => Text($"PASID directory at 0x{words.GetAddress(ContextEntry.PASIDDIRPTR):x}"),
             WalkStage.Directory => Text($"PASID table at 0x{words[0] & PasidDirectoryEntry.SMPTBLPTR.WordMask:x}"),
             WalkStage.Entry => Describe(words.ToArray()),
-            _ when point.Level == 1 || words[0].Field(X86Entry.PS) == 1 =>
+            _ when point.Level == 1 || words[0].Get(X86Entry.PS) == 1 =>
                 Text($"level {point.Level}: page at 0x{words[0] & X86Entry.ADDR.WordMask:x}"),
             _ => Text($"level {point.Level}: table at 0x{words[0] & X86Entry.ADDR.WordMask:x}"),
         };

@@ -20,7 +20,7 @@ internal static class DeviceEntry
     {
         if (words[0].Has(V) && words[0].Get(WIDTH) is < 1 or > Pasid.MaxBits)
         {
-            found.Add(new Violation("WIDTH", Text($"is {words[0].Get(WIDTH)}, must be 1 to {Pasid.MaxBits}")));
+            found.Add(WIDTH, $"is {words[0].Get(WIDTH)}, must be 1 to {Pasid.MaxBits}");
         }
     }
 }

@@ -125,12 +125,7 @@ internal sealed class ReferenceTableView(IMemoryReader memory, ulong deviceTable
                 Stage.Entry => PasidEntry.Layout,
                 _ => PageTableEntry.Layout,
             };
-            bool isThere = memory.IsBacked(point.Address, words.Length * 8);
-            for (int i = 0; isThere && i < words.Length; i++)
-            {
-                words[i] = memory.ReadQword(point.Address + ((ulong)i * 8));
-            }
-
+            bool isThere = memory.TryReadWords(point.Address, words);
             IReadOnlyList<Violation> wrong = isThere ? layout.Check(words) : [];
             Done.Add(new TableStep(
                 layout.Id,

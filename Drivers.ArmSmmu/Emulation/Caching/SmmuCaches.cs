@@ -88,12 +88,9 @@ internal sealed class SmmuCaches
     {
         Describe = (index, word) => ($"index 0x{index:x}", $"0x{word:x}"),
         LeadsInto = (index, word, freed) =>
-        {
-            ReadOnlySpan<ulong> words = [word];
-            return words.Get(L1StreamDescriptor.Span) != 0 && freed.Contains(words.GetAddress(L1StreamDescriptor.L2Ptr))
+            word.Has(L1StreamDescriptor.Span) && freed.Contains(word.GetAddress(L1StreamDescriptor.L2Ptr))
                 ? $"the first-level descriptor 0x{index:x} of the stream table"
-                : null;
-        },
+                : null,
     };
 
     /// <summary>Stream table entries by StreamID.</summary>
@@ -113,12 +110,10 @@ internal sealed class SmmuCaches
     {
         Describe = (key, descriptor) => ($"StreamID 0x{key.Sid:x} index 0x{key.Index:x}", $"0x{descriptor.Word:x}"),
         LeadsInto = (key, descriptor, freed) =>
-        {
-            ReadOnlySpan<ulong> words = [descriptor.Word];
-            return words.Get(L1ContextDescriptor.V) != 0 && freed.Contains(words.GetAddress(L1ContextDescriptor.L2Ptr))
+            descriptor.Word.Has(L1ContextDescriptor.V)
+            && freed.Contains(descriptor.Word.GetAddress(L1ContextDescriptor.L2Ptr))
                 ? $"the first-level context descriptor 0x{key.Index:x} of StreamID 0x{key.Sid:x}"
-                : null;
-        },
+                : null,
     };
 
     /// <summary>Context descriptors by StreamID and SubstreamID.</summary>

@@ -170,9 +170,9 @@ internal sealed class SmmuModel : IIommuModel, ISmmuCommandExecutor
     // A place of the event queue that holds something else for the hardware than for the CPU.
     private ulong? FindUnsettledEvent()
     {
-        ReadOnlySpan<ulong> words = [_registers.Read64(Formats.Registers.EVENTQ_BASE)];
-        ulong queue = words.GetAddress(Formats.Registers.QUEUE_ADDR);
-        int log2 = Math.Min(_options.EventQueueLog2, (int)words.Get(Formats.Registers.QUEUE_LOG2SIZE));
+        ulong start = _registers.Read64(Formats.Registers.EVENTQ_BASE);
+        ulong queue = start.GetAddress(Formats.Registers.QUEUE_ADDR);
+        int log2 = Math.Min(_options.EventQueueLog2, (int)start.Get(Formats.Registers.QUEUE_LOG2SIZE));
         ulong end = queue + (1UL << (log2 + Events.BytesLog2));
         return ModelMemory.IsBacked(queue, (long)(end - queue))
             ? ModelMemory.FindUnsettled(queue, (long)(end - queue))

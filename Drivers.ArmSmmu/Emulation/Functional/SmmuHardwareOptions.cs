@@ -103,58 +103,21 @@ internal sealed record SmmuHardwareOptions
         };
     }
 
-    public uint Idr0
-    {
-        get
-        {
-            Span<ulong> words = [0];
-            words.Set(IdRegisters.S2P, Bit(HasStage2));
-            words.Set(IdRegisters.S1P, 1);
-            words.Set(IdRegisters.TTF, 2);
-            words.Set(IdRegisters.COHACC, Bit(Coherent));
-            words.Set(IdRegisters.ATS, Bit(HasAts));
-            words.Set(IdRegisters.ASID16, Bit(HasWideAsids));
-            words.Set(IdRegisters.VMID16, Bit(HasStage2));
-            words.Set(IdRegisters.CD2L, Bit(HasTwoLevelContexts));
-            words.Set(IdRegisters.STALL_MODEL, (ulong)StallModel);
-            words.Set(IdRegisters.ST_LEVEL, Bit(HasTwoLevelStreams));
-            return (uint)words[0];
-        }
-    }
+    public uint Idr0 => (uint)0UL
+        .With(IdRegisters.S2P, Bit(HasStage2)).With(IdRegisters.S1P, 1).With(IdRegisters.TTF, 2)
+        .With(IdRegisters.COHACC, Bit(Coherent)).With(IdRegisters.ATS, Bit(HasAts))
+        .With(IdRegisters.ASID16, Bit(HasWideAsids)).With(IdRegisters.VMID16, Bit(HasStage2))
+        .With(IdRegisters.CD2L, Bit(HasTwoLevelContexts)).With(IdRegisters.STALL_MODEL, (ulong)StallModel)
+        .With(IdRegisters.ST_LEVEL, Bit(HasTwoLevelStreams));
 
-    public uint Idr1
-    {
-        get
-        {
-            Span<ulong> words = [0];
-            words.Set(IdRegisters.SIDSIZE, (ulong)SidBits);
-            words.Set(IdRegisters.SSIDSIZE, (ulong)SubstreamBits);
-            words.Set(IdRegisters.EVTQS, (ulong)EventQueueLog2);
-            words.Set(IdRegisters.CMDQS, (ulong)CommandQueueLog2);
-            return (uint)words[0];
-        }
-    }
+    public uint Idr1 => (uint)0UL.With(IdRegisters.SIDSIZE, (ulong)SidBits)
+        .With(IdRegisters.SSIDSIZE, (ulong)SubstreamBits).With(IdRegisters.EVTQS, (ulong)EventQueueLog2)
+        .With(IdRegisters.CMDQS, (ulong)CommandQueueLog2);
 
-    public uint Idr3
-    {
-        get
-        {
-            Span<ulong> words = [0];
-            words.Set(IdRegisters.RIL, Bit(HasRange));
-            return (uint)words[0];
-        }
-    }
+    public uint Idr3 => (uint)0UL.With(IdRegisters.RIL, Bit(HasRange));
 
-    public uint Idr5
-    {
-        get
-        {
-            Span<ulong> words = [0];
-            words.Set(IdRegisters.OAS, (ulong)Array.IndexOf(s_outputBits, OutputBits));
-            words.Set(IdRegisters.GRAN4K, 1);
-            return (uint)words[0];
-        }
-    }
+    public uint Idr5 =>
+        (uint)0UL.With(IdRegisters.OAS, (ulong)Array.IndexOf(s_outputBits, OutputBits)).With(IdRegisters.GRAN4K, 1);
 
     private static ulong Bit(bool value) => value ? 1UL : 0;
 }

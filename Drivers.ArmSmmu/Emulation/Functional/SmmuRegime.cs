@@ -8,17 +8,12 @@ namespace PasidFramework.Drivers.ArmSmmu.Emulation.Functional;
 /// <param name="RecordsUnknown">CR2.RECINVSID: unknown StreamIDs are recorded.</param>
 internal readonly record struct StreamRoot(ulong Table, int Log2Size, int Split, bool IsTwoLevel, bool RecordsUnknown)
 {
-    public static StreamRoot Of(ulong tableBase, uint configuration, bool recordsUnknown)
-    {
-        ReadOnlySpan<ulong> start = [tableBase];
-        ReadOnlySpan<ulong> shape = [configuration];
-        return new StreamRoot(
-            start.GetAddress(Registers.STRTAB_ADDR),
-            (int)shape.Get(Registers.STRTAB_LOG2SIZE),
-            (int)shape.Get(Registers.STRTAB_SPLIT),
-            shape.Get(Registers.STRTAB_FMT) == 1,
-            recordsUnknown);
-    }
+    public static StreamRoot Of(ulong tableBase, ulong configuration, bool recordsUnknown) => new(
+        tableBase.GetAddress(Registers.STRTAB_ADDR),
+        (int)configuration.Get(Registers.STRTAB_LOG2SIZE),
+        (int)configuration.Get(Registers.STRTAB_SPLIT),
+        configuration.Get(Registers.STRTAB_FMT) == 1,
+        recordsUnknown);
 }
 
 /// <summary>A stage 1 page table with what its descriptor says of the walk.</summary>

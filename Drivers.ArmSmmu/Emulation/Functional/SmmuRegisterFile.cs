@@ -43,32 +43,8 @@ internal sealed class SmmuRegisterFile(
 
     public ulong Read64(int offset) => Read32(offset) | ((ulong)Read32(offset + 4) << 32);
 
-    public void Write32(int offset, uint value)
-    {
-        _gate.Enter();
-        try
-        {
-            Store(offset, value);
-        }
-        finally
-        {
-            _gate.Exit();
-        }
-    }
-
-    public void Write64(int offset, ulong value)
-    {
-        _gate.Enter();
-        try
-        {
-            Store(offset, (uint)value);
-            Store(offset + 4, (uint)(value >> 32));
-        }
-        finally
-        {
-            _gate.Exit();
-        }
-    }
+    public void Write32(int offset, uint value) => Write(offset, [value]);
+    public void Write64(int offset, ulong value) => Write(offset, [(uint)value, (uint)(value >> 32)]);
 
     public StreamRoot StreamRoot => StreamRoot.Of(
         Read64(Registers.STRTAB_BASE),
@@ -161,6 +137,22 @@ internal sealed class SmmuRegisterFile(
         return ref _page1[0];
     }
 
+    private void Write(int offset, ReadOnlySpan<uint> values)
+    {
+        _gate.Enter();
+        try
+        {
+            for (int i = 0; i < values.Length; i++)
+            {
+                Store(offset + (4 * i), values[i]);
+            }
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
     private void Put(int offset, uint value)
     {
         ref uint register = ref Find(offset, out bool exists);
@@ -223,12 +215,9 @@ internal sealed class SmmuRegisterFile(
 
     private DeviceRing Ring(int offset, int entryBytes)
     {
-        ReadOnlySpan<ulong> words = [Read64(offset)];
-        return new DeviceRing(
-            memory,
-            words.GetAddress(Registers.QUEUE_ADDR),
-            (int)Math.Min(19, words.Get(Registers.QUEUE_LOG2SIZE)),
-            entryBytes);
+        ulong start = Read64(offset);
+        int log2 = (int)Math.Min(19, start.Get(Registers.QUEUE_LOG2SIZE));
+        return new DeviceRing(memory, start.GetAddress(Registers.QUEUE_ADDR), log2, entryBytes);
     }
 
     // Inside the gate: takes commands until the queue is empty or one is wrong.

@@ -224,20 +224,7 @@ internal partial class SmmuWalker(IMemoryReader memory, SmmuHardwareOptions opti
 
     /// <summary>Reads words.</summary>
     /// <returns>Whether memory is there.</returns>
-    protected bool Load(ulong address, Span<ulong> words)
-    {
-        if (!memory.IsBacked(address, words.Length * 8))
-        {
-            return false;
-        }
-
-        for (int word = 0; word < words.Length; word++)
-        {
-            words[word] = memory.ReadQword(address + ((ulong)word * 8));
-        }
-
-        return true;
-    }
+    protected bool Load(ulong address, Span<ulong> words) => memory.TryReadWords(address, words);
 
     /// <summary>The page tables that a legal descriptor names for an address, or the fault of the address.</summary>
     /// <param name="address">Input address; without the top byte where the descriptor ignores it.</param>

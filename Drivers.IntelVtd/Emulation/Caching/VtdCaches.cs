@@ -67,7 +67,7 @@ internal sealed class VtdCaches
     {
         Describe = (key, half) => ($"bus {key >> 1:x2} half {key & 1}", $"root entry 0x{half:x16}"),
         LeadsInto = (key, half, freed) =>
-            half.Field(RootEntry.LP) == 1 && IsPage(freed, half & RootEntry.LCTP.WordMask)
+            half.Get(RootEntry.LP) == 1 && IsPage(freed, half & RootEntry.LCTP.WordMask)
                 ? $"the root entry of bus {key >> 1:x2}"
                 : null,
     };

@@ -32,7 +32,7 @@ internal sealed partial class VtdModel
         lock (_cacheGate)
         {
             _rootLatched = true;
-            _requiredOfRoot = Capabilities.Field(Cap.ESRTPS) == 1
+            _requiredOfRoot = Capabilities.Get(Cap.ESRTPS) == 1
                 ? null
                 : new RequiredInvalidation<CompletedGroup>(
                     "a root table address was set",
@@ -79,7 +79,7 @@ internal sealed partial class VtdModel
             _undrained.ReportMissing(_ => true, withNew: true);
             foreach ((uint requester, CachedContext context) in _caches.Contexts)
             {
-                if (context.IsPresent && WordNow(context.Address).Field(ContextEntry.P) == 0)
+                if (context.IsPresent && WordNow(context.Address).Get(ContextEntry.P) == 0)
                 {
                     _log.Report("vtd-kept",
                         $"SID 0x{requester:x4}: context entry 0x{context.Address:x} went away and is cached still "
@@ -122,7 +122,7 @@ internal sealed partial class VtdModel
     // complete.
     private void EntryDropped(uint requester, uint pasid, CachedEntry entry)
     {
-        if (entry.IsPresent && WordNow(entry.Address).Field(PasidEntry.P) == 0)
+        if (entry.IsPresent && WordNow(entry.Address).Get(PasidEntry.P) == 0)
         {
             _required.ReportMissing(_ => true);
             _undrained.ReportMissing(left => left.Pasid == pasid || left.Requester == requester);
@@ -140,7 +140,7 @@ internal sealed partial class VtdModel
 
     private void ContextDropped(uint requester, CachedContext context)
     {
-        if (!context.IsPresent || WordNow(context.Address).Field(ContextEntry.P) == 1)
+        if (!context.IsPresent || WordNow(context.Address).Get(ContextEntry.P) == 1)
         {
             return;
         }
@@ -278,7 +278,7 @@ internal sealed partial class VtdModel
         int word = (int)(offset / 8);
 
         // P lies at the same place in both.
-        if (words[word] != change.Value && (word > 0 || change.Value.Field(PasidEntry.P) == 1))
+        if (words[word] != change.Value && (word > 0 || change.Value.Get(PasidEntry.P) == 1))
         {
             _log.Report("vtd-cached-entry-changed",
                 $"word {word} of the {what} at 0x{address:x} becomes 0x{change.Value:x} while it is cached as present "

@@ -21,7 +21,7 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
         : base(memory, setup, memory.Device, memory.Device)
     {
         ModelMemory = memory;
-        _cachingMode = Capabilities.Field(Cap.CM) == 1;
+        _cachingMode = Capabilities.Get(Cap.CM) == 1;
         _uncached = new MemorySource(this);
         _log = new ViolationLog(memory, "vtd-stray-read");
         _required = new(ReportMissing);
@@ -141,7 +141,7 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
             _caches.Entries.TryKeep(tag, new CachedEntry(0, 0, null, false, asked));
         }
 
-        bool quiet = point.Stage != WalkStage.Root && words[0].Field(PasidEntry.FPD) == 1;
+        bool quiet = point.Stage != WalkStage.Root && words[0].Get(PasidEntry.FPD) == 1;
         _caches.Blocked.TryKeep(tag, new BlockedItem(fault, quiet, point.Input, asked));
     }
 
@@ -177,7 +177,7 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
         VtdCaches.ShiftOf(point.Level));
 
     // PS lies at the same place in both stages.
-    private static bool IsLeaf(in WalkPoint point, ulong entry) => point.Level == 1 || entry.Field(X86Entry.PS) == 1;
+    private static bool IsLeaf(in WalkPoint point, ulong entry) => point.Level == 1 || entry.Get(X86Entry.PS) == 1;
 
     private static TranslationKey<TranslationTag> PageKey(in WalkResult found, ulong address) => TranslationKey.Of(
         new TranslationTag(found.Type, found.DomainId, found.Type == PasidEntry.SecondStage ? 0 : found.Pasid),

@@ -2,7 +2,8 @@
 namespace PasidFramework.Drivers.IntelVtd.Emulation.Functional;
 
 /// <summary>
-/// Fault reasons that this hardware records. Intel VT-d, D51397-018 (rev 5.10), fault reason encodings.
+/// Fault reasons that this hardware records; <see cref="FaultReasonNames"/> has them in words. Intel VT-d, D51397-018
+/// (rev 5.10), fault reason encodings.
 /// </summary>
 internal static class FaultReason
 {
@@ -40,43 +41,4 @@ internal static class FaultReason
     public const int BeyondWidth = 0x84;
     public const int NotWritable = 0x85;
     public const int PasidBeyondHardware = 0x89;
-
-    public static string Describe(int reason) => reason switch
-    {
-        RootTableAddress => "the root table address register is invalid for this hardware",
-        PasidInLegacyMode => "a request with PASID in legacy mode",
-        AbortMode => "abort-DMA mode",
-        RootAccess => "the root entry cannot be read",
-        RootNotPresent => "the root entry is not present",
-        RootReserved => "the root entry has reserved bits set",
-        ContextAccess => "the context entry cannot be read",
-        ContextNotPresent => "the context entry is not present",
-        ContextReserved => "the context entry has reserved bits set",
-        ContextInvalid => "the context entry is invalid",
-        PasidNotAllowed => "the context entry allows no requests with PASID (PASIDE = 0)",
-        PasidBeyondDirectory => "the PASID is beyond the directory (PDTS)",
-        PasidIsRidPasid => "the PASID is the context entry's RID_PASID",
-        DirectoryAccess => "the PASID directory entry cannot be read",
-        DirectoryNotPresent => "the PASID directory entry is not present",
-        DirectoryReserved => "the PASID directory entry has reserved bits set",
-        EntryAccess => "the PASID table entry cannot be read",
-        EntryNotPresent => "the PASID table entry is not present",
-        EntryReserved => "the PASID table entry has reserved bits set",
-        EntryInvalid => "the PASID table entry is invalid (PGTT, AW or FSPM)",
-        FirstStageAccess => "a first-stage table cannot be read",
-        FirstStageNotPresent => "a first-stage entry is not present",
-        FirstStageReserved => "a first-stage entry has reserved bits set",
-        FirstStageTableAccess => "the table at FSPTPTR cannot be read",
-        SecondStageAccess => "a second-stage table cannot be read",
-        SecondStagePermission => "the second stage does not permit the access",
-        SecondStageReserved => "a second-stage entry has reserved bits set",
-        SecondStageTableAccess => "the table at SSPTPTR cannot be read",
-        UserNotAllowed => "the first stage does not permit user accesses",
-        BeyondWidth => "the address is beyond the second stage's width (AW)",
-        NotWritable => "the first stage does not permit writes",
-        NonCanonical => "the address is not canonical",
-        TableBeyondHostAddresses => "FSPTPTR is beyond the host address width",
-        PasidBeyondHardware => "the PASID is wider than ECAP.PSS",
-        _ => Text($"fault {reason:x2}h"),
-    };
 }

@@ -120,7 +120,7 @@ internal static partial class TableWalker
                 return WalkNext.Descend;
             }
 
-            bool dirty = entry.Field(X86Entry.D) == 1;
+            bool dirty = entry.Get(X86Entry.D) == 1;
             ulong output = X86PageTables.FourLevel.PageOf(entry, level) | (_access.Address & WalkRules.LowBits(level));
             Result = new PageResult(0, output, level, isWritable, dirty);
             if (IsNested)
@@ -187,7 +187,7 @@ internal static partial class TableWalker
                 return WalkNext.Descend;
             }
 
-            bool dirty = !_found.SecondStageFlags || entry.Field(VtdSecondStageEntry.D) == 1;
+            bool dirty = !_found.SecondStageFlags || entry.Get(VtdSecondStageEntry.D) == 1;
             ulong output = VtdSecondStagePageTables.FourLevel.PageOf(entry, level)
                 | (step.Input & WalkRules.LowBits(level));
             Result = new PageResult(0, output, level, (rights & PageRights.Write) != 0, dirty);

@@ -143,7 +143,7 @@ internal static partial class TableWalker
                 + ((ulong)(pasid >> 6) * PasidDirectoryEntry.SizeBytes),
         };
         fault = source.Read(at, one) ? rules.CheckDirectory(one[0]) : FaultReason.DirectoryAccess;
-        quiet |= one[0].Field(PasidDirectoryEntry.FPD) == 1;
+        quiet |= one[0].Get(PasidDirectoryEntry.FPD) == 1;
         source.Checked(at, one, fault);
         if (fault != 0)
         {

@@ -67,13 +67,13 @@ internal partial class VtdHardware
             return;
         }
 
-        ulong bytes = 4096UL << (int)_iqa.Field(QueueAddress.QS);
+        ulong bytes = 4096UL << (int)_iqa.Get(QueueAddress.QS);
         if (_iqh == _iqt)
         {
             return;
         }
 
-        ulong error = _iqa.Field(QueueAddress.DW) == 0 ? QueueError.BadWidth
+        ulong error = _iqa.Get(QueueAddress.DW) == 0 ? QueueError.BadWidth
             : _iqt >= bytes ? QueueError.TailInvalid
             : (_iqt & (Invalidation.SizeBytes - 1)) != 0 ? QueueError.TailMisaligned
             : 0;
@@ -115,11 +115,11 @@ internal partial class VtdHardware
     private ulong Validate(ReadOnlySpan<ulong> words)
     {
         ulong type = words[0] & 0xF;
-        bool scalable = _latchedRtaddr.Field(RootTableAddress.TTM) == RootTableAddress.ScalableMode;
+        bool scalable = _latchedRtaddr.Get(RootTableAddress.TTM) == RootTableAddress.ScalableMode;
         bool furtherTypeBits = ((words[0] >> 9) & 7) != 0;
         if (type >= (ulong)s_kinds.Length || s_kinds[type] is not { } kind || furtherTypeBits
             || (!scalable && type > Invalidation.Wait)
-            || (type == Invalidation.PageGroupResponse && ExtendedCapabilities.Field(Ecap.PRS) == 0))
+            || (type == Invalidation.PageGroupResponse && ExtendedCapabilities.Get(Ecap.PRS) == 0))
         {
             return QueueError.BadType;
         }
@@ -135,7 +135,7 @@ internal partial class VtdHardware
             reserved |= Rules.Has(Ecap.PDS) ? 0 : words.Get(InvWait.PD);
         }
 
-        if (IsPageSelective(type, words) && words.Get(InvPasidIotlb.AM) > Capabilities.Field(Cap.MAMV))
+        if (IsPageSelective(type, words) && words.Get(InvPasidIotlb.AM) > Capabilities.Get(Cap.MAMV))
         {
             reserved = 1;
         }

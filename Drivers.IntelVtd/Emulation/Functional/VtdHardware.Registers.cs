@@ -129,7 +129,7 @@ internal partial class VtdHardware
                 _gsts |= GlobalCommandBits.SRTP;
                 RootTableLatched();
                 break;
-            case GlobalCommandBits.QIE when ExtendedCapabilities.Field(Ecap.QI) == 1:
+            case GlobalCommandBits.QIE when ExtendedCapabilities.Get(Ecap.QI) == 1:
                 _gsts ^= GlobalCommandBits.QIE;
                 _iqh = 0;
                 QueueSwitched();
@@ -171,15 +171,7 @@ internal partial class VtdHardware
         public uint Read32(int offset)
         {
             Check(offset, 4);
-            hardware._gate.Enter();
-            try
-            {
-                return (uint)(hardware.ReadAt(offset & ~7) >> ((offset & 4) * 8));
-            }
-            finally
-            {
-                hardware._gate.Exit();
-            }
+            return (uint)(Read64(offset & ~7) >> ((offset & 4) * 8));
         }
 
         public ulong Read64(int offset)
@@ -196,27 +188,23 @@ internal partial class VtdHardware
             }
         }
 
-        public void Write32(int offset, uint value)
-        {
-            Check(offset, 4);
-            hardware._gate.Enter();
-            try
-            {
-                hardware.WriteHalf(offset, value);
-            }
-            finally
-            {
-                hardware._gate.Exit();
-            }
-        }
+        public void Write32(int offset, uint value) => Write(offset, 4, value);
+        public void Write64(int offset, ulong value) => Write(offset, 8, value);
 
-        public void Write64(int offset, ulong value)
+        private void Write(int offset, int bytes, ulong value)
         {
-            Check(offset, 8);
+            Check(offset, bytes);
             hardware._gate.Enter();
             try
             {
-                hardware.WriteAt(offset, value);
+                if (bytes == 4)
+                {
+                    hardware.WriteHalf(offset, (uint)value);
+                }
+                else
+                {
+                    hardware.WriteAt(offset, value);
+                }
             }
             finally
             {

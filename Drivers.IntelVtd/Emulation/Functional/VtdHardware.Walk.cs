@@ -22,19 +22,5 @@ internal partial class VtdHardware : IWalkSource
 
     /// <summary>Reads words as the table walker sees them.</summary>
     /// <returns>False where no memory is; the words are 0 then.</returns>
-    protected bool ReadWords(ulong address, Span<ulong> words)
-    {
-        words.Clear();
-        if (!WalkerMemory.IsBacked(address, words.Length * 8L))
-        {
-            return false;
-        }
-
-        for (int i = 0; i < words.Length; i++)
-        {
-            words[i] = WalkerMemory.ReadQword(address + ((ulong)i * 8));
-        }
-
-        return true;
-    }
+    protected bool ReadWords(ulong address, Span<ulong> words) => WalkerMemory.TryReadWords(address, words);
 }

@@ -96,7 +96,7 @@ internal partial class VtdHardware : IIommuHardware
 
         RecordFault(access, fault);
         return new TranslationResult(TranslationStatus.Faulted, 0, 0, fault, Text(
-            $"{fault:x2}h: {FaultReason.Describe(fault)}"));
+            $"{fault:x2}h: {FaultReasonNames.Of(fault)}"));
     }
 
     /// <summary>Frees what a derived model holds.</summary>

@@ -39,7 +39,7 @@ internal sealed partial class WalkRules(ulong cap, ulong ecap, int hostAddressBi
     public ulong AboveHostAddresses { get; } = ulong.MaxValue << hostAddressBits;
 
     /// <summary>Whether the hardware has a capability.</summary>
-    public bool Has(Field capability) => ecap.Field(capability) == 1;
+    public bool Has(Field capability) => ecap.Get(capability) == 1;
 
     /// <summary>Reserved bits of a layout, word by word.</summary>
     public static ulong[] ReservedBits(Layout layout)
@@ -62,7 +62,7 @@ internal sealed partial class WalkRules(ulong cap, ulong ecap, int hostAddressBi
     /// <summary>The root table address register.</summary>
     public int CheckRootAddress(ulong rtaddr, bool hasPasid)
     {
-        ulong mode = rtaddr.Field(RootTableAddress.TTM);
+        ulong mode = rtaddr.Get(RootTableAddress.TTM);
         if (mode == RootTableAddress.AbortMode)
         {
             return FaultReason.AbortMode;
@@ -84,7 +84,7 @@ internal sealed partial class WalkRules(ulong cap, ulong ecap, int hostAddressBi
     /// <summary>One half of a root entry; both have the form of the lower one.</summary>
     public int CheckRootHalf(ulong half)
     {
-        if (half.Field(RootEntry.LP) == 0)
+        if (half.Get(RootEntry.LP) == 0)
         {
             return FaultReason.RootNotPresent;
         }
@@ -134,7 +134,7 @@ internal sealed partial class WalkRules(ulong cap, ulong ecap, int hostAddressBi
         }
 
         pasid = given.Value;
-        if (!Has(Ecap.PASID) || pasid >> ((int)ecap.Field(Ecap.PSS) + 1) != 0)
+        if (!Has(Ecap.PASID) || pasid >> ((int)ecap.Get(Ecap.PSS) + 1) != 0)
         {
             return FaultReason.PasidBeyondHardware;
         }
@@ -155,7 +155,7 @@ internal sealed partial class WalkRules(ulong cap, ulong ecap, int hostAddressBi
     /// <summary>A PASID directory entry.</summary>
     public int CheckDirectory(ulong entry)
     {
-        if (entry.Field(PasidDirectoryEntry.P) == 0)
+        if (entry.Get(PasidDirectoryEntry.P) == 0)
         {
             return FaultReason.DirectoryNotPresent;
         }
@@ -210,14 +210,14 @@ internal sealed partial class WalkRules(ulong cap, ulong ecap, int hostAddressBi
     /// <summary>A first-stage entry at a level, 1 the lowest.</summary>
     public int CheckFirstStage(ulong entry, int level)
     {
-        if (entry.Field(X86Entry.P) == 0)
+        if (entry.Get(X86Entry.P) == 0)
         {
             return FaultReason.FirstStageNotPresent;
         }
 
-        bool large = entry.Field(X86Entry.PS) == 1 && level > 1;
+        bool large = entry.Get(X86Entry.PS) == 1 && level > 1;
         bool wrong = (entry & X86Entry.ADDR.WordMask & AboveHostAddresses) != 0
-            || (large && (level > 3 || (level == 3 && cap.Field(Cap.FS1GP) == 0)
+            || (large && (level > 3 || (level == 3 && cap.Get(Cap.FS1GP) == 0)
                 || (entry & LowBits(level) & ~0x1FFFUL) != 0));
         return wrong ? FaultReason.FirstStageReserved : 0;
     }
@@ -225,16 +225,16 @@ internal sealed partial class WalkRules(ulong cap, ulong ecap, int hostAddressBi
     /// <summary>A second-stage entry at a level, 1 the lowest.</summary>
     public int CheckSecondStage(ulong entry, int level)
     {
-        if (entry.Field(VtdSecondStageEntry.R) == 0 && entry.Field(VtdSecondStageEntry.W) == 0)
+        if (entry.Get(VtdSecondStageEntry.R) == 0 && entry.Get(VtdSecondStageEntry.W) == 0)
         {
             return FaultReason.SecondStagePermission;
         }
 
-        bool large = entry.Field(VtdSecondStageEntry.PS) == 1 && level > 1;
+        bool large = entry.Get(VtdSecondStageEntry.PS) == 1 && level > 1;
         bool leaf = large || level == 1;
-        ulong sizes = cap.Field(Cap.SSLPS);
+        ulong sizes = cap.Get(Cap.SSLPS);
         bool wrong = (entry & VtdSecondStageEntry.ADDR.WordMask & AboveHostAddresses) != 0
-            || (!leaf && entry.Field(VtdSecondStageEntry.SNP) == 1)
+            || (!leaf && entry.Get(VtdSecondStageEntry.SNP) == 1)
             || (large && (level > 3 || ((sizes >> (level - 2)) & 1) == 0 || (entry & LowBits(level) & ~0xFFFUL) != 0));
         return wrong ? FaultReason.SecondStageReserved : 0;
     }
@@ -275,9 +275,9 @@ internal sealed partial class WalkRules(ulong cap, ulong ecap, int hostAddressBi
             : 0;
     }
 
-    private int DomainIdBits => 4 + (2 * (int)cap.Field(Cap.ND));
+    private int DomainIdBits => 4 + (2 * (int)cap.Get(Cap.ND));
 
-    private int GuestBits(ReadOnlySpan<ulong> words) => Math.Min((int)cap.Field(Cap.MGAW) + 1, SecondStageBits(words));
+    private int GuestBits(ReadOnlySpan<ulong> words) => Math.Min((int)cap.Get(Cap.MGAW) + 1, SecondStageBits(words));
 
     private bool IsTypeSupported(ulong type) => type switch
     {
@@ -289,9 +289,9 @@ internal sealed partial class WalkRules(ulong cap, ulong ecap, int hostAddressBi
     };
 
     private bool IsWidthSupported(ulong width) =>
-        width is >= 1 and <= 3 && ((cap.Field(Cap.SAGAW) >> (int)width) & 1) == 1;
+        width is >= 1 and <= 3 && ((cap.Get(Cap.SAGAW) >> (int)width) & 1) == 1;
 
-    private bool IsModeSupported(ulong mode) => mode == 0 || (mode == 1 && cap.Field(Cap.FS5LP) == 1);
+    private bool IsModeSupported(ulong mode) => mode == 0 || (mode == 1 && cap.Get(Cap.FS5LP) == 1);
 
     // What is set of the fields of absent capabilities.
     private ulong Absent((Field Capability, Field Field)[] needs, ReadOnlySpan<ulong> words)

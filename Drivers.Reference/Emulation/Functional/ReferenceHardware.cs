@@ -134,20 +134,7 @@ internal class ReferenceHardware : IIommuHardware, IRegisterFile, IEntrySource
         }
     }
 
-    public virtual bool Read(in WalkPoint point, Span<ulong> words)
-    {
-        if (!_walker.IsBacked(point.Address, words.Length * 8))
-        {
-            return false;
-        }
-
-        for (int i = 0; i < words.Length; i++)
-        {
-            words[i] = _walker.ReadQword(point.Address + ((ulong)i * 8));
-        }
-
-        return true;
-    }
+    public virtual bool Read(in WalkPoint point, Span<ulong> words) => _walker.TryReadWords(point.Address, words);
 
     public void Dispose()
     {
