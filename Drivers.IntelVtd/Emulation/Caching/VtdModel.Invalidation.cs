@@ -66,7 +66,7 @@ internal sealed partial class VtdModel
                     words => InvalidateTranslations(words),
                     words => InvalidateEntries(words),
                     words => InvalidateContexts(words));
-                GroupCompleted(new CompletedGroup(group, drains));
+                _owed.Completed(group, drains);
             });
         }
 
@@ -107,7 +107,7 @@ internal sealed partial class VtdModel
         {
             // A request that passed the PASID entry while it was there is drained by the IOTLB invalidation only: until
             // then it is answered from the IOTLB. Any other is answered by what the caches hold now.
-            if (!_required.IsRequired((key.Tag.Requester, key.Tag.Pasid)))
+            if (!_owed.IsOwed(key.Tag.Requester, key.Tag.Pasid))
             {
                 _ = Resolve(InFlight(key.Tag.Requester, key.Tag.Pasid, key.First), fillsDevice: true);
             }
@@ -205,7 +205,7 @@ internal sealed partial class VtdModel
                     : MatchesReplacement(
                         key.Requester, entry.RequestPasid, domain, entry.Words is null ? 0 : entry.DomainId)))))
         {
-            EntryDropped(requester, of, entry);
+            _owed.EntryDropped(requester, of, entry);
             lost.Add(InFlight(requester, entry.RequestPasid, 0));
         }
 
@@ -233,7 +233,7 @@ internal sealed partial class VtdModel
         foreach ((uint requester, CachedContext context) in _caches.Contexts.Forget(
             (requester, _) => global || ((requester ^ of) & ~mask) == 0))
         {
-            ContextDropped(requester, context);
+            _owed.ContextDropped(requester, context);
             ForgetEmptyDirectories(requester);
             lost.Add(InFlight(requester, null, 0));
         }

@@ -13,6 +13,7 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
 {
     private readonly Lock _cacheGate = new();
     private readonly VtdCaches _caches = new();
+    private readonly OwedInvalidations _owed;
     private readonly bool _cachingMode;
     private readonly MemorySource _uncached;
     private ulong _directory;
@@ -24,8 +25,7 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
         _cachingMode = Capabilities.Get(Cap.CM) == 1;
         _uncached = new MemorySource(this);
         _log = new ViolationLog(memory, "vtd-stray-read");
-        _required = new(ReportMissing);
-        _undrained = new(ReportUndrained);
+        _owed = new OwedInvalidations(_caches, _log, memory, Rules, Capabilities);
         memory.Changed += OnChange;
     }
 
@@ -97,7 +97,7 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
                 if (_caches.Contexts.TryKeep(requester, new CachedContext(point.Address, words.ToArray(), fault == 0))
                     && fault == 0)
                 {
-                    ContextFetched(requester);
+                    _owed.ContextFetched(requester);
                 }
 
                 break;
@@ -118,7 +118,7 @@ internal sealed partial class VtdModel : VtdHardware, IIommuModel, IWalkSource
                 if (keep && _caches.Entries.TryKeep(
                     tag, new CachedEntry(_directory, point.Address, words.ToArray(), fault == 0, asked)) && fault == 0)
                 {
-                    EntryFetched(requester, (uint)words.Get(PasidEntry.DID), point.Pasid);
+                    _owed.EntryFetched(requester, (uint)words.Get(PasidEntry.DID), point.Pasid);
                 }
 
                 break;

@@ -2,18 +2,37 @@
 
 namespace PasidFramework.Drivers.IntelVtd.Emulation.Caching;
 
-/// <content>
+/// <summary>
 /// What the driver owes the hardware (section 6.5.3.3 with table 28) where a forgotten invalidation need not show in a
-/// translation, and what it must not do although no fault says so.
-/// </content>
-internal sealed partial class VtdModel
+/// translation.
+/// </summary>
+/// <remarks>Not safe for concurrent use: the model locks.</remarks>
+internal sealed class OwedInvalidations
 {
+    private readonly VtdCaches _caches;
     private readonly ViolationLog _log;
+    private readonly ModelMemory _memory;
+    private readonly WalkRules _rules;
+    private readonly ulong _cap;
     private readonly RequiredInvalidations<(uint Requester, uint? Pasid), CompletedGroup> _required;
     private readonly RequiredInvalidations<(uint Requester, uint Pasid), CompletedGroup> _undrained;
     private readonly Dictionary<uint, HashSet<uint>> _usedDomains = [];
     private RequiredInvalidation<CompletedGroup>? _requiredOfRoot;
     private bool _rootLatched;
+
+    /// <summary>Nothing is owed.</summary>
+    /// <param name="caches">What the model keeps.</param>
+    /// <param name="log">Where it is reported.</param>
+    public OwedInvalidations(VtdCaches caches, ViolationLog log, ModelMemory memory, WalkRules rules, ulong cap)
+    {
+        _caches = caches;
+        _log = log;
+        _memory = memory;
+        _rules = rules;
+        _cap = cap;
+        _required = new(ReportMissing);
+        _undrained = new(ReportUndrained);
+    }
 
     private enum Need
     {
@@ -24,88 +43,62 @@ internal sealed partial class VtdModel
         PasidDeviceTlb,
     }
 
-    public IReadOnlyList<ProtocolViolation> Violations => _log.All();
-    protected override void OnInvalidAccess(string rule, string message) => _log.Report(rule, message);
-
-    protected override void RootTableLatched()
+    /// <summary>SRTP took a root table address.</summary>
+    public void RootTableLatched()
     {
-        lock (_cacheGate)
+        _rootLatched = true;
+        _requiredOfRoot = _cap.Has(Cap.ESRTPS)
+            ? null
+            : new RequiredInvalidation<CompletedGroup>(
+                "a root table address was set",
+                Steps([Need.ContextCache, Need.PasidCache, Need.Iotlb], [], 0, null),
+                isOld: true);
+    }
+
+    /// <summary>TE is about to be set.</summary>
+    public void TurnsOn(bool hasQueue)
+    {
+        if (!_rootLatched)
         {
-            _rootLatched = true;
-            _requiredOfRoot = Capabilities.Get(Cap.ESRTPS) == 1
-                ? null
-                : new RequiredInvalidation<CompletedGroup>(
-                    "a root table address was set",
-                    Steps([Need.ContextCache, Need.PasidCache, Need.Iotlb], [], 0, null),
-                    isOld: true);
+            _log.Report("vtd-te", "TE is set before SRTP took a root table address (Global Command Register)");
+        }
+
+        if (!hasQueue)
+        {
+            _log.Report("vtd-te", "TE is set in scalable mode without the invalidation queue (section 6.5.2)");
+        }
+
+        if (_requiredOfRoot is { } required)
+        {
+            _log.Report("vtd-root-kept", $"TE is set and {required} (table 28, root entry)");
         }
     }
 
-    protected override void QueueSwitched()
+    /// <summary>TE is about to be cleared: what is owed must have been done.</summary>
+    public void TurnsOff()
     {
-        if (!_pending.IsEmpty)
+        _required.ReportMissing(_ => true);
+        _undrained.ReportMissing(_ => true, withNew: true);
+        foreach ((uint requester, CachedContext context) in _caches.Contexts)
         {
-            OnInvalidAccess("vtd-queue-off",
-                "the queue is switched while invalidations have not completed (section 6.5.2)");
-            _pending.Clear();
-        }
-    }
-
-    protected override void EnableChanges(bool on)
-    {
-        lock (_cacheGate)
-        {
-            if (on)
+            if (context.IsPresent && WordNow(context.Address).Get(ContextEntry.P) == 0)
             {
-                if (!_rootLatched)
-                {
-                    _log.Report("vtd-te", "TE is set before SRTP took a root table address (Global Command Register)");
-                }
-
-                if ((Status & GlobalCommandBits.QIE) == 0)
-                {
-                    _log.Report("vtd-te", "TE is set in scalable mode without the invalidation queue (section 6.5.2)");
-                }
-
-                if (_requiredOfRoot is { } required)
-                {
-                    _log.Report("vtd-root-kept", $"TE is set and {required} (table 28, root entry)");
-                }
-
-                return;
+                _log.Report("vtd-kept",
+                    $"SID 0x{requester:x4}: context entry 0x{context.Address:x} went away and is cached still "
+                    + "(table 28, context entry)");
             }
-
-            _required.ReportMissing(_ => true);
-            _undrained.ReportMissing(_ => true, withNew: true);
-            foreach ((uint requester, CachedContext context) in _caches.Contexts)
-            {
-                if (context.IsPresent && WordNow(context.Address).Get(ContextEntry.P) == 0)
-                {
-                    _log.Report("vtd-kept",
-                        $"SID 0x{requester:x4}: context entry 0x{context.Address:x} went away and is cached still "
-                        + "(table 28, context entry)");
-                }
-            }
-
-            _usedDomains.Clear();
         }
+
+        _usedDomains.Clear();
     }
 
-    private void ReportMissing((uint Requester, uint? Pasid) key, RequiredInvalidation<CompletedGroup> missing) =>
-        _log.Report("vtd-kept", key.Pasid is { } pasid
-            ? $"SID 0x{key.Requester:x4} PASID 0x{pasid:x}: {missing} (table 28, PASID entry)"
-            : $"SID 0x{key.Requester:x4}: {missing} (table 28, context entry)");
-
-    private void ReportUndrained((uint Requester, uint Pasid) key, RequiredInvalidation<CompletedGroup> missing) =>
-        _log.Report("vtd-not-drained",
-            $"SID 0x{key.Requester:x4} PASID 0x{key.Pasid:x}: the entry went away and its page requests were not "
-                + $"drained "
-            + "(IOTLB, device-TLB, wait with PD; sections 6.5.2 and 7)");
+    /// <summary>Whether something is owed for a PASID entry; for a context entry where the PASID is null.</summary>
+    public bool IsOwed(uint requester, uint? pasid) => _required.IsRequired((requester, pasid));
 
     // A context entry is used again: what its predecessor owed would be found now.
-    private void ContextFetched(uint requester) => _required.ReportMissing((requester, null));
+    public void ContextFetched(uint requester) => _required.ReportMissing((requester, null));
 
-    private void EntryFetched(uint requester, uint domain, uint pasid)
+    public void EntryFetched(uint requester, uint domain, uint pasid)
     {
         if (!_usedDomains.TryGetValue(requester, out HashSet<uint>? domains))
         {
@@ -120,13 +113,13 @@ internal sealed partial class VtdModel
     // When the next entry goes away, or translation goes off, what was owed before must have been done. When the PASID
     // goes away elsewhere too, or another PASID of the device or the device as a whole, a drain that was begun must be
     // complete.
-    private void EntryDropped(uint requester, uint pasid, CachedEntry entry)
+    public void EntryDropped(uint requester, uint pasid, CachedEntry entry)
     {
         if (entry.IsPresent && WordNow(entry.Address).Get(PasidEntry.P) == 0)
         {
             _required.ReportMissing(_ => true);
             _undrained.ReportMissing(left => left.Pasid == pasid || left.Requester == requester);
-            if (Rules.Has(Ecap.PDS) && _caches.Contexts.TryGet(requester, out CachedContext? context)
+            if (_rules.Has(Ecap.PDS) && _caches.Contexts.TryGet(requester, out CachedContext? context)
                 && context.Words.AsSpan().Get(ContextEntry.PRE) == 1)
             {
                 _undrained.Require((requester, pasid), Drain(requester, pasid, entry.DomainId, entry.HasSecondStage));
@@ -138,7 +131,7 @@ internal sealed partial class VtdModel
         }
     }
 
-    private void ContextDropped(uint requester, CachedContext context)
+    public void ContextDropped(uint requester, CachedContext context)
     {
         if (!context.IsPresent || WordNow(context.Address).Get(ContextEntry.P) == 1)
         {
@@ -151,7 +144,7 @@ internal sealed partial class VtdModel
         if (domains is not null)
         {
             bool entries = _caches.Entries.Any(e => e.Key.Requester == requester && e.Value.IsPresent);
-            if (entries || _cachingMode)
+            if (entries || _cap.Has(Cap.CM))
             {
                 needs.Add(Need.PasidCache);
             }
@@ -175,6 +168,29 @@ internal sealed partial class VtdModel
                 $"context entry 0x{context.Address:x} went away", Steps(needs, domains ?? [], requester, null)));
         }
     }
+
+    /// <summary>Invalidations have completed together.</summary>
+    /// <param name="drains">Whether the wait at the end has PD.</param>
+    public void Completed(IReadOnlyList<ulong[]> descriptors, bool drains)
+    {
+        var group = new CompletedGroup(descriptors, drains);
+        _undrained.Completed(group);
+        _required.Completed(group);
+        if (_requiredOfRoot?.Completed(group) == true)
+        {
+            _requiredOfRoot = null;
+        }
+    }
+
+    private void ReportMissing((uint Requester, uint? Pasid) key, RequiredInvalidation<CompletedGroup> missing) =>
+        _log.Report("vtd-kept", key.Pasid is { } pasid
+            ? $"SID 0x{key.Requester:x4} PASID 0x{pasid:x}: {missing} (table 28, PASID entry)"
+            : $"SID 0x{key.Requester:x4}: {missing} (table 28, context entry)");
+
+    private void ReportUndrained((uint Requester, uint Pasid) key, RequiredInvalidation<CompletedGroup> missing) =>
+        _log.Report("vtd-not-drained",
+            $"SID 0x{key.Requester:x4} PASID 0x{key.Pasid:x}: the entry went away and its page requests were not "
+            + "drained (IOTLB, device-TLB, wait with PD; sections 6.5.2 and 7)");
 
     private static bool DropsTranslations(ReadOnlySpan<ulong> words, uint? domain, uint? pasid, bool wholeDomain)
     {
@@ -204,87 +220,7 @@ internal sealed partial class VtdModel
 
     // What is present in memory now; 0 where the page is gone already.
     private ulong WordNow(ulong address) =>
-        ModelMemory.IsBacked(address, 8) ? ModelMemory.Device.ReadQword(address) : 0;
-
-    private void GroupCompleted(CompletedGroup group)
-    {
-        _undrained.Completed(group);
-        _required.Completed(group);
-        if (_requiredOfRoot?.Completed(group) == true)
-        {
-            _requiredOfRoot = null;
-        }
-    }
-
-    // A store to an entry that is cached as present: its fields may change only after P was cleared and that was made
-    // known, because hardware reads the entry in pieces.
-    private void OnChange(MemoryEvent change)
-    {
-        if (change.Kind is not (MemoryEventKind.Store or MemoryEventKind.Free) || (Status & GlobalCommandBits.TE) == 0)
-        {
-            return;
-        }
-
-        if (change.Kind == MemoryEventKind.Free)
-        {
-            Freed(AddressRange.OfFreed(change));
-            return;
-        }
-
-        lock (_cacheGate)
-        {
-            foreach (CachedEntry entry in _caches.Entries.Values)
-            {
-                if (entry.IsPresent)
-                {
-                    CheckStore(change, "PASID entry", entry.Address, entry.Words!);
-                }
-            }
-
-            foreach (CachedContext context in _caches.Contexts.Values)
-            {
-                if (context.IsPresent)
-                {
-                    CheckStore(change, "context entry", context.Address, context.Words);
-                }
-            }
-        }
-    }
-
-    // Memory may go when nothing that is cached leads to it any more.
-    private void Freed(AddressRange freed)
-    {
-        lock (_cacheGate)
-        {
-            string? what = VtdCaches.IsPage(freed, RootTable & RootTableAddress.RTA.WordMask)
-                ? "the root table address register"
-                : _caches.All.FindReferenceInto(freed);
-            if (what is not null)
-            {
-                _log.Report("vtd-freed-while-cached",
-                    $"memory at 0x{freed.First:x} was freed while {what} is cached and leads there (section 6.5.3.3)");
-            }
-        }
-    }
-
-    private void CheckStore(in MemoryEvent change, string what, ulong address, ulong[] words)
-    {
-        ulong offset = change.Address - address;
-        if (offset >= (ulong)words.Length * 8)
-        {
-            return;
-        }
-
-        int word = (int)(offset / 8);
-
-        // P lies at the same place in both.
-        if (words[word] != change.Value && (word > 0 || change.Value.Get(PasidEntry.P) == 1))
-        {
-            _log.Report("vtd-cached-entry-changed",
-                $"word {word} of the {what} at 0x{address:x} becomes 0x{change.Value:x} while it is cached as present "
-                + $"with 0x{words[word]:x} (section 6.2: clear P, invalidate, then change)");
-        }
-    }
+        _memory.IsBacked(address, 8) ? _memory.Device.ReadQword(address) : 0;
 
     // Table 28, in order.
     private static IEnumerable<RequiredStep<CompletedGroup>> Steps(
@@ -333,8 +269,6 @@ internal sealed partial class VtdModel
             ]);
     }
 
-    /// <summary>Invalidations that have completed.</summary>
-    /// <param name="Drains">Whether the wait at the end has PD.</param>
     private sealed record CompletedGroup(IReadOnlyList<ulong[]> Descriptors, bool Drains)
     {
         public bool HasOnlyDevices => Descriptors.All(words => words.AsSpan().Get(Invalidation.Type)
