@@ -2,6 +2,7 @@
 using System.Buffers;
 using System.Collections.Frozen;
 using System.Globalization;
+using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 
@@ -30,6 +31,7 @@ internal sealed class StructureStream : IDisposable
     private readonly bool[] _given;
     private readonly Dictionary<string, string> _unknown = new(StringComparer.Ordinal);
     private char[] _text = new char[256];
+    private Known? _last;
 
     public StructureStream(StructureCatalog catalog)
     {
@@ -84,6 +86,12 @@ internal sealed class StructureStream : IDisposable
                 continue;
             }
 
+            if (!encode && !isTooLong && TryExplainPlain(line))
+            {
+                EndLine(Flush);
+                continue;
+            }
+
             // What is wrong is known before anything of the line is written.
             _json.Reset();
             string? error = isTooLong
@@ -99,12 +107,7 @@ internal sealed class StructureStream : IDisposable
             }
 
             _json.Flush();
-            _buffer.GetSpan(1)[0] = (byte)'\n';
-            _buffer.Advance(1);
-            if (_buffer.WrittenCount >= FlushBytes)
-            {
-                Flush();
-            }
+            EndLine(Flush);
         }
 
         Flush();
@@ -112,6 +115,56 @@ internal sealed class StructureStream : IDisposable
     }
 
     public void Dispose() => _json.Dispose();
+
+    private void EndLine(Action flush)
+    {
+        _buffer.GetSpan(1)[0] = (byte)'\n';
+        _buffer.Advance(1);
+        if (_buffer.WrittenCount >= FlushBytes)
+        {
+            flush();
+        }
+    }
+
+    // Most lines have the form in which programs write them and nothing wrong in them.
+    private bool TryExplainPlain(ReadOnlySpan<byte> line)
+    {
+        var plain = new PlainLine(line);
+        if (!plain.TryReadId(out ReadOnlySpan<byte> id))
+        {
+            return false;
+        }
+
+        if (_last is null || !id.SequenceEqual(_last.Id.EncodedUtf8Bytes))
+        {
+            Span<char> text = Room(id.Length);
+            if (!_byId.TryGetValue(text[..Encoding.UTF8.GetChars(id, text)], out _last))
+            {
+                return false;
+            }
+        }
+
+        Layout layout = _last.Layout;
+        Span<ulong> words = _words.AsSpan(0, layout.Words);
+        if (!plain.TryReadContent(words, layout.Bytes) || StructureInput.CheckLastWord(layout, words) is not null)
+        {
+            return false;
+        }
+
+        IReadOnlyList<Violation> violations = layout.Check(words);
+        if (violations.Count == 0)
+        {
+            _buffer.Advance(_last.Explained.Write(words, _buffer.GetSpan(_last.Explained.MaxBytes)));
+        }
+        else
+        {
+            _json.Reset();
+            Write(_last, words, violations);
+            _json.Flush();
+        }
+
+        return true;
+    }
 
     private string? Convert(ReadOnlySpan<byte> line, bool encode)
     {
@@ -335,6 +388,12 @@ internal sealed class StructureStream : IDisposable
             fromBytes.CopyTo(words);
         }
 
+        Write(known, words, layout.Check(words));
+        return null;
+    }
+
+    private void Write(Known known, ReadOnlySpan<ulong> words, IReadOnlyList<Violation> violations)
+    {
         _json.WriteStartObject();
         _json.WriteString(s_structure, known.Id);
         _json.WriteStartObject(s_fields);
@@ -344,9 +403,8 @@ internal sealed class StructureStream : IDisposable
         }
 
         _json.WriteEndObject();
-        Write(layout.Check(words));
+        Write(violations);
         _json.WriteEndObject();
-        return null;
     }
 
     private void Write(IReadOnlyList<Violation> violations)
@@ -449,6 +507,7 @@ internal sealed class StructureStream : IDisposable
                     .Select((f, i) => new NamedField(f, i,
                         JsonEncodedText.Encode(f.Mnemonic, JavaScriptEncoder.UnsafeRelaxedJsonEscaping))),
             ];
+            Explained = new ExplainedLine(layout);
             Fields = Named.ToFrozenDictionary(f => f.Field.Mnemonic, StringComparer.Ordinal)
                 .GetAlternateLookup<ReadOnlySpan<char>>();
         }
@@ -456,6 +515,7 @@ internal sealed class StructureStream : IDisposable
         public Layout Layout { get; }
         public JsonEncodedText Id { get; }
         public NamedField[] Named { get; }
+        public ExplainedLine Explained { get; }
         public FrozenDictionary<string, NamedField>.AlternateLookup<ReadOnlySpan<char>> Fields { get; }
     }
 }

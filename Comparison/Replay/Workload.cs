@@ -4,8 +4,9 @@ using PasidFramework.Comparison.Spooling;
 namespace PasidFramework.Comparison.Replay;
 
 /// <summary>
-/// What the scenario's rules make of a trace's processes: the same steps in the same order for every policy. Each replay
-/// pulls them through a reader of its own; neither planning nor reading keeps more than the processes that live.
+/// What the scenario's rules make of a trace's processes: the same steps in the same order for every policy. Each
+/// replay pulls them through a reader of its own; neither planning nor reading keeps more than the processes that
+/// live.
 /// </summary>
 /// <remarks>
 /// Order: by time; at one time the trace's events in their order, each followed by the binds that are due at once; then

@@ -7,7 +7,7 @@ namespace PasidFramework.Comparison.Spooling;
 /// Records that are added in any order and read in order, in memory that does not grow with their number: chunks are
 /// sorted in memory, and merged once where they overlap.
 /// </summary>
-/// <remarks>Records that compare equal come in any order: those where it matters compare a number of their own.</remarks>
+/// <remarks>Records that compare equal come in any order: those where it matters compare a number, too.</remarks>
 /// <typeparam name="T">The record.</typeparam>
 internal sealed class SortedSpool<T> : IDisposable
     where T : unmanaged, IComparable<T>

@@ -6,8 +6,8 @@ namespace PasidFramework.Comparison.Traces;
 /// was is found out from its whole life.
 /// </summary>
 /// <remarks>
-/// <para>One pass follows process ids, which are reused, to tasks, and forgets a task as soon as these rules say what it
-/// was:</para>
+/// <para>One pass follows process ids, which are reused, to tasks, and forgets a task as soon as these rules say what
+/// it was:</para>
 /// <list type="number">
 /// <item>A task that executes a program under its own id leads a process. One that executes with <c>old_pid</c> other
 /// than <c>pid</c> was a thread of <c>pid</c> and takes that id over; the old leader has exited before.</item>
@@ -22,16 +22,16 @@ namespace PasidFramework.Comparison.Traces;
 /// <item>What <c>kthreadd</c> (process 2) or a <c>kworker</c> forks is a kernel thread unless it executes a
 /// program.</item>
 /// </list>
-/// <para>Kept in memory: tasks that live, the <see cref="MaxWaiting"/> that left last without saying what they were, and
-/// processes whose leader is gone while others below it live.</para>
+/// <para>Kept in memory: tasks that live, the <see cref="MaxWaiting"/> that left last without saying what they were,
+/// and processes whose leader is gone while others below it live. What was said of a task is not taken back.</para>
 /// <para>Not to be seen in these events: <c>vfork</c> and <c>posix_spawn</c>, whose child borrows its parent's address
 /// space until it executes (it counts as forked), and <c>CLONE_VM</c> without <c>CLONE_THREAD</c>.</para>
 /// </remarks>
 public sealed class ProcessTimeline : IDisposable
 {
     /// <summary>
-    /// How many tasks that have left are kept in case that a later event says more of them: a thread that executes takes
-    /// over the id of a leader that has left, however long ago.
+    /// How many tasks that have left are kept in case that a later event says more of them: a thread that executes
+    /// takes over the id of a leader that has left, however long ago.
     /// </summary>
     public const int MaxWaiting = 1 << 14;
 

@@ -80,8 +80,8 @@ internal sealed class TracedTask
     public bool IsThread { get; set; }
 
     /// <summary>
-    /// Of a thread whose id a later exec may still take over, which makes it a leader: index at which its process ended,
-    /// else -1.
+    /// Of a thread whose id a later exec may still take over, which makes it a leader: index at which its process
+    /// ended, else -1.
     /// </summary>
     public int ThreadUntil { get; set; } = -1;
 

@@ -209,6 +209,23 @@ public sealed class StructureTests
     }
 
     [Fact]
+    public void Lines_in_the_usual_form_and_in_another_are_explained_alike()
+    {
+        string[] usual =
+        [
+            .. s_bytes.SelectMany(b => new[] { "00", "ff", "5a" }.Select(two => Line(b.Key, "bytes",
+                string.Concat(Enumerable.Repeat(two, b.Value))))),
+        ];
+
+        // A blank before the first key is enough for the reader of JSON.
+        Outcome plain = Tool.RunWith(string.Join('\n', usual), "explain", "--jsonl");
+        Outcome other = Tool.RunWith(string.Join('\n', usual.Select(l => "{ " + l[1..])), "explain", "--jsonl");
+
+        Assert.Equal(usual.Length, Lines(plain, 0).Length);
+        Assert.Equal(other.Out, plain.Out);
+    }
+
+    [Fact]
     public void Each_wrong_line_has_its_error_in_its_place_and_the_stream_goes_on()
     {
         // input | what the error says; an empty one is a good line

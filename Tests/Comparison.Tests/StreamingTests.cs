@@ -1,8 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-using System.Text;
-using PasidFramework.Comparison.Replay;
-using PasidFramework.Comparison.Scenarios;
-
 namespace PasidFramework.Comparison.Tests;
 
 /// <summary>What is kept in memory of a long trace, and that deciding early decides the same.</summary>
@@ -107,7 +103,7 @@ public class StreamingTests
             Process = process,
             Device = device,
             Driver = "d",
-            Pasid = new Identifiers.Pasid(pasid),
+            Pasid = new Pasid(pasid),
         };
 
     private static string Simulate(int seed, int pids, int steps, double lost)
