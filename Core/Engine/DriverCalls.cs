@@ -4,8 +4,8 @@ using System.Diagnostics.CodeAnalysis;
 namespace PasidFramework.Engine;
 
 /// <summary>
-/// Calls into drivers. A callback must not block or re-enter, and its exception must leave no gate taken and no PASID in
-/// doubt: it becomes a refusal with EIO, is counted and reported.
+/// Calls into drivers. A callback must not block or re-enter, and its exception must leave no gate taken and no PASID
+/// in doubt: it becomes a refusal with EIO, is counted and reported.
 /// </summary>
 internal sealed class DriverCalls(ICoreObserver? observer)
 {

@@ -3,8 +3,8 @@
 namespace PasidFramework.Engine;
 
 /// <summary>
-/// Exit handlers of devices that are running now, so that a device is not removed before its own have returned. They may
-/// block and may remove devices themselves, also each other's.
+/// Exit handlers of devices that are running now, so that a device is not removed before its own have returned. They
+/// may block and may remove devices themselves, also each other's.
 /// </summary>
 internal static class ExitHandlers
 {

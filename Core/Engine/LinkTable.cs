@@ -2,15 +2,16 @@
 
 namespace PasidFramework.Engine;
 
-/// <summary>The links of a domain by PASID, in leaves of 1,024 that stay once they were used. Read without a lock.</summary>
+/// <summary>
+/// The links of a domain by PASID, in leaves of 1,024 that stay once they were used. Read without a lock.
+/// </summary>
 internal sealed class LinkTable(int pasidBits)
 {
     private const int LeafBits = 10;
-
-    private readonly LinkRecord?[]?[] _leaves = new LinkRecord?[]?[((1 << pasidBits) + (1 << LeafBits) - 1) >> LeafBits];
+    private readonly LinkRecord?[]?[] _leaves = new LinkRecord?[]?[LeavesFor(pasidBits)];
 
     // Links in each leaf, so that a device's are found without a walk through all that were ever used.
-    private readonly short[] _used = new short[((1 << pasidBits) + (1 << LeafBits) - 1) >> LeafBits];
+    private readonly short[] _used = new short[LeavesFor(pasidBits)];
 
     /// <summary>The link with a PASID; null also for a PASID beyond the table.</summary>
     public LinkRecord? this[Pasid pasid]
@@ -59,4 +60,6 @@ internal sealed class LinkTable(int pasidBits)
 
         return found;
     }
+
+    private static int LeavesFor(int pasidBits) => ((1 << pasidBits) + (1 << LeafBits) - 1) >> LeafBits;
 }

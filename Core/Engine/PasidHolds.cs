@@ -3,8 +3,8 @@
 namespace PasidFramework.Engine;
 
 /// <summary>
-/// Page requests and exit handlers that are open, counted by PASID: while there is one, the PASID does not return to its
-/// allocator. Nothing waits for that: who lets go last returns it.
+/// Page requests and exit handlers that are open, counted by PASID: while there is one, the PASID does not return to
+/// its allocator. Nothing waits for that: who lets go last returns it.
 /// </summary>
 /// <remarks>
 /// Counts are kept apart from who holds the PASID now. A page request that is about to find out that it came too late
@@ -46,8 +46,8 @@ internal sealed class PasidHolds(uint last)
     }
 
     /// <summary>
-    /// A process lets go of a PASID. A full fence lies between the PASID's withdrawal and this call, so that a hold that
-    /// is not seen here finds the PASID withdrawn.
+    /// A process lets go of a PASID. A full fence lies between the PASID's withdrawal and this call, so that a hold
+    /// that is not seen here finds the PASID withdrawn.
     /// </summary>
     /// <returns>Whether the caller has to return it; if not, whoever drops the last hold does.</returns>
     public bool Leave(Pasid pasid, IAddressSpace process)

@@ -179,8 +179,8 @@ public sealed class PasidSpace
     internal void Withdraw(Pasid pasid) => Volatile.Write(ref _published[pasid.Value], null);
 
     /// <summary>
-    /// A page request or an exit handler opens: the PASID does not return before <see cref="Drop"/>. It may be too late:
-    /// whether the PASID still means the process is to be checked afterwards.
+    /// A page request or an exit handler opens: the PASID does not return before <see cref="Drop"/>. It may be too
+    /// late: whether the PASID still means the process is to be checked afterwards.
     /// </summary>
     internal void Hold(Pasid pasid) => _holds.Take(pasid);
 

@@ -65,8 +65,8 @@ internal sealed class ProcessRegistry
             stripe.Grow();
         }
 
-        // The full fence between "listed" and "is it alive?". A late unbind that met this record in its last life may be
-        // inside; it finds out and leaves without coming here.
+        // The full fence between "listed" and "is it alive?". A late unbind that met this record in its last life may
+        // be inside; it finds out and leaves without coming here.
         record.Gate.Enter();
         stripe.Gate.Exit();
         return null;

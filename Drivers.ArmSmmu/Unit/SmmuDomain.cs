@@ -76,8 +76,8 @@ internal sealed class SmmuDomain : UnitDomain<UnitDevice>, IPasidTableSync
     }
 
     /// <remarks>
-    /// One submission and one wait: each fence in it is a SYNC, and nothing behind a SYNC is started before what is ahead
-    /// of it has completed.
+    /// One submission and one wait: each fence in it is a SYNC, and nothing behind a SYNC is started before what is
+    /// ahead of it has completed.
     /// </remarks>
     public OpResult EntryRemoved(Pasid pasid, uint archId)
     {
