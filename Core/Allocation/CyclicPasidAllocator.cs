@@ -14,7 +14,7 @@ namespace PasidFramework.Allocation;
 /// </remarks>
 public sealed class CyclicPasidAllocator : BitmapPasidAllocator
 {
-    private uint _cursor;
+    private CyclicPolicy _policy;
 
     /// <summary>Makes an allocator with every PASID of a range free.</summary>
     /// <param name="range">The PASIDs it may allocate; may be empty.</param>
@@ -24,20 +24,8 @@ public sealed class CyclicPasidAllocator : BitmapPasidAllocator
     {
     }
 
-    private protected override uint Pick(ref PasidBitmap free, uint first, uint last)
-    {
-        uint start = _cursor >= first && _cursor <= last ? _cursor : first;
-        uint pasid = free.FindNext(start, last);
-        if (pasid == PasidBitmap.None && start > first)
-        {
-            pasid = free.FindNext(first, start - 1);
-        }
+    public override PasidAllocation Allocate(in PasidRequest request) => Allocate(ref _policy, in request);
 
-        if (pasid != PasidBitmap.None)
-        {
-            _cursor = pasid + 1;
-        }
-
-        return pasid;
-    }
+    private protected override PasidAllocation AllocateUngated(in PasidRequest request) =>
+        AllocateUngated(ref _policy, in request);
 }

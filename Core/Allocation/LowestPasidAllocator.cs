@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+using System.Runtime.CompilerServices;
 
 namespace PasidFramework.Allocation;
 
@@ -8,6 +9,8 @@ namespace PasidFramework.Allocation;
 /// </summary>
 public sealed class LowestPasidAllocator : BitmapPasidAllocator
 {
+    private Policy _policy;
+
     /// <summary>Makes an allocator with every PASID of a range free.</summary>
     /// <param name="range">The PASIDs it may allocate; may be empty.</param>
     /// <exception cref="ArgumentOutOfRangeException">The range holds PASIDs of more than 20 bits.</exception>
@@ -16,5 +19,29 @@ public sealed class LowestPasidAllocator : BitmapPasidAllocator
     {
     }
 
-    private protected override uint Pick(ref PasidBitmap free, uint first, uint last) => free.FindNext(first, last);
+    public override PasidAllocation Allocate(in PasidRequest request) => Allocate(ref _policy, in request);
+
+    private protected override PasidAllocation AllocateUngated(in PasidRequest request) =>
+        AllocateUngated(ref _policy, in request);
+
+    private struct Policy : IPickPolicy
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public readonly uint TakeAny(ref PasidBitmap map)
+        {
+            uint index = map.TakeNextIndex(0);
+            return index != PasidBitmap.None ? map.First + index : PasidBitmap.None;
+        }
+
+        public readonly uint TakeWithin(ref PasidBitmap map, uint first, uint last)
+        {
+            uint pasid = map.FindNext(first, last);
+            if (pasid != PasidBitmap.None)
+            {
+                map.Take(pasid);
+            }
+
+            return pasid;
+        }
+    }
 }

@@ -11,8 +11,8 @@ namespace PasidFramework.Allocation;
 /// </summary>
 /// <remarks>
 /// A mutable struct without a lock of its own: keep it in a field that is not readonly, never copy it, and hold the
-/// owner's gate around every call. Nothing is allocated after construction. Methods take PASIDs, not offsets, and
-/// expect them inside the range; callers clamp first.
+/// owner's gate around every call. Nothing is allocated after construction. Methods take PASIDs and expect them inside
+/// the range; callers clamp first. Those that say <c>Index</c> take and give PASIDs counted from the range's first one.
 /// </remarks>
 internal struct PasidBitmap
 {
@@ -32,6 +32,10 @@ internal struct PasidBitmap
     // A bit that is neither free nor reserved is live. The separate map is read only where something is reserved.
     private readonly ulong[] _reserved;
     private int _reservedCount;
+
+    // The indices from the smallest reserved one on, as many as one has to look at: one comparison spares the rest.
+    private uint _reservedFrom;
+    private uint _reservedSpan;
     private int _liveCount;
 
     /// <summary>Makes a map with every PASID of a range free.</summary>
@@ -39,26 +43,39 @@ internal struct PasidBitmap
     /// <exception cref="ArgumentOutOfRangeException">The range holds PASIDs of more than 20 bits.</exception>
     public PasidBitmap(PasidRange range)
     {
-        if (!range.IsEmpty && range.Last > Pasid.MaxValue)
-        {
-            throw new ArgumentOutOfRangeException(
-                nameof(range), range, "A PASID has at most 20 bits (0 to 0xFFFFF; PCIe PASID capability).");
-        }
-
+        ThrowIfTooWide(range);
         _first = range.First;
         _count = (int)range.Count;
-        _level0 = AllSet(_count);
-        _level1 = AllSet(_level0.Length);
-        _level2 = AllSet(_level1.Length);
-        _level3 = AllSet(_level2.Length) is [ulong top] ? top : 0;
+
+        // At least one word, so that a search of no PASIDs needs no check of its own.
+        _level0 = _count == 0 ? new ulong[1] : AllSet(_count);
+        _level1 = _count == 0 ? new ulong[1] : AllSet(_level0.Length);
+        _level2 = _count == 0 ? new ulong[1] : AllSet(_level1.Length);
+        _level3 = _count == 0 ? 0 : AllSet(_level2.Length)[0];
         _reserved = new ulong[_level0.Length];
     }
+
+    /// <summary>The range's first PASID.</summary>
+    public readonly uint First => _first;
+
+    /// <summary>How many PASIDs the range holds.</summary>
+    public readonly int Count => _count;
 
     /// <summary>How many PASIDs are taken and not released.</summary>
     public readonly int LiveCount => Volatile.Read(in _liveCount);
 
     /// <summary>How many PASIDs are free.</summary>
     public readonly int FreeCount => _count - _reservedCount - _liveCount;
+
+    /// <exception cref="ArgumentOutOfRangeException">The range holds PASIDs of more than 20 bits.</exception>
+    public static void ThrowIfTooWide(PasidRange range)
+    {
+        if (!range.IsEmpty && range.Last > Pasid.MaxValue)
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(range), range, "A PASID has at most 20 bits (0 to 0xFFFFF; PCIe PASID capability).");
+        }
+    }
 
     /// <summary>The smallest free PASID of [from, last], or <see cref="None"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -92,26 +109,55 @@ internal struct PasidBitmap
         _liveCount++;
     }
 
+    /// <summary>Makes the smallest free PASID from an index on live.</summary>
+    /// <returns>Its index, or <see cref="None"/>, and no change.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public uint TakeNextIndex(uint index)
+    {
+        ulong[] level0 = _level0;
+        uint word = index >> 6;
+        ulong old = level0[word];
+        ulong candidates = old & (ulong.MaxValue << (int)index);
+        if (candidates == 0)
+        {
+            return TakeNextAbove(word);
+        }
+
+        ulong left = old ^ (candidates & (0 - candidates));
+        level0[word] = left;
+        _liveCount++;
+        if (left == 0)
+        {
+            ClearAbove(word);
+        }
+
+        return (word << 6) | Lowest(candidates);
+    }
+
     /// <summary>Makes a live PASID free; false, and no change, where it is not live.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public bool TryRelease(uint pasid)
+    public bool TryRelease(uint pasid) => TryReleaseIndex(pasid - _first);
+
+    /// <summary>As <see cref="TryRelease"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool TryReleaseIndex(uint index)
     {
-        uint index = pasid - _first;
+        ulong[] level0 = _level0;
         uint word = index >> 6;
         ulong bit = 1UL << (int)index;
-        ulong old = _level0[word];
-        if ((old & bit) != 0 || (_reservedCount != 0 && (_reserved[word] & bit) != 0))
+        ulong old = level0[word];
+        if ((old & bit) != 0 || (index - _reservedFrom < _reservedSpan && (_reserved[word] & bit) != 0))
         {
             return false;
         }
 
-        _level0[word] = old | bit;
+        level0[word] = old | bit;
+        _liveCount--;
         if (old == 0)
         {
             SetAbove(word);
         }
 
-        _liveCount--;
         return true;
     }
 
@@ -138,6 +184,10 @@ internal struct PasidBitmap
 
         Clear(index);
         _reserved[index >> 6] |= bit;
+        uint from = _reservedCount == 0 ? index : Math.Min(_reservedFrom, index);
+        uint end = _reservedCount == 0 ? index + 1 : Math.Max(_reservedFrom + _reservedSpan, index + 1);
+        _reservedFrom = from;
+        _reservedSpan = end - from;
         _reservedCount++;
         return true;
     }
@@ -159,6 +209,11 @@ internal struct PasidBitmap
             free += BitOperations.PopCount(_level0[i]);
             reserved += BitOperations.PopCount(_reserved[i]);
             Invariant.Holds((_level0[i] & _reserved[i]) == 0, "a PASID is free and reserved at once");
+            for (ulong left = _reserved[i]; left != 0; left &= left - 1)
+            {
+                uint index = (uint)(i * WordBits) + Lowest(left);
+                Invariant.Holds(index - _reservedFrom < _reservedSpan, "a reserved PASID is outside of their span");
+            }
         }
 
         ulong[] all = AllSet(_count);
@@ -230,6 +285,19 @@ internal struct PasidBitmap
         {
             _level3 &= ~(1UL << (int)(word >> 12));
         }
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private uint TakeNextAbove(uint word)
+    {
+        uint index = FindNextAbove(word);
+        if (index != None)
+        {
+            Clear(index);
+            _liveCount++;
+        }
+
+        return index;
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]

@@ -20,10 +20,11 @@ namespace PasidFramework.Allocation;
 /// <para>PASIDs leave in the order of their frees, at every <see cref="Allocate"/> and <see cref="Free"/>; no timer
 /// runs, so the first call after a long pause gives back whatever became due meanwhile. A PASID that the inner
 /// allocator refuses to take back (a delegate's error) waits for ever, since its holder is unknown. The inner
-/// allocator belongs to this one: no other caller is allowed. Memory, taken at construction: one bit per PASID, and
-/// 4 bytes for each PASID that can wait (12 with a time; then that is every PASID).</para>
+/// allocator belongs to this one: no other caller is allowed, and so a built-in one is called without its gate.
+/// Memory, taken at construction: one bit per PASID, and 4 bytes for each PASID that can wait (12 with a time; then
+/// that is every PASID).</para>
 /// </remarks>
-public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
+public sealed class QuarantinePasidAllocator : IPasidAllocator, IUngatedAllocator, ISelfChecking
 {
     /// <summary>Longest wait in milliseconds: a day.</summary>
     public const int MaxMilliseconds = 86_400_000;
@@ -31,6 +32,7 @@ public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
     // A slot whose PASID was reserved while it waited. It stays, because it still is a free that others wait for.
     private const uint Vacated = uint.MaxValue;
     private readonly IPasidAllocator _inner;
+    private readonly IUngatedAllocator _map;
     private readonly TimeProvider _time;
     private readonly int _frees;
     private readonly long _waitTicks;
@@ -75,6 +77,7 @@ public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
         }
 
         _inner = inner;
+        _map = UngatedAllocator.Of(inner);
         _time = time;
         _frees = frees;
         _waitTicks = Ticks(milliseconds, time);
@@ -117,12 +120,7 @@ public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
         _gate.Enter();
         try
         {
-            if (_waitTicks != 0 && _slots != 0)
-            {
-                ReleaseDue(_time.GetTimestamp());
-            }
-
-            return _inner.Allocate(in request);
+            return AllocateUngated(in request);
         }
         finally
         {
@@ -136,15 +134,7 @@ public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
         _gate.Enter();
         try
         {
-            if (!IsLiveUnderGate(pasid))
-            {
-                return PasidFreeStatus.NotAllocated;
-            }
-
-            long now = _waitTicks == 0 ? 0 : _time.GetTimestamp();
-            Enqueue(pasid.Value, now);
-            ReleaseDue(now);
-            return PasidFreeStatus.Freed;
+            return FreeUngated(pasid);
         }
         finally
         {
@@ -158,13 +148,7 @@ public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
         _gate.Enter();
         try
         {
-            if (!IsWaiting(pasid.Value))
-            {
-                return _inner.TryReserve(pasid);
-            }
-
-            Vacate(pasid.Value);
-            return !TryReturn(pasid.Value) || _inner.TryReserve(pasid);
+            return TryReserveUngated(pasid);
         }
         finally
         {
@@ -177,13 +161,18 @@ public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
         _gate.Enter();
         try
         {
-            return IsLiveUnderGate(pasid);
+            return IsLiveUngated(pasid);
         }
         finally
         {
             _gate.Exit();
         }
     }
+
+    PasidAllocation IUngatedAllocator.Allocate(in PasidRequest request) => AllocateUngated(in request);
+    PasidFreeStatus IUngatedAllocator.Free(Pasid pasid) => FreeUngated(pasid);
+    bool IUngatedAllocator.TryReserve(Pasid pasid) => TryReserveUngated(pasid);
+    bool IUngatedAllocator.IsLive(Pasid pasid) => IsLiveUngated(pasid);
 
     void ISelfChecking.AssertInvariants()
     {
@@ -220,12 +209,47 @@ public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
     private static long Ticks(int milliseconds, TimeProvider time) =>
         milliseconds == 0 ? 0 : (long)Math.Ceiling((decimal)milliseconds * time.TimestampFrequency / 1000);
 
-    private bool IsLiveUnderGate(Pasid pasid) => _inner.IsLive(pasid) && !IsWaiting(pasid.Value);
+    private PasidAllocation AllocateUngated(in PasidRequest request)
+    {
+        if (_waitTicks != 0 && _slots != 0)
+        {
+            ReleaseDue(_time.GetTimestamp());
+        }
+
+        return _map.Allocate(in request);
+    }
+
+    private PasidFreeStatus FreeUngated(Pasid pasid)
+    {
+        if (!IsLiveUngated(pasid))
+        {
+            return PasidFreeStatus.NotAllocated;
+        }
+
+        long now = _waitTicks == 0 ? 0 : _time.GetTimestamp();
+        Enqueue(pasid.Value, now);
+        ReleaseDue(now);
+        return PasidFreeStatus.Freed;
+    }
+
+    private bool TryReserveUngated(Pasid pasid)
+    {
+        if (!IsWaiting(pasid.Value))
+        {
+            return _map.TryReserve(pasid);
+        }
+
+        Vacate(pasid.Value);
+        return !TryReturn(pasid.Value) || _map.TryReserve(pasid);
+    }
+
+    private bool IsLiveUngated(Pasid pasid) => _map.IsLive(pasid) && !IsWaiting(pasid.Value);
 
     private bool IsWaiting(uint pasid)
     {
         uint index = pasid - _first;
-        return Range.Contains(pasid) && (_waiting[index >> 6] & (1UL << (int)index)) != 0;
+        uint word = index >> 6;
+        return word < (uint)_waiting.Length && (_waiting[word] & (1UL << (int)index)) != 0;
     }
 
     private void Enqueue(uint pasid, long now)
@@ -261,7 +285,7 @@ public sealed class QuarantinePasidAllocator : IPasidAllocator, ISelfChecking
     // On failure the PASID stays marked as waiting, without a slot: for ever.
     private bool TryReturn(uint pasid)
     {
-        if (_inner.Free(new Pasid(pasid)) != PasidFreeStatus.Freed)
+        if (_map.Free(new Pasid(pasid)) != PasidFreeStatus.Freed)
         {
             return false;
         }

@@ -10,15 +10,17 @@ namespace PasidFramework.Allocation;
 /// <para>A PASID counts for the owner that asked for it, until it is freed, no matter by whom. Owner 0 has no quota:
 /// neither counted nor limited. A refusal changes nothing, and the inner allocator is not asked.</para>
 /// <para>The gate is held across the inner call, so that a request that is going to fail never uses up the last place
-/// of one that would succeed. The inner allocator belongs to this one: no other caller is allowed. Memory, taken at
-/// construction: 2 bytes per PASID and 256 KiB for the owners' counts.</para>
+/// of one that would succeed. The inner allocator belongs to this one: no other caller is allowed, and so a built-in
+/// one is called without its gate. Memory, taken at construction: 2 bytes per PASID and 256 KiB for the owners'
+/// counts.</para>
 /// </remarks>
-public sealed class QuotaPasidAllocator : IPasidAllocator, ISelfChecking
+public sealed class QuotaPasidAllocator : IPasidAllocator, IUngatedAllocator, ISelfChecking
 {
     /// <summary>The largest owner index.</summary>
     public const int MaxOwner = ushort.MaxValue;
 
     private readonly IPasidAllocator _inner;
+    private readonly IUngatedAllocator _map;
     private readonly uint _first;
     private readonly ushort[] _owners;
     private readonly int[] _held = new int[MaxOwner + 1];
@@ -39,6 +41,7 @@ public sealed class QuotaPasidAllocator : IPasidAllocator, ISelfChecking
         }
 
         _inner = inner;
+        _map = UngatedAllocator.Of(inner);
         _first = inner.Range.First;
         _owners = new ushort[inner.Range.Count];
         LimitPerOwner = limitPerOwner;
@@ -47,7 +50,22 @@ public sealed class QuotaPasidAllocator : IPasidAllocator, ISelfChecking
 
     public string Name { get; }
     public PasidRange Range => _inner.Range;
-    public int LiveCount => _inner.LiveCount;
+
+    public int LiveCount
+    {
+        get
+        {
+            _gate.Enter();
+            try
+            {
+                return _inner.LiveCount;
+            }
+            finally
+            {
+                _gate.Exit();
+            }
+        }
+    }
 
     /// <summary>Most live PASIDs per owner.</summary>
     public int LimitPerOwner { get; }
@@ -65,27 +83,11 @@ public sealed class QuotaPasidAllocator : IPasidAllocator, ISelfChecking
     /// <see cref="MaxOwner"/>.</exception>
     public PasidAllocation Allocate(in PasidRequest request)
     {
-        int owner = request.Owner;
-        ThrowIfNoOwner(owner);
+        ThrowIfNoOwner(request.Owner);
         _gate.Enter();
         try
         {
-            if (owner != 0 && _held[owner] >= LimitPerOwner)
-            {
-                // An impossible range is the caller's mistake in any case; EINVAL before ENOSPC.
-                return PasidAllocation.None(request.Range.Intersect(Range).IsEmpty
-                    ? PasidAllocationStatus.InvalidRange
-                    : PasidAllocationStatus.QuotaExceeded);
-            }
-
-            PasidAllocation allocation = _inner.Allocate(in request);
-            if (allocation.IsAllocated && owner != 0)
-            {
-                _owners[allocation.Pasid.Value - _first] = (ushort)owner;
-                _held[owner]++;
-            }
-
-            return allocation;
+            return AllocateUngated(in request);
         }
         finally
         {
@@ -98,18 +100,7 @@ public sealed class QuotaPasidAllocator : IPasidAllocator, ISelfChecking
         _gate.Enter();
         try
         {
-            PasidFreeStatus status = _inner.Free(pasid);
-            if (status == PasidFreeStatus.Freed)
-            {
-                ref ushort owner = ref _owners[pasid.Value - _first];
-                if (owner != 0)
-                {
-                    _held[owner]--;
-                    owner = 0;
-                }
-            }
-
-            return status;
+            return FreeUngated(pasid);
         }
         finally
         {
@@ -117,8 +108,41 @@ public sealed class QuotaPasidAllocator : IPasidAllocator, ISelfChecking
         }
     }
 
-    public bool TryReserve(Pasid pasid) => _inner.TryReserve(pasid);
-    public bool IsLive(Pasid pasid) => _inner.IsLive(pasid);
+    public bool TryReserve(Pasid pasid)
+    {
+        _gate.Enter();
+        try
+        {
+            return _map.TryReserve(pasid);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    public bool IsLive(Pasid pasid)
+    {
+        _gate.Enter();
+        try
+        {
+            return _map.IsLive(pasid);
+        }
+        finally
+        {
+            _gate.Exit();
+        }
+    }
+
+    PasidAllocation IUngatedAllocator.Allocate(in PasidRequest request)
+    {
+        ThrowIfNoOwner(request.Owner);
+        return AllocateUngated(in request);
+    }
+
+    PasidFreeStatus IUngatedAllocator.Free(Pasid pasid) => FreeUngated(pasid);
+    bool IUngatedAllocator.TryReserve(Pasid pasid) => _map.TryReserve(pasid);
+    bool IUngatedAllocator.IsLive(Pasid pasid) => _map.IsLive(pasid);
 
     void ISelfChecking.AssertInvariants()
     {
@@ -158,5 +182,42 @@ public sealed class QuotaPasidAllocator : IPasidAllocator, ISelfChecking
         {
             throw new ArgumentOutOfRangeException(nameof(owner), owner, $"An owner is 0 (none) to {MaxOwner}.");
         }
+    }
+
+    private PasidAllocation AllocateUngated(in PasidRequest request)
+    {
+        int owner = request.Owner;
+        if (owner != 0 && _held[owner] >= LimitPerOwner)
+        {
+            // An impossible range is the caller's mistake in any case; EINVAL before ENOSPC.
+            return PasidAllocation.None(request.Range.Intersect(Range).IsEmpty
+                ? PasidAllocationStatus.InvalidRange
+                : PasidAllocationStatus.QuotaExceeded);
+        }
+
+        PasidAllocation allocation = _map.Allocate(in request);
+        if (allocation.IsAllocated && owner != 0)
+        {
+            _owners[allocation.Pasid.Value - _first] = (ushort)owner;
+            _held[owner]++;
+        }
+
+        return allocation;
+    }
+
+    private PasidFreeStatus FreeUngated(Pasid pasid)
+    {
+        PasidFreeStatus status = _map.Free(pasid);
+        if (status == PasidFreeStatus.Freed)
+        {
+            ref ushort owner = ref _owners[pasid.Value - _first];
+            if (owner != 0)
+            {
+                _held[owner]--;
+                owner = 0;
+            }
+        }
+
+        return status;
     }
 }

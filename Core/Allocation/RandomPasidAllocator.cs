@@ -14,36 +14,50 @@ namespace PasidFramework.Allocation;
 /// </remarks>
 public sealed class RandomPasidAllocator : BitmapPasidAllocator
 {
-    private ulong _state;
+    private Policy _policy;
 
     /// <summary>Makes an allocator with every PASID of a range free.</summary>
     /// <param name="range">The PASIDs it may allocate; may be empty.</param>
     /// <param name="seed">Any value; the same seed and calls give the same PASIDs.</param>
     /// <exception cref="ArgumentOutOfRangeException">The range holds PASIDs of more than 20 bits.</exception>
     public RandomPasidAllocator(PasidRange range, ulong seed)
-        : base(PasidAllocators.Random, range) => _state = seed;
+        : base(PasidAllocators.Random, range) => _policy = new Policy(seed);
 
-    private protected override uint Pick(ref PasidBitmap free, uint first, uint last)
+    public override PasidAllocation Allocate(in PasidRequest request) => Allocate(ref _policy, in request);
+
+    private protected override PasidAllocation AllocateUngated(in PasidRequest request) =>
+        AllocateUngated(ref _policy, in request);
+
+    private struct Policy(ulong seed) : IPickPolicy
     {
-        ulong state = _state + 0x9E37_79B9_7F4A_7C15;
-        ulong draw = state;
-        draw = (draw ^ (draw >> 30)) * 0xBF58_476D_1CE4_E5B9;
-        draw = (draw ^ (draw >> 27)) * 0x94D0_49BB_1331_11EB;
-        draw ^= draw >> 31;
+        private ulong _state = seed;
 
-        // The high half of draw * count; a range has at most 2^20 PASIDs, so none is favoured by more than 2^-44.
-        uint start = first + (uint)Math.BigMul(draw, (ulong)(last - first) + 1, out _);
-        uint pasid = free.FindNext(start, last);
-        if (pasid == PasidBitmap.None && start > first)
+        public uint TakeAny(ref PasidBitmap map) =>
+            map.Count == 0 ? PasidBitmap.None : TakeWithin(ref map, map.First, map.First + (uint)map.Count - 1);
+
+        public uint TakeWithin(ref PasidBitmap map, uint first, uint last)
         {
-            pasid = free.FindNext(first, start - 1);
-        }
+            ulong state = _state + 0x9E37_79B9_7F4A_7C15;
+            ulong draw = state;
+            draw = (draw ^ (draw >> 30)) * 0xBF58_476D_1CE4_E5B9;
+            draw = (draw ^ (draw >> 27)) * 0x94D0_49BB_1331_11EB;
+            draw ^= draw >> 31;
 
-        if (pasid != PasidBitmap.None)
-        {
-            _state = state;
-        }
+            // The high half of draw * count; a range has at most 2^20 PASIDs, so none is favoured by more than 2^-44.
+            uint start = first + (uint)Math.BigMul(draw, (ulong)(last - first) + 1, out _);
+            uint pasid = map.FindNext(start, last);
+            if (pasid == PasidBitmap.None && start > first)
+            {
+                pasid = map.FindNext(first, start - 1);
+            }
 
-        return pasid;
+            if (pasid != PasidBitmap.None)
+            {
+                map.Take(pasid);
+                _state = state;
+            }
+
+            return pasid;
+        }
     }
 }

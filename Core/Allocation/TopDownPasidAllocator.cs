@@ -8,6 +8,8 @@ namespace PasidFramework.Allocation;
 /// </summary>
 public sealed class TopDownPasidAllocator : BitmapPasidAllocator
 {
+    private Policy _policy;
+
     /// <summary>Makes an allocator with every PASID of a range free.</summary>
     /// <param name="range">The PASIDs it may allocate; may be empty.</param>
     /// <exception cref="ArgumentOutOfRangeException">The range holds PASIDs of more than 20 bits.</exception>
@@ -16,5 +18,25 @@ public sealed class TopDownPasidAllocator : BitmapPasidAllocator
     {
     }
 
-    private protected override uint Pick(ref PasidBitmap free, uint first, uint last) => free.FindPrevious(last, first);
+    public override PasidAllocation Allocate(in PasidRequest request) => Allocate(ref _policy, in request);
+
+    private protected override PasidAllocation AllocateUngated(in PasidRequest request) =>
+        AllocateUngated(ref _policy, in request);
+
+    private struct Policy : IPickPolicy
+    {
+        public readonly uint TakeAny(ref PasidBitmap map) =>
+            map.Count == 0 ? PasidBitmap.None : TakeWithin(ref map, map.First, map.First + (uint)map.Count - 1);
+
+        public readonly uint TakeWithin(ref PasidBitmap map, uint first, uint last)
+        {
+            uint pasid = map.FindPrevious(last, first);
+            if (pasid != PasidBitmap.None)
+            {
+                map.Take(pasid);
+            }
+
+            return pasid;
+        }
+    }
 }

@@ -8,6 +8,72 @@ public sealed class CyclicConformanceTests : AllocatorConformance
         new(new CyclicPasidAllocator(range), () => new NaiveAllocator(range, new NaiveCyclic()));
 }
 
+public sealed class SingleOwnerConformanceTests : AllocatorConformance
+{
+    internal override Subject Create(PasidRange range) =>
+        new(new Serialised(new SingleOwnerPasidAllocator(range)),
+            () => new NaiveAllocator(range, new NaiveCyclic()));
+
+    // The owner's part: one call at a time.
+    private sealed class Serialised(SingleOwnerPasidAllocator inner) : IPasidAllocator, ISelfChecking
+    {
+        private readonly Lock _lock = new();
+        public string Name => "single-owner";
+        public PasidRange Range => inner.Range;
+
+        public int LiveCount
+        {
+            get
+            {
+                lock (_lock)
+                {
+                    return inner.LiveCount;
+                }
+            }
+        }
+
+        public PasidAllocation Allocate(in PasidRequest request)
+        {
+            lock (_lock)
+            {
+                return inner.Allocate(in request);
+            }
+        }
+
+        public PasidFreeStatus Free(Pasid pasid)
+        {
+            lock (_lock)
+            {
+                return inner.Free(pasid);
+            }
+        }
+
+        public bool TryReserve(Pasid pasid)
+        {
+            lock (_lock)
+            {
+                return inner.TryReserve(pasid);
+            }
+        }
+
+        public bool IsLive(Pasid pasid)
+        {
+            lock (_lock)
+            {
+                return inner.IsLive(pasid);
+            }
+        }
+
+        public void AssertInvariants()
+        {
+            lock (_lock)
+            {
+                ((ISelfChecking)inner).AssertInvariants();
+            }
+        }
+    }
+}
+
 public sealed class LowestConformanceTests : AllocatorConformance
 {
     internal override Subject Create(PasidRange range) =>
