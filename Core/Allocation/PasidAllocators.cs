@@ -18,6 +18,9 @@ public static class PasidAllocators
     /// <summary>A random PASID; see <see cref="RandomPasidAllocator"/>.</summary>
     public const string Random = "random";
 
+    /// <summary>Next fit with wrap and a stock per thread; see <see cref="ShardedPasidAllocator"/>.</summary>
+    public const string Sharded = "sharded";
+
     /// <summary>The built-in policies. A plug-in of the same name does not replace one.</summary>
     public static IReadOnlyDictionary<string, IPasidAllocatorFactory> BuiltIn { get; } =
         new Dictionary<string, IPasidAllocatorFactory>(StringComparer.Ordinal)
@@ -26,6 +29,7 @@ public static class PasidAllocators
             [Lowest] = new Factory((range, _) => new LowestPasidAllocator(range)),
             [TopDown] = new Factory((range, _) => new TopDownPasidAllocator(range)),
             [Random] = new Factory((range, seed) => new RandomPasidAllocator(range, seed)),
+            [Sharded] = new Factory((range, _) => new ShardedPasidAllocator(range)),
         }.ToFrozenDictionary(StringComparer.Ordinal);
 
     /// <summary>Makes the allocator of one space; as <see cref="TryCompose"/>, but a refusal throws.</summary>

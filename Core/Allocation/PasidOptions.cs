@@ -24,8 +24,8 @@ public sealed class PasidOptions
     /// PASID reaches and may bring its own allocator).</summary>
     public string Ownership { get; set; } = OwnershipCore;
 
-    /// <summary>The policy: <c>cyclic</c>, <c>lowest</c>, <c>top-down</c>, <c>random</c>, or one that a plug-in
-    /// exports.</summary>
+    /// <summary>The policy: <c>cyclic</c>, <c>lowest</c>, <c>top-down</c>, <c>random</c>, <c>sharded</c>, or one that a
+    /// plug-in exports.</summary>
     public string Allocator { get; set; } = "lowest";
 
     /// <summary>Smallest PASID to allocate, 0 to 1048575.</summary>

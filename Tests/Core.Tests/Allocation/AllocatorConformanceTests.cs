@@ -74,6 +74,13 @@ public sealed class SingleOwnerConformanceTests : AllocatorConformance
     }
 }
 
+// For one thread, stocks give what the cyclic policy gives.
+public sealed class ShardedConformanceTests : AllocatorConformance
+{
+    internal override Subject Create(PasidRange range) =>
+        new(new ShardedPasidAllocator(range), () => new NaiveAllocator(range, new NaiveCyclic()));
+}
+
 public sealed class LowestConformanceTests : AllocatorConformance
 {
     internal override Subject Create(PasidRange range) =>
@@ -144,6 +151,14 @@ public sealed class QuarantineOverTopDownConformanceTests : QuarantineConformanc
         (new TopDownPasidAllocator(range), new NaiveTopDown());
 }
 
+public sealed class QuarantineOverShardedConformanceTests : QuarantineConformance
+{
+    private protected override int Frees => 9;
+
+    private protected override (IPasidAllocator Inner, NaivePolicy Policy) CreateInner(PasidRange range) =>
+        (new ShardedPasidAllocator(range), new NaiveCyclic());
+}
+
 public sealed class QuarantineOverDelegatedConformanceTests : QuarantineConformance
 {
     internal override bool AimsAtRequest => false;
@@ -158,6 +173,13 @@ public sealed class QuotaConformanceTests : AllocatorConformance
 {
     internal override Subject Create(PasidRange range) =>
         new(new QuotaPasidAllocator(new CyclicPasidAllocator(range), 4),
+            () => new NaiveAllocator(range, new NaiveCyclic(), quota: 4));
+}
+
+public sealed class QuotaOverShardedConformanceTests : AllocatorConformance
+{
+    internal override Subject Create(PasidRange range) =>
+        new(new QuotaPasidAllocator(new ShardedPasidAllocator(range), 4),
             () => new NaiveAllocator(range, new NaiveCyclic(), quota: 4));
 }
 

@@ -10,7 +10,8 @@ public sealed class PasidAllocatorsTests
     public void The_built_in_policies_are_known_by_their_names()
     {
         Assert.Equal(
-            ["cyclic", "lowest", "random", "top-down"], PasidAllocators.BuiltIn.Keys.Order(StringComparer.Ordinal));
+            ["cyclic", "lowest", "random", "sharded", "top-down"],
+            PasidAllocators.BuiltIn.Keys.Order(StringComparer.Ordinal));
         foreach ((string name, IPasidAllocatorFactory factory) in PasidAllocators.BuiltIn)
         {
             IPasidAllocator allocator = factory.Create(new PasidRange(3, 9), 1);
@@ -22,6 +23,7 @@ public sealed class PasidAllocatorsTests
     [Theory]
     [InlineData("cyclic", typeof(CyclicPasidAllocator)), InlineData("lowest", typeof(LowestPasidAllocator))]
     [InlineData("top-down", typeof(TopDownPasidAllocator)), InlineData("random", typeof(RandomPasidAllocator))]
+    [InlineData("sharded", typeof(ShardedPasidAllocator))]
     public void A_policy_without_decorations_is_composed_bare(string name, Type type)
     {
         IPasidAllocator allocator = Compose(new PasidOptions { Allocator = name });
@@ -153,7 +155,8 @@ public sealed class PasidAllocatorsTests
 
         Assert.Equal(Errno.EINVAL, result.Errno);
         Assert.Equal(
-            "Pasid:Allocator is 'Cyclic', must be one of cyclic, lowest, mine, random, top-down", result.Reason);
+            "Pasid:Allocator is 'Cyclic', must be one of cyclic, lowest, mine, random, sharded, top-down",
+            result.Reason);
     }
 
     [Fact]

@@ -32,8 +32,8 @@ public sealed class PasidOptionsValidatorTests
     {
         { "Pasid:Ownership is 'Core', must be one of core, vendor", o => o.Ownership = "Core" },
         { "Pasid:Ownership is '', must be one of core, vendor", o => o.Ownership = null! },
-        { "Pasid:Allocator is 'fifo', must be one of cyclic, lowest, random, top-down", o => o.Allocator = "fifo" },
-        { "Pasid:Allocator is '', must be one of cyclic, lowest, random, top-down", o => o.Allocator = null! },
+        { "Pasid:Allocator is 'fifo', must be one of cyclic, lowest, random, sharded, top-down", o => o.Allocator = "fifo" },
+        { "Pasid:Allocator is '', must be one of cyclic, lowest, random, sharded, top-down", o => o.Allocator = null! },
         { "Pasid:Lifetime is 'never', must be one of last-unbind, process-death", o => o.Lifetime = "never" },
         { "Pasid:Lifetime is '', must be one of last-unbind, process-death", o => o.Lifetime = "" },
         { "Pasid:First is 2097152, must be 0 to 1048575 (20 bits)", o => o.First = 2097152 },
@@ -114,7 +114,7 @@ public sealed class PasidOptionsValidatorTests
 
         Assert.True(validator.Validate(null, new PasidOptions { Allocator = "zebra" }).Succeeded);
         Assert.Equal(
-            ["Pasid:Allocator is 'x', must be one of cyclic, first-come, lowest, random, top-down, zebra"],
+            ["Pasid:Allocator is 'x', must be one of cyclic, first-come, lowest, random, sharded, top-down, zebra"],
             validator.Validate(null, new PasidOptions { Allocator = "x" }).Failures);
     }
 
