@@ -12,18 +12,26 @@ internal static class AllocationRows
 
     public static Row[] Rows { get; } =
     [
-        Allocator("project cyclic one owner", range => new CyclicPasidAllocator(range), shared: false),
+        new("project cyclic one owner", s_workloads, context => Measure(
+            context, _ => new SingleOwnerWork(new SingleOwnerPasidAllocator(All(context))), false)),
         Allocator("project cyclic", range => new CyclicPasidAllocator(range), shared: true),
         Allocator("project lowest", range => new LowestPasidAllocator(range), shared: true),
         new("project cyclic with quarantine", ["pair", "churn"], MeasureQuarantine),
-        new("project space", s_workloads, context => Measure(context, _ => new SpaceWork(context.Effort.Space), true)),
+        Allocator("project sharded", range => new ShardedPasidAllocator(range), shared: true),
+        Space("project space", PasidAllocators.Sharded),
+        Space("project space in cyclic order", PasidAllocators.Cyclic),
     ];
+
+    private static Row Space(string name, string allocator) => new(
+        name, s_workloads, context => Measure(context, _ => new SpaceWork(context.Effort.Space, allocator), true));
+
+    private static PasidRange All(RowContext context) => new(0, (uint)context.Effort.Space - 1);
 
     private static Row Allocator<T>(string name, Func<PasidRange, T> make, bool shared)
         where T : class, IPasidAllocator =>
         new(name, s_workloads, context => Measure(
             context,
-            _ => new AllocatorWork<T>(make(new PasidRange(0, (uint)context.Effort.Space - 1))),
+            _ => new AllocatorWork<T>(make(All(context))),
             shared));
 
     // Not near full: nothing is free there while the last PASID that was freed waits.

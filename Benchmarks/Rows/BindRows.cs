@@ -48,6 +48,7 @@ internal static class BindRows
             {
                 BindWork MakeMany(int count) => new(new BindSystemSetup
                 {
+                    Allocator = PasidAllocators.Sharded,
                     Kind = kind,
                     Bindings = count,
                     Threads = threads,

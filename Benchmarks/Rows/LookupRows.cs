@@ -168,7 +168,7 @@ internal static class LookupRows
     private static (double Nanoseconds, string Note) BesideChurn(Effort effort)
     {
         int count = effort.Lives[1];
-        var work = new SpaceWork(effort.Space);
+        var work = new SpaceWork(effort.Space, PasidAllocators.Cyclic);
         int[] stable = new int[count];
         int[] churned = GC.AllocateArray<int>(count, pinned: true);
         Loops.Fill(ref work, stable);

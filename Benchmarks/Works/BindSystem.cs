@@ -13,6 +13,9 @@ internal sealed record BindSystemSetup
     /// <summary>Processes that will be bound at once.</summary>
     public required int Bindings { get; init; }
 
+    /// <summary>Name of the policy.</summary>
+    public string Allocator { get; init; } = PasidAllocators.Cyclic;
+
     /// <summary>Threads that bind at once.</summary>
     public int Threads { get; init; } = 1;
 
@@ -40,7 +43,7 @@ internal sealed class BindSystem
         int first = setup.Kind == UnitKind.Empty ? 0 : 1;
         Core = new IommuCore(Options.Create(new PasidOptions
         {
-            Allocator = PasidAllocators.Cyclic,
+            Allocator = setup.Allocator,
             First = first,
             Last = setup.LastPasid,
         }));

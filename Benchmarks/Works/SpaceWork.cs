@@ -18,8 +18,9 @@ internal readonly struct SpaceWork : IWork<SpaceWork>
 
     /// <summary>Makes a core with a space.</summary>
     /// <param name="space">PASIDs in it, from 0.</param>
-    public SpaceWork(int space)
-        : this(System(space))
+    /// <param name="allocator">Name of the policy.</param>
+    public SpaceWork(int space, string allocator)
+        : this(System(space, allocator))
     {
     }
 
@@ -61,6 +62,6 @@ internal readonly struct SpaceWork : IWork<SpaceWork>
 
     public SpaceWork ForThread(int thread) => new(_core, _space, thread);
 
-    private static BindSystem System(int space) =>
-        new(new BindSystemSetup { Bindings = 0, LastPasid = space - 1 });
+    private static BindSystem System(int space, string allocator) =>
+        new(new BindSystemSetup { Bindings = 0, LastPasid = space - 1, Allocator = allocator });
 }
