@@ -71,7 +71,7 @@ internal sealed partial class Bindings(IommuCore core, ICoreObserver? observer, 
             try
             {
                 // Neither link nor process were held until here: they may be another one's by now.
-                if (!ReferenceEquals(domain.Links[pasid], link))
+                if (!ReferenceEquals(link.Domain, domain) || link.Pasid != pasid)
                 {
                     continue;
                 }
@@ -256,7 +256,7 @@ internal sealed partial class Bindings(IommuCore core, ICoreObserver? observer, 
                 link.Add(device);
                 if (first)
                 {
-                    domain.Links.Set(link.Pasid, link);
+                    domain.Links.Add(link.Pasid, link);
                 }
             }
             else if (attached.Errno is Errno.ETIMEDOUT or Errno.EIO)
@@ -296,7 +296,7 @@ internal sealed partial class Bindings(IommuCore core, ICoreObserver? observer, 
             link.Remove(device);
             if (last)
             {
-                domain.Links.Set(pasid, null);
+                domain.Links.Remove(pasid);
             }
 
             if (observer is not null)
