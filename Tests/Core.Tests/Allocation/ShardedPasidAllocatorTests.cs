@@ -254,6 +254,7 @@ public sealed class ShardedPasidAllocatorTests
         Pasid high = new(0xFFF00);
         allocator.Free(low);
         bool isDone = false;
+        int moves = 0;
         Thread mover = new(() =>
         {
             Pasid held = high;
@@ -268,13 +269,19 @@ public sealed class ShardedPasidAllocatorTests
                 }
 
                 held = next;
+                Volatile.Write(ref moves, moves + 1);
             }
         });
         mover.Start();
+
+        // Only allocations during which it moved count: then the threads do run at once.
         int refused = 0;
-        for (int i = 0; i < 50_000; i++)
+        int met = 0;
+        for (int i = 0; i < 20_000_000 && met < 5000; i++)
         {
+            int before = Volatile.Read(ref moves);
             PasidAllocation allocation = allocator.Allocate(in s_any);
+            met += Volatile.Read(ref moves) != before ? 1 : 0;
             refused += allocation.IsAllocated ? 0 : 1;
             if (allocation.IsAllocated)
             {
@@ -292,37 +299,45 @@ public sealed class ShardedPasidAllocatorTests
     [Fact]
     public void A3_a_PASID_that_is_taken_and_reserved_at_once_is_one_of_both()
     {
-        const int Most = 1_000_000;
-        const uint Count = 2000;
+        const int Count = 5000;
         ShardedPasidAllocator allocator = new(new PasidRange(0, Count - 1));
-        uint target = 0;
+        int target = -1;
+        int begun = -1;
+        int done = -1;
         Thread taker = new(() =>
         {
-            uint at;
-            while ((at = Volatile.Read(ref target)) < Count)
+            for (int at = 0; at < Count; at++)
             {
-                PasidRequest request = new(new PasidRange(at, at));
-                if (allocator.Allocate(in request).IsAllocated)
+                WaitUntil(ref target, at);
+                Volatile.Write(ref begun, at);
+                PasidRequest request = new(new PasidRange((uint)at, (uint)at));
+                for (int i = 0; i < 50; i++)
                 {
-                    allocator.Free(new Pasid(at));
+                    if (allocator.Allocate(in request).IsAllocated)
+                    {
+                        allocator.Free(new Pasid((uint)at));
+                    }
                 }
+
+                Volatile.Write(ref done, at);
             }
         });
         taker.Start();
         int lost = 0;
-        for (uint at = 0; at < Count; at++)
+        for (int at = 0; at < Count; at++)
         {
             Volatile.Write(ref target, at);
-            int tries = 0;
-            while (!allocator.TryReserve(new Pasid(at)) && ++tries < Most)
+            WaitUntil(ref begun, at);
+            while (!allocator.TryReserve(new Pasid((uint)at)) && Volatile.Read(ref done) != at)
             {
+                // The other thread has it, or waits for this answer.
             }
 
-            // A PASID that is neither live nor reserved can never be reserved.
-            lost += tries == Most ? 1 : 0;
+            // The other thread has none now: what cannot be reserved belongs to nobody.
+            WaitUntil(ref done, at);
+            lost += allocator.TryReserve(new Pasid((uint)at)) ? 0 : 1;
         }
 
-        Volatile.Write(ref target, Count);
         taker.Join();
         Assert.Equal(0, lost);
         Assert.Equal(0, allocator.LiveCount);
@@ -364,6 +379,15 @@ public sealed class ShardedPasidAllocatorTests
 
         Assert.True(exact);
         Check(allocator);
+    }
+
+    private static void WaitUntil(ref int place, int value)
+    {
+        SpinWait wait = default;
+        while (Volatile.Read(ref place) != value)
+        {
+            wait.SpinOnce(sleep1Threshold: -1);
+        }
     }
 
     private static uint Take(ShardedPasidAllocator allocator)
