@@ -22,7 +22,7 @@ internal sealed partial class Bindings(IommuCore core, ICoreObserver? observer, 
             {
                 process.Put();
                 process = other;
-                process.Gate.Enter();
+                EnterOrPut(process);
             }
 
             bool isAbandoned;
@@ -141,6 +141,19 @@ internal sealed partial class Bindings(IommuCore core, ICoreObserver? observer, 
 
     public static OpResult Dead(IAddressSpace process) =>
         OpResult.Refuse(Errno.ESRCH, $"process {process.Name} (pid {process.Pid}) has ended");
+
+    private static void EnterOrPut(ProcessRecord process)
+    {
+        try
+        {
+            process.Gate.Enter();
+        }
+        catch (InvalidOperationException)
+        {
+            process.Put();
+            throw;
+        }
+    }
 
     // Process's gate held from here on.
     private OpResult<Pasid> BindInGate(ProcessRecord process, DeviceRecord device)

@@ -205,6 +205,26 @@ public sealed class EndOrderTests
         Assert.Empty(unit.BrokenPromises);
     }
 
+    [Fact]
+    public void C19_a_driver_that_binds_the_process_that_it_is_asked_about_is_refused_and_leaves_nothing()
+    {
+        using var system = new TestSystem();
+        (RecordingUnit unit, Domain domain, Device[] devices) = system.AddSimple();
+        IAddressSpace process = system.Start(10);
+        unit.OnCall = (call, _, _) =>
+            call == "AllocateProcess" ? system.Core.Bind(devices[0], process).Outcome : OpResult.Ok;
+
+        OpResult<Pasid> bound = system.Core.Bind(devices[0], process);
+
+        Assert.Equal(Errno.EIO, bound.Errno);
+        Assert.Contains("called back into the core", bound.Reason, StringComparison.Ordinal);
+        Assert.Equal(0, system.Core.ProcessCount);
+        unit.OnCall = (_, _, _) => OpResult.Ok;
+        IommuProcess found = domain.Space.Find(system.Bind(devices[0], process))!;
+        Assert.Equal(2, found.ReferenceCount);
+        found.Put();
+    }
+
     // Blocked, or at its end because nothing made it wait.
     private static void Waits(Thread thread) => Assert.True(SpinWait.SpinUntil(
         () => (thread.ThreadState & ThreadState.WaitSleepJoin) != 0 || !thread.IsAlive, TimeSpan.FromMinutes(1)));
