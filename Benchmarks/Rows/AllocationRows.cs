@@ -19,7 +19,7 @@ internal static class AllocationRows
         new("project cyclic with quarantine", ["pair", "churn"], MeasureQuarantine),
         Allocator("project sharded", range => new ShardedPasidAllocator(range), shared: true),
         Space("project space", PasidAllocators.Sharded),
-        Space("project space in cyclic order", PasidAllocators.Cyclic),
+        Space("project cyclic space", PasidAllocators.Cyclic),
     ];
 
     private static Row Space(string name, string allocator) => new(

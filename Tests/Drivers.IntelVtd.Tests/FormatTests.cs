@@ -190,7 +190,8 @@ public sealed class FormatTests() : LayoutSuiteTests("intel-vtd", new IntelVtdSt
     [InlineData("intel-vtd/inv_p_iotlb", "G=1", "G")]
     [InlineData("intel-vtd/inv_p_iotlb", "G=3 AM=3 ADDR=0x4000", "ADDR")]
     [InlineData("intel-vtd/inv_pasid_cache", "G=2", "G")]
-    public void Forbidden_combinations_are_violations_of_the_named_field(string structure, string fields, string field) =>
+    public void Forbidden_combinations_are_violations_of_the_named_field(
+        string structure, string fields, string field) =>
         Assert.Equal([field], Check(structure, fields).Select(v => v.Field));
 
     [Theory]

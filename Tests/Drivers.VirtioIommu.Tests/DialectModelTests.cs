@@ -46,7 +46,8 @@ public abstract class DialectModelTests : IDisposable
             new TranslationResult(TranslationStatus.Translated, ModelFixture.Target + 0x123, _fixture.PageTable.Root, 0,
                 null),
             result);
-        Assert.Equal(["CD", "L1CD", "TLB", "walk cache"], _fixture.Model.Cached.Select(c => c.Cache).Distinct().Order());
+        Assert.Equal(
+            ["CD", "L1CD", "TLB", "walk cache"], _fixture.Model.Cached.Select(c => c.Cache).Distinct().Order());
     }
 
     [Fact]

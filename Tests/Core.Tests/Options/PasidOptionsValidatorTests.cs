@@ -32,7 +32,10 @@ public sealed class PasidOptionsValidatorTests
     {
         { "Pasid:Ownership is 'Core', must be one of core, vendor", o => o.Ownership = "Core" },
         { "Pasid:Ownership is '', must be one of core, vendor", o => o.Ownership = null! },
-        { "Pasid:Allocator is 'fifo', must be one of cyclic, lowest, random, sharded, top-down", o => o.Allocator = "fifo" },
+        {
+            "Pasid:Allocator is 'fifo', must be one of cyclic, lowest, random, sharded, top-down",
+            o => o.Allocator = "fifo"
+        },
         { "Pasid:Allocator is '', must be one of cyclic, lowest, random, sharded, top-down", o => o.Allocator = null! },
         { "Pasid:Lifetime is 'never', must be one of last-unbind, process-death", o => o.Lifetime = "never" },
         { "Pasid:Lifetime is '', must be one of last-unbind, process-death", o => o.Lifetime = "" },
