@@ -54,13 +54,11 @@ internal sealed class GracePeriod
         }
     }
 
-    /// <summary>
-    /// Frees an object after a grace period; it is unreachable for new readers already, and a full fence (the drop of
-    /// its last reference) lies between that and this call.
-    /// </summary>
+    /// <summary>Frees an object after a grace period; it must be unreachable for new readers already.</summary>
     public void Retire(Reclaimable item)
     {
-        // Who comes in later than this cannot find it.
+        // Who comes in later than this fence cannot find it.
+        Interlocked.MemoryBarrier();
         if (!HasReaders())
         {
             item.Reclaim();
