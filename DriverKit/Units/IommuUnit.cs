@@ -20,6 +20,8 @@ public abstract class IommuUnit<TDomain, TDevice> : IIommuUnit
     private readonly Lock _gate = new();
     private readonly HashSet<TDomain> _domains = [];
     private readonly List<(ulong Address, int Bytes)> _pages = [];
+    private SpinGate _processGate;
+    private UnitProcess? _freeProcesses;
     private bool _disposed;
 
     /// <summary>Takes what a unit is made of; touches nothing.</summary>
@@ -205,7 +207,7 @@ public abstract class IommuUnit<TDomain, TDevice> : IIommuUnit
 
         PasidAllocation taken = tags.Allocate(new PasidRequest(tags.Range));
         return taken.IsAllocated
-            ? OpResult<UnitProcess?>.Ok(new UnitProcess(taken.Pasid.Value))
+            ? OpResult<UnitProcess?>.Ok(Record(taken.Pasid.Value))
             : OpResult<UnitProcess?>.Refuse(
                 Errno.ENOSPC, $"{Name}: all ASIDs from {tags.Range.First} to {tags.Range.Last} are in use");
     }
@@ -213,10 +215,30 @@ public abstract class IommuUnit<TDomain, TDevice> : IIommuUnit
     /// <summary>Gives a process's tag back, unless caches may still hold translations of it.</summary>
     public void FreeProcess(UnitProcess? process)
     {
-        if (process is { IsTainted: false } && Tags?.Free(new Pasid(process.Tag)) == PasidFreeStatus.NotAllocated)
+        if (process is not { IsTainted: false } || Tags is not { } tags)
+        {
+            return;
+        }
+
+        if (tags.Free(new Pasid(process.Tag)) == PasidFreeStatus.NotAllocated)
         {
             throw new ArgumentException($"ASID {process.Tag} is not allocated.", nameof(process));
         }
+
+        _processGate.Enter();
+        process.Next = _freeProcesses;
+        _freeProcesses = process;
+        _processGate.Exit();
+    }
+
+    // One that was freed, or a new one: a bind in steady state makes no garbage.
+    private UnitProcess Record(uint tag)
+    {
+        _processGate.Enter();
+        UnitProcess? record = _freeProcesses;
+        _freeProcesses = record?.Next;
+        _processGate.Exit();
+        return record?.Begin(tag) ?? new UnitProcess(tag);
     }
 
     public virtual OpResult TakeFaults(ICollection<IommuFault> faults) =>

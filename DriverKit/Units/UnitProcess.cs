@@ -9,7 +9,10 @@ public sealed class UnitProcess(uint tag)
     private volatile bool _isTainted;
 
     /// <summary>The tag of its translations on this unit.</summary>
-    public uint Tag { get; } = tag;
+    public uint Tag { get; private set; } = tag;
+
+    /// <summary>The next record that the unit uses again.</summary>
+    internal UnitProcess? Next { get; set; }
 
     /// <summary>Whether an invalidation of it was not confirmed: caches may still hold its translations, so the tag is
     /// never allocated again.</summary>
@@ -27,5 +30,13 @@ public sealed class UnitProcess(uint tag)
         }
 
         return result;
+    }
+
+    // Used again for another process; a tainted record never is.
+    internal UnitProcess Begin(uint tag)
+    {
+        Tag = tag;
+        Next = null;
+        return this;
     }
 }
