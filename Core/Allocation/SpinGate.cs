@@ -10,18 +10,10 @@ namespace PasidFramework.Allocation;
 /// <remarks>
 /// A mutable struct: keep it in a field that is not readonly, never copy it. Not re-entrant and not fair. While
 /// contended it watches the word for some microseconds, with pauses that double up to half of one, then yields the
-/// processor between looks. It never sleeps, so a preempted holder is resumed instead of spun against.
+/// processor between reads. It never sleeps, so a preempted holder is resumed instead of spun against.
 /// </remarks>
 public struct SpinGate
 {
-    // In units of Thread.SpinWait, about 37 ns whatever the processor's pause takes. A holder that has not left by the
-    // end of the watch has most likely lost its processor; a yield before that costs more than the section it awaits.
-    private const int LongestPause = 16;
-    private const int Watch = 200;
-
-    // With a single processor the holder does not run while another thread watches.
-    private static readonly int s_watch = Environment.ProcessorCount > 1 ? Watch : 0;
-
     private int _taken;
 
     /// <summary>Enters, waiting for the holder to leave.</summary>
@@ -41,20 +33,13 @@ public struct SpinGate
     [MethodImpl(MethodImplOptions.NoInlining)]
     private void EnterContended()
     {
-        int pause = 1;
-        int left = s_watch;
+        var watch = new SpinWatch();
         do
         {
             // Loads only: a failed compare-and-swap would take the holder's cache line away from it each time.
             do
             {
-                if (left > 0)
-                {
-                    Thread.SpinWait(pause);
-                    left -= pause;
-                    pause = Math.Min(2 * pause, LongestPause);
-                }
-                else
+                if (!watch.TryPause())
                 {
                     Thread.Yield();
                 }

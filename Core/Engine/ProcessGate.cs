@@ -37,17 +37,11 @@ internal struct ProcessGate
                 "A driver or observer called back into the core for the process that it was being called for.");
         }
 
-        int pause = 8;
+        var watch = new SpinWatch();
         SpinWait wait = default;
         do
         {
-            // Some hundred cycles without touching the line: the holder is nearly always out by then.
-            if (pause <= 256)
-            {
-                Thread.SpinWait(pause);
-                pause *= 2;
-            }
-            else
+            if (!watch.TryPause())
             {
                 wait.SpinOnce(SpinsBeforeSleep);
             }
