@@ -17,7 +17,7 @@ internal static class ManyThreads
     /// <summary>Times <c>pair</c> or churn.</summary>
     /// <param name="make">Makes the work of the first thread.</param>
     /// <param name="count">How many are live, of all threads together.</param>
-    /// <param name="step">Operations between two looks at the others: fewer where one costs microseconds, as a chunk
+    /// <param name="step">Operations between two readings of the others: fewer where one costs microseconds, as a chunk
     /// should end before the thread's time slice.</param>
     /// <returns>Nanoseconds per operation of all threads together, 0 where too few chunks were undisturbed.</returns>
     public static (double Nanoseconds, string Note) Run<T>(

@@ -33,7 +33,7 @@ internal struct PasidBitmap
     private readonly ulong[] _reserved;
     private int _reservedCount;
 
-    // The indices from the smallest reserved one on, as many as one has to look at: one comparison spares the rest.
+    // The indices from the smallest reserved one on, as many as have to be read: one comparison spares the rest.
     private uint _reservedFrom;
     private uint _reservedSpan;
     private int _liveCount;

@@ -176,8 +176,8 @@ public sealed partial class ShardedPasidAllocator : IPasidAllocator, ISelfChecki
 
             ulong bit = 1UL << (int)index;
 
-            // Marked before it is taken (both are ordered), so that nobody who sees it taken takes it for live;
-            // unmarked if it was.
+            // Marked before it is taken (both are ordered), so that a call that sees it taken does not take it for
+            // live; unmarked if it was.
             Volatile.Write(ref _reserved[index / WordBits], _reserved[index / WordBits] | bit);
             Volatile.Write(ref _reservedEnd, Math.Max(_reservedEnd, index + 1));
             if ((Interlocked.Or(ref _taken[index / WordBits * Stride], bit) & bit) == 0)

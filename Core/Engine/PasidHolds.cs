@@ -14,7 +14,7 @@ internal sealed class PasidHolds(uint last)
 {
     private const int LeafBits = 10;
 
-    // In a count: the PASID waits to be returned by whoever drops the last hold.
+    // In a count: the PASID waits to be returned with the last hold.
     private const int Leaving = int.MinValue;
 
     private readonly int[]?[] _leaves = new int[]?[(last >> LeafBits) + 1];
@@ -49,7 +49,7 @@ internal sealed class PasidHolds(uint last)
     /// A process lets go of a PASID. A full fence lies between the PASID's withdrawal and this call, so that a hold
     /// that is not seen here finds the PASID withdrawn.
     /// </summary>
-    /// <returns>Whether the caller has to return it; if not, whoever drops the last hold does.</returns>
+    /// <returns>Whether the caller has to return it; if not, the drop of the last hold does.</returns>
     public bool Leave(Pasid pasid, IAddressSpace process)
     {
         int[]? counts = Volatile.Read(ref _leaves[pasid.Value >> LeafBits]);
@@ -68,7 +68,7 @@ internal sealed class PasidHolds(uint last)
     private ref int CountOf(Pasid pasid) =>
         ref _leaves[pasid.Value >> LeafBits]![pasid.Value & ((1 << LeafBits) - 1)];
 
-    // Exactly one of those who see "nobody, and leaving" gets it.
+    // Exactly one of those who see "no hold, and leaving" gets it.
     private bool TryClaim(ref int count, Pasid pasid, out IAddressSpace? process)
     {
         process = null;

@@ -5,7 +5,7 @@ using System.Reflection;
 
 namespace PasidFramework.Benchmarks.Tests;
 
-/// <summary>What scripts rely on: names, and the form of a line. Figures are nobody's business here.</summary>
+/// <summary>What scripts rely on: names, and the form of a line. Figures are not checked.</summary>
 public sealed class RowsTests
 {
     private static readonly Dictionary<string, string[]> s_reliedOn = new()

@@ -276,7 +276,7 @@ public abstract class DialectModelTests : IDisposable
     public void A_walk_through_a_new_leaf_is_not_judged_by_what_was_stored_before_the_leaf_was_linked()
     {
         using var linked = new ManualResetEventSlim();
-        using var told = new ManualResetEventSlim();
+        using var notified = new ManualResetEventSlim();
         ulong root = 0;
         using var fixture = new ModelFixture(_dialect, beforeModel: change =>
         {
@@ -285,7 +285,7 @@ public abstract class DialectModelTests : IDisposable
                 && change.Address >= from && change.Address < from + 64)
             {
                 linked.Set();
-                told.Wait();
+                notified.Wait();
             }
         });
         using DomainTable table = fixture.Attach();
@@ -302,7 +302,7 @@ public abstract class DialectModelTests : IDisposable
         }
         finally
         {
-            told.Set();
+            notified.Set();
             thread.Join();
         }
 

@@ -46,7 +46,7 @@ internal sealed class RingWatch(ModelMemory memory, ViolationLog log, Func<int, 
         }
 
         // Another thread may be about to publish; only the thread that stored the index last must have ordered it. A
-        // store of which nothing was told yet is another thread's, which waits to tell it.
+        // store that was not announced yet is another thread's, which waits to announce it.
         if (_queues[index] is { } watched
             && watched.Publisher == Environment.CurrentManagedThreadId
             && !IsSettled(watched.Queue.Available & ~7UL, 8)

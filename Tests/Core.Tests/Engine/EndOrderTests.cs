@@ -75,11 +75,11 @@ public sealed class EndOrderTests
         system.Bind(devices[1], dying);
         var called = new List<string>();
         Pasid taken = default;
-        devices[0].ProcessExited = (device, process, told) =>
+        devices[0].ProcessExited = (device, process, ended) =>
         {
             called.Add(device.Name);
-            Assert.True(system.Core.Unbind(devices[0], told).IsOk);
-            Assert.True(system.Core.Unbind(devices[1], told).IsOk);
+            Assert.True(system.Core.Unbind(devices[0], ended).IsOk);
+            Assert.True(system.Core.Unbind(devices[1], ended).IsOk);
             taken = system.Bind(devices[1], next);
         };
         devices[1].ProcessExited = (device, _, _) => called.Add(device.Name);
