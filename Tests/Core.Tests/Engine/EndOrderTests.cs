@@ -45,7 +45,7 @@ public sealed class EndOrderTests
         {
             if (asked == 2)
             {
-                end = new Thread(() =>
+                end = Background(() =>
                 {
                     process.IsEnded = true;
                     system.Core.ProcessEnded(process);
@@ -114,11 +114,11 @@ public sealed class EndOrderTests
             Volatile.Write(ref returned, true);
         };
         devices[1].ProcessExited = (_, _, _) => second++;
-        var exit = new Thread(() => system.Processes.Exit(10));
+        var exit = Background(() => system.Processes.Exit(10));
         exit.Start();
         inside.Wait();
         Assert.True(system.Core.RemoveDevice(devices[1]).IsOk);
-        var removal = new Thread(() =>
+        var removal = Background(() =>
         {
             system.Core.RemoveDevice(devices[0]);
             returnedFirst = Volatile.Read(ref returned);
@@ -170,7 +170,7 @@ public sealed class EndOrderTests
             };
         }
 
-        Thread[] exits = [.. new[] { 10, 11 }.Select(pid => new Thread(() => system.Processes.Exit(pid)))];
+        Thread[] exits = [.. new[] { 10, 11 }.Select(pid => Background(() => system.Processes.Exit(pid)))];
         Array.ForEach(exits, t => t.Start());
         Array.ForEach(exits, t => t.Join());
 
@@ -187,10 +187,10 @@ public sealed class EndOrderTests
         (RecordingUnit unit, _, Device[] devices) = system.AddSimple();
         Pasid pasid = system.Bind(devices[0], system.Start(10));
         bool notifiedFirst = false;
-        var unbind = new Thread(() => system.Core.Unbind(devices[0], pasid));
+        var unbind = Background(() => system.Core.Unbind(devices[0], pasid));
         unbind.Start();
         observer.Inside.Wait();
-        var removal = new Thread(() =>
+        var removal = Background(() =>
         {
             system.Core.RemoveDevice(devices[0]);
             notifiedFirst = Volatile.Read(ref observer.Returned);
@@ -224,6 +224,9 @@ public sealed class EndOrderTests
         Assert.Equal(2, found.ReferenceCount);
         found.Put();
     }
+
+    // A test that fails leaves its threads waiting; they must not keep the process from ending.
+    private static Thread Background(ThreadStart start) => new(start) { IsBackground = true };
 
     // Blocked, or at its end because nothing made it wait.
     private static void Waits(Thread thread) => Assert.True(SpinWait.SpinUntil(
